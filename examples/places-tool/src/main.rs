@@ -1,0 +1,3 @@
+//! An axum tool over the GeoNames cities, protected by bmap-verifier.
+
+fn main() {}

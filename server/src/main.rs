@@ -1,0 +1,3 @@
+//! The issuer: accounts, API keys, tools, tickets and tokens.
+
+fn main() {}

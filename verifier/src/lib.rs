@@ -1,0 +1,1 @@
+//! One decision about one signed request, and the tower layer that tools embed.

@@ -1,0 +1,3 @@
+//! cargo xtask: setup, demo, test, wasm, npm, bench, layers.
+
+fn main() {}
