@@ -1,0 +1,18 @@
+//! `cargo xtask bench`: the measurements, native and in Chromium.
+
+use std::error::Error;
+
+use crate::demo;
+use crate::setup;
+use crate::shell::Program;
+
+pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
+    setup::all()?;
+    demo::build_package()?;
+    let mut native = Program::new("cargo run --release --locked -p bmap-benches --");
+    for arg in args {
+        native = native.arg(arg);
+    }
+    native.run()?;
+    Program::new("node benches/browser/run.mjs").env("BMAP_CHROMIUM", setup::browser()?).run()
+}

@@ -1,0 +1,233 @@
+//! `cargo xtask layers`: the arrows of the house, checked.
+//!
+//! Three kinds of rule: which crate of the house may see which ([`arrows`], from `cargo metadata`), which foreign crates must not be in
+//! a floor's tree ([`strangers`], from `cargo tree`, which resolves features per package), and what a floor's source must not say
+//! ([`crate::sources`]).
+
+use std::collections::BTreeSet;
+use std::error::Error;
+
+use serde_json::Value;
+
+use crate::shell::{Program, root};
+use crate::sources;
+
+/// Who may see whom in a build. A crate of the house that is not listed here is a fault: whoever adds one decides its place.
+const ARROWS: [(&str, &[&str]); 10] = [
+    ("bmap-protocol", &[]),
+    ("bmap-verifier", &["bmap-protocol"]),
+    ("bmap-server", &["bmap-protocol", "bmap-verifier"]),
+    ("bmap-sdk-wasm", &["bmap-protocol"]),
+    ("xtask", &[]),
+    // These may see everything that is a floor; nothing imports them.
+    ("bmap-vectors", FLOORS),
+    ("bmap-vectors-wasm", OUTSIDE),
+    ("bmap-tests", OUTSIDE),
+    ("bmap-benches", OUTSIDE),
+    ("places-tool", FLOORS),
+];
+const FLOORS: &[&str] = &["bmap-protocol", "bmap-verifier", "bmap-server", "bmap-sdk-wasm"];
+const OUTSIDE: &[&str] =
+    &["bmap-protocol", "bmap-verifier", "bmap-server", "bmap-sdk-wasm", "bmap-vectors", "places-tool"];
+/// What the tests of a floor may see beyond its arrows: the known answers.
+const FOR_TESTS: &str = "bmap-vectors";
+
+/// One tree and what must not be in it.
+struct Ban {
+    /// Arguments of `cargo tree`.
+    tree: &'static str,
+    crates: &'static [&'static str],
+    why: &'static str,
+}
+
+const BANS: [Ban; 5] = [
+    Ban {
+        tree: "-p bmap-protocol --all-features -e normal,build --target all",
+        crates: &[
+            "tokio",
+            "async-std",
+            "smol",
+            "futures",
+            "futures-util",
+            "futures-executor",
+            "mio",
+            "hyper",
+            "axum",
+            "axum-core",
+            "tower",
+            "reqwest",
+            "chrono",
+            "jiff",
+            "time",
+            "web-time",
+            "rand",
+            "getrandom@0.2",
+            "getrandom@0.3",
+            "sqlx",
+        ],
+        why: "the wire profile has no I/O, clock, async or framework: they come in as arguments",
+    },
+    Ban {
+        tree: "-p bmap-verifier --all-features -e normal,build --target all",
+        crates: &["sqlx", "sqlx-core", "reqwest", "hyper", "hyper-util", "axum", "diesel", "rusqlite"],
+        why: "a decision needs no database and no HTTP client; the extractor needs axum-core only",
+    },
+    Ban {
+        tree: "-p bmap-verifier --no-default-features -e normal,build --target all",
+        crates: &["axum", "axum-core"],
+        why: "axum is behind a feature",
+    },
+    Ban {
+        tree: "-p bmap-sdk-wasm -e normal --target wasm32-unknown-unknown",
+        crates: &["getrandom@0.2", "getrandom@0.3", "sfv", "tokio", "jsonwebtoken"],
+        why: "getrandom 0.2 and 0.3 need switches that pages can't set; the rest has no place in what a page loads",
+    },
+    Ban {
+        tree: "--workspace -e normal,build,dev --target all",
+        crates: &["ring", "openssl", "openssl-sys", "native-tls", "rsa"],
+        why: "one TLS and one set of primitives; rsa has an advisory without a patch (RUSTSEC-2023-0071)",
+    },
+];
+
+pub(crate) fn run(_args: &[String]) -> Result<(), Box<dyn Error>> {
+    let metadata = Program::new("cargo metadata --locked --no-deps --format-version 1").read()?;
+    let mut faults = arrows(&serde_json::from_str(&metadata)?);
+    report("arrows between the crates of the house", faults.len());
+    for ban in &BANS {
+        let tree = Program::new("cargo tree --locked --prefix none --no-dedupe -f {p}").args(ban.tree).read()?;
+        let found = strangers(&tree, ban);
+        report(&format!("cargo tree {}: none of {}", ban.tree, ban.crates.join(", ")), found.len());
+        faults.extend(found);
+    }
+    let found = sources::faults(&root())?;
+    report("what the sources of a floor must not say", found.len());
+    faults.extend(found);
+    if faults.is_empty() { Ok(()) } else { Err(format!("{} faults\n  {}", faults.len(), faults.join("\n  ")).into()) }
+}
+
+fn report(rule: &str, faults: usize) {
+    let verdict = if faults == 0 { "ok " } else { "RED" };
+    println!("layers: {verdict} {rule}");
+}
+
+/// Faults in who sees whom, from `cargo metadata --no-deps`.
+fn arrows(metadata: &Value) -> Vec<String> {
+    let packages = metadata.get("packages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let house: BTreeSet<&str> = packages.iter().filter_map(name).collect();
+    let mut faults = Vec::new();
+    for package in packages {
+        let importer = name(package).unwrap_or_default();
+        let Some((_, allowed)) = ARROWS.iter().find(|(listed, _)| *listed == importer) else {
+            faults.push(format!("{importer} is not listed in xtask/src/layers.rs: decide which floor it is"));
+            continue;
+        };
+        let dependencies = package.get("dependencies").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        for dependency in dependencies {
+            let imported = name(dependency).unwrap_or_default();
+            let for_tests = dependency.get("kind").and_then(Value::as_str) == Some("dev");
+            let known_answers = for_tests && imported == FOR_TESTS && importer != "xtask";
+            if house.contains(imported) && !allowed.contains(&imported) && !known_answers {
+                faults.push(format!("{importer} must not depend on {imported}"));
+            }
+        }
+    }
+    if packages.is_empty() {
+        faults.push("cargo metadata listed no package".to_owned());
+    }
+    faults
+}
+
+fn name(value: &Value) -> Option<&str> {
+    value.get("name").and_then(Value::as_str)
+}
+
+/// Banned crates in what `cargo tree -f {p}` printed: lines of `name vVERSION …`.
+fn strangers(tree: &str, ban: &Ban) -> Vec<String> {
+    let present: BTreeSet<(&str, &str)> = tree.lines().filter_map(|line| line.split_once(" v")).collect();
+    let mut faults = Vec::new();
+    for banned in ban.crates {
+        let (crate_name, version) = banned.split_once('@').unwrap_or((banned, ""));
+        let is_hit = |(found, found_version): &&(&str, &str)| {
+            *found == crate_name && (version.is_empty() || found_version.starts_with(&format!("{version}.")))
+        };
+        if let Some((found, found_version)) = present.iter().find(is_hit) {
+            faults.push(format!("cargo tree {}: {found} {found_version}: {}", ban.tree, ban.why));
+        }
+    }
+    if present.is_empty() {
+        faults.push(format!("cargo tree {} listed no package", ban.tree));
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Value {
+        let dependencies: Vec<_> =
+            dependencies.iter().map(|(name, kind)| json!({ "name": name, "kind": kind })).collect();
+        json!({ "name": name, "dependencies": dependencies })
+    }
+
+    fn house(changed: Value) -> Vec<String> {
+        let mut packages: Vec<_> = ARROWS.iter().map(|(name, _)| package(name, &[])).collect();
+        let name = changed.get("name").cloned();
+        packages.retain(|package| package.get("name") != name.as_ref());
+        packages.push(changed);
+        arrows(&json!({ "packages": packages }))
+    }
+
+    #[test]
+    fn every_arrow_that_points_up_is_red() {
+        for (importer, imported, kind) in [
+            ("bmap-protocol", "bmap-verifier", None),
+            ("bmap-protocol", "bmap-verifier", Some("dev")),
+            ("bmap-protocol", "bmap-vectors", None),
+            ("bmap-verifier", "bmap-server", None),
+            ("bmap-verifier", "bmap-server", Some("build")),
+            ("bmap-sdk-wasm", "bmap-verifier", None),
+            ("bmap-server", "bmap-tests", Some("dev")),
+            ("bmap-server", "bmap-sdk-wasm", None),
+            ("xtask", "bmap-protocol", None),
+            ("xtask", "bmap-vectors", Some("dev")),
+            ("places-tool", "bmap-benches", None),
+        ] {
+            let faults = house(package(importer, &[("serde", None), (imported, kind)]));
+            assert_eq!(faults, [format!("{importer} must not depend on {imported}")], "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn the_arrows_of_the_house_are_green() {
+        let allowed = [
+            package("bmap-verifier", &[("bmap-protocol", None), ("bmap-vectors", Some("dev"))]),
+            package("bmap-server", &[("bmap-protocol", None), ("bmap-verifier", None)]),
+            package("bmap-sdk-wasm", &[("bmap-protocol", None)]),
+            package("bmap-tests", &[("bmap-server", None), ("places-tool", Some("dev"))]),
+        ];
+        for package in allowed {
+            assert_eq!(house(package), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_crate_that_nobody_placed_and_an_empty_answer_are_red() {
+        assert!(house(package("bmap-new", &[])).iter().any(|fault| fault.contains("bmap-new")));
+        assert_eq!(arrows(&json!({})).len(), 1);
+    }
+
+    #[test]
+    fn strangers_are_found_by_name_and_by_version() {
+        let ban = Ban { tree: "-p x", crates: &["tokio", "getrandom@0.3"], why: "no" };
+        let found = |tree| strangers(tree, &ban).len();
+        assert_eq!(found("x v0.1.0 (/x)\nserde v1.0.1\n"), 0);
+        assert_eq!(found("x v0.1.0\ntokio v1.54.1\n"), 1);
+        assert_eq!(found("x v0.1.0\ntokio-util v0.7.1\n"), 0);
+        assert_eq!(found("x v0.1.0\ngetrandom v0.3.4\ntokio v1.0.0"), 2);
+        assert_eq!(found("x v0.1.0\ngetrandom v0.4.3\ngetrandom v0.31.0\n"), 0);
+        assert_eq!(found(""), 1, "an empty tree proves nothing");
+    }
+}

@@ -1,0 +1,119 @@
+//! `cargo xtask setup`: what the other commands need, got once. Nothing is done twice; what needs root is named, and done only where
+//! that is the way of the place (as root, or in CI).
+
+use std::error::Error;
+use std::path::Path;
+
+use crate::npm;
+use crate::shell::{Program, root};
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+const MIN_NODE: u32 = 20;
+/// The folders that `npm ci` is run in.
+const NPM_FOLDERS: [&str; 4] = ["npm", "examples/places-tool", "tests/e2e", "benches/browser"];
+const BROWSERS: [&str; 4] =
+    ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium"];
+
+pub(crate) fn run(_args: &[String]) -> Result<(), Box<dyn Error>> {
+    all()
+}
+
+/// Everything, for `setup`, `demo` and `test`.
+pub(crate) fn all() -> Result<(), Box<dyn Error>> {
+    node()?;
+    wasm_target()?;
+    npm_packages()?;
+    let browser = browser()?;
+    eprintln!("setup: complete (browser: {browser})");
+    Ok(())
+}
+
+fn node() -> Result<(), Box<dyn Error>> {
+    if !Program::new("node --version").succeeds() || !Program::new("npm --version").succeeds() {
+        install("Node.js and npm", "nodejs npm")?;
+    }
+    let version = Program::new("node --version").read()?;
+    match major(&version) {
+        Some(found) if found >= MIN_NODE => Ok(()),
+        _ => Err(format!("node {} is too old: {MIN_NODE} or later is needed", version.trim()).into()),
+    }
+}
+
+fn wasm_target() -> Result<(), Box<dyn Error>> {
+    let sysroot = Program::new("rustc --print sysroot").read()?;
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).is_dir() {
+        return Ok(());
+    }
+    if !Program::new("rustup --version").succeeds() {
+        return Err(format!(
+            "the target {WASM_TARGET} is missing, and so is rustup, which would add it: rustup target add {WASM_TARGET}"
+        )
+        .into());
+    }
+    Program::new("rustup target add").arg(WASM_TARGET).run()
+}
+
+fn npm_packages() -> Result<(), Box<dyn Error>> {
+    for folder in NPM_FOLDERS {
+        let path = root().join(folder);
+        if path.join("package-lock.json").is_file() {
+            npm::install(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The browser that the tests drive: `BMAP_CHROMIUM`, or Debian's, or one of its usual places.
+pub(crate) fn browser() -> Result<String, Box<dyn Error>> {
+    if let Ok(named) = std::env::var("BMAP_CHROMIUM") {
+        return if Path::new(&named).is_file() {
+            Ok(named)
+        } else {
+            Err(format!("BMAP_CHROMIUM={named}: no such file").into())
+        };
+    }
+    let find = || BROWSERS.iter().find(|path| Path::new(path).is_file());
+    if find().is_none() {
+        install("Chromium", "chromium")?;
+    }
+    find().map(ToString::to_string).ok_or_else(|| "no Chromium; name one in BMAP_CHROMIUM".into())
+}
+
+fn install(what: &str, packages: &str) -> Result<(), Box<dyn Error>> {
+    let line = format!("apt-get install -y --no-install-recommends {packages}");
+    let is_root = Program::new("id -u").read().is_ok_and(|id| id.trim() == "0");
+    let in_ci = std::env::var_os("CI").is_some();
+    if !Program::new("apt-get --version").succeeds() || !(is_root || in_ci) {
+        return Err(format!("{what} is missing, and installing it needs root. I would run:\n    sudo {line}").into());
+    }
+    let sudo = if is_root { "" } else { "sudo " };
+    Program::new(&format!("{sudo}{line}")).env("DEBIAN_FRONTEND", "noninteractive").run()
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn versions_are_read_by_number_and_not_by_letter() {
+        assert_eq!(major("v20.20.2\n"), Some(20));
+        assert_eq!(major("v9.1.0"), Some(9));
+        assert_eq!(major("20"), None);
+        assert_eq!(major(""), None);
+    }
+
+    #[test]
+    fn every_npm_folder_leaves_addresses_out_of_its_lock() {
+        // A lock with `resolved` addresses would bind everybody to one registry.
+        for folder in NPM_FOLDERS {
+            let lock = fs::read_to_string(root().join(folder).join("package-lock.json"));
+            assert!(lock.is_ok_and(|text| !text.contains("\"resolved\"")), "{folder}");
+        }
+    }
+}

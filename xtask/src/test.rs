@@ -1,0 +1,165 @@
+//! `cargo xtask test`: everything that CI runs, in the order in which a fault is cheapest to find, with a table of times at the end.
+//!
+//! Nothing here builds the server in release mode, and all native steps share one set of features (`--workspace`), so that nothing is
+//! compiled twice.
+
+use std::error::Error;
+use std::time::Duration;
+
+use crate::shell::Program;
+use crate::{clock, demo, layers, setup};
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    run: fn() -> Result<(), Box<dyn Error>>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "setup", what: "wasm target, npm packages, browser", run: setup::all },
+    Step { name: "fmt", what: "cargo fmt --check", run: fmt },
+    Step { name: "layers", what: "which floor may see which", run: || layers::run(&[]) },
+    Step { name: "clippy", what: "cargo clippy, warnings denied", run: clippy },
+    Step { name: "rust", what: "unit, property and whole-system tests", run: rust },
+    Step { name: "doc-tests", what: "examples in the documentation", run: doc_tests },
+    Step { name: "protocol-wasm", what: "the wire profile builds for WebAssembly", run: protocol_wasm },
+    Step { name: "package", what: "@bmap/auth is built and packed", run: demo::build_package },
+    Step { name: "package-tests", what: "vectors and behaviour from TypeScript", run: package_tests },
+    Step { name: "binaries", what: "issuer and tool", run: demo::build },
+    Step { name: "browser", what: "page and tool on two origins, in Chromium", run: browser },
+    Step { name: "smoke", what: "cargo xtask demo --smoke", run: smoke },
+    Step { name: "direct-call", what: "the tool called from a shell and from Node", run: direct_call },
+];
+
+pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
+    let steps = chosen(args)?;
+    if args.iter().any(|arg| arg == "--list") {
+        for step in steps {
+            println!("{:<14} {}", step.name, step.what);
+        }
+        return Ok(());
+    }
+    let mut rows: Vec<Row> = Vec::new();
+    let mut failure = None;
+    for step in steps {
+        // The first failure ends the run: what comes after builds on it. The table names all steps nevertheless.
+        if failure.is_some() {
+            rows.push(Row { name: step.name, verdict: "not run", took: None });
+            continue;
+        }
+        eprintln!("\n━━ {}: {}", step.name, step.what);
+        let (result, took) = clock::timed(step.run);
+        rows.push(Row { name: step.name, verdict: if result.is_ok() { "ok" } else { "FAILED" }, took: Some(took) });
+        failure = result.err().map(|fault| format!("{}: {fault}", step.name));
+    }
+    eprintln!("\n{}", table(&rows));
+    failure.map_or(Ok(()), |fault| Err(fault.into()))
+}
+
+fn chosen(args: &[String]) -> Result<Vec<&'static Step>, String> {
+    let mut only = Vec::new();
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--list" => {}
+            "--only" => {
+                let name = args.next().ok_or("--only: name a step")?;
+                let step = STEPS.iter().find(|step| step.name == name);
+                only.push(step.ok_or_else(|| format!("no step {name:?}; --list prints them"))?);
+            }
+            unknown => return Err(format!("{unknown}: --list and --only STEP are known")),
+        }
+    }
+    Ok(if only.is_empty() { STEPS.iter().collect() } else { only })
+}
+
+struct Row {
+    name: &'static str,
+    verdict: &'static str,
+    took: Option<Duration>,
+}
+
+fn table(rows: &[Row]) -> String {
+    let mut text = String::new();
+    let mut total = Duration::ZERO;
+    for row in rows {
+        total += row.took.unwrap_or_default();
+        let took = row.took.map_or_else(|| "–".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()));
+        text.push_str(&format!("{:<14} {:<8} {took:>10}\n", row.name, row.verdict));
+    }
+    text.push_str(&format!("{:<14} {:<8} {:>10}", "total", "", format!("{:.1} s", total.as_secs_f64())));
+    text
+}
+
+fn fmt() -> Result<(), Box<dyn Error>> {
+    Program::new("cargo fmt --all --check").run()
+}
+
+fn clippy() -> Result<(), Box<dyn Error>> {
+    Program::new("cargo clippy --locked --workspace --all-targets -- -D warnings").run()
+}
+
+fn rust() -> Result<(), Box<dyn Error>> {
+    if Program::new("cargo nextest --version").succeeds() {
+        Program::new("cargo nextest run --locked --workspace").run()
+    } else {
+        Program::new("cargo test --locked --workspace --lib --bins --tests").run()
+    }
+}
+
+fn doc_tests() -> Result<(), Box<dyn Error>> {
+    Program::new("cargo test --locked --workspace --doc").run()
+}
+
+fn protocol_wasm() -> Result<(), Box<dyn Error>> {
+    Program::new("cargo check --locked -p bmap-protocol --all-features --target wasm32-unknown-unknown").run()
+}
+
+fn package_tests() -> Result<(), Box<dyn Error>> {
+    Program::new("npm test").within("npm").run()
+}
+
+fn browser() -> Result<(), Box<dyn Error>> {
+    Program::new("npm test").within("tests/e2e").env("BMAP_CHROMIUM", setup::browser()?).run()
+}
+
+fn smoke() -> Result<(), Box<dyn Error>> {
+    demo::smoke(None)
+}
+
+fn direct_call() -> Result<(), Box<dyn Error>> {
+    Program::new("node tests/e2e/direct-call.mjs").run()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(args: &[&str]) -> Result<Vec<&'static str>, String> {
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        Ok(chosen(&args)?.iter().map(|step| step.name).collect())
+    }
+
+    #[test]
+    fn steps_are_chosen_by_name_and_unknown_ones_refused() {
+        assert_eq!(names(&[]).unwrap().len(), STEPS.len());
+        assert_eq!(names(&["--only", "fmt", "--only", "layers"]).unwrap(), ["fmt", "layers"]);
+        for wrong in [&["--only"][..], &["--only", "fnt"], &["fmt"]] {
+            assert!(names(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_names_what_was_not_run() {
+        let rows = [
+            Row { name: "fmt", verdict: "ok", took: Some(Duration::from_millis(1250)) },
+            Row { name: "clippy", verdict: "FAILED", took: Some(Duration::from_secs(2)) },
+            Row { name: "rust", verdict: "not run", took: None },
+        ];
+        let text = table(&rows);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["fmt", "ok", "1.2", "s"]);
+        assert_eq!(lines[2], ["rust", "not", "run", "–"]);
+        assert_eq!(lines[3], ["total", "3.2", "s"]);
+    }
+}
