@@ -1,0 +1,291 @@
+//! The receiving end: one function for each pure step of a verifier (profile §5). The order is the verifier's.
+
+use crate::ids::{Issuer, ToolId};
+use crate::keys::MacKey;
+use crate::origin::Origin;
+use crate::received::UnverifiedSignature;
+use crate::refusal::{Denial, Mismatch, Refusal};
+use crate::signature_base::{self, Absent, Component, Sink, Values};
+use crate::target;
+use crate::token::{Claims, Confirmation, MAX_LIFE, TokenFault, UnverifiedToken};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// `Content-Digest` (RFC 9530 §2).
+pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+
+/// A request as it was received. The authority is one of the verifier's own by then, see [`authority`].
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// Host in lower case, default port dropped.
+    pub authority: &'a str,
+    /// The path as it stood on the wire.
+    pub path: &'a str,
+    /// The query as it stood on the wire, without its `?`.
+    pub query: Option<&'a str>,
+    /// All headers.
+    pub headers: &'a HeaderMap,
+}
+
+/// The window in which `created` must lie (profile §4), seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How old a signature may be.
+    pub past: u32,
+    /// How far the sender's clock may be ahead.
+    pub future: u32,
+}
+
+impl Window {
+    /// The profile's default: 60 s back, 5 s ahead.
+    pub const DEFAULT: Window = Window { past: 60, future: 5 };
+
+    /// Until when a replay record of a request must live: `created + window + skew + 1 s` (profile §5).
+    ///
+    /// The one place that ties the window to the replay store's memory.
+    pub const fn record_until(self, created: i64) -> i64 {
+        created.saturating_add(self.past as i64).saturating_add(self.future as i64).saturating_add(1)
+    }
+}
+
+/// Step 2: request-target rules.
+///
+/// # Errors
+/// [`Refusal::Target`].
+pub fn request_target(path: &str, query: Option<&str>) -> Result<(), Refusal> {
+    target::check_path(path.as_bytes())?;
+    target::check_query(query.unwrap_or_default().as_bytes())?;
+    Ok(())
+}
+
+/// Step 3: a header that decides something stands at most once, in plain text.
+///
+/// # Errors
+/// [`Refusal::Header`] if it is repeated or holds a byte outside visible ASCII.
+pub fn single_header<'a>(
+    headers: &'a HeaderMap,
+    name: HeaderName,
+    label: &'static str,
+) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let (first, second) = (values.next(), values.next());
+    match (first.map(HeaderValue::to_str), second) {
+        (None, _) => Ok(None),
+        (Some(Ok(text)), None) => Ok(Some(text)),
+        _ => Err(Refusal::Header { name: label }),
+    }
+}
+
+/// Step 3: the token behind `HTTPSig` in `Authorization`, not yet believed; `None` where the header is absent.
+///
+/// # Errors
+/// [`Refusal::Header`] for a repeated header, [`Refusal::Token`] for another scheme or no compact JWT.
+pub fn authorization(headers: &HeaderMap) -> Result<Option<UnverifiedToken<'_>>, Refusal> {
+    let Some(value) = single_header(headers, AUTHORIZATION, "authorization")? else { return Ok(None) };
+    let (scheme, token) = value.split_once(' ').ok_or(TokenFault::Absent)?;
+    if !scheme.eq_ignore_ascii_case(crate::SCHEME) {
+        return Err(TokenFault::Absent.into());
+    }
+    Ok(Some(UnverifiedToken::parse(token)?))
+}
+
+/// Step 3: `Host` and the request target's authority, which must not disagree (R30).
+///
+/// # Errors
+/// [`Refusal::Header`] if there is none, or there are two that differ.
+pub fn authority<'a>(uri: Option<&'a str>, headers: &'a HeaderMap) -> Result<&'a str, Refusal> {
+    let host = single_header(headers, HOST, "host")?;
+    match (uri, host) {
+        (Some(uri), Some(host)) if !uri.eq_ignore_ascii_case(host) => Err(Refusal::Header { name: "host" }),
+        (Some(authority), _) | (None, Some(authority)) => Ok(authority),
+        (None, None) => Err(Refusal::Header { name: "host" }),
+    }
+}
+
+/// Step 3: which of the verifier's own base URLs the request came to. The received authority is compared without regard
+/// to case and with the scheme's default port dropped (RFC 9421 §2.2.3); what is signed is the configured spelling.
+///
+/// # Errors
+/// [`Mismatch::Authority`] where it is none of them: a request for somebody else.
+pub fn own_origin<'a>(received: &str, own: &'a [Origin]) -> Result<&'a Origin, Refusal> {
+    let same = |origin: &&Origin| {
+        let bare = match origin.scheme() {
+            "https" => received.strip_suffix(":443"),
+            _ => received.strip_suffix(":80"),
+        };
+        bare.unwrap_or(received).eq_ignore_ascii_case(origin.authority())
+    };
+    own.iter().find(same).ok_or(Refusal::InvalidSignature(Mismatch::Authority))
+}
+
+/// Step 4: `created` and `expires` against the verifier's time, seconds.
+///
+/// # Errors
+/// [`Refusal::ClockSkew`].
+pub fn time_window(signature: &UnverifiedSignature<'_>, now: i64, window: Window) -> Result<(), Refusal> {
+    let created = signature.created;
+    let fresh =
+        created >= now.saturating_sub(window.past.into()) && created <= now.saturating_add(window.future.into());
+    if fresh && signature.expires.is_none_or(|expires| expires > now) {
+        Ok(())
+    } else {
+        Err(Refusal::ClockSkew { created, now })
+    }
+}
+
+/// Step 5: what must be covered is (profile §4). `has_body` is what is known of the body so far.
+///
+/// # Errors
+/// [`Refusal::Uncovered`] with the first component that is missing.
+pub fn coverage(
+    signature: &UnverifiedSignature<'_>,
+    headers: &HeaderMap,
+    has_token: bool,
+    has_body: bool,
+) -> Result<(), Refusal> {
+    let covered = |name: &'static str, component: Component<'_>| {
+        if signature.covers(component) { Ok(()) } else { Err(Refusal::Uncovered { component: name }) }
+    };
+    covered("@method", Component::Method)?;
+    covered("@authority", Component::Authority)?;
+    covered("@path", Component::Path)?;
+    covered("@query", Component::Query)?;
+    if has_token {
+        covered("authorization", Component::Header("authorization"))?;
+    }
+    if has_body {
+        covered("content-digest", Component::Header("content-digest"))?;
+        if headers.contains_key(CONTENT_TYPE) {
+            covered("content-type", Component::Header("content-type"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Step 6: the MAC over the base that is rebuilt from what was received, compared in constant time. No heap.
+///
+/// # Errors
+/// [`Refusal::InvalidSignature`].
+pub fn mac(received: &Received<'_>, signature: &UnverifiedSignature<'_>, key: &MacKey) -> Result<(), Refusal> {
+    let mut stream = key.begin();
+    signature_base::write(signature.components(), received, signature.params, &mut stream)
+        .map_err(|Absent| Refusal::InvalidSignature(Mismatch::AbsentHeader))?;
+    if stream.verify(signature.signature()) { Ok(()) } else { Err(Refusal::InvalidSignature(Mismatch::Mac)) }
+}
+
+/// Step 6 for an API key that signs with Ed25519 (RFC 8032 §5.1.7, RFC 9421 §3.3.6).
+///
+/// # Errors
+/// [`Refusal::InvalidSignature`].
+pub fn ed25519(
+    received: &Received<'_>,
+    signature: &UnverifiedSignature<'_>,
+    public_key: &[u8; 32],
+) -> Result<(), Refusal> {
+    let base = base(received, signature)?;
+    let wrong = Refusal::InvalidSignature(Mismatch::Mac);
+    let key = ed25519_dalek::VerifyingKey::from_bytes(public_key).map_err(|_| wrong)?;
+    let bytes: &[u8; 64] = signature.signature().try_into().map_err(|_| wrong)?;
+    key.verify_strict(&base, &ed25519_dalek::Signature::from_bytes(bytes)).map_err(|_| wrong)
+}
+
+/// The base as the verifier rebuilds it, as text: for Ed25519 and for diagnosis.
+///
+/// # Errors
+/// [`Refusal::InvalidSignature`] if a covered header is absent.
+pub fn base(received: &Received<'_>, signature: &UnverifiedSignature<'_>) -> Result<Vec<u8>, Refusal> {
+    let mut base = Vec::with_capacity(1024);
+    signature_base::write(signature.components(), received, signature.params, &mut base)
+        .map_err(|Absent| Refusal::InvalidSignature(Mismatch::AbsentHeader))?;
+    Ok(base)
+}
+
+/// Step 7: the claims against this verifier and the time, seconds; `epoch` is the one whose key the MAC held under.
+///
+/// # Errors
+/// [`Refusal::Token`], [`Refusal::TokenExpired`], or [`Mismatch::KeyId`] where `keyid` is not the token's `jti`.
+pub fn claims(
+    claims: &Claims,
+    signature: &UnverifiedSignature<'_>,
+    issuer: &Issuer,
+    tool: &ToolId,
+    epoch: u32,
+    now: i64,
+    window: Window,
+) -> Result<(), Refusal> {
+    if claims.issuer != *issuer {
+        return Err(TokenFault::Issuer.into());
+    }
+    if !matches!(&claims.confirmation, Confirmation::Session { tool: t, epoch: e } if t == tool && *e == epoch) {
+        return Err(TokenFault::Confirmation.into());
+    }
+    let now_unsigned = u64::try_from(now).unwrap_or(0);
+    let ahead = now_unsigned.saturating_add(window.future.into());
+    let life = claims.expires_at.checked_sub(claims.issued_at);
+    if !life.is_some_and(|life| (1..=MAX_LIFE).contains(&life))
+        || claims.issued_at > ahead
+        || claims.not_before.is_some_and(|not_before| not_before > ahead)
+    {
+        return Err(TokenFault::Times.into());
+    }
+    if now_unsigned >= claims.expires_at {
+        return Err(Refusal::TokenExpired { expired: claims.expires_at, now });
+    }
+    if *claims.id != *signature.key_id {
+        return Err(Refusal::InvalidSignature(Mismatch::KeyId));
+    }
+    Ok(())
+}
+
+/// Step 9: `Origin` against the token's `origin` (profile §5).
+///
+/// Present, it equals the token's. Absent, the token has none, or the request came to the page's own origin, where
+/// browsers leave it out.
+///
+/// # Errors
+/// [`Denial::Origin`].
+pub fn origin(claims: &Claims, headers: &HeaderMap, own: &Origin) -> Result<(), Refusal> {
+    let allowed = match (single_header(headers, ORIGIN, "origin")?, &claims.origin) {
+        (Some(sent), Some(bound)) => sent == bound.as_str(),
+        (Some(_), None) => false,
+        (None, Some(bound)) => bound == own,
+        (None, None) => true,
+    };
+    if allowed { Ok(()) } else { Err(Refusal::Denied(Denial::Origin)) }
+}
+
+impl Values for Received<'_> {
+    #[inline]
+    fn put_value(&self, component: Component<'_>, sink: &mut impl Sink) -> Result<(), Absent> {
+        match component {
+            Component::Method => sink.put(self.method.as_bytes()),
+            Component::Authority => sink.put(self.authority.as_bytes()),
+            Component::Path => sink.put(self.path.as_bytes()),
+            Component::Query => {
+                sink.put(b"?");
+                sink.put(self.query.unwrap_or_default().as_bytes());
+            }
+            // Looked up by their ready-made names: a lookup by text hashes and compares the text.
+            Component::Header("authorization") => put_lines(self.headers.get_all(AUTHORIZATION), sink)?,
+            Component::Header("content-type") => put_lines(self.headers.get_all(CONTENT_TYPE), sink)?,
+            Component::Header("content-digest") => put_lines(self.headers.get_all(CONTENT_DIGEST), sink)?,
+            Component::Header(name) => put_lines(self.headers.get_all(name), sink)?,
+        }
+        Ok(())
+    }
+}
+
+/// All lines of a header, trimmed and joined with `, ` (RFC 9421 §2.1).
+fn put_lines(lines: http::header::GetAll<'_, HeaderValue>, sink: &mut impl Sink) -> Result<(), Absent> {
+    let mut between: &[u8] = b"";
+    let mut any = false;
+    for line in &lines {
+        sink.put(between);
+        sink.put(line.as_bytes().trim_ascii());
+        between = b", ";
+        any = true;
+    }
+    if any { Ok(()) } else { Err(Absent) }
+}

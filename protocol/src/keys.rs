@@ -1,0 +1,333 @@
+//! The key schedule (profile §2): from the root secret of an epoch down to the key that signs one token's requests.
+//!
+//! ```text
+//! ROOT_e ──► PRK_e ──┬──► K_kek       seals key material at rest
+//!                    ├──► K_pepper    Argon2id secret
+//!                    └──► K_tool ──┬──► K_sign     one token's requests
+//!                                  ├──► K_encrypt  one token's payloads
+//!                                  └──► K_hop      gateway → tool
+//! ```
+//!
+//! Every step is HKDF-SHA256 (RFC 5869) and every key has 32 bytes. Inputs are length-prefixed, so that no byte can be
+//! shifted from one field to the next (R21).
+
+use crate::ids::{Issuer, ToolId};
+use core::fmt;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Length of every key and digest, in bytes.
+pub const KEY_LEN: usize = 32;
+
+macro_rules! secret {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        ///
+        /// Secret: redacted in `Debug`, not comparable with `==`, wiped on drop.
+        #[derive(Clone, Zeroize, ZeroizeOnDrop)]
+        pub struct $type([u8; 32]);
+
+        impl $type {
+            /// Takes 32 bytes as this key.
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes, for storing, sealing or handing to the key's one user.
+            pub const fn expose(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($type), "(…)"))
+            }
+        }
+    };
+}
+pub(crate) use secret;
+
+secret!(
+    /// `ROOT_e`: 32 random bytes for one epoch. In a 0400 file, an environment file or a KMS; never in the database.
+    RootSecret
+);
+secret!(
+    /// `K_kek`: seals API-key signing keys and issuer private keys at rest.
+    KeyEncryptionKey
+);
+secret!(
+    /// `K_pepper`: Argon2id's secret for passwords.
+    Pepper
+);
+secret!(
+    /// `K_sign`: given to the SDK with its token; signs that token's requests.
+    SigningKey
+);
+secret!(
+    /// `K_encrypt`: encrypts one token's payloads end to end.
+    EncryptionKey
+);
+secret!(
+    /// `K_hop`: signs the gateway's assertion of a principal to one tool.
+    HopKey
+);
+
+/// `PRK_e`: what every key of an epoch is expanded from.
+#[derive(Clone)]
+pub struct EpochKeys {
+    epoch: u32,
+    prk: Hkdf<Sha256>,
+}
+
+impl RootSecret {
+    /// Extracts the keys of epoch `epoch`: `PRK_e = Extract(salt = "bmap/1/root", ROOT_e)`.
+    pub fn epoch(&self, epoch: u32) -> EpochKeys {
+        EpochKeys { epoch, prk: Hkdf::new(Some(b"bmap/1/root"), &self.0) }
+    }
+}
+
+impl EpochKeys {
+    /// The epoch's number.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// `K_kek = Expand(PRK_e, lp("bmap/1/kek") ‖ u32(e))`.
+    pub fn kek(&self) -> KeyEncryptionKey {
+        KeyEncryptionKey(expand(&self.prk, &[&lp_len(b"bmap/1/kek"), b"bmap/1/kek", &self.epoch.to_be_bytes()]))
+    }
+
+    /// `K_pepper = Expand(PRK_e, lp("bmap/1/pepper") ‖ u32(e))`.
+    pub fn pepper(&self) -> Pepper {
+        Pepper(expand(&self.prk, &[&lp_len(b"bmap/1/pepper"), b"bmap/1/pepper", &self.epoch.to_be_bytes()]))
+    }
+
+    /// `K_tool = Expand(PRK_e, lp("bmap/1/tool") ‖ u32(e) ‖ lp(issuer) ‖ lp(tool))`: the only key that a tool's verifier holds.
+    pub fn tool_key(&self, issuer: &Issuer, tool: &ToolId) -> ToolKey {
+        let (issuer, tool) = (issuer.as_str().as_bytes(), tool.as_str().as_bytes());
+        ToolKey::from_bytes(expand(
+            &self.prk,
+            &[
+                &lp_len(b"bmap/1/tool"),
+                b"bmap/1/tool",
+                &self.epoch.to_be_bytes(),
+                &lp_len(issuer),
+                issuer,
+                &lp_len(tool),
+                tool,
+            ],
+        ))
+    }
+}
+
+impl fmt::Debug for EpochKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EpochKeys({}, …)", self.epoch)
+    }
+}
+
+/// `K_tool` with its HMAC key schedule ready. Redacted in `Debug`, wiped on drop.
+#[derive(Clone)]
+pub struct ToolKey {
+    bytes: zeroize::Zeroizing<[u8; KEY_LEN]>,
+    prk: Hkdf<Sha256>,
+}
+
+impl ToolKey {
+    /// Takes 32 bytes as this key.
+    pub fn from_bytes(bytes: [u8; KEY_LEN]) -> Self {
+        // `from_prk` refuses a key shorter than the hash, which 32 bytes are not; `new` with these bytes as the salt
+        // would be another key.
+        let prk = Hkdf::from_prk(&bytes).unwrap_or_else(|_| Hkdf::new(None, &bytes));
+        Self { bytes: bytes.into(), prk }
+    }
+
+    /// The bytes, for the tool's credential.
+    pub fn expose(&self) -> &[u8; KEY_LEN] {
+        &self.bytes
+    }
+
+    /// `K_sign = Expand(K_tool, lp("bmap/1/sign") ‖ SHA-256(token))`.
+    pub fn signing_key(&self, token: &TokenDigest) -> SigningKey {
+        SigningKey(expand(&self.prk, &[&lp_len(b"bmap/1/sign"), b"bmap/1/sign", &token.0]))
+    }
+
+    /// `K_encrypt = Expand(K_tool, lp("bmap/1/encrypt") ‖ SHA-256(token))`.
+    pub fn encryption_key(&self, token: &TokenDigest) -> EncryptionKey {
+        EncryptionKey(expand(&self.prk, &[&lp_len(b"bmap/1/encrypt"), b"bmap/1/encrypt", &token.0]))
+    }
+
+    /// `K_hop = Expand(K_tool, lp("bmap/1/hop"))`.
+    pub fn hop_key(&self) -> HopKey {
+        HopKey(expand(&self.prk, &[&lp_len(b"bmap/1/hop"), b"bmap/1/hop"]))
+    }
+}
+
+impl fmt::Debug for ToolKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ToolKey(…)")
+    }
+}
+
+/// SHA-256 of a compact token exactly as sent: what its keys are derived from, and how a verifier remembers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TokenDigest(pub [u8; 32]);
+
+impl TokenDigest {
+    /// Hashes the compact token's bytes.
+    pub fn of(token: &[u8]) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+}
+
+/// HMAC-SHA256 (RFC 2104) with its key schedule computed once: the key of one token or API key, ready for many requests.
+///
+/// Redacted in `Debug`, wiped on drop.
+#[derive(Clone)]
+pub struct MacKey(Hmac<Sha256>);
+
+impl MacKey {
+    /// Prepares a signing key.
+    pub fn new(key: &SigningKey) -> Self {
+        Self::from_key_bytes(&key.0)
+    }
+
+    /// Prepares any key; HMAC takes every length.
+    pub fn from_key_bytes(key: &[u8]) -> Self {
+        Self(match Hmac::new_from_slice(key) {
+            Ok(mac) => mac,
+            Err(_) => Hmac::new(&[0; 64].into()), // HMAC has no invalid length; this arm is never taken.
+        })
+    }
+
+    /// Starts a MAC over a message that comes in pieces.
+    pub fn begin(&self) -> MacStream {
+        MacStream { mac: self.0.clone(), buffer: [0; BUFFER], filled: 0 }
+    }
+
+    /// The MAC of a whole message.
+    pub fn mac(&self, message: &[u8]) -> [u8; KEY_LEN] {
+        self.0.clone().chain_update(message).finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MacKey(…)")
+    }
+}
+
+/// Bytes gathered on the stack before they are hashed: most signature bases fit in one go, and none needs the heap.
+const BUFFER: usize = 1536;
+
+/// A MAC under way.
+pub struct MacStream {
+    mac: Hmac<Sha256>,
+    buffer: [u8; BUFFER],
+    filled: usize,
+}
+
+impl MacStream {
+    /// Adds bytes.
+    #[inline]
+    pub fn update(&mut self, bytes: &[u8]) {
+        let end = self.filled.saturating_add(bytes.len());
+        if let Some(free) = self.buffer.get_mut(self.filled..end) {
+            free.copy_from_slice(bytes);
+            self.filled = end;
+        } else {
+            self.spill(bytes);
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        self.mac.update(self.buffer.get(..self.filled).unwrap_or_default());
+        self.mac.update(bytes);
+        self.filled = 0;
+    }
+
+    /// The MAC.
+    pub fn finish(mut self) -> [u8; KEY_LEN] {
+        self.mac.update(self.buffer.get(..self.filled).unwrap_or_default());
+        self.mac.finalize().into_bytes().into()
+    }
+
+    /// Compares the MAC with a received one in constant time.
+    pub fn verify(self, received: &[u8]) -> bool {
+        bool::from(self.finish().as_slice().ct_eq(received))
+    }
+}
+
+/// HKDF-Expand to 32 bytes: one block, so the length is never too large.
+fn expand(prk: &Hkdf<Sha256>, info: &[&[u8]]) -> [u8; KEY_LEN] {
+    let mut key = [0; KEY_LEN];
+    if prk.expand_multi_info(info, &mut key).is_err() {
+        // Only more than 255 blocks are refused (RFC 5869 §2.3); one is asked for.
+        key = [0; KEY_LEN];
+    }
+    key
+}
+
+/// The prefix of `lp(x)`: the length of `x` in bytes, u16 big-endian.
+///
+/// Every name that gets here is at most 255 bytes long (see [`crate::ids`]).
+pub(crate) fn lp_len(x: &[u8]) -> [u8; 2] {
+    u16::try_from(x.len()).unwrap_or(u16::MAX).to_be_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool_key(issuer: &str, tool: &str) -> [u8; 32] {
+        let keys = RootSecret::from_bytes([7; 32]).epoch(1);
+        *keys.tool_key(&Issuer::parse(issuer).unwrap(), &ToolId::parse(tool).unwrap()).expose()
+    }
+
+    #[test]
+    fn r21_no_byte_moves_between_fields() {
+        // The same bytes in a row, cut at another place, give another key.
+        assert_ne!(tool_key("https://a.example", "bc"), tool_key("https://a.exampleb", "c"));
+    }
+
+    #[test]
+    fn every_input_changes_the_key() {
+        let root = RootSecret::from_bytes([7; 32]);
+        let key = root.epoch(1).tool_key(&Issuer::parse("https://a.example").unwrap(), &ToolId::parse("geo").unwrap());
+        assert_ne!(root.epoch(1).kek().expose(), root.epoch(2).kek().expose());
+        assert_ne!(root.epoch(1).kek().expose(), root.epoch(1).pepper().expose());
+        let (a, b) = (TokenDigest::of(b"a"), TokenDigest::of(b"b"));
+        assert_ne!(key.signing_key(&a).expose(), key.signing_key(&b).expose());
+        assert_ne!(key.signing_key(&a).expose(), key.encryption_key(&a).expose());
+    }
+
+    #[test]
+    fn t33_secrets_do_not_print() {
+        let root = RootSecret::from_bytes([0xab; 32]);
+        let printed =
+            format!("{:?} {:?} {:?} {:?}", root, root.epoch(1), root.epoch(1).kek(), ToolKey::from_bytes([0xab; 32]));
+        assert!(!printed.to_lowercase().contains("ab, ") && !printed.contains("171"), "{printed}");
+    }
+
+    #[test]
+    fn a_stream_is_the_whole_message_at_every_length() {
+        let key = MacKey::from_key_bytes(b"key");
+        let message: Vec<u8> = (0..5000_u32).map(|i| (i % 251) as u8).collect();
+        for length in [0, 1, 63, 64, 1535, 1536, 1537, 4000, 5000] {
+            for piece in [1, 7, 700, 2000] {
+                let mut stream = key.begin();
+                message[..length].chunks(piece).for_each(|bytes| stream.update(bytes));
+                assert!(stream.verify(&key.mac(&message[..length])), "{length} {piece}");
+            }
+        }
+        let mut stream = key.begin();
+        stream.update(b"x");
+        assert!(!stream.verify(&key.mac(b"y")));
+        assert!(!key.begin().verify(b""));
+    }
+}

@@ -1,0 +1,454 @@
+//! `Signature-Input` and `Signature` as received (RFC 9421 §4), held to the profile (§4).
+//!
+//! The grammar is `sfv`'s (RFC 9651). What it can't give is the member's own bytes, which are the value of
+//! `@signature-params`: they are cut out between this label and the next, and go into the base as received.
+
+use crate::TAG;
+use crate::refusal::Refusal;
+use crate::signature_base::Component;
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use http::HeaderMap;
+use sfv::visitor::{DictionaryVisitor, EntryVisitor, Ignored, InnerListVisitor, ItemVisitor, ParameterVisitor};
+use sfv::{BareItemFromInput, KeyRef, Parser};
+use std::borrow::Cow;
+use std::convert::Infallible;
+
+/// Most components that one signature may cover.
+pub const MAX_COMPONENTS: usize = 24;
+/// Most members of `Signature-Input`: ours and three foreign ones.
+pub const MAX_SIGNATURES: usize = 4;
+/// Most bytes of all `Signature-Input` lines, and of all `Signature` lines.
+pub const MAX_SIGNATURE_HEADER: usize = 4096;
+
+/// Why the signature headers are outside the profile.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureFault {
+    /// Over [`MAX_SIGNATURE_HEADER`] bytes or [`MAX_SIGNATURES`] members.
+    #[error("too large, or too many signatures")]
+    TooLarge,
+    /// Not a dictionary of the right members (RFC 9651 §3.2), or a repeated label.
+    #[error("not a dictionary of signatures")]
+    Dictionary,
+    /// More than one member has our tag.
+    #[error("more than one signature with our tag")]
+    SecondSignature,
+    /// `Signature` has no byte sequence of at most 64 bytes for our label.
+    #[error("no usable signature for our label")]
+    NoSignature,
+    /// A covered component that is repeated, has parameters, or is not in the profile.
+    #[error("a covered component is outside the profile")]
+    Component,
+    /// A parameter that is missing, repeated, of another type, or outside its grammar.
+    #[error("parameter {0} is missing, repeated or outside its grammar")]
+    Parameter(&'static str),
+    /// `alg` is refused: the key says the algorithm.
+    #[error("the alg parameter is refused")]
+    Algorithm,
+}
+
+/// Our member of `Signature-Input` with its signature: parsed, not yet believed.
+#[derive(Debug)]
+pub struct UnverifiedSignature<'a> {
+    /// The member's value as received: what `@signature-params` is.
+    pub params: &'a str,
+    /// `created`, seconds since 1970; any integer.
+    pub created: i64,
+    /// `expires`, seconds since 1970; any integer.
+    pub expires: Option<i64>,
+    /// `nonce`: 16 bytes.
+    pub nonce: [u8; 16],
+    /// `keyid`: 1 to 80 of `A-Z a-z 0-9 . _ -`.
+    pub key_id: &'a str,
+    components: [Component<'a>; MAX_COMPONENTS],
+    covered: usize,
+    signature: [u8; 64],
+    signature_length: usize,
+}
+
+impl<'a> UnverifiedSignature<'a> {
+    /// Reads the one signature with our tag.
+    ///
+    /// # Errors
+    /// [`Refusal::Unsigned`] where there is none, [`Refusal::Signature`] for one that is outside the profile.
+    pub fn parse(headers: &'a HeaderMap) -> Result<Self, Refusal> {
+        let mut members = Members::default();
+        let mut size: usize = 0;
+        for line in headers.get_all("signature-input") {
+            let line = line.as_bytes();
+            size = size.saturating_add(line.len());
+            if size > MAX_SIGNATURE_HEADER {
+                return Err(SignatureFault::TooLarge.into());
+            }
+            Parser::new(line)
+                .parse_dictionary_with_visitor(Line { members: &mut members, line })
+                .map_err(|_| SignatureFault::Dictionary)?;
+        }
+        if let Some(fault) = members.fault {
+            return Err(fault.into());
+        }
+        let Some(member) = members.ours else { return Err(Refusal::Unsigned) };
+        Ok(member.finish(headers)?)
+    }
+
+    /// The covered components, in the sender's order.
+    pub fn components(&self) -> &[Component<'a>] {
+        self.components.get(..self.covered).unwrap_or_default()
+    }
+
+    /// Whether a component is covered.
+    pub fn covers(&self, component: Component<'_>) -> bool {
+        self.components().contains(&component)
+    }
+
+    /// The signature's bytes: a MAC has 32, an Ed25519 signature 64.
+    pub fn signature(&self) -> &[u8] {
+        self.signature.get(..self.signature_length).unwrap_or_default()
+    }
+}
+
+/// One member while it is being read. Faults are kept until its tag, which stands last, says whether it is ours.
+#[derive(Default)]
+struct Member<'a> {
+    label: &'a str,
+    params: &'a str,
+    components: [Option<Component<'a>>; MAX_COMPONENTS],
+    covered: usize,
+    created: Option<i64>,
+    expires: Option<i64>,
+    nonce: Option<&'a str>,
+    key_id: Option<&'a str>,
+    ours: bool,
+    fault: Option<SignatureFault>,
+}
+
+/// All members of all lines.
+#[derive(Default)]
+struct Members<'a> {
+    current: Option<Member<'a>>,
+    ours: Option<Member<'a>>,
+    labels: [&'a str; MAX_SIGNATURES],
+    count: usize,
+    fault: Option<SignatureFault>,
+}
+
+/// The members of one line.
+struct Line<'s, 'a> {
+    members: &'s mut Members<'a>,
+    line: &'a [u8],
+}
+
+impl<'a> Members<'a> {
+    /// Closes the member being read: its value ends before the comma that stands before `end`.
+    fn close(&mut self, line: &'a [u8], end: usize) {
+        let Some(mut member) = self.current.take() else { return };
+        if !member.ours {
+            return;
+        }
+        let start = offset(line, member.label).saturating_add(member.label.len()).saturating_add(1);
+        let value = line.get(start..end).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
+        let value = value.trim_end_matches([' ', '\t']);
+        let value = if end < line.len() { value.strip_suffix(',').unwrap_or_default() } else { value };
+        member.params = value.trim_end_matches([' ', '\t']);
+        if self.ours.replace(member).is_some() {
+            self.fault = Some(SignatureFault::SecondSignature);
+        }
+    }
+}
+
+/// Where `part`, a piece of `line`, begins in it.
+fn offset(line: &[u8], part: &str) -> usize {
+    part.as_ptr().addr().saturating_sub(line.as_ptr().addr())
+}
+
+impl<'a> Member<'a> {
+    fn spoil(&mut self, fault: SignatureFault) {
+        self.fault.get_or_insert(fault);
+    }
+
+    fn cover(&mut self, item: &BareItemFromInput<'a>) {
+        let component = match item {
+            BareItemFromInput::String(Cow::Borrowed(name)) => Component::from_name(name.as_str()),
+            _ => None,
+        };
+        match (component, self.components.get_mut(self.covered)) {
+            (Some(component), Some(free)) => {
+                *free = Some(component);
+                self.covered = self.covered.saturating_add(1);
+            }
+            _ => self.spoil(SignatureFault::Component),
+        }
+    }
+
+    fn parameter(&mut self, name: &str, value: &BareItemFromInput<'a>) {
+        let number = || if let BareItemFromInput::Integer(value) = value { Some(i64::from(*value)) } else { None };
+        let text =
+            || if let BareItemFromInput::String(Cow::Borrowed(text)) = value { Some(text.as_str()) } else { None };
+        let taken = match name {
+            "created" => number().map(|value| ("created", self.created.replace(value).is_none())),
+            "expires" => number().map(|value| ("expires", self.expires.replace(value).is_none())),
+            "nonce" => text().map(|value| ("nonce", self.nonce.replace(value).is_none())),
+            "keyid" => text().map(|value| ("keyid", self.key_id.replace(value).is_none())),
+            "tag" => text().map(|value| {
+                let first = !self.ours;
+                self.ours |= value == TAG;
+                ("tag", first)
+            }),
+            "alg" => return self.spoil(SignatureFault::Algorithm),
+            _ => return, // Not ours to know (RFC 9421 §2.3); its bytes are in the base all the same.
+        };
+        match taken {
+            Some((_, true)) => {}
+            Some((name, false)) => self.spoil(SignatureFault::Parameter(name)),
+            None => self.spoil(SignatureFault::Parameter("created, expires, nonce, keyid or tag")),
+        }
+    }
+
+    /// Holds our member to the profile, and finds its signature.
+    fn finish(self, headers: &'a HeaderMap) -> Result<UnverifiedSignature<'a>, SignatureFault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let mut components = [Component::Method; MAX_COMPONENTS];
+        let received = self.components.get(..self.covered).unwrap_or_default();
+        for (index, (to, from)) in components.iter_mut().zip(received).enumerate() {
+            *to = from.ok_or(SignatureFault::Component)?;
+            if received.get(..index).unwrap_or_default().contains(from) {
+                return Err(SignatureFault::Component); // RFC 9421 §2: each at most once
+            }
+        }
+        let key_id = self.key_id.filter(|id| is_key_id(id)).ok_or(SignatureFault::Parameter("keyid"))?;
+        let mut nonce = [0; 16];
+        match Base64UrlUnpadded::decode(self.nonce.ok_or(SignatureFault::Parameter("nonce"))?, &mut nonce) {
+            Ok(decoded) if decoded.len() == 16 => {}
+            _ => return Err(SignatureFault::Parameter("nonce")),
+        }
+        let mut signature = [0; 64];
+        let signature_length = find_signature(headers, self.label, &mut signature)?;
+        Ok(UnverifiedSignature {
+            params: self.params,
+            created: self.created.ok_or(SignatureFault::Parameter("created"))?,
+            expires: self.expires,
+            nonce,
+            key_id,
+            components,
+            covered: self.covered,
+            signature,
+            signature_length,
+        })
+    }
+}
+
+/// 1 to 80 of `A-Z a-z 0-9 . _ -`: never a path, a URL or SQL (R07).
+fn is_key_id(id: &str) -> bool {
+    (1..=80).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// Finds the signature of `label`; its length in `into`.
+fn find_signature(headers: &HeaderMap, label: &str, into: &mut [u8; 64]) -> Result<usize, SignatureFault> {
+    let mut lines = headers.get_all("signature").iter();
+    let first = lines.next().ok_or(SignatureFault::NoSignature)?.as_bytes();
+    let more = lines.next().is_some();
+    // The one form that our own SDK sends needs no dictionary parser and no heap.
+    if !more && let Some(length) = single_signature(first, label, into) {
+        return Ok(length);
+    }
+    let (mut found, mut count, mut size) = (None, 0_usize, 0_usize);
+    let mut members = ByteMembers::new(|name: &str, bytes: Vec<u8>| {
+        count = count.saturating_add(1);
+        if name == label {
+            into.get_mut(..bytes.len()).ok_or(())?.copy_from_slice(&bytes);
+            if found.replace(bytes.len()).is_some() {
+                return Err(());
+            }
+        }
+        if count > MAX_SIGNATURES { Err(()) } else { Ok(()) }
+    });
+    for line in headers.get_all("signature") {
+        size = size.saturating_add(line.len());
+        if size > MAX_SIGNATURE_HEADER {
+            return Err(SignatureFault::TooLarge);
+        }
+        members.read(line.as_bytes()).map_err(|()| SignatureFault::NoSignature)?;
+    }
+    found.ok_or(SignatureFault::NoSignature)
+}
+
+/// `label=:…:` with 32 or 64 bytes, and nothing else.
+fn single_signature(line: &[u8], label: &str, into: &mut [u8; 64]) -> Option<usize> {
+    let encoded = line.strip_prefix(label.as_bytes())?.strip_prefix(b"=:")?.strip_suffix(b":")?;
+    if !matches!(encoded.len(), 44 | 88) {
+        return None;
+    }
+    Base64::decode(encoded, into).ok().map(<[u8]>::len)
+}
+
+impl<'a> DictionaryVisitor<'a> for Line<'_, 'a> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn entry(&mut self, key: &'a KeyRef) -> Result<impl EntryVisitor<'a>, Infallible> {
+        let label = key.as_str();
+        self.members.close(self.line, offset(self.line, label));
+        let seen = self.members.labels.get(..self.members.count).unwrap_or_default().contains(&label);
+        if seen {
+            self.members.fault = Some(SignatureFault::Dictionary);
+        }
+        match self.members.labels.get_mut(self.members.count) {
+            Some(free) => *free = label,
+            None => self.members.fault = Some(SignatureFault::TooLarge),
+        }
+        self.members.count = self.members.count.saturating_add(1);
+        Ok(self.members.current.insert(Member { label, ..Member::default() }))
+    }
+
+    fn finish(self) -> Result<(), Infallible> {
+        self.members.close(self.line, self.line.len());
+        Ok(())
+    }
+}
+
+impl<'a> EntryVisitor<'a> for &mut Member<'a> {
+    type Error = Infallible;
+
+    fn item(self) -> Result<impl ItemVisitor<'a>, Infallible> {
+        self.spoil(SignatureFault::Dictionary);
+        Ok(NotAList(self))
+    }
+
+    fn inner_list(self) -> Result<impl InnerListVisitor<'a>, Infallible> {
+        Ok(self)
+    }
+}
+
+/// A member that is an item and not a list: no signature, but its tag counts.
+struct NotAList<'s, 'a>(&'s mut Member<'a>);
+
+impl<'a> ItemVisitor<'a> for NotAList<'_, 'a> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn bare_item(self, _: BareItemFromInput<'a>) -> Result<impl ParameterVisitor<'a, Out = ()>, Infallible> {
+        Ok(self.0)
+    }
+}
+
+impl<'a> InnerListVisitor<'a> for &mut Member<'a> {
+    type Error = Infallible;
+
+    fn item(&mut self) -> Result<impl ItemVisitor<'a>, Infallible> {
+        Ok(Covered(self))
+    }
+
+    fn finish(self) -> Result<impl ParameterVisitor<'a>, Infallible> {
+        Ok(self)
+    }
+}
+
+/// One covered component.
+struct Covered<'s, 'a>(&'s mut Member<'a>);
+
+impl<'a> ItemVisitor<'a> for Covered<'_, 'a> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn bare_item(self, item: BareItemFromInput<'a>) -> Result<impl ParameterVisitor<'a, Out = ()>, Infallible> {
+        self.0.cover(&item);
+        Ok(self)
+    }
+}
+
+impl<'a> ParameterVisitor<'a> for Covered<'_, 'a> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn parameter(&mut self, _: &'a KeyRef, _: BareItemFromInput<'a>) -> Result<(), Infallible> {
+        self.0.spoil(SignatureFault::Component);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<'a> ParameterVisitor<'a> for &mut Member<'a> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn parameter(&mut self, name: &'a KeyRef, value: BareItemFromInput<'a>) -> Result<(), Infallible> {
+        Member::parameter(self, name.as_str(), &value);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// A dictionary of byte sequences, as `Signature` and `Content-Digest` are: hands each member to `take`, which may refuse.
+pub(crate) struct ByteMembers<F>(F);
+
+impl<F: FnMut(&str, Vec<u8>) -> Result<(), ()>> ByteMembers<F> {
+    pub(crate) fn new(take: F) -> Self {
+        Self(take)
+    }
+
+    pub(crate) fn read(&mut self, line: &[u8]) -> Result<(), ()> {
+        let mut refused = false;
+        let visitor = ByteLine { take: &mut self.0, refused: &mut refused };
+        Parser::new(line).parse_dictionary_with_visitor(visitor).map_err(|_| ())?;
+        if refused { Err(()) } else { Ok(()) }
+    }
+}
+
+struct ByteLine<'s, F> {
+    take: &'s mut F,
+    refused: &'s mut bool,
+}
+
+struct ByteMember<'s, 'a, F> {
+    take: &'s mut F,
+    refused: &'s mut bool,
+    label: &'a str,
+}
+
+impl<'a, F: FnMut(&str, Vec<u8>) -> Result<(), ()>> DictionaryVisitor<'a> for ByteLine<'_, F> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn entry(&mut self, key: &'a KeyRef) -> Result<impl EntryVisitor<'a>, Infallible> {
+        Ok(ByteMember { take: &mut *self.take, refused: &mut *self.refused, label: key.as_str() })
+    }
+
+    fn finish(self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl<'a, F: FnMut(&str, Vec<u8>) -> Result<(), ()>> EntryVisitor<'a> for ByteMember<'_, 'a, F> {
+    type Error = Infallible;
+
+    fn item(self) -> Result<impl ItemVisitor<'a>, Infallible> {
+        Ok(self)
+    }
+
+    fn inner_list(self) -> Result<impl InnerListVisitor<'a>, Infallible> {
+        *self.refused = true;
+        Ok(Ignored)
+    }
+}
+
+impl<'a, F: FnMut(&str, Vec<u8>) -> Result<(), ()>> ItemVisitor<'a> for ByteMember<'_, 'a, F> {
+    type Out = ();
+    type Error = Infallible;
+
+    fn bare_item(self, item: BareItemFromInput<'a>) -> Result<impl ParameterVisitor<'a, Out = ()>, Infallible> {
+        let taken = match item {
+            BareItemFromInput::ByteSequence(bytes) => (self.take)(self.label, bytes),
+            _ => Err(()),
+        };
+        *self.refused |= taken.is_err();
+        Ok(Ignored)
+    }
+}

@@ -1,0 +1,222 @@
+//! Why a request is refused: one enum for the thirteen steps (profile §5), and its one map to the wire.
+//!
+//! The fields are for the log. A caller is told [`Refusal::code`] and nothing more.
+
+use crate::code::Code;
+use crate::digest::DigestFault;
+use crate::received::SignatureFault;
+use crate::target::TargetFault;
+use crate::token::TokenFault;
+
+/// A refusal, grouped by whose fault it is.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    // The sender's form.
+    /// The request target is outside the profile.
+    #[error("request target: {0}")]
+    Target(#[from] TargetFault),
+    /// A header that decides something is repeated, or has a byte outside ASCII.
+    #[error("header {name} is repeated or not plain text")]
+    Header {
+        /// The header's name.
+        name: &'static str,
+    },
+    /// `Signature-Input` or `Signature` is outside the profile.
+    #[error("signature headers: {0}")]
+    Signature(#[from] SignatureFault),
+    /// `Content-Digest` is not one.
+    #[error("content digest: {0}")]
+    Digest(DigestFault),
+
+    // The sender's proof.
+    /// No signature with our tag.
+    #[error("no signature with our tag")]
+    Unsigned,
+    /// A component that must be covered is not.
+    #[error("{component} is not covered")]
+    Uncovered {
+        /// The component's name.
+        component: &'static str,
+    },
+    /// The signature does not hold.
+    #[error("the signature does not hold: {0}")]
+    InvalidSignature(Mismatch),
+    /// `created` or `expires` is outside the window.
+    #[error("created {created}, now {now}")]
+    ClockSkew {
+        /// The signature's `created`, seconds.
+        created: i64,
+        /// The verifier's time, seconds.
+        now: i64,
+    },
+    /// `created` is not after the start of the process whose replay store this is (profile §5).
+    #[error("created {created}, but what was seen before {started} is not known")]
+    BeforeStart {
+        /// The signature's `created`, seconds.
+        created: i64,
+        /// When the replay store began, seconds.
+        started: i64,
+    },
+    /// The (keyid, nonce) was seen before.
+    #[error("seen before")]
+    Replayed,
+    /// The body is not the one that was signed.
+    #[error("the body is not the signed one")]
+    DigestMismatch,
+    /// The token is not one of ours.
+    #[error("token: {0}")]
+    Token(#[from] TokenFault),
+    /// The token's time is over.
+    #[error("token expired at {expired}, now {now}")]
+    TokenExpired {
+        /// The token's `exp`, seconds.
+        expired: u64,
+        /// The verifier's time, seconds.
+        now: i64,
+    },
+    /// A credential that is not a signature is wrong.
+    #[error("invalid credentials")]
+    InvalidCredentials,
+
+    // What the sender may not do.
+    /// Something that is allowed to others.
+    #[error("denied: {0}")]
+    Denied(Denial),
+
+    // Limits, and our own faults.
+    /// Over a limit, in bytes.
+    #[error("over {limit} bytes")]
+    TooLarge {
+        /// The limit, bytes.
+        limit: usize,
+    },
+    /// The caller ended its own body early.
+    #[error("the body did not arrive whole")]
+    BodyCut,
+    /// Too many requests.
+    #[error("rate limited for {retry_after} s")]
+    RateLimited {
+        /// When to come back, seconds.
+        retry_after: u32,
+    },
+    /// The replay store is full or out of reach.
+    #[error("replay store unavailable")]
+    ReplayStoreUnavailable,
+    /// The issuer, or its database, is out of reach.
+    #[error("issuer unavailable")]
+    IssuerUnavailable,
+    /// This machine's clock went back.
+    #[error("the clock went back: {now} after {seen}")]
+    ClockUnreliable {
+        /// The clock's time, seconds.
+        now: i64,
+        /// The latest time seen before, seconds.
+        seen: i64,
+    },
+    /// Too much to do.
+    #[error("overloaded")]
+    Overloaded,
+}
+
+/// What about the signature does not hold. Never told to the caller.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// The MAC or signature is another one.
+    #[error("wrong MAC")]
+    Mac,
+    /// The key is not known here.
+    #[error("unknown key")]
+    UnknownKey,
+    /// `keyid` is not the token's `jti`.
+    #[error("keyid is not the token's jti")]
+    KeyId,
+    /// `@authority` is not one of this tool's.
+    #[error("the authority is not this tool's")]
+    Authority,
+    /// A covered header is not there.
+    #[error("a covered header is absent")]
+    AbsentHeader,
+}
+
+/// What is denied.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denial {
+    /// The token is for another tool.
+    #[error("other tool")]
+    Tool,
+    /// The page's origin is not the token's, or not allowed at this tool.
+    #[error("origin")]
+    Origin,
+    /// The tool asks for more assurance.
+    #[error("assurance")]
+    Assurance,
+    /// The tool asks for a scope that the token lacks.
+    #[error("scope")]
+    Scope,
+    /// The user is not active.
+    #[error("user inactive")]
+    UserInactive,
+    /// The API key was revoked.
+    #[error("key revoked")]
+    KeyRevoked,
+    /// The token or its session was revoked.
+    #[error("token revoked")]
+    TokenRevoked,
+    /// The caller's address is not allowed.
+    #[error("address")]
+    Ip,
+    /// Nobody on the way can check the body.
+    #[error("body unverifiable")]
+    BodyUnverifiable,
+}
+
+impl Refusal {
+    /// What the caller is told (profile §6). The one map from decisions to codes.
+    pub const fn code(&self) -> Code {
+        match self {
+            Refusal::Target(_)
+            | Refusal::Header { .. }
+            | Refusal::Digest(DigestFault::Malformed)
+            | Refusal::BodyCut => Code::MalformedRequest,
+            Refusal::Signature(_) => Code::MalformedSignature,
+            Refusal::Digest(DigestFault::NoSha256) | Refusal::Uncovered { .. } => Code::InsufficientCoverage,
+            Refusal::Unsigned => Code::MissingSignature,
+            Refusal::InvalidSignature(_) => Code::InvalidSignature,
+            Refusal::ClockSkew { .. } | Refusal::BeforeStart { .. } => Code::ClockSkew,
+            Refusal::Replayed => Code::Replayed,
+            Refusal::DigestMismatch => Code::DigestMismatch,
+            Refusal::Token(_) => Code::InvalidToken,
+            Refusal::TokenExpired { .. } => Code::TokenExpired,
+            Refusal::InvalidCredentials => Code::InvalidCredentials,
+            Refusal::Denied(denial) => match denial {
+                Denial::Tool => Code::ToolDenied,
+                Denial::Origin => Code::OriginDenied,
+                Denial::Assurance => Code::AssuranceTooLow,
+                Denial::Scope => Code::ScopeDenied,
+                Denial::UserInactive => Code::UserInactive,
+                Denial::KeyRevoked => Code::KeyRevoked,
+                Denial::TokenRevoked => Code::TokenRevoked,
+                Denial::Ip => Code::IpDenied,
+                Denial::BodyUnverifiable => Code::BodyUnverifiable,
+            },
+            Refusal::TooLarge { .. } => Code::TooLarge,
+            Refusal::RateLimited { .. } => Code::RateLimited,
+            Refusal::ReplayStoreUnavailable => Code::ReplayStoreUnavailable,
+            Refusal::IssuerUnavailable => Code::IssuerUnavailable,
+            Refusal::ClockUnreliable { .. } => Code::ClockUnreliable,
+            Refusal::Overloaded => Code::Overloaded,
+        }
+    }
+
+    /// Seconds after which the caller may try again, for `Retry-After`.
+    pub const fn retry_after(&self) -> Option<u32> {
+        match self {
+            Refusal::RateLimited { retry_after } => Some(*retry_after),
+            Refusal::BeforeStart { .. } | Refusal::ReplayStoreUnavailable | Refusal::Overloaded => Some(1),
+            _ => None,
+        }
+    }
+}

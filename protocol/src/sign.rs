@@ -1,0 +1,342 @@
+//! The sending end: the `Signature-Input` and `Signature` of one request (profile §4).
+
+use crate::TAG;
+use crate::keys::MacKey;
+use crate::signature_base::{self, Absent, Component, Sink, Values};
+use crate::target::{self, TargetFault};
+use alloc::{string::String, vec::Vec};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+
+/// What a request is about to send, as the bytes that will stand on the wire.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// The method, upper case as sent.
+    pub method: &'a str,
+    /// Host in lower case, with the port unless it is the scheme's default.
+    pub authority: &'a str,
+    /// The path, as sent.
+    pub path: &'a str,
+    /// The query without its `?`; `None` where the target has none.
+    pub query: Option<&'a str>,
+    /// `Authorization`'s value, where a token is used.
+    pub authorization: Option<&'a str>,
+    /// `Content-Type`'s value, where there is a body and the header is sent.
+    pub content_type: Option<&'a str>,
+    /// `Content-Digest`'s value, where there is a body.
+    pub content_digest: Option<&'a str>,
+    /// More headers to cover: lower-case names and values as sent.
+    pub more: &'a [(&'a str, &'a str)],
+}
+
+/// What makes this signature the only one of its kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// Seconds since 1970, in the server's time.
+    pub created: u64,
+    /// 16 random bytes, never used twice.
+    pub nonce: [u8; 16],
+    /// The token's `jti`, or the API key's id.
+    pub key_id: &'a str,
+}
+
+/// The key that signs.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum RequestKey {
+    /// HMAC-SHA256: a token's `K_sign` or an API key's `K_api`.
+    Hmac(MacKey),
+    /// Ed25519: an API key of that kind.
+    #[cfg(feature = "ed25519")]
+    Ed25519(alloc::boxed::Box<ed25519_dalek::SigningKey>),
+}
+
+/// The two headers, ready to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureHeaders {
+    /// `Signature-Input`.
+    pub signature_input: String,
+    /// `Signature`.
+    pub signature: String,
+}
+
+/// Why a request can't be signed.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// A verifier would refuse this target.
+    #[error(transparent)]
+    Target(#[from] TargetFault),
+    /// A header among `more` that is not a lower-case field name, or that the profile covers by itself.
+    #[error("a header to cover is not a lower-case field name, or is covered already")]
+    Header,
+    /// The method, authority, key id or a header's value holds a character that can't be sent.
+    #[error("a value holds a character that can't be sent")]
+    Value,
+}
+
+/// Most headers that can be covered beside the profile's own.
+pub const MAX_MORE: usize = 16;
+
+/// Signs a request.
+///
+/// Covered are `@method @authority @path @query`, then `authorization`, `content-type` and `content-digest` where they
+/// are given, then `more`.
+///
+/// # Errors
+/// [`SignError`]: nothing is signed that a verifier of this profile must refuse.
+pub fn sign(request: &Request<'_>, stamp: &Stamp<'_>, key: &RequestKey) -> Result<SignatureHeaders, SignError> {
+    let (components, params) = prepare(request, stamp)?;
+    let signature = match key {
+        RequestKey::Hmac(key) => {
+            let mut stream = key.begin();
+            signature_base::write(components.as_slice(), request, &params, &mut stream)
+                .map_err(|Absent| SignError::Header)?;
+            encode(&stream.finish())
+        }
+        #[cfg(feature = "ed25519")]
+        RequestKey::Ed25519(key) => {
+            use ed25519_dalek::Signer;
+            let mut base = Vec::with_capacity(1024);
+            signature_base::write(components.as_slice(), request, &params, &mut base)
+                .map_err(|Absent| SignError::Header)?;
+            encode(&key.sign(&base).to_bytes())
+        }
+    };
+    Ok(SignatureHeaders { signature_input: concat(LABEL, &params), signature })
+}
+
+/// The signature base that [`sign`] signs, as text: for diagnosis, and for signing elsewhere.
+///
+/// # Errors
+/// As [`sign`].
+pub fn base(request: &Request<'_>, stamp: &Stamp<'_>) -> Result<Vec<u8>, SignError> {
+    let (components, params) = prepare(request, stamp)?;
+    let mut base = Vec::with_capacity(1024);
+    signature_base::write(components.as_slice(), request, &params, &mut base).map_err(|Absent| SignError::Header)?;
+    Ok(base)
+}
+
+/// The value of `Authorization` for a token.
+pub fn authorization(token: &str) -> String {
+    let mut value = String::with_capacity(token.len().saturating_add(8));
+    value.push_str(crate::SCHEME);
+    value.push(' ');
+    value.push_str(token);
+    value
+}
+
+const LABEL: &str = "bmap=";
+
+/// The covered components in the profile's order.
+struct Covered<'a> {
+    components: [Component<'a>; 7 + MAX_MORE],
+    length: usize,
+}
+
+impl<'a> Covered<'a> {
+    fn push(&mut self, component: Component<'a>) -> Result<(), SignError> {
+        *self.components.get_mut(self.length).ok_or(SignError::Header)? = component;
+        self.length = self.length.saturating_add(1);
+        Ok(())
+    }
+
+    fn as_slice(&self) -> &[Component<'a>] {
+        self.components.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// Checks everything that is to be signed, and writes `@signature-params`.
+fn prepare<'a>(request: &Request<'a>, stamp: &Stamp<'_>) -> Result<(Covered<'a>, String), SignError> {
+    target::check_path(request.path.as_bytes())?;
+    target::check_query(request.query.unwrap_or_default().as_bytes())?;
+    let visible =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+    if !visible(request.method) || !visible(request.authority) || !visible(stamp.key_id) {
+        return Err(SignError::Value);
+    }
+    let mut covered = Covered { components: [Component::Method; 7 + MAX_MORE], length: 0 };
+    for component in [Component::Method, Component::Authority, Component::Path, Component::Query] {
+        covered.push(component)?;
+    }
+    for (name, value) in [
+        ("authorization", request.authorization),
+        ("content-type", request.content_type),
+        ("content-digest", request.content_digest),
+    ] {
+        if let Some(value) = value {
+            sendable(value)?;
+            covered.push(Component::Header(name))?;
+        }
+    }
+    for (name, value) in request.more {
+        sendable(value)?;
+        match Component::from_name(name) {
+            Some(component @ Component::Header(_)) if !covered.as_slice().contains(&component) => {
+                covered.push(component)?
+            }
+            _ => return Err(SignError::Header),
+        }
+    }
+    let params = params(covered.as_slice(), stamp);
+    Ok((covered, params))
+}
+
+/// A field value as RFC 9110 §5.5 has it, without surrounding white space: what is signed is what arrives.
+fn sendable(value: &str) -> Result<(), SignError> {
+    let trimmed = value.trim_matches([' ', '\t']).len() == value.len();
+    if trimmed && value.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f)) {
+        Ok(())
+    } else {
+        Err(SignError::Value)
+    }
+}
+
+/// `("@method" …);created=…;nonce="…";keyid="…";tag="bmap-1"`.
+fn params(components: &[Component<'_>], stamp: &Stamp<'_>) -> String {
+    let mut text = String::with_capacity(256);
+    let mut before = "(\"";
+    for component in components {
+        text.push_str(before);
+        text.push_str(component.name());
+        before = "\" \"";
+    }
+    text.push_str("\");created=");
+    push_decimal(&mut text, stamp.created);
+    text.push_str(";nonce=\"");
+    let mut nonce = [0; 22];
+    text.push_str(Base64UrlUnpadded::encode(&stamp.nonce, &mut nonce).unwrap_or_default()); // 16 bytes are 22 characters
+    text.push_str("\";keyid=\"");
+    text.push_str(stamp.key_id);
+    text.push_str("\";tag=\"");
+    text.push_str(TAG);
+    text.push('"');
+    text
+}
+
+/// Decimal digits without the formatting machinery, which would outweigh the cryptography in WebAssembly.
+fn push_decimal(text: &mut String, mut number: u64) {
+    let mut digits = [b'0'; 20];
+    let mut used: usize = 0;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0'.wrapping_add((number % 10) as u8);
+        number /= 10;
+        used = used.saturating_add(1);
+        if number == 0 {
+            break;
+        }
+    }
+    digits.iter().skip(digits.len().saturating_sub(used)).for_each(|digit| text.push(char::from(*digit)));
+}
+
+/// `bmap=:…:` for a MAC or a signature.
+fn encode(signature: &[u8]) -> String {
+    let mut encoded = [0; 88];
+    let encoded = Base64::encode(signature, &mut encoded).unwrap_or_default(); // 64 bytes are 88 characters
+    let mut value = String::with_capacity(96);
+    value.push_str(LABEL);
+    value.push(':');
+    value.push_str(encoded);
+    value.push(':');
+    value
+}
+
+fn concat(a: &str, b: &str) -> String {
+    let mut text = String::with_capacity(a.len().saturating_add(b.len()));
+    text.push_str(a);
+    text.push_str(b);
+    text
+}
+
+impl Values for Request<'_> {
+    fn put_value(&self, component: Component<'_>, sink: &mut impl Sink) -> Result<(), Absent> {
+        let header = |value: Option<&str>, sink: &mut _| -> Result<(), Absent> {
+            Sink::put(sink, value.ok_or(Absent)?.as_bytes());
+            Ok(())
+        };
+        match component {
+            Component::Method => sink.put(self.method.as_bytes()),
+            Component::Authority => sink.put(self.authority.as_bytes()),
+            Component::Path => sink.put(self.path.as_bytes()),
+            Component::Query => {
+                sink.put(b"?");
+                sink.put(self.query.unwrap_or_default().as_bytes());
+            }
+            Component::Header("authorization") => header(self.authorization, sink)?,
+            Component::Header("content-type") => header(self.content_type, sink)?,
+            Component::Header("content-digest") => header(self.content_digest, sink)?,
+            Component::Header(name) => {
+                header(self.more.iter().find(|(n, _)| *n == name).map(|(_, value)| *value), sink)?
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAMP: Stamp<'static> = Stamp { created: 1_764_000_000, nonce: [0; 16], key_id: "jti" };
+
+    fn key() -> RequestKey {
+        RequestKey::Hmac(MacKey::from_key_bytes(&[1; 32]))
+    }
+
+    fn get() -> Request<'static> {
+        Request { method: "GET", authority: "geo.example", path: "/v1/x", ..Request::default() }
+    }
+
+    #[test]
+    fn the_parameters_stand_in_the_profile_order() {
+        let request = Request { authorization: Some("HTTPSig t"), more: &[("accept-language", "bg")], ..get() };
+        let headers = sign(&request, &STAMP, &key()).unwrap();
+        assert_eq!(
+            headers.signature_input,
+            "bmap=(\"@method\" \"@authority\" \"@path\" \"@query\" \"authorization\" \"accept-language\")\
+             ;created=1764000000;nonce=\"AAAAAAAAAAAAAAAAAAAAAA\";keyid=\"jti\";tag=\"bmap-1\""
+        );
+        assert!(headers.signature.starts_with("bmap=:") && headers.signature.len() == 6 + 44 + 1);
+    }
+
+    #[test]
+    fn what_a_verifier_refuses_is_not_signed() {
+        let refused = |request: Request<'_>, stamp: Stamp<'_>| sign(&request, &stamp, &key()).unwrap_err();
+        assert_eq!(refused(Request { path: "/a/../b", ..get() }, STAMP), SignError::Target(TargetFault::DotSegment));
+        assert_eq!(
+            refused(Request { query: Some("a b"), ..get() }, STAMP),
+            SignError::Target(TargetFault::ForbiddenByte)
+        );
+        assert_eq!(refused(Request { method: "GE T", ..get() }, STAMP), SignError::Value);
+        assert_eq!(refused(Request { authority: "", ..get() }, STAMP), SignError::Value);
+        assert_eq!(refused(Request { authorization: Some("a\nb"), ..get() }, STAMP), SignError::Value);
+        assert_eq!(refused(Request { content_type: Some(" text/plain"), ..get() }, STAMP), SignError::Value);
+        assert_eq!(refused(get(), Stamp { key_id: "a\"b", ..STAMP }), SignError::Value);
+        for more in [&[("Accept", "x")][..], &[("@method", "x")], &[("x", "1"), ("x", "2")], &[("signature", "x")]] {
+            assert_eq!(refused(Request { more, ..get() }, STAMP), SignError::Header);
+        }
+        let many: Vec<String> = (0..=MAX_MORE).map(|i| format!("x{i}")).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "1")).collect();
+        assert_eq!(
+            refused(
+                Request {
+                    more: &many,
+                    authorization: Some("a"),
+                    content_type: Some("b"),
+                    content_digest: Some("c"),
+                    ..get()
+                },
+                STAMP
+            ),
+            SignError::Header
+        );
+    }
+
+    #[test]
+    fn decimals() {
+        for number in [0, 9, 10, 1_764_000_000, u64::MAX] {
+            let mut text = String::new();
+            push_decimal(&mut text, number);
+            assert_eq!(text, number.to_string());
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Request-target rules (profile §4): what is refused, and never normalised.
+//!
+//! Whoever stands between the signer and the tool may decode, collapse or re-encode a path. The paths on which two such
+//! parties can disagree are refused before anything is decided on them (R13).
+
+/// Why a request target is refused.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetFault {
+    /// The path does not start with `/`.
+    #[error("the path does not start with /")]
+    NotAbsolute,
+    /// The path holds `..`, or a segment `.`.
+    #[error("the path holds a dot segment")]
+    DotSegment,
+    /// The path holds `//`.
+    #[error("the path holds an empty segment")]
+    EmptySegment,
+    /// The path holds `%2e`, `%2f`, `%5c` or `%00`, in either case.
+    #[error("the path holds an encoded dot, slash, backslash or NUL")]
+    EncodedDelimiter,
+    /// A `%` without two hex digits behind it.
+    #[error("the path holds a broken escape")]
+    BrokenEscape,
+    /// A byte that a request target can't have: `\`, `#`, a space, a control character, or one outside ASCII.
+    #[error("the request target holds a forbidden byte")]
+    ForbiddenByte,
+    /// Over [`MAX_TARGET`] bytes.
+    #[error("the request target is over {MAX_TARGET} bytes")]
+    TooLong,
+}
+
+/// Most bytes of a path, and of a query.
+pub const MAX_TARGET: usize = 8192;
+
+/// Checks a path as it stands on the wire.
+///
+/// # Errors
+/// [`TargetFault`]: the request is answered with 400 and not normalised.
+pub fn check_path(path: &[u8]) -> Result<(), TargetFault> {
+    if path.len() > MAX_TARGET {
+        return Err(TargetFault::TooLong);
+    }
+    let Some((b'/', _)) = path.split_first() else { return Err(TargetFault::NotAbsolute) };
+    let mut before = [0_u8; 2];
+    let mut rest = path;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match byte {
+            b'\\' | b'#' | b'?' | b' ' | 0..=0x1f | 0x7f.. => return Err(TargetFault::ForbiddenByte),
+            b'/' if before[1] == b'/' => return Err(TargetFault::EmptySegment),
+            b'.' if before[1] == b'.' => return Err(TargetFault::DotSegment),
+            b'/' if before == *b"/." => return Err(TargetFault::DotSegment),
+            b'%' => match tail {
+                [b'2', b'e' | b'E' | b'f' | b'F', ..] | [b'5', b'c' | b'C', ..] | [b'0', b'0', ..] => {
+                    return Err(TargetFault::EncodedDelimiter);
+                }
+                [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {}
+                _ => return Err(TargetFault::BrokenEscape),
+            },
+            _ => {}
+        }
+        before = [before[1], byte];
+    }
+    if before == *b"/." {
+        return Err(TargetFault::DotSegment);
+    }
+    Ok(())
+}
+
+/// Checks a query, without its `?`, as it stands on the wire.
+///
+/// Its meaning is the tool's; only bytes that can't stand in a request target are refused.
+///
+/// # Errors
+/// [`TargetFault`]: the request is answered with 400.
+pub fn check_query(query: &[u8]) -> Result<(), TargetFault> {
+    if query.len() > MAX_TARGET {
+        return Err(TargetFault::TooLong);
+    }
+    if query.iter().any(|byte| matches!(byte, b'#' | 0..=b' ' | 0x7f..)) {
+        return Err(TargetFault::ForbiddenByte);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r13_ambiguous_paths_are_refused() {
+        for (path, fault) in [
+            ("", TargetFault::NotAbsolute),
+            ("*", TargetFault::NotAbsolute),
+            ("a", TargetFault::NotAbsolute),
+            ("/a/../b", TargetFault::DotSegment),
+            ("/..", TargetFault::DotSegment),
+            ("/a..b", TargetFault::DotSegment),
+            ("/./a", TargetFault::DotSegment),
+            ("/a/.", TargetFault::DotSegment),
+            ("//x", TargetFault::EmptySegment),
+            ("/a//", TargetFault::EmptySegment),
+            ("/a%2fb", TargetFault::EncodedDelimiter),
+            ("/a%2Fb", TargetFault::EncodedDelimiter),
+            ("/a%5cb", TargetFault::EncodedDelimiter),
+            ("/a%00", TargetFault::EncodedDelimiter),
+            ("/api%2e/x", TargetFault::EncodedDelimiter),
+            ("/api%2E%2E/x", TargetFault::EncodedDelimiter),
+            ("/%zz", TargetFault::BrokenEscape),
+            ("/%", TargetFault::BrokenEscape),
+            ("/%4", TargetFault::BrokenEscape),
+            ("/a#b", TargetFault::ForbiddenByte),
+            ("/a\\b", TargetFault::ForbiddenByte),
+            ("/a\u{1}", TargetFault::ForbiddenByte),
+            ("/a b", TargetFault::ForbiddenByte),
+            ("/é", TargetFault::ForbiddenByte),
+            ("/a?b", TargetFault::ForbiddenByte),
+        ] {
+            assert_eq!(check_path(path.as_bytes()), Err(fault), "{path:?}");
+        }
+        assert_eq!(check_path(&[b'/'; MAX_TARGET + 1]), Err(TargetFault::TooLong));
+    }
+
+    #[test]
+    fn plain_paths_pass() {
+        for path in [
+            "/",
+            "/v1/search",
+            "/a.b/c.d",
+            "/.well-known/x",
+            "/caf%C3%A9%20bar",
+            "/a;b=1,c",
+            "/a/b/",
+            "/~x/-_!$&'()*+:@",
+        ] {
+            assert_eq!(check_path(path.as_bytes()), Ok(()), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn queries_keep_their_bytes() {
+        for query in ["", "q=a+b%20c&x=%7e~&empty=&flag", "u=https://x/../y//z", "broken=%zz"] {
+            assert_eq!(check_query(query.as_bytes()), Ok(()), "{query:?}");
+        }
+        for query in ["a b", "a#b", "a\n", "\u{7f}", "é"] {
+            assert_eq!(check_query(query.as_bytes()), Err(TargetFault::ForbiddenByte), "{query:?}");
+        }
+        assert_eq!(check_query(&[b'q'; MAX_TARGET + 1]), Err(TargetFault::TooLong));
+    }
+}
