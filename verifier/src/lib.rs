@@ -1,1 +1,64 @@
-//! One decision about one signed request, and the tower layer that tools embed.
+//! One decision about one signed request, and the tower layer that puts it in front of a tool.
+//!
+//! A tool is protected in ten lines. `BMAP_TOOL_CREDENTIAL` holds what the issuer's `bmap tool credential` printed:
+//!
+//! ```no_run
+//! # #[cfg(feature = "axum")] {
+//! use bmap_verifier::{ToolCredential, Verified, Verifier, VerifyLayer};
+//!
+//! async fn hello(caller: Verified) -> String {
+//!     format!("hello {}", caller.subject())
+//! }
+//!
+//! let verifier = Verifier::from_credential(ToolCredential::from_env()?, bmap_verifier::SystemClock.now());
+//! let layer = VerifyLayer::new(verifier);
+//! // axum::Router::new().route("/hello", get(hello)).layer(layer)
+//! # }
+//! # Ok::<(), bmap_verifier::CredentialError>(())
+//! ```
+//!
+//! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`verified`]; what it
+//! stands on: [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
+//! [`problem`], [`cors`].
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+pub mod layer;
+pub mod verified;
+pub mod verify;
+
+pub mod clock;
+pub mod credential;
+pub mod keys;
+pub mod policy;
+pub mod replay;
+pub mod standing;
+pub mod token_cache;
+
+pub mod cors;
+pub mod problem;
+
+#[cfg(feature = "axum")]
+mod extract;
+
+pub use bmap_protocol as protocol;
+pub use bmap_protocol::refusal::Refusal;
+pub use clock::{Clock, SystemClock, UnixTime};
+pub use credential::{CredentialError, ToolCredential};
+#[cfg(feature = "axum")]
+pub use extract::LayerMissing;
+pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
+pub use layer::VerifyLayer;
+pub use policy::{AllowedOrigins, PeerAddress, Policy, Rate};
+pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore};
+pub use standing::{NoRevocations, Standing};
+pub use verified::{Principal, Verified};
+pub use verify::{VerifiedBody, Verifier};

@@ -1,0 +1,202 @@
+//! What a tool holds: one text in one environment variable, printed by `bmap tool credential`.
+
+use crate::policy::AllowedOrigins;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::ids::{Issuer, ToolId};
+use bmap_protocol::keys::ToolKey;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::{Assurance, IssuerKey};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// The environment variable that holds the credential.
+pub const VARIABLE: &str = "BMAP_TOOL_CREDENTIAL";
+/// The environment variable that names a file with the credential.
+pub const FILE_VARIABLE: &str = "BMAP_TOOL_CREDENTIAL_FILE";
+
+const PREFIX: &str = "bmap-tool-1.";
+
+/// Issuer, tool, epoch keys, the issuer's public keys, and the policy that the operator set. Secret: redacted in `Debug`.
+#[derive(Clone)]
+pub struct ToolCredential {
+    /// The issuer.
+    pub issuer: Issuer,
+    /// The tool.
+    pub tool: ToolId,
+    /// The origins of the tool's public base URLs: what `@authority` may be.
+    pub own: Vec<Origin>,
+    /// `K_tool` of each epoch in use, the current one first.
+    pub epochs: Vec<(u32, ToolKey)>,
+    /// The issuer's public keys.
+    pub issuer_keys: Vec<IssuerKey>,
+    /// Pages that may call.
+    pub origins: AllowedOrigins,
+    /// The lowest assurance that the tool accepts.
+    pub min_assurance: Assurance,
+    /// Scopes that a token must all have.
+    pub scopes: Vec<String>,
+}
+
+/// Why there is no credential. Never repeats its text.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// Neither variable is set.
+    #[error("set {VARIABLE} to what `bmap tool credential` printed, or {FILE_VARIABLE} to a file that holds it")]
+    Missing,
+    /// Both variables are set: which one counts would be a guess.
+    #[error("both {VARIABLE} and {FILE_VARIABLE} are set: set one")]
+    Both,
+    /// The file can't be read.
+    #[error("{FILE_VARIABLE}: {path}: {why}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Not a credential.
+    #[error("not a tool credential: {0}")]
+    Form(&'static str),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    issuer: String,
+    tool: String,
+    base_urls: Vec<String>,
+    epochs: Vec<WireEpoch>,
+    issuer_keys: Vec<WireKey>,
+    origins: Vec<String>,
+    min_assurance: Assurance,
+    scopes: Vec<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireEpoch {
+    epoch: u32,
+    key: Zeroizing<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireKey {
+    kid: String,
+    x: String,
+}
+
+impl ToolCredential {
+    /// Reads it from `BMAP_TOOL_CREDENTIAL`, or from the file that `BMAP_TOOL_CREDENTIAL_FILE` names.
+    ///
+    /// # Errors
+    /// [`CredentialError`], which says what to set.
+    pub fn from_env() -> Result<Self, CredentialError> {
+        let value = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        match (value(VARIABLE), value(FILE_VARIABLE)) {
+            (Some(_), Some(_)) => Err(CredentialError::Both),
+            (Some(text), None) => Self::parse(&Zeroizing::new(text)),
+            (None, Some(path)) => match std::fs::read_to_string(&path) {
+                Ok(text) => Self::parse(&Zeroizing::new(text)),
+                Err(why) => Err(CredentialError::File { path, why: why.to_string() }),
+            },
+            (None, None) => Err(CredentialError::Missing),
+        }
+    }
+
+    /// Reads the text; white space around it is ignored.
+    ///
+    /// # Errors
+    /// [`CredentialError::Form`].
+    pub fn parse(text: &str) -> Result<Self, CredentialError> {
+        let form = CredentialError::Form;
+        let encoded = text.trim().strip_prefix(PREFIX).ok_or(form("it does not start with bmap-tool-1."))?;
+        let json = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| form("it is cut or damaged"))?;
+        let wire: Wire =
+            serde_json::from_slice(&Zeroizing::new(json)).map_err(|_| form("its content is of another version"))?;
+        let origins = match wire.origins.as_slice() {
+            [any] if any == "*" => AllowedOrigins::NamedByToken,
+            list => AllowedOrigins::These(parse_all(list).ok_or(form("an allowed origin is not a serialised origin"))?),
+        };
+        let own = wire.base_urls.iter().map(|url| base_origin(url)).collect::<Option<Vec<_>>>();
+        let epochs = wire.epochs.iter().map(|epoch| Some((epoch.epoch, ToolKey::from_bytes(bytes(&epoch.key)?))));
+        let keys = wire.issuer_keys.iter().map(|key| IssuerKey::new(&key.kid, &bytes(&key.x)?).ok());
+        let credential = Self {
+            issuer: Issuer::parse(&wire.issuer).map_err(|_| form("the issuer is not a URL"))?,
+            tool: ToolId::parse(&wire.tool).map_err(|_| form("the tool id is outside its grammar"))?,
+            own: own.filter(|own| !own.is_empty()).ok_or(form("a base URL is missing or not http(s)"))?,
+            epochs: epochs.collect::<Option<_>>().ok_or(form("an epoch's key is not 32 bytes"))?,
+            issuer_keys: keys.collect::<Option<_>>().ok_or(form("an issuer key is not an Ed25519 key"))?,
+            origins,
+            min_assurance: wire.min_assurance,
+            scopes: wire.scopes,
+        };
+        match credential.epochs.is_empty() || credential.issuer_keys.is_empty() {
+            true => Err(form("it holds no key")),
+            false => Ok(credential),
+        }
+    }
+
+    /// The text, for the tool's environment. Whoever has it can forge requests to this one tool.
+    pub fn expose(&self) -> Zeroizing<String> {
+        let wire = Wire {
+            issuer: self.issuer.to_string(),
+            tool: self.tool.to_string(),
+            base_urls: self.own.iter().map(Origin::to_string).collect(),
+            epochs: self
+                .epochs
+                .iter()
+                .map(|(epoch, key)| WireEpoch {
+                    epoch: *epoch,
+                    key: Base64UrlUnpadded::encode_string(key.expose()).into(),
+                })
+                .collect(),
+            issuer_keys: self
+                .issuer_keys
+                .iter()
+                .map(|key| WireKey {
+                    kid: key.kid().to_owned(),
+                    x: Base64UrlUnpadded::encode_string(&key.public_key()),
+                })
+                .collect(),
+            origins: match &self.origins {
+                AllowedOrigins::NamedByToken => vec!["*".to_owned()],
+                AllowedOrigins::These(list) => list.iter().map(Origin::to_string).collect(),
+            },
+            min_assurance: self.min_assurance,
+            scopes: self.scopes.clone(),
+        };
+        // A struct of texts and numbers always serialises.
+        let json = Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default());
+        let encoded = Zeroizing::new(Base64UrlUnpadded::encode_string(&json));
+        Zeroizing::new(format!("{PREFIX}{}", *encoded))
+    }
+}
+
+impl fmt::Debug for ToolCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToolCredential")
+            .field("issuer", &self.issuer.as_str())
+            .field("tool", &self.tool.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The origin of a base URL: what is before its path.
+pub fn base_origin(url: &str) -> Option<Origin> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    Origin::parse(&format!("{scheme}://{authority}")).ok()
+}
+
+fn parse_all(list: &[String]) -> Option<Vec<Origin>> {
+    list.iter().map(|origin| Origin::parse(origin).ok()).collect()
+}
+
+fn bytes(encoded: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    let decoded = Base64UrlUnpadded::decode(encoded, &mut bytes).ok()?;
+    (decoded.len() == 32).then_some(bytes)
+}

@@ -1,0 +1,73 @@
+//! Where a verifier's keys come from (profile §5, step 6).
+
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use bmap_protocol::keys::{MacKey, ToolKey};
+use bmap_protocol::refusal::Refusal;
+use bmap_protocol::token::UnverifiedToken;
+use ipnet::IpNet;
+
+/// Finds the key that a request must have been signed with.
+pub trait Keys: Send + Sync + 'static {
+    /// Offers each tool key that may have signed a request with this token, until `try_key` says that it did.
+    ///
+    /// The token is unverified: it may choose among keys, it may not cost more than a few MACs.
+    fn try_tool_keys(&self, token: &UnverifiedToken<'_>, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool);
+
+    /// Looks up an API key that signs requests itself.
+    ///
+    /// `None` for an unknown key. Whether key and user are in good standing is asked later, after the signature held.
+    ///
+    /// # Errors
+    /// [`Refusal::IssuerUnavailable`] where the rows are out of reach.
+    fn api_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<ApiKeyGrant>, Refusal>> + Send;
+}
+
+/// An API key as its verified row has it.
+#[derive(Clone, Debug)]
+pub struct ApiKeyGrant {
+    /// The key's id.
+    pub id: ApiKeyId,
+    /// Its user.
+    pub owner: UserId,
+    /// What checks its signatures.
+    pub proof: ApiKeyProof,
+    /// From where it may be used; empty: from everywhere.
+    pub allowed_ips: Vec<IpNet>,
+}
+
+/// What checks an API key's signatures.
+#[derive(Clone, Debug)]
+pub enum ApiKeyProof {
+    /// HMAC-SHA256 under `K_api`.
+    HmacSha256(MacKey),
+    /// The raw Ed25519 public key.
+    Ed25519([u8; 32]),
+}
+
+/// The keys of one tool: what a tool's own verifier holds. It takes tokens only (profile §4).
+#[derive(Clone, Debug)]
+pub struct ToolKeys {
+    tool: ToolId,
+    epochs: Vec<(u32, ToolKey)>,
+}
+
+impl ToolKeys {
+    /// The tool's key of each epoch that is in use, the current one first.
+    pub fn new(tool: ToolId, epochs: Vec<(u32, ToolKey)>) -> Self {
+        Self { tool, epochs }
+    }
+}
+
+impl Keys for ToolKeys {
+    fn try_tool_keys(&self, _: &UnverifiedToken<'_>, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
+        for (epoch, key) in &self.epochs {
+            if try_key(&self.tool, *epoch, key) {
+                return;
+            }
+        }
+    }
+
+    async fn api_key(&self, _: &ApiKeyId) -> Result<Option<ApiKeyGrant>, Refusal> {
+        Ok(None)
+    }
+}
