@@ -1,0 +1,127 @@
+/**
+ * One signed request, from `fetch`'s arguments to the tool's answer. Start reading here.
+ *
+ * prepare → token → sign → send → repair once, if the answer says that the clock or the token was too old.
+ *
+ * @module
+ */
+
+import type { ServerClock } from './clock.js';
+import { contentDigest } from './digest.js';
+import { BmapError } from './errors.js';
+import type { Issuer, Token } from './issuer.js';
+import { problemOf, refusalCode, shortWait } from './problem.js';
+import { type Prepared, prepare, resolve } from './request.js';
+import type { Tokens } from './tokens.js';
+import { pause, unlessAborted } from './wait.js';
+
+/** What was signed, for a debug panel. It holds the token: show it, do not send it anywhere. */
+export interface SignedEvent {
+  tool: string;
+  method: string;
+  url: string;
+  /** The covered components, in the order in which they were signed. */
+  covered: string[];
+  /** `Signature-Input` as sent. */
+  signatureInput: string;
+  /** All headers as sent, by lower-case name. */
+  headers: Record<string, string>;
+  /** Time spent on signing, as exactly as the platform's clock tells: in steps of 0.1 ms on a page without cross-origin isolation. */
+  microseconds: number;
+}
+
+/** What the requests of one client share. */
+export interface Shared {
+  issuer: Issuer;
+  clock: ServerClock;
+  fetch: typeof fetch;
+  onSigned: ((event: SignedEvent) => void) | undefined;
+}
+
+/** Codes after which a token is not used again. */
+const TOKEN_OVER = new Set(['token_expired', 'invalid_token', 'token_revoked']);
+
+/** `fetch`, signed for one tool. */
+export async function signedFetch(
+  tool: string,
+  tokens: Tokens,
+  shared: Shared,
+  input: RequestInfo | URL,
+  init: RequestInit | undefined,
+): Promise<Response> {
+  const request = await prepare(input, init);
+  const signal = request.signal;
+  let digest: Promise<string> | undefined;
+  for (let repaired = false; ; repaired = true) {
+    signal?.throwIfAborted();
+    let token = tokens.current() ?? (await unlessAborted(tokens.get(), signal));
+    if (request.body) {
+      const glue = await shared.issuer.loader.load();
+      await (digest ??= contentDigest(glue, request.body));
+      token = tokens.current() ?? token; // it may have been replaced meanwhile
+    }
+    const url = resolve(request.address, token.base);
+    try {
+      sign(tool, token, url, request, await digest, shared);
+    } catch (error) {
+      if (repaired || !(error instanceof BmapError) || error.code !== 'wasm_unavailable') throw error;
+      tokens.forget(token);
+      continue;
+    }
+    const response = await send(url, request, input, init, shared);
+    if (!(await repair(response, token, tokens, shared, repaired, signal))) return response;
+  }
+}
+
+function sign(tool: string, token: Token, url: URL, request: Prepared, digest: string | undefined, shared: Shared): void {
+  const { clock, onSigned } = shared;
+  const started = onSigned && clock.ticks();
+  token.signer.sign(request.method, url, request.headers, clock.now(), digest);
+  if (!onSigned || started === undefined) return;
+  const microseconds = Math.round((clock.ticks() - started) * 1000);
+  const signatureInput = request.headers.get('signature-input') ?? '';
+  const covered = [...signatureInput.slice(0, signatureInput.indexOf(')')).matchAll(/"([^"]+)"/g)].map((match) => match[1] ?? '');
+  const headers = Object.fromEntries(request.headers);
+  onSigned({ tool, method: request.method, url: url.href, covered, signatureInput, headers, microseconds });
+}
+
+async function send(url: URL, request: Prepared, input: RequestInfo | URL, init: RequestInit | undefined, shared: Shared): Promise<Response> {
+  // A followed redirect would carry this signature to an address that it does not hold for.
+  const over: RequestInit = { method: request.method, headers: request.headers, redirect: 'manual' };
+  if (request.body) over.body = request.body;
+  let response: Response;
+  try {
+    const target = input instanceof Request ? input : url;
+    response = await shared.fetch(target, { ...init, ...over });
+  } catch (error) {
+    request.signal?.throwIfAborted();
+    throw new BmapError('network', `${url.origin} could not be reached, or CORS hid its answer`, { cause: error, retryable: true });
+  }
+  const redirected = response.type === 'opaqueredirect' || (response.status >= 300 && response.status < 400 && response.headers.has('location'));
+  if (redirected && request.redirect !== 'manual') {
+    throw new BmapError('redirect_refused', `${url.href} answered with a redirect; call the address that it leads to instead`);
+  }
+  return response;
+}
+
+/** Whether to try again: once, where the refusal says how, and what was refused has not been executed. */
+async function repair(
+  response: Response,
+  token: Token,
+  tokens: Tokens,
+  shared: Shared,
+  repaired: boolean,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (response.status !== 401 && response.status !== 403) return false;
+  const code = refusalCode(response);
+  if (code === undefined) return false;
+  const problem = await problemOf(response);
+  if (problem?.serverTime !== undefined) shared.clock.learn(problem.serverTime);
+  if (TOKEN_OVER.has(code)) tokens.forget(token);
+  const wait = shortWait(response);
+  if (repaired || wait === undefined || (code !== 'clock_skew' && code !== 'token_expired')) return false;
+  response.body?.cancel().catch(() => {});
+  await unlessAborted(pause(wait), signal);
+  return true;
+}

@@ -1,0 +1,128 @@
+/**
+ * The issuer's token endpoint (profile §7).
+ *
+ * @module
+ */
+
+import { decode } from './base64.js';
+import type { ServerClock } from './clock.js';
+import { contentDigest } from './digest.js';
+import { BmapError } from './errors.js';
+import { problemOf, shortWait } from './problem.js';
+import { explain, RequestSigner } from './sign.js';
+import { pause } from './wait.js';
+import type { Glue } from './wasm/sdk-glue.js';
+import type { Loader } from './wasm.js';
+
+/** A tool token, ready to sign with. */
+export interface Token {
+  text: string;
+  signer: RequestSigner;
+  /** The tool's public address; relative URLs are resolved against it. */
+  base: URL;
+  /** How long it lives from its minting, and when it ends in the server's time; milliseconds. */
+  life: number;
+  ends: number;
+}
+
+/** How a token request shows who is asking, beside its form. */
+export type Proof = { signer: RequestSigner } | { header: string } | undefined;
+
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+
+/** One issuer, as one client sees it. */
+export class Issuer {
+  readonly #endpoint: URL;
+  readonly #clock: ServerClock;
+  readonly #fetch: typeof fetch;
+  readonly loader: Loader<Glue>;
+
+  constructor(issuer: URL, clock: ServerClock, fetcher: typeof fetch, loader: Loader<Glue>) {
+    this.#endpoint = new URL(`${issuer.href.replace(/\/$/, '')}/oauth/token`);
+    this.#clock = clock;
+    this.#fetch = fetcher;
+    this.loader = loader;
+  }
+
+  /** A token for a ticket, which is used up by this. */
+  exchange(tool: string, ticket: string): Promise<Token> {
+    const type = 'urn:bmap:token-type:ticket';
+    return this.request({ grant_type: EXCHANGE, subject_token: ticket, subject_token_type: type, audience: tool }, undefined);
+  }
+
+  /** The next token of the same session. The request is signed with the current one's key. */
+  renew(tool: string, token: Token): Promise<Token> {
+    const type = 'urn:ietf:params:oauth:token-type:access_token';
+    const form = { grant_type: EXCHANGE, subject_token: token.text, subject_token_type: type, audience: tool };
+    return this.request(form, { signer: token.signer });
+  }
+
+  /** Asks for a token; after a `clock_skew`, which carries the server's time, once more. */
+  async request(form: Record<string, string>, proof: Proof): Promise<Token> {
+    const loading = this.loader.load(); // while the answer is under way
+    loading.catch(() => {});
+    const body = new TextEncoder().encode(new URLSearchParams(form).toString());
+    let response = await this.#post(body, proof);
+    let problem = await problemOf(response);
+    if (problem?.serverTime !== undefined) this.#clock.learn(problem.serverTime);
+    const wait = shortWait(response);
+    if (problem?.code === 'clock_skew' && wait !== undefined) {
+      await pause(wait);
+      response = await this.#post(body, proof);
+      problem = await problemOf(response);
+    }
+    if (problem) throw new BmapError(problem.code, problem.title, problem);
+    return this.#token(await this.#read(response), await loading);
+  }
+
+  async #post(body: Uint8Array<ArrayBuffer>, proof: Proof): Promise<Response> {
+    const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded' });
+    if (proof && 'header' in proof) headers.set('authorization', proof.header);
+    if (proof && 'signer' in proof) {
+      const digest = await contentDigest(await this.loader.load(), body);
+      proof.signer.sign('POST', this.#endpoint, headers, this.#clock.now(), digest);
+    }
+    try {
+      return await this.#fetch(this.#endpoint, {
+        method: 'POST',
+        headers,
+        body,
+        credentials: 'omit',
+        cache: 'no-store',
+        redirect: 'error',
+      });
+    } catch (error) {
+      throw new BmapError('network', `the issuer ${this.#endpoint.origin} could not be reached`, { cause: error, retryable: true });
+    }
+  }
+
+  async #read(response: Response): Promise<Record<string, unknown>> {
+    if (response.ok) {
+      const answer: unknown = await response.json().catch(() => undefined);
+      if (typeof answer === 'object' && answer !== null) return answer as Record<string, unknown>;
+    }
+    const status = response.status;
+    throw new BmapError('bad_answer', `the issuer answered ${status} without a token`, { status, retryable: status >= 500 });
+  }
+
+  #token(answer: Record<string, unknown>, glue: Glue): Token {
+    const { access_token: text, token_type: type, expires_in: seconds, signing_key: key, key_id: id, server_time: time } = answer;
+    const address = (answer.tool as { base_url?: unknown } | undefined)?.base_url;
+    const strings = [text, key, id, address].every((value) => typeof value === 'string');
+    if (!strings || type !== 'HTTPSig' || typeof seconds !== 'number' || typeof time !== 'number' || !(seconds > 0)) {
+      throw new BmapError('bad_answer', "the issuer's answer is no tool token");
+    }
+    this.#clock.learn(time);
+    const life = seconds * 1000;
+    try {
+      const base = new URL(`${(address as string).replace(/\/$/, '')}/`);
+      const bytes = decode(key as string);
+      const signer = this.loader.guard(() => new glue.Signer(bytes, id as string, text as string));
+      bytes.fill(0);
+      return { text: text as string, signer: new RequestSigner(signer, this.loader, text as string), base, life, ends: time + life };
+    } catch (error) {
+      if (error instanceof BmapError) throw error;
+      throw new BmapError('bad_answer', "the issuer's answer is no tool token", { cause: explain(error) });
+    }
+  }
+}

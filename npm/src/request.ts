@@ -1,0 +1,67 @@
+/**
+ * The arguments of `fetch`, read the way `fetch` reads them, up to the bytes that will be sent.
+ *
+ * @module
+ */
+
+import { BmapError } from './errors.js';
+
+/** A request of which everything is known but the signature. */
+export interface Prepared {
+  method: string;
+  headers: Headers;
+  /** The whole body: its digest is signed, so it can't be a stream any more. `undefined` where there is none. */
+  body: Uint8Array<ArrayBuffer> | undefined;
+  signal: AbortSignal | undefined;
+  /** What the caller asked to happen at a redirect. */
+  redirect: RequestRedirect;
+  /** The address as given: relative ones wait for the tool's base URL. */
+  address: string;
+}
+
+/** Headers that are this package's to write. */
+const RESERVED = ['authorization', 'signature', 'signature-input'];
+
+/** Reads `fetch`'s arguments. */
+export async function prepare(input: RequestInfo | URL, init: RequestInit | undefined): Promise<Prepared> {
+  const given = input instanceof Request ? input : undefined;
+  const address = given ? given.url : String(input);
+  let method = (init?.method ?? given?.method ?? 'GET').toUpperCase();
+  let headers = new Headers(init?.headers ?? given?.headers);
+  let body: Uint8Array<ArrayBuffer> | undefined;
+  if (init?.body != null || (given && method !== 'GET' && method !== 'HEAD')) {
+    // The platform's own Request knows every kind of body, and the Content-Type that each brings. The address does not matter yet.
+    const template = given && init?.body == null ? given : new Request('http://localhost/', { method, headers, body: init?.body ?? null, duplex: 'half' } as RequestInit);
+    headers = new Headers(template.headers);
+    new Headers(init?.headers).forEach((value, name) => headers.set(name, value));
+    try {
+      const bytes = new Uint8Array(await template.arrayBuffer());
+      if (bytes.length > 0) body = bytes;
+    } catch (error) {
+      init?.signal?.throwIfAborted();
+      throw new BmapError('body_unreadable', 'the body could not be read to its end', { cause: error });
+    }
+  } else if (init?.method) {
+    // Only these are made upper case by `fetch`; any other method is sent as it was given.
+    if (!['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'].includes(method)) method = init.method;
+  }
+  for (const name of RESERVED) {
+    if (headers.has(name)) throw new BmapError('bad_request', `${name} is written by @bmap/auth; leave it out`);
+  }
+  const signal = init?.signal ?? given?.signal;
+  return { method, headers, body, signal, redirect: init?.redirect ?? given?.redirect ?? 'follow', address };
+}
+
+/** The absolute URL of a request to a tool, refused before anything is sent if it is not the tool's. */
+export function resolve(address: string, base: URL): URL {
+  let url: URL;
+  try {
+    url = new URL(address, base);
+  } catch (error) {
+    throw new BmapError('bad_url', `${address} is no URL`, { cause: error });
+  }
+  if (url.origin !== base.origin) {
+    throw new BmapError('cross_tool_url', `${url.origin} is not the tool's origin ${base.origin}; nothing was sent`);
+  }
+  return url;
+}
