@@ -1,1 +1,57 @@
-//! Known answers of the bmap-1 profile, and the runner that native, WebAssembly and TypeScript share.
+//! Runs the known answers of `bmap-1/` against the protocol and the verifier: the same code natively and in WebAssembly.
+//!
+//! `bmap-1/` was written by an independent implementation, `make_vectors.py`. `BMAP_VECTORS` names another folder with
+//! the same three files, for instance one that was made with another seed.
+
+mod body;
+mod cases;
+mod keys;
+mod verify;
+
+pub use cases::{Case, Keys};
+use serde::Serialize;
+
+/// What came out.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Names of the answers that agree.
+    pub passed: Vec<String>,
+    /// Names of those that don't, with what came out instead.
+    pub failed: Vec<String>,
+}
+
+impl Report {
+    fn check(&mut self, name: impl Into<String>, result: Result<(), String>) {
+        match result {
+            Ok(()) => self.passed.push(name.into()),
+            Err(why) => self.failed.push(format!("{}: {why}", name.into())),
+        }
+    }
+
+    fn same(&mut self, name: &str, actual: &[u8], expected_hex: &str) {
+        let actual = cases::hex(actual);
+        let result = if actual == expected_hex { Ok(()) } else { Err(format!("{actual} instead of {expected_hex}")) };
+        self.check(name, result);
+    }
+}
+
+/// Runs everything: key schedule, API key and seal; each request is signed to the same bytes and accepted; each refusal
+/// gets its code.
+///
+/// # Errors
+/// A file that is not what `make_vectors.py` writes.
+pub fn run(keys: &str, requests: &str, refusals: &str) -> Result<Report, String> {
+    let keys: Keys = serde_json::from_str(keys).map_err(|error| format!("keys.json: {error}"))?;
+    let requests: Vec<Case> = serde_json::from_str(requests).map_err(|error| format!("requests.json: {error}"))?;
+    let refusals: Vec<Case> = serde_json::from_str(refusals).map_err(|error| format!("refusals.json: {error}"))?;
+    let mut report = Report::default();
+    keys::run(&keys, &mut report)?;
+    for case in &requests {
+        report.check(format!("sign {}", case.name), verify::sign(&keys, case));
+        report.check(format!("accept {}", case.name), verify::expect(&keys, case, None));
+    }
+    for case in &refusals {
+        report.check(format!("refuse {}", case.name), verify::expect(&keys, case, case.expect.as_deref()));
+    }
+    Ok(report)
+}
