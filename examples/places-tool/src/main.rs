@@ -15,6 +15,7 @@ mod search;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
@@ -36,21 +37,27 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    let Err(fault) = serve(Args::parse()).await else { return ExitCode::SUCCESS };
+    eprintln!("places-tool: {fault}");
+    ExitCode::FAILURE
+}
+
+async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
+    // Why a request was refused goes to this log, and only the code of it to the caller.
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     if !args.admin_listen.ip().is_loopback() {
         return Err("--admin-listen must be a loopback address: it answers without a token".into());
     }
     let cities = Arc::new(cities::Cities::load(&args.data)?);
+    println!("places-tool: {} places loaded from {}", cities.len(), args.data.display());
     let counters = Arc::new(admin::Counters::default());
+    let tool_routes = routes::protected(cities, Arc::clone(&counters))?;
 
     let tool = TcpListener::bind(args.listen).await?;
     let admin = TcpListener::bind(args.admin_listen).await?;
-    println!("places-tool: {} places loaded from {}", cities.len(), args.data.display());
     println!("places-tool: listening on http://{}", tool.local_addr()?);
     println!("places-tool: admin on http://{}", admin.local_addr()?);
-
-    let tool_routes = routes::protected(cities, Arc::clone(&counters))?;
     tokio::select! {
         served = async { axum::serve(tool, tool_routes).await } => served?,
         served = async { axum::serve(admin, admin::routes(counters)).await } => served?,

@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bmap_verifier::protocol::origin::Origin;
+use bmap_verifier::{SystemClock, ToolCredential, Verified, Verifier, VerifyLayer};
 use serde::{Deserialize, Serialize};
 
 use crate::admin::Counters;
@@ -35,7 +37,8 @@ struct Tool {
 /// # Errors
 /// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential.
 pub(crate) fn protected(cities: Arc<Cities>, counters: Arc<Counters>) -> Result<Router, Box<dyn Error>> {
-    Ok(open(cities, counters))
+    let verifier = Verifier::from_credential(ToolCredential::from_env()?, SystemClock.now());
+    Ok(open(cities, counters).layer(VerifyLayer::new(verifier)))
 }
 
 fn open(cities: Arc<Cities>, counters: Arc<Counters>) -> Router {
@@ -56,6 +59,7 @@ struct SearchQuery {
 
 async fn get_search(
     State(tool): State<Tool>,
+    caller: Verified,
     query: Result<Query<SearchQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     Counters::enter(&tool.counters.search);
@@ -66,7 +70,7 @@ async fn get_search(
     }
     let limit = checked_limit(query.limit).map_err(|fault| Problem::InvalidQuery { field: "limit", fault })?;
     let results = search::search(&tool.cities, text, limit);
-    Ok(answer(results.into_iter().map(|city| Place::new(&tool.cities, city, None)).collect()))
+    Ok(answer(&caller, results.into_iter().map(|city| Place::new(&tool.cities, city, None)).collect()))
 }
 
 #[derive(Deserialize)]
@@ -80,6 +84,7 @@ struct NearbyBody {
 
 async fn post_nearby(
     State(tool): State<Tool>,
+    caller: Verified,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
@@ -101,7 +106,7 @@ async fn post_nearby(
     }
     let limit = checked_limit(body.limit).map_err(|fault| Problem::InvalidBody(format!("limit: {fault}")))?;
     let results = nearby::nearby(&tool.cities, lat, lon, radius_km, limit);
-    Ok(answer(results.into_iter().map(|(city, km)| Place::new(&tool.cities, city, Some(km))).collect()))
+    Ok(answer(&caller, results.into_iter().map(|(city, km)| Place::new(&tool.cities, city, Some(km))).collect()))
 }
 
 fn checked_limit(limit: Option<usize>) -> Result<usize, String> {
@@ -140,14 +145,32 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Whom the verifier let in, as a tool sees them: no token to parse, no look-up.
+#[derive(Serialize)]
+struct Caller<'a> {
+    user: &'a str,
+    assurance: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_user: Option<&'a str>,
+}
+
 #[derive(Serialize)]
 struct Answer<'a> {
     results: Vec<Place<'a>>,
+    caller: Caller<'a>,
     attribution: &'static str,
 }
 
-fn answer(results: Vec<Place<'_>>) -> Response {
+fn answer(verified: &Verified, results: Vec<Place<'_>>) -> Response {
+    let caller = Caller {
+        user: verified.subject(),
+        assurance: verified.assurance().as_str(),
+        origin: verified.origin().map(Origin::as_str),
+        end_user: verified.end_user(),
+    };
     let link = HeaderValue::from_str(&format!("<{LICENSE_URL}>; rel=\"license\"")).ok();
     let headers: HeaderMap = link.map(|link| (HeaderName::from_static("link"), link)).into_iter().collect();
-    (headers, Json(Answer { results, attribution: ATTRIBUTION })).into_response()
+    (headers, Json(Answer { results, caller, attribution: ATTRIBUTION })).into_response()
 }
