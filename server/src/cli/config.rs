@@ -1,0 +1,22 @@
+//! `bmap config check|show`.
+
+use super::{CliError, Context};
+use crate::config;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Say whether the configuration can be used
+    Check,
+    /// Print every key with its value and where it came from; secrets are not shown
+    Show,
+}
+
+pub(super) fn run(command: &ConfigCommand, context: &Context) -> Result<(), CliError> {
+    let config = context.config()?;
+    match command {
+        ConfigCommand::Check => println!("ok"),
+        ConfigCommand::Show => print!("{}", config::show(&config)),
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! The command line: `bmap serve`, and commands that work on the same data folder, also while the server runs.
+
+mod config;
+mod credential_text;
+mod healthcheck;
+mod installation;
+mod key;
+mod origin;
+mod output;
+mod serve;
+mod tool;
+mod user;
+
+use crate::config::{Config, ConfigError, Environment, Flags};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Exit codes, as `--help` names them.
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 no such user, key, tool or session.\n\
+Configuration: flag > BMAP_* environment > file (--config, BMAP_CONFIG) > default; see docs/configuration.md.";
+
+#[derive(Debug, Parser)]
+#[command(name = "bmap", version, about = "The issuer of bmap tokens, and its commands", after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Configuration file, TOML [env: BMAP_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder of the root secret and the database [env: BMAP_DATA_DIR] [default: ./bmap-data]
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// The issuer's exact public URL [env: BMAP_ISSUER] [default: http:// and the listen address]
+    #[arg(long, global = true, value_name = "URL")]
+    issuer: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server; works without any configuration
+    Serve(serve::Serve),
+    /// Users
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// API keys
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Tools
+    #[command(subcommand)]
+    Tool(tool::ToolCommand),
+    /// The configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Ask a running server whether it is ready
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+/// What a command was started with.
+struct Context {
+    flags: Flags,
+    environment: Environment,
+}
+
+/// Why a command failed; its exit code follows from it.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Usage(String),
+    #[error("{0}")]
+    NotFound(String),
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CliError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            CliError::Failed(_) => 1,
+            CliError::Config(_) | CliError::Usage(_) => 2,
+            CliError::NotFound(_) => 3,
+        })
+    }
+
+    /// Any other error, which ends in exit code 1.
+    fn failed(error: impl std::fmt::Display) -> Self {
+        CliError::Failed(error.to_string())
+    }
+}
+
+impl Context {
+    fn config(&self) -> Result<Config, CliError> {
+        Ok(Config::load(&self.flags, &self.environment)?)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut values = Vec::new();
+    values.extend(cli.global.data_dir.map(|value| ("data_dir", value)));
+    values.extend(cli.global.issuer.map(|value| ("issuer", value)));
+    if let Command::Serve(serve) = &cli.command {
+        values.extend(serve.listen.clone().map(|value| ("listen", value)));
+    }
+    let context =
+        Context { flags: Flags { config: cli.global.config, values }, environment: Environment::of_process() };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("bmap: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command, &context)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bmap: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+async fn run(command: Command, context: &Context) -> Result<(), CliError> {
+    match command {
+        Command::Serve(_) => serve::run(context).await,
+        Command::User(command) => user::run(command, context).await,
+        Command::Key(command) => key::run(command, context).await,
+        Command::Tool(command) => tool::run(command, context).await,
+        Command::Config(command) => config::run(&command, context),
+        Command::Healthcheck(command) => healthcheck::run(&command, context).await,
+    }
+}

@@ -1,0 +1,115 @@
+//! `bmap serve`.
+
+use super::installation::{ISSUER_SETTING, Installation};
+use super::{CliError, Context};
+use crate::clock::{Clock, SystemClock};
+use crate::config::LogFormat;
+use crate::domain::issuer::{Issuer, first_credential};
+use crate::listener::Listener;
+use crate::rng::SystemRandom;
+use crate::router::App;
+use crate::store::{Sessions, Settings, Tickets};
+use bmap_protocol::ids::Issuer as IssuerUrl;
+use clap::Args;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// Address and port to listen on [env: BMAP_LISTEN] [default: 127.0.0.1:4000]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) listen: Option<String>,
+}
+
+pub(super) async fn run(context: &Context) -> Result<(), CliError> {
+    let Installation { config, epoch, store } = Installation::open(context).await?;
+    start_log(&config.log, config.log_format)?;
+    let listener = Listener::bind(config.listen, config.max_connections)
+        .await
+        .map_err(|error| CliError::Failed(format!("listen on {}: {error}", config.listen)))?;
+    let address = listener.local_address().map_err(CliError::failed)?;
+    let url = config.issuer_for(address);
+    if config.issuer.is_none() && address.ip().is_unspecified() {
+        tracing::warn!("no issuer is configured: {url} is what tokens will say, and nobody can call that address");
+    }
+    remember_issuer(&store, &url).await?;
+    let issuer =
+        Issuer::open(url.clone(), store.clone(), epoch, Arc::new(SystemClock), Arc::new(SystemRandom), config.lives)
+            .await
+            .map_err(CliError::failed)?;
+    issuer.self_test().map_err(CliError::failed)?;
+    let issuer = Arc::new(issuer);
+    let app =
+        App::new(Arc::clone(&issuer), config.trusted_proxies).map_err(|error| CliError::Usage(error.to_string()))?;
+
+    let first = first_credential(&store, &issuer.epoch, SystemClock.now(), &SystemRandom).await;
+    if let Some((key, secret)) = first.map_err(CliError::failed)? {
+        println!("First start: user \"admin\" and an API key for every tool were made. The secret is shown this once.");
+        println!("  key id  {}\n  secret  {}", key.id, *secret.reveal());
+    }
+    println!("bmap {} listens on {address}, issuer {url}", env!("CARGO_PKG_VERSION"));
+
+    let cleaning = tokio::spawn(clean_up(Arc::clone(&issuer)));
+    let stop = {
+        let app = app.clone();
+        async move {
+            stop_signal().await;
+            app.stop();
+        }
+    };
+    listener.serve(app.router(), stop).await;
+    cleaning.abort();
+    store.close().await;
+    Ok(())
+}
+
+fn start_log(filter: &str, format: LogFormat) -> Result<(), CliError> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| CliError::Usage(format!("log: {error}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match format {
+        LogFormat::Text => log.with_ansi(false).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+    started.map_err(CliError::failed)
+}
+
+/// Notes the issuer's URL, from which commands make tools' credentials.
+async fn remember_issuer(store: &crate::store::Database, url: &IssuerUrl) -> Result<(), CliError> {
+    let before = store.setting(ISSUER_SETTING).await.map_err(CliError::failed)?;
+    if before.as_deref().is_some_and(|before| before != url.as_str()) {
+        tracing::warn!(
+            "the issuer was {} and is {url} now: every tool needs a new credential",
+            before.unwrap_or_default()
+        );
+    }
+    store.set_setting(ISSUER_SETTING, url.as_str()).await.map_err(CliError::failed)
+}
+
+/// Completes at SIGTERM or SIGINT.
+async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals can't be listened for; stop this process with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+}
+
+/// Deletes what has ended, every minute, so that tickets and sessions take no room after their time.
+async fn clean_up(issuer: Arc<Issuer>) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let now = issuer.clock.now();
+        for deleted in [issuer.store.delete_ended_tickets(now).await, issuer.store.delete_ended_sessions(now).await] {
+            if let Err(error) = deleted {
+                tracing::warn!("clean-up: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! `bmap tool add|list|credential|remove`.
+
+use super::credential_text::credential;
+use super::installation::Installation;
+use super::origin::{base_url, page_origin};
+use super::{CliError, Context, output};
+use crate::clock::{Clock, SystemClock};
+use crate::domain::scope::Scopes;
+use crate::domain::tool::{Tool, ToolOrigins, assurance};
+use crate::store::Tools;
+use bmap_protocol::ids::ToolId;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::Assurance;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ToolCommand {
+    /// Add a tool
+    Add(Add),
+    /// List tools
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a tool's credential, for its BMAP_TOOL_CREDENTIAL; whoever has it can forge requests to this one tool
+    Credential {
+        /// Its id
+        id: ToolId,
+    },
+    /// Remove a tool: no more tokens for it
+    Remove {
+        /// Its id
+        id: ToolId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Add {
+    /// Its id: 1 to 32 of a-z, 0-9 and -
+    id: ToolId,
+    /// Its public base URL: scheme, host and port only
+    #[arg(long, value_name = "URL", value_parser = base_url)]
+    url: Origin,
+    /// Origin of a page that may use it; may be repeated; any origin that an API key registered if none is given
+    #[arg(long = "origin", value_name = "ORIGIN", value_parser = page_origin)]
+    origins: Vec<Origin>,
+    /// The lowest assurance that it accepts: origin, user or server
+    #[arg(long, default_value = "origin", value_parser = parse_assurance)]
+    min_assurance: Assurance,
+    /// Scopes that tokens for it may have, space-separated
+    #[arg(long, default_value = "", value_parser = parse_scopes)]
+    scopes: Scopes,
+    /// Scopes that every token for it must have, space-separated
+    #[arg(long, default_value = "", value_parser = parse_scopes)]
+    require_scopes: Scopes,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), CliError> {
+    let installation = Installation::open(context).await?;
+    let not_found = |id: &ToolId| CliError::NotFound(format!("there is no tool {id}"));
+    match command {
+        ToolCommand::Add(add_command) => add(add_command, &installation).await?,
+        ToolCommand::List { json } => list(json, &installation).await?,
+        ToolCommand::Credential { id } => {
+            let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
+            println!("{}", *credential(&tool, &installation).await?.expose());
+        }
+        ToolCommand::Remove { id } => {
+            if !installation.store.remove_tool(&id).await.map_err(CliError::failed)? {
+                return Err(not_found(&id));
+            }
+        }
+    }
+    installation.store.close().await;
+    Ok(())
+}
+
+async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
+    if add.url.scheme() == "http" && !add.url.is_loopback() {
+        eprintln!("bmap: note: {} is not encrypted; signed requests don't hide what is in them", add.url);
+    }
+    let tool = Tool {
+        id: add.id,
+        base_url: add.url,
+        origins: if add.origins.is_empty() { ToolOrigins::AnyRegistered } else { ToolOrigins::Only(add.origins) },
+        min_assurance: add.min_assurance,
+        scopes: add.scopes,
+        required_scopes: add.require_scopes,
+        created_at: SystemClock.now(),
+    };
+    installation.store.add_tool(&tool).await.map_err(CliError::failed)?;
+    if add.json {
+        output::json(&describe(&tool))
+    } else {
+        println!("{}", tool.id);
+        Ok(())
+    }
+}
+
+async fn list(json: bool, installation: &Installation) -> Result<(), CliError> {
+    let tools = installation.store.tools().await.map_err(CliError::failed)?;
+    if json {
+        return output::json(&tools.iter().map(describe).collect::<Vec<_>>());
+    }
+    let heading = ["id", "url", "origins", "min assurance", "scopes"].map(str::to_owned).to_vec();
+    let rows = tools.iter().map(|tool| {
+        vec![
+            tool.id.to_string(),
+            tool.base_url.to_string(),
+            tool.origins.to_list().join(" "),
+            tool.min_assurance.as_str().to_owned(),
+            tool.scopes.union(&tool.required_scopes).to_string(),
+        ]
+    });
+    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
+    Ok(())
+}
+
+fn parse_assurance(text: &str) -> Result<Assurance, String> {
+    assurance(text).ok_or_else(|| "neither origin, user nor server".to_owned())
+}
+
+fn parse_scopes(text: &str) -> Result<Scopes, String> {
+    Scopes::parse(text).map_err(|error| error.to_string())
+}
+
+fn describe(tool: &Tool) -> Value {
+    json!({
+        "id": tool.id.as_str(), "base_url": tool.base_url.as_str(), "origins": tool.origins.to_list(),
+        "min_assurance": tool.min_assurance.as_str(), "scopes": tool.scopes.words().collect::<Vec<_>>(),
+        "required_scopes": tool.required_scopes.words().collect::<Vec<_>>(), "created_at": tool.created_at.0,
+    })
+}

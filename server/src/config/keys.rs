@@ -1,0 +1,55 @@
+//! The table of keys: what the file, the environment, the flags and the documentation agree on.
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// Its environment variable.
+    pub env: &'static str,
+    /// Its flag, where it has one.
+    pub flag: Option<&'static str>,
+    /// Its default; `None` where it follows from something else.
+    pub default: Option<&'static str>,
+    /// Whether its value is never shown, and may be given as a file by the variable with `_FILE` added.
+    pub secret: bool,
+}
+
+const fn key(name: &'static str, env: &'static str, default: Option<&'static str>) -> Key {
+    Key { name, env, flag: None, default, secret: false }
+}
+
+const fn flag(key: Key, flag: &'static str) -> Key {
+    Key { flag: Some(flag), ..key }
+}
+
+const fn secret(key: Key) -> Key {
+    Key { secret: true, ..key }
+}
+
+/// Every key.
+pub const KEYS: &[Key] = &[
+    flag(key("listen", "BMAP_LISTEN", Some("127.0.0.1:4000")), "listen"),
+    flag(key("data_dir", "BMAP_DATA_DIR", Some("./bmap-data")), "data-dir"),
+    flag(key("issuer", "BMAP_ISSUER", None), "issuer"),
+    secret(key("database_url", "BMAP_DATABASE_URL", None)),
+    secret(key("root_secret", "BMAP_ROOT_SECRET", None)),
+    key("root_secret_file", "BMAP_ROOT_SECRET_FILE", None),
+    key("token_seconds", "BMAP_TOKEN_SECONDS", Some("300")),
+    key("session_seconds", "BMAP_SESSION_SECONDS", Some("43200")),
+    key("max_connections", "BMAP_MAX_CONNECTIONS", Some("1024")),
+    key("trusted_proxies", "BMAP_TRUSTED_PROXIES", Some("")),
+    key("log", "BMAP_LOG", Some("info")),
+    key("log_format", "BMAP_LOG_FORMAT", Some("text")),
+];
+
+/// Variables with our prefix that are not configuration of the server: read by commands, tools and tests.
+pub const OTHER_ENVIRONMENT: &[&str] = &[
+    "BMAP_CONFIG",
+    "BMAP_TOOL_CREDENTIAL",
+    "BMAP_TOOL_CREDENTIAL_FILE",
+    "BMAP_KEY_ID",
+    "BMAP_KEY_SECRET",
+    "BMAP_KEY_SECRET_FILE",
+    "BMAP_VECTORS",
+];

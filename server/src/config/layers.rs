@@ -1,0 +1,160 @@
+//! Gathering the layers: every key's text and where it came from. What a text means is `config/mod.rs`'s business.
+
+use super::{ConfigError, KEYS, Key, OTHER_ENVIRONMENT, Source};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// The values of flags, by key name.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// Key name and text.
+    pub values: Vec<(&'static str, String)>,
+}
+
+/// The environment, taken once at the start.
+#[derive(Clone, Debug, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The process's environment; variables that are not Unicode are left out.
+    pub fn of_process() -> Self {
+        Self(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// An environment for a test or an embedding program.
+    pub fn of(values: &[(&str, &str)]) -> Self {
+        Self(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    /// The value of a variable; an empty one counts as unset.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+/// A key's text and where it came from.
+#[derive(Clone)]
+pub(super) struct Value {
+    pub(super) key: &'static str,
+    pub(super) text: String,
+    pub(super) source: Source,
+}
+
+/// Every key that has a value.
+#[derive(Clone)]
+pub(super) struct Layers(BTreeMap<&'static str, Value>);
+
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Layers(…)")
+    }
+}
+
+impl Layers {
+    pub(super) fn gather(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let mut layers = Self(BTreeMap::new());
+        for key in KEYS {
+            if let Some(default) = key.default {
+                layers.set(key, default.to_owned(), Source::Default);
+            }
+        }
+        let file = flags.config.clone().or_else(|| environment.get("BMAP_CONFIG").map(PathBuf::from));
+        if let Some(path) = file {
+            layers.add_file(&path)?;
+        }
+        layers.add_environment(environment)?;
+        for (name, text) in &flags.values {
+            if let Some(key) = KEYS.iter().find(|key| key.name == *name) {
+                layers.set(key, text.clone(), Source::Flag(key.flag.unwrap_or(key.name)));
+            }
+        }
+        Ok(layers)
+    }
+
+    pub(super) fn find(&self, key: &str) -> Option<&Value> {
+        self.0.get(key)
+    }
+
+    /// A key that has a default.
+    pub(super) fn get(&self, key: &'static str) -> Result<&Value, ConfigError> {
+        let missing = || ConfigError::Value { key, origin: Source::Default, problem: "has no value".to_owned() };
+        self.0.get(key).ok_or_else(missing)
+    }
+
+    fn set(&mut self, key: &Key, text: String, source: Source) {
+        self.0.insert(key.name, Value { key: key.name, text, source });
+    }
+
+    fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map(Zeroizing::new)
+            .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+        let table: toml::Table = toml::from_str(&text)
+            .map_err(|cause| ConfigError::NotToml { path: path.to_owned(), cause: Box::new(cause) })?;
+        for (name, value) in table {
+            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+                return Err(ConfigError::UnknownKey { key: name, source_name: path.display().to_string() });
+            };
+            let source = Source::File(path.to_owned());
+            let text = flat(&value).ok_or_else(|| ConfigError::Value {
+                key: key.name,
+                origin: source.clone(),
+                problem: "neither a text, a number nor a list of texts".to_owned(),
+            })?;
+            self.set(key, text, source);
+        }
+        Ok(())
+    }
+
+    fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
+        for name in environment.0.keys().filter(|name| name.starts_with("BMAP_")) {
+            let is_secret_file = |key: &&Key| key.secret && name.strip_suffix("_FILE") == Some(key.env);
+            let known = KEYS.iter().any(|key| key.env == name || is_secret_file(&key));
+            if !known && !OTHER_ENVIRONMENT.contains(&name.as_str()) {
+                return Err(ConfigError::UnknownKey { key: name.clone(), source_name: "the environment".to_owned() });
+            }
+        }
+        for key in KEYS {
+            if let Some(text) = environment.get(key.env) {
+                self.set(key, text.to_owned(), Source::Environment(key.env));
+            } else if key.secret && key.name != "root_secret" {
+                // `BMAP_ROOT_SECRET_FILE` is a key of its own: its file is read as bytes and its mode is checked.
+                self.add_secret_file(key, environment)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `BMAP_…_FILE`, or `bmap-…` in systemd's folder of credentials.
+    fn add_secret_file(&mut self, key: &Key, environment: &Environment) -> Result<(), ConfigError> {
+        let named = environment.get(&format!("{}_FILE", key.env)).map(PathBuf::from);
+        let folder = environment.get("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        let credential = folder.map(|folder| folder.join(format!("bmap-{}", key.name.replace('_', "-"))));
+        let Some(path) = named.or_else(|| credential.filter(|path| path.exists())) else { return Ok(()) };
+        let text =
+            std::fs::read_to_string(&path).map_err(|cause| ConfigError::Unreadable { path: path.clone(), cause })?;
+        self.set(key, text.trim_end_matches(['\r', '\n']).to_owned(), Source::SecretFile(path));
+        Ok(())
+    }
+}
+
+/// A TOML value as the text that the environment would hold for it.
+fn flat(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Array(values) => {
+            let texts: Option<Vec<&str>> = values.iter().map(toml::Value::as_str).collect();
+            Some(texts?.join(","))
+        }
+        _ => None,
+    }
+}

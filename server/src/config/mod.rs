@@ -1,0 +1,215 @@
+//! Configuration: flag > `BMAP_*` environment > file > default, one table of keys for all four.
+//!
+//! An unknown key is an error that names it and where it stands. A value that can't be read is an error that names its
+//! key and its source.
+
+mod keys;
+mod layers;
+mod root;
+mod show;
+
+pub use keys::{KEYS, Key, OTHER_ENVIRONMENT};
+pub use layers::{Environment, Flags};
+pub use root::{RootError, load_root};
+pub use show::show;
+
+use crate::domain::issuer::Lives;
+use crate::domain::mint::MAX_TOKEN_SECONDS;
+use bmap_protocol::ids::Issuer as IssuerUrl;
+use ipnet::IpNet;
+use layers::{Layers, Value};
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Built in.
+    Default,
+    /// The configuration file.
+    File(PathBuf),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A file that an environment variable named.
+    SecretFile(PathBuf),
+    /// A flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File(path) | Source::SecretFile(path) => write!(f, "{}", path.display()),
+            Source::Environment(name) => f.write_str(name),
+            Source::Flag(name) => write!(f, "--{name}"),
+        }
+    }
+}
+
+/// Why the configuration can't be used.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file can't be read.
+    #[error("{}: {cause}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("{}: {cause}", path.display())]
+    NotToml {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: Box<toml::de::Error>,
+    },
+    /// A key that there is not.
+    #[error("unknown key {key} in {source_name}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The file, or "the environment".
+        source_name: String,
+    },
+    /// A value that can't be read.
+    #[error("{key} (from {source}): {problem}", source = .origin)]
+    Value {
+        /// The key.
+        key: &'static str,
+        /// Where the value stands.
+        origin: Source,
+        /// What is wrong with it; never the value of a secret.
+        problem: String,
+    },
+}
+
+/// The configuration, read and checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The issuer's public URL, where it was said; else it follows from `listen`.
+    pub issuer: Option<IssuerUrl>,
+    /// The database's URL, where it is not the SQLite file in the data folder. May hold a password.
+    pub database_url: Option<SecretText>,
+    /// The root secret itself, base64url, where it is not in a file.
+    pub root_secret: Option<SecretText>,
+    /// The root secret's file, where it is not in the data folder.
+    pub root_secret_file: Option<PathBuf>,
+    /// How long tokens and sessions live.
+    pub lives: Lives,
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What is logged.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    layers: Layers,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// A JSON object per line.
+    Json,
+}
+
+/// A text that is a secret or may hold one. Redacted in `Debug`, no `Display`, wiped on drop.
+#[derive(Clone)]
+pub struct SecretText(zeroize::Zeroizing<String>);
+
+impl SecretText {
+    /// The text.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+impl Config {
+    /// Reads flags, environment and file.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: the first key that is wrong.
+    pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
+        let layers = Layers::gather(flags, environment)?;
+        let secret = |key| layers.find(key).map(|value| SecretText(value.text.clone().into()));
+        let seconds = |key: &'static str, range: std::ops::RangeInclusive<i64>| {
+            layers.get(key)?.parse(|text| {
+                let number = text.parse::<i64>().ok().filter(|number| range.contains(number));
+                number.ok_or_else(|| format!("not a number from {} to {}", range.start(), range.end()))
+            })
+        };
+        Ok(Self {
+            listen: layers
+                .get("listen")?
+                .parse(|text| text.parse().map_err(|_| "not an address and port".to_owned()))?,
+            data_dir: layers.get("data_dir")?.parse(|text| Ok(PathBuf::from(text)))?,
+            issuer: layers
+                .find("issuer")
+                .map(|value| value.parse(|text| text.parse::<IssuerUrl>().map_err(|error| error.to_string())))
+                .transpose()?,
+            database_url: layers.find("database_url").map(|value| value.parse(database_url)).transpose()?,
+            root_secret: secret("root_secret"),
+            root_secret_file: layers.find("root_secret_file").map(|value| PathBuf::from(&value.text)),
+            lives: Lives {
+                token_seconds: seconds("token_seconds", 30..=MAX_TOKEN_SECONDS)?,
+                session_seconds: seconds("session_seconds", 60..=30 * 86_400)?,
+            },
+            max_connections: usize::try_from(seconds("max_connections", 1..=65_536)?).unwrap_or(1024),
+            trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
+            log: layers.get("log")?.parse(|text| Ok(text.to_owned()))?,
+            log_format: layers.get("log_format")?.parse(|text| match text {
+                "text" => Ok(LogFormat::Text),
+                "json" => Ok(LogFormat::Json),
+                _ => Err("neither text nor json".to_owned()),
+            })?,
+            layers,
+        })
+    }
+
+    /// The issuer's URL for an address that is listened on.
+    pub fn issuer_for(&self, listen: SocketAddr) -> IssuerUrl {
+        let default = || IssuerUrl::parse(&format!("http://{listen}"));
+        match &self.issuer {
+            Some(issuer) => issuer.clone(),
+            // A socket address is always within the grammar.
+            None => default().unwrap_or_else(|_| unreachable!("http:// and a socket address are an issuer URL")),
+        }
+    }
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    texts.map(|text| text.parse().map_err(|_| format!("{text:?} is not a network like 10.0.0.0/8"))).collect()
+}
+
+fn database_url(text: &str) -> Result<SecretText, String> {
+    let known = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme));
+    if known { Ok(SecretText(text.to_owned().into())) } else { Err("neither sqlite: nor postgres:".to_owned()) }
+}
+
+impl Value {
+    fn parse<T>(&self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        parse(&self.text).map_err(|problem| ConfigError::Value { key: self.key, origin: self.source.clone(), problem })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use super::*;
+use std::fs;
+
+fn load(
+    file: Option<&str>,
+    environment: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> Result<Config, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bmap.toml");
+    let config = file.map(|text| {
+        fs::write(&path, text).unwrap();
+        path.clone()
+    });
+    let values = flags.iter().map(|(key, text)| (*key, (*text).to_owned())).collect();
+    Config::load(&Flags { config, values }, &Environment::of(environment))
+}
+
+#[test]
+fn without_anything_there_are_defaults() {
+    let config = load(None, &[], &[]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:4000");
+    assert_eq!(config.issuer_for(config.listen).as_str(), "http://127.0.0.1:4000");
+    assert_eq!(config.data_dir, PathBuf::from("./bmap-data"));
+    assert_eq!(config.lives, Lives::default());
+    assert!(config.trusted_proxies.is_empty());
+}
+
+#[test]
+fn flag_over_environment_over_file_over_default() {
+    let file = "listen = \"127.0.0.1:1\"\ntoken_seconds = 100\ntrusted_proxies = [\"10.0.0.0/8\", \"::1/128\"]\n";
+    let seconds = |environment: &[(&str, &str)]| load(Some(file), environment, &[]).unwrap().lives.token_seconds;
+    assert_eq!(seconds(&[]), 100);
+    assert_eq!(seconds(&[("BMAP_TOKEN_SECONDS", "200")]), 200);
+    let config = load(Some(file), &[("BMAP_LISTEN", "127.0.0.1:2")], &[("listen", "127.0.0.1:3")]).unwrap();
+    assert_eq!(config.listen.port(), 3);
+    assert_eq!(config.trusted_proxies.len(), 2);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place() {
+    let error = load(Some("tokn_seconds = 1\n"), &[], &[]).unwrap_err().to_string();
+    assert!(error.contains("tokn_seconds") && error.contains("bmap.toml"), "{error}");
+    let error = load(None, &[("BMAP_LISTEM", "x")], &[]).unwrap_err().to_string();
+    assert!(error.contains("BMAP_LISTEM") && error.contains("environment"), "{error}");
+    assert!(load(None, &[("BMAP_TOOL_CREDENTIAL", "x"), ("BMAPX", "x")], &[]).is_ok());
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_source() {
+    for (environment, key) in [
+        (("BMAP_LISTEN", "localhost"), "listen"),
+        (("BMAP_ISSUER", "https://a/"), "issuer"),
+        (("BMAP_TOKEN_SECONDS", "601"), "token_seconds"),
+        (("BMAP_SESSION_SECONDS", "1h"), "session_seconds"),
+        (("BMAP_MAX_CONNECTIONS", "0"), "max_connections"),
+        (("BMAP_TRUSTED_PROXIES", "10.0.0.1/8, x"), "trusted_proxies"),
+        (("BMAP_LOG_FORMAT", "xml"), "log_format"),
+        (("BMAP_DATABASE_URL", "mysql://root:hunter2@db"), "database_url"),
+    ] {
+        let error = load(None, &[environment], &[]).unwrap_err().to_string();
+        assert!(error.starts_with(key) && error.contains(environment.0), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+    let error = load(Some("listen = 1.5\n"), &[], &[]).unwrap_err().to_string();
+    assert!(error.contains("listen") && error.contains("bmap.toml"), "{error}");
+}
+
+#[test]
+fn secrets_come_from_files_too_and_are_never_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("url"), "postgres://u:hunter2@db/bmap\n").unwrap();
+    fs::write(folder.path().join("bmap-database-url"), "postgres://u:hunter3@db/bmap").unwrap();
+    let path = folder.path().join("url").display().to_string();
+    let config = load(None, &[("BMAP_DATABASE_URL_FILE", &path)], &[]).unwrap();
+    assert_eq!(config.database_url.as_ref().unwrap().expose(), "postgres://u:hunter2@db/bmap");
+    let shown = format!("{} {config:?}", show(&config));
+    assert!(shown.contains("database_url = (set, not shown)") && !shown.contains("hunter"), "{shown}");
+    let directory = folder.path().display().to_string();
+    let config = load(None, &[("CREDENTIALS_DIRECTORY", &directory)], &[]).unwrap();
+    assert_eq!(config.database_url.unwrap().expose(), "postgres://u:hunter3@db/bmap");
+}
+
+#[test]
+fn the_root_secret_is_made_once() {
+    use crate::rng::SystemRandom;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    let config = load(None, &[("BMAP_DATA_DIR", &path)], &[]).unwrap();
+    let kek = |environment: &[(&str, &str)]| {
+        *load_root(&config, &Environment::of(environment), &SystemRandom).unwrap().kek().expose()
+    };
+    assert_eq!(kek(&[]), kek(&[]));
+    let text = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+    let config = load(None, &[("BMAP_ROOT_SECRET", text)], &[]).unwrap();
+    let given = load_root(&config, &Environment::default(), &SystemRandom).unwrap();
+    assert_eq!(given.kek().expose(), bmap_protocol::keys::RootSecret::from_bytes([7; 32]).epoch(1).kek().expose());
+    let config = load(None, &[("BMAP_ROOT_SECRET", "0123456789abcdef0123456789abcdef")], &[]).unwrap();
+    assert!(matches!(load_root(&config, &Environment::default(), &SystemRandom), Err(RootError::Text)));
+    let config = load(None, &[("BMAP_ROOT_SECRET_FILE", "/nonexistent/root")], &[]).unwrap();
+    assert!(matches!(load_root(&config, &Environment::default(), &SystemRandom), Err(RootError::Missing(_))));
+}
+
+#[test]
+fn every_key_is_documented() {
+    let page = include_str!("../../../docs/configuration.md");
+    for key in KEYS {
+        assert!(page.contains(&format!("`{}`", key.name)), "{} is not in docs/configuration.md", key.name);
+        assert!(page.contains(&format!("`{}`", key.env)), "{} is not in docs/configuration.md", key.env);
+        if let Some(default) = key.default.filter(|default| !default.is_empty()) {
+            assert!(page.contains(&format!("`{default}`")), "{default} is not in docs/configuration.md");
+        }
+    }
+    for name in OTHER_ENVIRONMENT {
+        assert!(page.contains(&format!("`{name}`")), "{name} is not in docs/configuration.md");
+    }
+}

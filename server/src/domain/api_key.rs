@@ -1,0 +1,285 @@
+//! API keys: what a row holds, and what a key may do once its row has opened.
+//!
+//! A [`SealedApiKey`] is what the database says. Nothing may be done with it but to [`open`](SealedApiKey::open) it, and
+//! it opens only as it was written: every use of a key goes through there, so a row that was edited by hand is refused (T13).
+
+use super::user::UserName;
+use crate::clock::UnixMillis;
+use bmap_protocol::api_key::StoredHash;
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use bmap_protocol::keys::{KeyEncryptionKey, SigningKey};
+use bmap_protocol::origin::Origin;
+use bmap_protocol::seal::{ApiKeyRow, SealError, SigningKind};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Most entries of each kind in a key's scope: so that the sealed row's associated data stays small.
+pub const MAX_SCOPE_ENTRIES: usize = 64;
+
+/// A row as the database has it: not to be believed before it has opened.
+#[derive(Clone, Debug)]
+pub struct SealedApiKey {
+    /// Public id.
+    pub id: ApiKeyId,
+    /// The user that the row names.
+    pub owner: UserId,
+    /// What people call it; not sealed, decides nothing.
+    pub name: UserName,
+    /// How it signs.
+    pub signing: SigningKind,
+    /// Epoch of the root that sealed it.
+    pub epoch: u32,
+    /// Canonical scope, byte for byte.
+    pub scope: String,
+    /// Hash of the secret.
+    pub stored_hash: StoredHash,
+    /// `K_api` or the Ed25519 public key, sealed to all of the above.
+    pub sealed: String,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// Whether it was revoked.
+    pub state: KeyState,
+}
+
+/// Whether a key was revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyState {
+    /// It works until it ends.
+    Active,
+    /// It does not work any more.
+    Revoked {
+        /// Since when.
+        at: UnixMillis,
+    },
+}
+
+/// A key whose row has opened.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// Public id.
+    pub id: ApiKeyId,
+    /// Its user.
+    pub owner: UserId,
+    /// What it verifies signatures with.
+    pub material: KeyMaterial,
+    /// What it may do.
+    pub scope: KeyScope,
+    /// Hash of the secret.
+    pub stored_hash: StoredHash,
+    /// Whether it was revoked.
+    pub state: KeyState,
+}
+
+/// What a key's signatures are checked with.
+#[derive(Clone, Debug)]
+pub enum KeyMaterial {
+    /// `K_api`.
+    Hmac(SigningKey),
+    /// The public key.
+    Ed25519([u8; 32]),
+}
+
+/// A row that can't be used.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenRow {
+    /// The seal does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// It opened, and what was in it is not key material or a scope.
+    #[error("the sealed value opened, but its content is not a key")]
+    Content,
+}
+
+impl SealedApiKey {
+    /// The row as the seal binds it.
+    pub fn row(&self) -> ApiKeyRow<'_> {
+        ApiKeyRow {
+            epoch: self.epoch,
+            key_id: &self.id,
+            signing: self.signing,
+            owner: &self.owner,
+            scope: &self.scope,
+            stored_hash: &self.stored_hash,
+        }
+    }
+
+    /// Opens the row: the one way from a row to a key.
+    ///
+    /// # Errors
+    /// [`BrokenRow`] for a row that is not as it was written.
+    pub fn open(&self, kek: &KeyEncryptionKey) -> Result<ApiKey, BrokenRow> {
+        let material = self.row().open(kek, &self.sealed)?;
+        let bytes: [u8; 32] = material.as_slice().try_into().map_err(|_| BrokenRow::Content)?;
+        Ok(ApiKey {
+            id: self.id.clone(),
+            owner: self.owner.clone(),
+            material: match self.signing {
+                SigningKind::HmacSha256 => KeyMaterial::Hmac(SigningKey::from_bytes(bytes)),
+                SigningKind::Ed25519 => KeyMaterial::Ed25519(bytes),
+            },
+            scope: KeyScope::from_canonical(&self.scope).map_err(|_| BrokenRow::Content)?,
+            stored_hash: self.stored_hash.clone(),
+            state: self.state,
+        })
+    }
+}
+
+/// What a key may do. Its canonical JSON is what the seal binds: members in this order, entries sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyScope {
+    /// Tools that it may get tokens for.
+    pub tools: ToolSet,
+    /// Origins of pages that it may make tickets for; none for a key that only servers use.
+    pub origins: Vec<Origin>,
+    /// Networks that it may be used from; none means any.
+    pub cidrs: Vec<IpNet>,
+    /// End of its life, in seconds since 1970.
+    pub expires_at: Option<i64>,
+}
+
+/// Which tools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToolSet {
+    /// Every tool, also those to come.
+    Any,
+    /// These.
+    Only(Vec<ToolId>),
+}
+
+impl Default for ToolSet {
+    fn default() -> Self {
+        Self::Only(Vec::new())
+    }
+}
+
+impl ToolSet {
+    /// Whether `tool` is one of them.
+    pub fn contains(&self, tool: &ToolId) -> bool {
+        match self {
+            ToolSet::Any => true,
+            ToolSet::Only(tools) => tools.contains(tool),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CanonicalScope {
+    tools: Vec<String>,
+    origins: Vec<String>,
+    cidrs: Vec<IpNet>,
+    expires_at: Option<i64>,
+}
+
+/// A text that is not a canonical scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a canonical scope of an API key")]
+pub struct InvalidKeyScope;
+
+impl KeyScope {
+    /// The canonical JSON: `{"tools":[…],"origins":[…],"cidrs":[…],"expires_at":null|seconds}`.
+    pub fn to_canonical(&self) -> String {
+        let sorted = |mut texts: Vec<String>| {
+            texts.sort_unstable();
+            texts.dedup();
+            texts
+        };
+        let mut cidrs = self.cidrs.clone();
+        cidrs.sort_unstable();
+        cidrs.dedup();
+        let canonical = CanonicalScope {
+            tools: match &self.tools {
+                ToolSet::Any => vec!["*".to_owned()],
+                ToolSet::Only(tools) => sorted(tools.iter().map(ToString::to_string).collect()),
+            },
+            origins: sorted(self.origins.iter().map(ToString::to_string).collect()),
+            cidrs,
+            expires_at: self.expires_at,
+        };
+        // Strings and numbers: nothing in it can fail to serialise.
+        serde_json::to_string(&canonical).unwrap_or_default()
+    }
+
+    /// Reads the canonical JSON.
+    ///
+    /// # Errors
+    /// [`InvalidKeyScope`].
+    pub fn from_canonical(text: &str) -> Result<Self, InvalidKeyScope> {
+        let canonical: CanonicalScope = serde_json::from_str(text).map_err(|_| InvalidKeyScope)?;
+        let tools = match canonical.tools.as_slice() {
+            [any] if any == "*" => ToolSet::Any,
+            tools => ToolSet::Only(
+                tools.iter().map(|id| ToolId::parse(id)).collect::<Result<_, _>>().map_err(|_| InvalidKeyScope)?,
+            ),
+        };
+        let origins = canonical.origins.iter().map(|origin| Origin::parse(origin)).collect::<Result<_, _>>();
+        let origins = origins.map_err(|_| InvalidKeyScope)?;
+        Ok(Self { tools, origins, cidrs: canonical.cidrs, expires_at: canonical.expires_at })
+    }
+
+    /// Whether the key may be used from `address`.
+    pub fn allows_address(&self, address: IpAddr) -> bool {
+        // A v4 address that arrives on a v6 socket is that v4 address.
+        let address = address.to_canonical();
+        self.cidrs.is_empty() || self.cidrs.iter().any(|cidr| cidr.contains(&address))
+    }
+
+    /// Whether its life is over.
+    pub fn is_over(&self, now: UnixMillis) -> bool {
+        self.expires_at.is_some_and(|end| now.seconds() >= end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope() -> KeyScope {
+        KeyScope {
+            tools: ToolSet::Only(vec![ToolId::parse("places").unwrap(), ToolId::parse("geocoder").unwrap()]),
+            origins: vec![Origin::parse("https://shop.example").unwrap()],
+            cidrs: vec!["10.0.0.0/8".parse().unwrap()],
+            expires_at: Some(1_764_000_000),
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_is_the_one_of_the_known_answers() {
+        let known = r#"{"tools":["geocoder"],"origins":["https://shop.example"],"cidrs":[],"expires_at":null}"#;
+        assert_eq!(KeyScope::from_canonical(known).unwrap().to_canonical(), known);
+        let sorted = r#"{"tools":["geocoder","places"],"origins":["https://shop.example"],"cidrs":["10.0.0.0/8"],"expires_at":1764000000}"#;
+        assert_eq!(scope().to_canonical(), sorted);
+        let any = KeyScope { tools: ToolSet::Any, ..KeyScope::default() };
+        assert_eq!(KeyScope::from_canonical(&any.to_canonical()), Ok(any));
+    }
+
+    #[test]
+    fn other_scopes_are_refused() {
+        for text in [
+            "",
+            "{}",
+            r#"{"tools":["*","geo"],"origins":[],"cidrs":[],"expires_at":null}"#,
+            r#"{"tools":[],"origins":["null"],"cidrs":[],"expires_at":null}"#,
+            r#"{"tools":[],"origins":[],"cidrs":[],"expires_at":null,"admin":true}"#,
+            r#"{"tools":[],"origins":[],"cidrs":["10.0.0.0/40"],"expires_at":null}"#,
+        ] {
+            assert_eq!(KeyScope::from_canonical(text), Err(InvalidKeyScope), "{text}");
+        }
+    }
+
+    #[test]
+    fn limits_bind() {
+        let scope = scope();
+        assert!(scope.allows_address("10.1.2.3".parse().unwrap()));
+        assert!(scope.allows_address("::ffff:10.1.2.3".parse().unwrap()));
+        assert!(!scope.allows_address("192.168.0.1".parse().unwrap()));
+        assert!(KeyScope::default().allows_address("192.168.0.1".parse().unwrap()));
+        assert!(!scope.is_over(UnixMillis(1_763_999_999_999)));
+        assert!(scope.is_over(UnixMillis(1_764_000_000_000)));
+        assert!(!KeyScope::default().is_over(UnixMillis(i64::MAX)));
+        assert!(!KeyScope::default().tools.contains(&ToolId::parse("geo").unwrap()));
+        assert!(ToolSet::Any.contains(&ToolId::parse("geo").unwrap()));
+    }
+}

@@ -1,0 +1,97 @@
+//! Who is calling with an API key: by its secret, or by a signature.
+
+use super::api_key::ApiKey;
+use super::issuer::Issuer;
+use super::refusal::Refusal;
+use super::user::{User, UserState};
+use crate::store::{ApiKeys, Users};
+use bmap_protocol::api_key::ApiSecret;
+use bmap_protocol::ids::{ApiKeyId, UserId};
+use std::net::IpAddr;
+
+/// A secret that a caller presented with a key id.
+#[derive(Debug)]
+pub struct PresentedSecret {
+    /// The key id; `None` where the text is none, which is answered like an unknown one.
+    pub id: Option<ApiKeyId>,
+    /// The secret.
+    pub secret: ApiSecret,
+}
+
+/// An API key in use, with its active user.
+#[derive(Debug)]
+pub struct Caller {
+    /// The key.
+    pub key: ApiKey,
+    /// Its user.
+    pub user: User,
+}
+
+impl Issuer {
+    /// Opens the row of a key: the one way to a key, whatever it is used for.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownKey`], or [`Refusal::BrokenRow`] for a row that somebody edited.
+    pub async fn open_key(&self, id: &ApiKeyId) -> Result<ApiKey, Refusal> {
+        let row = self.store.api_key(id).await?.ok_or(Refusal::UnknownKey)?;
+        Ok(row.open(&self.epoch.kek())?)
+    }
+
+    /// Decides on a presented secret.
+    ///
+    /// An unknown id costs the same work as a known one and is answered alike, so that ids can't be found out (R31).
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn caller_by_secret(&self, presented: &PresentedSecret, address: IpAddr) -> Result<Caller, Refusal> {
+        let row = match &presented.id {
+            Some(id) => self.store.api_key(id).await?,
+            None => None,
+        };
+        let known = row.is_some();
+        let row = row.unwrap_or_else(|| self.decoy.clone());
+        let opened = row.open(&self.epoch.kek());
+        let matches = row.stored_hash.matches(&row.id, &presented.secret);
+        if !known {
+            return Err(Refusal::UnknownKey);
+        }
+        let key = opened?;
+        if !matches {
+            return Err(Refusal::WrongSecret);
+        }
+        self.caller(key, address).await
+    }
+
+    /// Decides on a key that has proved itself, by secret or by signature: revoked, over, user, address.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn caller(&self, key: ApiKey, address: IpAddr) -> Result<Caller, Refusal> {
+        if !key.scope.allows_address(address) {
+            return Err(Refusal::AddressDenied);
+        }
+        let user = self.usable(&key).await?;
+        Ok(Caller { key, user })
+    }
+
+    /// Whether a key works at all, wherever it is used from: not revoked, not over, its user active.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn usable(&self, key: &ApiKey) -> Result<User, Refusal> {
+        if key.state != super::api_key::KeyState::Active {
+            return Err(Refusal::KeyRevoked);
+        }
+        if key.scope.is_over(self.clock.now()) {
+            return Err(Refusal::KeyOver);
+        }
+        self.active_user(&key.owner).await
+    }
+
+    async fn active_user(&self, id: &UserId) -> Result<User, Refusal> {
+        match self.store.user(id).await? {
+            Some(user) if user.state == UserState::Active => Ok(user),
+            _ => Err(Refusal::UserInactive),
+        }
+    }
+}

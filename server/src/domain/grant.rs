@@ -1,0 +1,230 @@
+//! What the token endpoint and the ticket endpoint grant (profile §7).
+
+use super::api_key::ApiKey;
+use super::authenticate::Caller;
+use super::issuer::Issuer;
+use super::mint::{MintedToken, TokenContent};
+use super::refusal::Refusal;
+use super::scope::Scopes;
+use super::session::{Session, SessionId, SessionState};
+use super::ticket::{EndUser, MAX_TICKET_SECONDS, PlainTicket, Ticket, TicketHash};
+use super::tool::Tool;
+use crate::rng;
+use crate::store::{Sessions, Tickets, Tools};
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::Assurance;
+
+/// A granted token, and the tool that it is for.
+#[derive(Debug)]
+pub struct Granted {
+    /// The token and its keys.
+    pub token: MintedToken,
+    /// The tool.
+    pub tool: Tool,
+}
+
+/// What a ticket is asked for.
+#[derive(Clone, Debug)]
+pub struct TicketRequest {
+    /// The tool.
+    pub tool: ToolId,
+    /// The page.
+    pub origin: Origin,
+    /// The page around it.
+    pub embed_origin: Option<Origin>,
+    /// The host's own user id.
+    pub end_user: Option<EndUser>,
+    /// Scopes; `None` for those that the tool asks for.
+    pub scope: Option<Scopes>,
+    /// Seconds; at most 120.
+    pub ttl: i64,
+}
+
+/// The claims of a tool token that are carried over when it is renewed.
+#[derive(Clone, Debug)]
+pub struct Renewable {
+    /// The tool.
+    pub tool: ToolId,
+    /// The user.
+    pub user: UserId,
+    /// The API key.
+    pub key: ApiKeyId,
+    /// Scopes.
+    pub scope: Scopes,
+    /// The page.
+    pub origin: Option<Origin>,
+    /// The page around it.
+    pub embed_origin: Option<Origin>,
+    /// The host's own user id.
+    pub end_user: Option<EndUser>,
+    /// How sure the issuer was.
+    pub assurance: Assurance,
+    /// The session.
+    pub session: Option<SessionId>,
+}
+
+impl Issuer {
+    /// `client_credentials`: a direct token for a backend.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn grant_direct(
+        &self,
+        caller: &Caller,
+        tool: &ToolId,
+        scope: Option<Scopes>,
+        encrypt: bool,
+    ) -> Result<Granted, Refusal> {
+        let tool = self.tool_for(&caller.key, tool).await?;
+        let scope = scope_for(&tool, scope)?;
+        let token = self.mint(&TokenContent {
+            tool: &tool,
+            user: &caller.user.id,
+            key: &caller.key.id,
+            scope,
+            origin: None,
+            embed_origin: None,
+            end_user: None,
+            assurance: Assurance::Server,
+            session: None,
+            encrypt,
+        })?;
+        Ok(Granted { token, tool })
+    }
+
+    /// Makes a ticket.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn make_ticket(&self, caller: &Caller, request: TicketRequest) -> Result<PlainTicket, Refusal> {
+        let tool = self.tool_for(&caller.key, &request.tool).await?;
+        origin_allowed(&caller.key, &tool, &request.origin)?;
+        if request.embed_origin.as_ref().is_some_and(|embed| !caller.key.scope.origins.contains(embed)) {
+            return Err(Refusal::OriginDenied);
+        }
+        let ticket = Ticket {
+            scope: scope_for(&tool, request.scope)?,
+            tool: tool.id,
+            origin: request.origin,
+            embed_origin: request.embed_origin,
+            end_user: request.end_user,
+            key: caller.key.id.clone(),
+            user: caller.user.id.clone(),
+            expires_at: self.clock.now().plus_seconds(request.ttl.clamp(1, MAX_TICKET_SECONDS)),
+        };
+        let plain = PlainTicket::from_bytes(&rng::bytes(&*self.random)?);
+        let hash = TicketHash::of(plain.reveal()).ok_or(Refusal::Signing)?;
+        self.store.add_ticket(&hash, &ticket).await?;
+        Ok(plain)
+    }
+
+    /// Swaps a ticket for a tool token. Whatever comes of it, the ticket is used up.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn grant_for_ticket(
+        &self,
+        ticket: &str,
+        tool: &ToolId,
+        origin: &Origin,
+        encrypt: bool,
+    ) -> Result<Granted, Refusal> {
+        let hash = TicketHash::of(ticket).ok_or(Refusal::UnknownTicket)?;
+        let ticket = self.store.take_ticket(&hash).await?.ok_or(Refusal::UnknownTicket)?;
+        let now = self.clock.now();
+        if now >= ticket.expires_at {
+            return Err(Refusal::UnknownTicket);
+        }
+        if ticket.tool != *tool {
+            return Err(Refusal::ToolDenied);
+        }
+        if ticket.origin != *origin {
+            return Err(Refusal::OriginDenied);
+        }
+        // Opened again, and looked at again: what changed since the ticket was made counts at once.
+        let key = self.open_key(&ticket.key).await?;
+        let user = self.usable(&key).await?;
+        let tool = self.tool_for(&key, tool).await?;
+        origin_allowed(&key, &tool, origin)?;
+        let session = Session {
+            id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),
+            user: user.id,
+            key: key.id,
+            tool: tool.id.clone(),
+            created_at: now,
+            expires_at: now.plus_seconds(self.lives.session_seconds),
+            state: SessionState::Active,
+        };
+        self.store.add_session(&session).await?;
+        let token = self.mint(&TokenContent {
+            tool: &tool,
+            user: &session.user,
+            key: &session.key,
+            scope: ticket.scope,
+            origin: Some(&ticket.origin),
+            embed_origin: ticket.embed_origin.as_ref(),
+            end_user: ticket.end_user.as_ref(),
+            assurance: Assurance::Server,
+            session: Some(&session.id),
+            encrypt,
+        })?;
+        Ok(Granted { token, tool })
+    }
+
+    /// Renews a tool token whose signature was verified: the same binding, in the same session.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn renew(&self, current: &Renewable, tool: &ToolId, encrypt: bool) -> Result<Granted, Refusal> {
+        if current.tool != *tool {
+            return Err(Refusal::ToolDenied);
+        }
+        let session = current.session.as_ref().ok_or(Refusal::NoSession)?;
+        let session = self.store.session(session).await?.ok_or(Refusal::SessionOver)?;
+        let over = session.state != SessionState::Active || self.clock.now() >= session.expires_at;
+        if over || session.user != current.user || session.key != current.key || session.tool != current.tool {
+            return Err(Refusal::SessionOver);
+        }
+        let key = self.open_key(&current.key).await?;
+        let user = self.usable(&key).await?;
+        let tool = self.tool_for(&key, tool).await?;
+        if let Some(origin) = &current.origin {
+            origin_allowed(&key, &tool, origin)?;
+        }
+        let token = self.mint(&TokenContent {
+            tool: &tool,
+            user: &user.id,
+            key: &key.id,
+            scope: current.scope.clone(),
+            origin: current.origin.as_ref(),
+            embed_origin: current.embed_origin.as_ref(),
+            end_user: current.end_user.as_ref(),
+            assurance: current.assurance,
+            session: Some(&session.id),
+            encrypt,
+        })?;
+        Ok(Granted { token, tool })
+    }
+
+    /// The tool, if there is one and the key may get tokens for it; the two are not told apart.
+    async fn tool_for(&self, key: &ApiKey, tool: &ToolId) -> Result<Tool, Refusal> {
+        let tool = self.store.tool(tool).await?;
+        tool.filter(|tool| key.scope.tools.contains(&tool.id)).ok_or(Refusal::ToolDenied)
+    }
+}
+
+/// Whether the key registered the origin and the tool takes it.
+fn origin_allowed(key: &ApiKey, tool: &Tool, origin: &Origin) -> Result<(), Refusal> {
+    if key.scope.origins.contains(origin) && tool.origins.allow(origin) { Ok(()) } else { Err(Refusal::OriginDenied) }
+}
+
+/// The scopes of a token: those asked for, all known to the tool; without any, those that the tool asks for.
+fn scope_for(tool: &Tool, asked: Option<Scopes>) -> Result<Scopes, Refusal> {
+    let known = tool.scopes.union(&tool.required_scopes);
+    match asked {
+        None => Ok(tool.required_scopes.clone()),
+        Some(asked) if asked.is_within(&known) => Ok(asked),
+        Some(_) => Err(Refusal::ScopeDenied),
+    }
+}

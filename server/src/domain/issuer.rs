@@ -1,0 +1,211 @@
+//! The issuer at work: what every decision is made with.
+
+use super::api_key::{KeyScope, KeyState, SealedApiKey};
+use super::issuer_key::{self, IssuerKeyError, SealedIssuerKey, TokenSigner};
+use super::user::{User, UserName, UserState};
+use crate::clock::{Clock, UnixMillis};
+use crate::rng::{self, NoRandomness, Random};
+use crate::store::{ApiKeys, Database, IssuerKeys, StoreError};
+use bmap_protocol::api_key::ApiSecret;
+use bmap_protocol::ids::{ApiKeyId, Issuer as IssuerUrl, UserId};
+use bmap_protocol::keys::EpochKeys;
+use bmap_protocol::seal::{ApiKeyRow, SealError, SigningKind};
+use std::sync::Arc;
+
+/// How long things live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lives {
+    /// A tool token, in seconds; at most 600.
+    pub token_seconds: i64,
+    /// A session, in seconds: the longest that a page's tokens are renewed.
+    pub session_seconds: i64,
+}
+
+impl Default for Lives {
+    fn default() -> Self {
+        Self { token_seconds: 300, session_seconds: 12 * 3600 }
+    }
+}
+
+/// What every decision is made with.
+pub struct Issuer {
+    /// Its exact public URL.
+    pub url: IssuerUrl,
+    /// Storage.
+    pub store: Database,
+    /// The keys of the root's epoch.
+    pub epoch: EpochKeys,
+    /// Signs tokens.
+    pub signer: TokenSigner,
+    /// Public keys of every issuer key in use, newest first.
+    pub public_keys: Vec<SealedIssuerKey>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// How long things live.
+    pub lives: Lives,
+    /// A key that nobody has: what an unknown key id is checked against, so that it costs what a known one costs (T23).
+    pub(super) decoy: SealedApiKey,
+}
+
+/// Something that can't be made.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// Storage failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The scope is too large to be sealed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The issuer's key can't be made or used.
+    #[error(transparent)]
+    IssuerKey(#[from] IssuerKeyError),
+}
+
+impl Issuer {
+    /// Opens the issuer's key, and makes it where there is none.
+    ///
+    /// # Errors
+    /// [`MakeError`], above all for a root secret that is not the one that sealed the key.
+    pub async fn open(
+        url: IssuerUrl,
+        store: Database,
+        epoch: EpochKeys,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        lives: Lives,
+    ) -> Result<Self, MakeError> {
+        let public_keys = issuer_keys(&store, &epoch, clock.now(), &*random).await?;
+        let newest = public_keys.first().ok_or(IssuerKeyError::OtherKey)?;
+        let signer = newest.open(&epoch)?;
+        let owner = UserId::from_uuid(rng::bytes(&*random)?);
+        let (decoy, _) = new_api_key(
+            &epoch,
+            clock.now(),
+            &*random,
+            NewApiKey {
+                owner,
+                name: UserName::parse("decoy").map_err(|_| IssuerKeyError::OtherKey)?,
+                signing: SigningKind::HmacSha256,
+                scope: &KeyScope::default(),
+            },
+        )?;
+        Ok(Self { url, store, epoch, signer, public_keys, clock, random, lives, decoy })
+    }
+}
+
+/// The issuer keys in use, newest first; makes the first one.
+///
+/// # Errors
+/// [`MakeError`].
+pub async fn issuer_keys(
+    store: &Database,
+    epoch: &EpochKeys,
+    now: UnixMillis,
+    random: &dyn Random,
+) -> Result<Vec<SealedIssuerKey>, MakeError> {
+    let keys = store.issuer_keys().await?;
+    if !keys.is_empty() {
+        return Ok(keys);
+    }
+    store.add_issuer_key(&issuer_key::generate(epoch, now, random)?).await?;
+    // Read again: where two processes were first at once, both settle on the same order.
+    Ok(store.issuer_keys().await?)
+}
+
+/// A new active user.
+///
+/// # Errors
+/// [`NoRandomness`].
+pub fn new_user(name: UserName, now: UnixMillis, random: &dyn Random) -> Result<User, NoRandomness> {
+    Ok(User { id: UserId::from_uuid(rng::uuid_v7(now, random)?), name, state: UserState::Active, created_at: now })
+}
+
+/// What a new API key is to be.
+#[derive(Clone, Debug)]
+pub struct NewApiKey<'a> {
+    /// Its user.
+    pub owner: UserId,
+    /// What people call it.
+    pub name: UserName,
+    /// How it signs.
+    pub signing: SigningKind,
+    /// What it may do.
+    pub scope: &'a KeyScope,
+}
+
+/// Makes an API key: the row to store, and the secret to show once.
+///
+/// # Errors
+/// [`MakeError`] without randomness, or for a scope that is too large.
+pub fn new_api_key(
+    epoch: &EpochKeys,
+    now: UnixMillis,
+    random: &dyn Random,
+    new: NewApiKey<'_>,
+) -> Result<(SealedApiKey, ApiSecret), MakeError> {
+    let id = ApiKeyId::from_uuid(rng::uuid_v7(now, random)?);
+    let secret = ApiSecret::from_bytes(rng::bytes(random)?);
+    let scope = new.scope.to_canonical();
+    let stored_hash = secret.stored_hash(&id);
+    let row = ApiKeyRow {
+        epoch: epoch.epoch(),
+        key_id: &id,
+        signing: new.signing,
+        owner: &new.owner,
+        scope: &scope,
+        stored_hash: &stored_hash,
+    };
+    let nonce = rng::bytes(random)?;
+    let sealed = match new.signing {
+        SigningKind::HmacSha256 => row.seal(&epoch.kek(), nonce, secret.signing_key(&id).expose())?,
+        SigningKind::Ed25519 => row.seal(&epoch.kek(), nonce, &secret.ed25519_seed(&id).public_key())?,
+    };
+    let key = SealedApiKey {
+        id,
+        owner: new.owner,
+        name: new.name,
+        signing: new.signing,
+        epoch: epoch.epoch(),
+        scope,
+        stored_hash,
+        sealed,
+        created_at: now,
+        state: KeyState::Active,
+    };
+    Ok((key, secret))
+}
+
+/// Adds the first user, `admin`, with an API key for every tool; `None` if it was made before.
+///
+/// # Errors
+/// [`MakeError`].
+pub async fn first_credential(
+    store: &Database,
+    epoch: &EpochKeys,
+    now: UnixMillis,
+    random: &dyn Random,
+) -> Result<Option<(SealedApiKey, ApiSecret)>, MakeError> {
+    use super::api_key::ToolSet;
+    use crate::store::Users;
+    let name = UserName::parse("admin").map_err(|_| IssuerKeyError::OtherKey)?;
+    if store.user_by_name(&name).await?.is_some() {
+        return Ok(None);
+    }
+    let user = new_user(name, now, random)?;
+    match store.add_user(&user).await {
+        Ok(()) => {}
+        Err(StoreError::Taken { .. }) => return Ok(None), // another process was first
+        Err(error) => return Err(error.into()),
+    }
+    let scope = KeyScope { tools: ToolSet::Any, ..KeyScope::default() };
+    let new = NewApiKey { owner: user.id, name: user.name, signing: SigningKind::HmacSha256, scope: &scope };
+    let (key, secret) = new_api_key(epoch, now, random, new)?;
+    store.add_api_key(&key, &scope).await?;
+    Ok(Some((key, secret)))
+}

@@ -1,0 +1,183 @@
+//! The issuer's Ed25519 key: signs tokens, rests in the database sealed under `K_kek`.
+
+use crate::clock::UnixMillis;
+use crate::rng::{self, NoRandomness, Random};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::api_key::Ed25519Seed;
+use bmap_protocol::keys::EpochKeys;
+use bmap_protocol::seal::{self, SealError};
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// The row of an issuer key.
+#[derive(Clone, Debug)]
+pub struct SealedIssuerKey {
+    /// Its id in token headers: `bj1.` and the first 16 characters of its RFC 7638 thumbprint.
+    pub kid: String,
+    /// Epoch of the root that sealed it.
+    pub epoch: u32,
+    /// The raw public key, base64url.
+    pub public_key: String,
+    /// The seed, sealed.
+    pub sealed: String,
+    /// When it was made.
+    pub created_at: UnixMillis,
+}
+
+/// An issuer key that can't be made or used.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub enum IssuerKeyError {
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// The seal does not open: another root secret, or an edited row.
+    #[error("the issuer's key does not open: {0}")]
+    Seal(#[from] SealError),
+    /// It opened, and the row's id or public key is not that of the seed.
+    #[error("the issuer's key opened, but it is not the key that the row names")]
+    OtherKey,
+}
+
+/// A public key as JWKS shows it (RFC 7517, RFC 8037).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PublicJwk {
+    /// `OKP`.
+    pub kty: &'static str,
+    /// `Ed25519`.
+    pub crv: &'static str,
+    /// The raw public key, base64url.
+    pub x: String,
+    /// Its id.
+    pub kid: String,
+    /// `EdDSA`.
+    pub alg: &'static str,
+    /// `sig`.
+    #[serde(rename = "use")]
+    pub usage: &'static str,
+}
+
+impl PublicJwk {
+    /// The JWK for a row.
+    pub fn of(key: &SealedIssuerKey) -> Self {
+        Self { kty: "OKP", crv: "Ed25519", x: key.public_key.clone(), kid: key.kid.clone(), alg: "EdDSA", usage: "sig" }
+    }
+}
+
+/// The key, ready to sign.
+#[derive(Clone)]
+pub struct TokenSigner {
+    pub(super) header: Header,
+    pub(super) key: EncodingKey,
+    kid: String,
+    public_key: [u8; 32],
+}
+
+impl fmt::Debug for TokenSigner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenSigner({}, …)", self.kid)
+    }
+}
+
+impl TokenSigner {
+    /// The key's id.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The raw public key.
+    pub const fn public_key(&self) -> &[u8; 32] {
+        &self.public_key
+    }
+}
+
+/// Makes a new key and seals it.
+///
+/// # Errors
+/// [`IssuerKeyError`] without randomness.
+pub fn generate(epoch: &EpochKeys, now: UnixMillis, random: &dyn Random) -> Result<SealedIssuerKey, IssuerKeyError> {
+    let seed = Ed25519Seed::from_bytes(rng::bytes(random)?);
+    let public_key = Base64UrlUnpadded::encode_string(&seed.public_key());
+    let kid = kid(&public_key).ok_or(IssuerKeyError::OtherKey)?;
+    let sealed = seal::seal(
+        &epoch.kek(),
+        epoch.epoch(),
+        rng::bytes(random)?,
+        &associated_data(&kid, &public_key),
+        seed.expose(),
+    )?;
+    Ok(SealedIssuerKey { kid, epoch: epoch.epoch(), public_key, sealed, created_at: now })
+}
+
+impl SealedIssuerKey {
+    /// Opens the row.
+    ///
+    /// # Errors
+    /// [`IssuerKeyError`] for another root secret or a row that is not as it was written.
+    pub fn open(&self, epoch: &EpochKeys) -> Result<TokenSigner, IssuerKeyError> {
+        let opened = seal::open(&epoch.kek(), self.epoch, &associated_data(&self.kid, &self.public_key), &self.sealed)?;
+        let seed: [u8; 32] = opened.as_slice().try_into().map_err(|_| IssuerKeyError::OtherKey)?;
+        let seed = Ed25519Seed::from_bytes(seed);
+        let public_key = seed.public_key();
+        let x = Base64UrlUnpadded::encode_string(&public_key);
+        if x != self.public_key || kid(&x).as_deref() != Some(self.kid.as_str()) {
+            return Err(IssuerKeyError::OtherKey);
+        }
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some("at+jwt".to_owned());
+        header.kid = Some(self.kid.clone());
+        Ok(TokenSigner { header, key: EncodingKey::from_ed_der(&pkcs8(&seed)), kid: self.kid.clone(), public_key })
+    }
+}
+
+/// `bj1.` and the first 16 characters of the RFC 7638 thumbprint.
+fn kid(x: &str) -> Option<String> {
+    let jwk = serde_json::json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
+    let jwk: Jwk = serde_json::from_value(jwk).ok()?;
+    Some(format!("bj1.{}", jwk.thumbprint(ThumbprintHash::SHA256).ok()?.get(..16)?))
+}
+
+/// What the seed is sealed to: its kind, id and public key.
+fn associated_data(kid: &str, public_key: &str) -> Vec<u8> {
+    format!("bmap/1/issuer-key\n{kid}\n{public_key}").into_bytes()
+}
+
+/// A seed as PKCS #8 version 1 (RFC 8410 §7): the one form that the JWT library takes.
+fn pkcs8(seed: &Ed25519Seed) -> Zeroizing<Vec<u8>> {
+    const PREFIX: [u8; 16] =
+        [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
+    let mut der = Zeroizing::new(Vec::with_capacity(48));
+    der.extend_from_slice(&PREFIX);
+    der.extend_from_slice(seed.expose());
+    der
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::SystemRandom;
+    use bmap_protocol::keys::RootSecret;
+
+    #[test]
+    fn the_id_is_the_one_of_the_known_answers() {
+        assert_eq!(kid("hNxzrLJLra2GYO4yZZCXwsj900imCEXstBvf9Dw_fsI").as_deref(), Some("bj1.DB9pPpwbSO7Q3Voa"));
+    }
+
+    #[test]
+    fn a_key_comes_back_only_with_its_root_and_its_row() {
+        let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
+        let sealed = generate(&epoch, UnixMillis(0), &SystemRandom).unwrap();
+        let signer = sealed.open(&epoch).unwrap();
+        assert_eq!(Base64UrlUnpadded::encode_string(signer.public_key()), sealed.public_key);
+        assert_eq!(format!("{signer:?}"), format!("TokenSigner({}, …)", sealed.kid));
+        assert!(sealed.open(&RootSecret::from_bytes([8; 32]).epoch(1)).is_err());
+        let other = generate(&epoch, UnixMillis(0), &SystemRandom).unwrap();
+        let copied = SealedIssuerKey { sealed: other.sealed, ..sealed.clone() };
+        assert!(matches!(copied.open(&epoch), Err(IssuerKeyError::Seal(SealError::DoesNotOpen))));
+        let renamed = SealedIssuerKey { kid: other.kid, ..sealed };
+        assert!(renamed.open(&epoch).is_err());
+    }
+}

@@ -1,0 +1,19 @@
+//! What the issuer knows and decides: accounts, API keys, tools, tickets, sessions, tokens. No HTTP and no SQL in here.
+
+pub mod api_key;
+pub mod scope;
+pub mod session;
+pub mod ticket;
+pub mod tool;
+pub mod user;
+
+pub mod issuer;
+pub mod issuer_key;
+pub mod mint;
+pub mod self_test;
+
+pub mod authenticate;
+pub mod grant;
+pub mod signed;
+
+pub mod refusal;

@@ -1,0 +1,148 @@
+//! Why the issuer says no: one enum, grouped by whose fault it is, and its one map to the profile's refusals. The fields
+//! are for the log.
+
+use super::api_key::BrokenRow;
+use crate::rng::NoRandomness;
+use crate::store::StoreError;
+use bmap_protocol::refusal::{Denial, Refusal as SignedRefusal};
+use bmap_protocol::token::TokenFault;
+
+/// A refusal.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    // The caller's form.
+    /// A field is missing, repeated or outside its grammar.
+    #[error("field {field} is missing, repeated or outside its grammar")]
+    Malformed {
+        /// The field.
+        field: &'static str,
+    },
+    /// A grant that the token endpoint doesn't know.
+    #[error("unknown grant")]
+    UnknownGrant,
+    /// A body over the limit.
+    #[error("body over the limit")]
+    TooLarge,
+
+    // The caller's proof.
+    /// No credential at all.
+    #[error("no credential")]
+    NoCredential,
+    /// More than one kind of credential.
+    #[error("more than one kind of credential")]
+    SeveralCredentials,
+    /// A credential that is none.
+    #[error("not a credential")]
+    BadCredential,
+    /// There is no such API key.
+    #[error("no such API key")]
+    UnknownKey,
+    /// The secret is another one.
+    #[error("wrong secret")]
+    WrongSecret,
+    /// The key's row is not as it was written: somebody edited the database.
+    #[error("ALARM: the row of an API key does not open: {0}")]
+    BrokenRow(#[from] BrokenRow),
+    /// The key's life is over.
+    #[error("the API key has ended")]
+    KeyOver,
+    /// The ticket was never made, was used, or has ended.
+    #[error("no such ticket, or used")]
+    UnknownTicket,
+    /// The signed request was refused.
+    #[error("signed request: {0}")]
+    Signed(#[from] SignedRefusal),
+    /// The subject token is not the one that the request was signed with.
+    #[error("the subject token is not the token of the signature")]
+    OtherSubject,
+    /// The token has no session, so there is nothing to renew it in.
+    #[error("the token has no session")]
+    NoSession,
+
+    // What the caller may not.
+    /// The key was revoked.
+    #[error("the API key was revoked")]
+    KeyRevoked,
+    /// The user is not active.
+    #[error("the user is not active")]
+    UserInactive,
+    /// The key may not be used from this address.
+    #[error("the API key may not be used from this address")]
+    AddressDenied,
+    /// No such tool, or not for this key, or not what the ticket was made for.
+    #[error("not for this tool")]
+    ToolDenied,
+    /// The page's origin is not registered, or not what the ticket was made for.
+    #[error("not from this origin")]
+    OriginDenied,
+    /// The tool doesn't know the scope.
+    #[error("the tool does not know the scope")]
+    ScopeDenied,
+    /// The session was revoked or is over.
+    #[error("the session was revoked or is over")]
+    SessionOver,
+
+    // Ours.
+    /// Storage failed.
+    #[error("storage: {0}")]
+    Store(#[from] StoreError),
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// A token could not be signed.
+    #[error("the token could not be signed")]
+    Signing,
+    /// A handler panicked: a fault of ours, answered and logged.
+    #[error("a handler panicked")]
+    Panicked,
+    /// It took too long.
+    #[error("took too long")]
+    Slow,
+}
+
+impl Refusal {
+    /// The refusal in the profile's terms, from which code, status and headers follow (profile §6).
+    pub const fn for_the_wire(&self) -> SignedRefusal {
+        match self {
+            Refusal::Malformed { field } => SignedRefusal::Header { name: field },
+            Refusal::UnknownGrant => SignedRefusal::Header { name: "grant_type" },
+            Refusal::SeveralCredentials => SignedRefusal::Header { name: "authorization" },
+            Refusal::TooLarge => SignedRefusal::TooLarge { limit: super::signed::MAX_BODY },
+
+            Refusal::NoCredential => SignedRefusal::Unsigned,
+            Refusal::BadCredential
+            | Refusal::UnknownKey
+            | Refusal::WrongSecret
+            | Refusal::BrokenRow(_)
+            | Refusal::KeyOver
+            | Refusal::UnknownTicket => SignedRefusal::InvalidCredentials,
+            Refusal::Signed(refusal) => *refusal,
+            Refusal::OtherSubject | Refusal::NoSession => SignedRefusal::Token(TokenFault::Absent),
+
+            Refusal::KeyRevoked => SignedRefusal::Denied(Denial::KeyRevoked),
+            Refusal::UserInactive => SignedRefusal::Denied(Denial::UserInactive),
+            Refusal::AddressDenied => SignedRefusal::Denied(Denial::Ip),
+            Refusal::ToolDenied => SignedRefusal::Denied(Denial::Tool),
+            Refusal::OriginDenied => SignedRefusal::Denied(Denial::Origin),
+            Refusal::ScopeDenied => SignedRefusal::Denied(Denial::Scope),
+            Refusal::SessionOver => SignedRefusal::Denied(Denial::TokenRevoked),
+
+            Refusal::Store(_) | Refusal::Random(_) | Refusal::Signing | Refusal::Panicked => {
+                SignedRefusal::IssuerUnavailable
+            }
+            Refusal::Slow => SignedRefusal::Overloaded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r31_an_unknown_key_and_a_wrong_secret_look_alike() {
+        assert_eq!(Refusal::UnknownKey.for_the_wire(), Refusal::WrongSecret.for_the_wire());
+        assert_eq!(Refusal::UnknownKey.for_the_wire(), Refusal::BadCredential.for_the_wire());
+    }
+}

@@ -1,0 +1,75 @@
+//! The self-test at the start: a token is minted and read back by both readers, before the first request (R02).
+//!
+//! A process whose JWT library has no working cryptography, or whose header or claims the verifiers would refuse, must
+//! not start and then fail at every request.
+
+use super::issuer::Issuer;
+use super::mint::TokenContent;
+use super::scope::Scopes;
+use super::tool::{Tool, ToolOrigins};
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::{Assurance, IssuerKey, UnverifiedToken};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+
+/// The self-test failed; the process must not serve.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("self-test of the token signature failed: {0}")]
+pub struct SelfTestFailed(String);
+
+impl Issuer {
+    /// Mints a token and has it read by the verifiers' code and by the JWT library.
+    ///
+    /// # Errors
+    /// [`SelfTestFailed`].
+    pub fn self_test(&self) -> Result<(), SelfTestFailed> {
+        let failed = |what: &str, why: &dyn std::fmt::Display| SelfTestFailed(format!("{what}: {why}"));
+        let invalid = |_| SelfTestFailed("constants".to_owned());
+        let tool = Tool {
+            id: ToolId::parse("self-test").map_err(invalid)?,
+            base_url: Origin::parse("https://self-test.invalid").map_err(|error| failed("constants", &error))?,
+            origins: ToolOrigins::AnyRegistered,
+            min_assurance: Assurance::Origin,
+            scopes: Scopes::default(),
+            required_scopes: Scopes::default(),
+            created_at: self.clock.now(),
+        };
+        let minted = self
+            .mint(&TokenContent {
+                tool: &tool,
+                user: &UserId::from_uuid([0; 16]),
+                key: &ApiKeyId::from_uuid([0; 16]),
+                scope: Scopes::default(),
+                origin: Some(&tool.base_url),
+                embed_origin: None,
+                end_user: None,
+                assurance: Assurance::Server,
+                session: None,
+                encrypt: false,
+            })
+            .map_err(|error| failed("mint", &error))?;
+
+        let key = IssuerKey::new(self.signer.kid(), self.signer.public_key()).map_err(|error| failed("key", &error))?;
+        let claims = UnverifiedToken::parse(&minted.token)
+            .and_then(|token| token.verify(&[key]))
+            .map_err(|error| failed("verifier", &error))?;
+        if claims.issuer != self.url || claims.audience != tool.id || *claims.id != *minted.jti {
+            return Err(failed("verifier", &"other claims"));
+        }
+
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_audience(&[tool.id.as_str()]);
+        validation.set_issuer(&[self.url.as_str()]);
+        // The times are the injected clock's, which need not be the machine's.
+        validation.validate_exp = false;
+        let key = DecodingKey::from_ed_der(self.signer.public_key());
+        jsonwebtoken::decode::<serde_json::Value>(minted.token.as_str(), &key, &validation)
+            .map_err(|error| failed("JWT library", &error))?;
+        let (signed, _) = minted.token.rsplit_once('.').unwrap_or_default();
+        let damaged = format!("{signed}.{}", "A".repeat(86));
+        if jsonwebtoken::decode::<serde_json::Value>(damaged, &key, &validation).is_ok() {
+            return Err(failed("JWT library", &"it took a damaged signature"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! Signed requests to the issuer itself: `bmap_verifier` decides, this file only finds it the keys.
+
+use super::api_key::KeyMaterial;
+use super::grant::Renewable;
+use super::issuer::Issuer;
+use super::refusal::Refusal;
+use super::scope::Scopes;
+use super::session::SessionId;
+use super::ticket::EndUser;
+use bmap_protocol::ids::{ApiKeyId, ToolId};
+use bmap_protocol::keys::{MacKey, ToolKey};
+use bmap_protocol::refusal::Refusal as SignedRefusal;
+use bmap_protocol::token::{Claims, IssuerKey, Subject, TokenFault, UnverifiedToken};
+use bmap_verifier::credential::base_origin;
+use bmap_verifier::{
+    ApiKeyGrant, ApiKeyProof, Keys, MemoryReplayStore, Policy, Principal, ReplayLimits, Standing, UnixTime, Verifier,
+};
+use std::sync::Arc;
+
+/// Most bytes of a body on the issuer's own routes.
+pub const MAX_BODY: usize = 64 * 1024;
+
+/// The verifier of the issuer's own routes.
+pub type IssuerVerifier = Verifier<IssuerKeyring, MemoryReplayStore, IssuerKeyring>;
+
+/// Finds the key of any tool and of any API key.
+#[derive(Clone)]
+pub struct IssuerKeyring(Arc<Issuer>);
+
+/// The issuer's URL is no place that a request can come to.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the issuer's URL has no serialised origin: write it in lower case, without its default port")]
+pub struct BadIssuerUrl;
+
+/// The verifier of the issuer's own routes. Its replay store begins now.
+///
+/// # Errors
+/// [`BadIssuerUrl`].
+pub fn verifier(issuer: &Arc<Issuer>) -> Result<IssuerVerifier, BadIssuerUrl> {
+    let own = base_origin(issuer.url.as_str()).ok_or(BadIssuerUrl)?;
+    let key = IssuerKey::new(issuer.signer.kid(), issuer.signer.public_key()).map_err(|_| BadIssuerUrl)?;
+    let mut policy = Policy::default();
+    policy.max_body = MAX_BODY;
+    let replay = MemoryReplayStore::new(ReplayLimits::default(), policy.window, issuer.clock.now().seconds());
+    let keyring = IssuerKeyring(Arc::clone(issuer));
+    Ok(Verifier::new(issuer.url.clone(), vec![key], vec![own], policy, keyring.clone(), replay, keyring))
+}
+
+impl Issuer {
+    /// Now, as the verifier counts it.
+    pub fn unix_time(&self) -> UnixTime {
+        UnixTime::from_millis(u64::try_from(self.clock.now().0).unwrap_or(0))
+    }
+}
+
+impl Keys for IssuerKeyring {
+    fn try_tool_keys(&self, token: &UnverifiedToken<'_>, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
+        if let Some(tool) = token.unverified_audience() {
+            try_key(&tool, self.0.epoch.epoch(), &self.0.epoch.tool_key(&self.0.url, &tool));
+        }
+    }
+
+    async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKeyGrant>, SignedRefusal> {
+        let opened = match self.0.open_key(id).await {
+            // An unknown key costs what a known one costs, and fails at the same place (T23).
+            Err(Refusal::UnknownKey) => self.0.decoy.open(&self.0.epoch.kek()).map_err(Refusal::from),
+            opened => opened,
+        };
+        match opened {
+            Ok(key) => Ok(Some(ApiKeyGrant {
+                id: key.id,
+                owner: key.owner,
+                proof: match &key.material {
+                    KeyMaterial::Hmac(key) => ApiKeyProof::HmacSha256(MacKey::new(key)),
+                    KeyMaterial::Ed25519(public_key) => ApiKeyProof::Ed25519(*public_key),
+                },
+                allowed_ips: key.scope.cidrs,
+            })),
+            Err(refusal @ Refusal::BrokenRow(_)) => {
+                tracing::error!(key = id.as_str(), "{refusal}");
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal.for_the_wire()),
+        }
+    }
+}
+
+impl Standing for IssuerKeyring {
+    async fn check(&self, principal: &Principal) -> Result<(), SignedRefusal> {
+        let id = match principal {
+            Principal::ApiKey(grant) => &grant.id,
+            Principal::Token(token) => &token.claims().client_id,
+            _ => return Err(SignedRefusal::InvalidCredentials),
+        };
+        let standing = async { self.0.usable(&self.0.open_key(id).await?).await };
+        standing.await.map(|_| ()).map_err(|refusal| refusal.for_the_wire())
+    }
+}
+
+/// What is carried over from a verified token when it is renewed.
+///
+/// # Errors
+/// [`Refusal::NoSession`] for a public token.
+pub fn renewable(claims: &Claims) -> Result<Renewable, Refusal> {
+    let Subject::User(user) = &claims.subject else { return Err(Refusal::NoSession) };
+    let malformed = || Refusal::Signed(TokenFault::Claims.into());
+    Ok(Renewable {
+        tool: claims.audience.clone(),
+        user: user.clone(),
+        key: claims.client_id.clone(),
+        scope: Scopes::parse(&claims.scope).map_err(|_| malformed())?,
+        origin: claims.origin.clone(),
+        embed_origin: claims.embed_origin.clone(),
+        end_user: claims.end_user.as_deref().map(|text| EndUser::parse(text).ok_or_else(malformed)).transpose()?,
+        assurance: claims.assurance,
+        session: claims.session.as_deref().map(|text| SessionId::parse(text).ok_or_else(malformed)).transpose()?,
+    })
+}

@@ -1,0 +1,113 @@
+//! Tickets: made by a page's backend with its API key, swapped once by the page for a tool token.
+
+use super::scope::Scopes;
+use crate::clock::UnixMillis;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use bmap_protocol::origin::Origin;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// Longest life of a ticket, in seconds (profile §1).
+pub const MAX_TICKET_SECONDS: i64 = 120;
+
+const PREFIX: &str = "bmt_";
+
+/// A ticket as the page gets it: a bearer secret until it is used. Redacted in `Debug`, wiped on drop.
+pub struct PlainTicket(Zeroizing<String>);
+
+/// SHA-256 of a ticket: all that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketHash(String);
+
+impl PlainTicket {
+    /// The ticket for 32 random bytes.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(Zeroizing::new(format!("{PREFIX}{}", Base64UrlUnpadded::encode_string(bytes))))
+    }
+
+    /// The text, for its one receiver.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PlainTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainTicket(…)")
+    }
+}
+
+impl TicketHash {
+    /// The hash of a presented text; `None` if it can't be a ticket.
+    pub fn of(text: &str) -> Option<Self> {
+        let encoded = text.strip_prefix(PREFIX)?;
+        let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if encoded.len() != 43 || !encoded.bytes().all(in_alphabet) {
+            return None;
+        }
+        Some(Self(Base64UrlUnpadded::encode_string(&Sha256::digest(text.as_bytes()))))
+    }
+
+    /// The hash as stored.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What a ticket was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The tool that its token will be for.
+    pub tool: ToolId,
+    /// The page that may swap it.
+    pub origin: Origin,
+    /// The page around that page, where the widget runs in an iframe.
+    pub embed_origin: Option<Origin>,
+    /// The host's own user id.
+    pub end_user: Option<EndUser>,
+    /// Scopes of the token.
+    pub scope: Scopes,
+    /// The API key that made it.
+    pub key: ApiKeyId,
+    /// That key's user.
+    pub user: UserId,
+    /// End of its life.
+    pub expires_at: UnixMillis,
+}
+
+/// The host's own user id: opaque, 1 to 256 bytes, no control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndUser(String);
+
+impl EndUser {
+    /// Parses it; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=256).contains(&text.len()) && !text.chars().any(char::is_control);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_hash_can_be_stored() {
+        let ticket = PlainTicket::from_bytes(&[7; 32]);
+        assert_eq!(ticket.reveal().len(), 47);
+        let hash = TicketHash::of(ticket.reveal()).unwrap();
+        assert_eq!(hash.as_str().len(), 43);
+        assert!(!hash.as_str().contains(&ticket.reveal()[4..]));
+        assert_eq!(format!("{ticket:?}"), "PlainTicket(…)");
+        for text in ["", "bmt_", &ticket.reveal()[..46], &format!("{}x", ticket.reveal()), &"x".repeat(47)] {
+            assert_eq!(TicketHash::of(text), None, "{text}");
+        }
+    }
+}

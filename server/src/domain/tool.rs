@@ -1,0 +1,58 @@
+//! Tools: the services that are protected.
+
+use super::scope::Scopes;
+use crate::clock::UnixMillis;
+use bmap_protocol::ids::ToolId;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::Assurance;
+
+/// A tool and its policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tool {
+    /// Its id: the audience of its tokens.
+    pub id: ToolId,
+    /// Its public address, scheme and authority only: what `@authority` is compared with.
+    pub base_url: Origin,
+    /// Pages that may use it.
+    pub origins: ToolOrigins,
+    /// The lowest assurance that it accepts.
+    pub min_assurance: Assurance,
+    /// Scopes that tokens for it may have.
+    pub scopes: Scopes,
+    /// Scopes that every token for it must have.
+    pub required_scopes: Scopes,
+    /// When it was made.
+    pub created_at: UnixMillis,
+}
+
+/// Which pages may use a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToolOrigins {
+    /// Any page that an API key registered.
+    AnyRegistered,
+    /// These only.
+    Only(Vec<Origin>),
+}
+
+impl ToolOrigins {
+    /// Whether a page of `origin` may use the tool.
+    pub fn allow(&self, origin: &Origin) -> bool {
+        match self {
+            ToolOrigins::AnyRegistered => true,
+            ToolOrigins::Only(origins) => origins.contains(origin),
+        }
+    }
+
+    /// The list as it stands in the tool's credential: `["*"]` or the origins.
+    pub fn to_list(&self) -> Vec<String> {
+        match self {
+            ToolOrigins::AnyRegistered => vec!["*".to_owned()],
+            ToolOrigins::Only(origins) => origins.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// The assurance for its word in claims and credentials.
+pub fn assurance(word: &str) -> Option<Assurance> {
+    [Assurance::Origin, Assurance::User, Assurance::Server].into_iter().find(|assurance| assurance.as_str() == word)
+}

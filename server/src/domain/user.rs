@@ -1,0 +1,87 @@
+//! Users: a person or a company with an account. Only an active user's keys and tokens work.
+
+use crate::clock::UnixMillis;
+use bmap_protocol::ids::UserId;
+use std::fmt;
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// Its name, unique in this installation.
+    pub name: UserName,
+    /// Whether it may do anything.
+    pub state: UserState,
+    /// When it was made.
+    pub created_at: UnixMillis,
+}
+
+/// Whether a user's keys and tokens work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserState {
+    /// They work.
+    Active,
+    /// They do not, since then.
+    Deactivated {
+        /// When it was deactivated.
+        at: UnixMillis,
+    },
+}
+
+/// A user's name: 1 to 64 characters without control characters and without space around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserName(String);
+
+/// The name is not 1 to 64 printable characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 to 64 characters, no control characters and no space around it")]
+pub struct InvalidUserName;
+
+impl UserName {
+    /// Parses a name. API keys and users share this grammar.
+    ///
+    /// # Errors
+    /// [`InvalidUserName`].
+    pub fn parse(text: &str) -> Result<Self, InvalidUserName> {
+        let fits = (1..=64).contains(&text.chars().count());
+        if fits && text.trim() == text && !text.chars().any(char::is_control) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidUserName)
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for UserName {
+    type Err = InvalidUserName;
+    fn from_str(text: &str) -> Result<Self, InvalidUserName> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_printable_and_short() {
+        for good in ["admin", "Ana Ivanova", "Škoda a.s.", &"x".repeat(64)] {
+            assert!(UserName::parse(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", " a", "a ", "a\nb", "a\u{1b}[31m", &"x".repeat(65)] {
+            assert_eq!(UserName::parse(bad), Err(InvalidUserName), "{bad:?}");
+        }
+    }
+}

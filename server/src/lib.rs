@@ -1,0 +1,30 @@
+//! The issuer: accounts, API keys, tools, tickets and tokens.
+//!
+//! Modules in reading order: [`cli`] (what the binary does), [`config`], [`listener`], [`router`] (every route),
+//! [`middleware`] (every layer), [`routes`], [`domain`] (every decision), [`store`] (all SQL).
+//!
+//! A decision about a signature is `bmap_verifier`'s; nothing in here makes one.
+
+pub mod cli;
+pub mod config;
+pub mod listener;
+
+pub mod client_address;
+pub mod cors;
+pub mod middleware;
+pub mod router;
+pub mod routes;
+
+pub mod domain;
+pub mod store;
+
+pub mod clock;
+pub mod rng;
+
+/// Installs the process-wide cryptography of the JWT library and of TLS: aws-lc-rs for both. A second call changes
+/// nothing.
+pub fn install_crypto_providers() {
+    // An error says that there is one already, which the self-test at the start then has to like.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

@@ -1,0 +1,82 @@
+//! The listener: accepts a bounded number of connections, each with bounds on time and size, and ends them in order.
+
+mod connection;
+mod linger;
+mod unread;
+
+use axum::Router;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+/// Longest that connections have to end after the signal to stop.
+pub const SHUTDOWN_TIME: Duration = Duration::from_secs(25);
+
+/// A listener that is bound.
+pub struct Listener {
+    socket: TcpListener,
+    connections: Arc<Semaphore>,
+}
+
+impl Listener {
+    /// Binds an address.
+    ///
+    /// # Errors
+    /// What the system says, for example that the port is taken.
+    pub async fn bind(address: SocketAddr, max_connections: usize) -> io::Result<Self> {
+        Ok(Self { socket: TcpListener::bind(address).await?, connections: Arc::new(Semaphore::new(max_connections)) })
+    }
+
+    /// The address that it is bound to.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Serves until `stop` completes, then lets requests in flight finish, at most [`SHUTDOWN_TIME`].
+    pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
+        let (stopping, stopped) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            // Finished connections are taken out as they end, so that the set does not grow.
+            while connections.try_join_next().is_some() {}
+            let accepted = tokio::select! {
+                () = &mut stop => break,
+                accepted = self.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer, permit)) => {
+                    let router = router.clone();
+                    let stopped = stopped.clone();
+                    connections.spawn(connection::serve(stream, peer, permit, router, stopped));
+                }
+                Err(error) => {
+                    // Out of file descriptors, above all: wait for some to come back instead of spinning.
+                    tracing::warn!("accept: {error}");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        drop(self.socket);
+        // Every receiver may be gone already.
+        let _ = stopping.send(true);
+        let all_ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(SHUTDOWN_TIME, all_ended).await.is_err() {
+            tracing::warn!("connections were still open after {} s", SHUTDOWN_TIME.as_secs());
+        }
+    }
+
+    /// The next connection. One over the bound waits in the system's queue until another ends.
+    async fn accept(&self) -> io::Result<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+        let permit = Arc::clone(&self.connections).acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, peer) = self.socket.accept().await?;
+        Ok((stream, peer, permit))
+    }
+}

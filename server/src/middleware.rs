@@ -1,0 +1,100 @@
+//! Every layer around the routes, outermost first: answer (request id, log, problem bodies), sizes, time, CORS.
+
+use crate::domain::refusal::Refusal;
+use crate::domain::signed::MAX_BODY;
+use crate::router::App;
+use crate::routes::problem::{self, Refused};
+use crate::{client_address, cors};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use bmap_verifier::problem::{REQUEST_ID, request_id};
+use http_body::Body as _;
+use http_body_util::Limited;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tower_http::catch_panic::CatchPanicLayer;
+
+/// Most header lines of a request. The listener has the same bound; here it holds for HTTP/2 too.
+pub const MAX_HEADERS: usize = 64;
+/// Longest that a request may take, body included.
+pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+
+/// The address at the other end of the connection, put there by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerSocket(pub SocketAddr);
+
+/// The caller's address: the peer's, or what a trusted proxy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientAddress(pub IpAddr);
+
+/// Puts every layer around the routes.
+pub fn around(router: Router<App>, app: &App) -> Router<App> {
+    // The last one added is the outermost.
+    router
+        .fallback(|| async { StatusCode::NOT_FOUND })
+        .layer(from_fn_with_state(app.clone(), cors::token_endpoint))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            tracing::error!("a handler panicked");
+            Refused::from(Refusal::Panicked).into_response()
+        }))
+        .layer(from_fn(bounded_time))
+        .layer(from_fn(bounded_size))
+        .layer(from_fn_with_state(app.clone(), answered))
+}
+
+/// The outermost layer: the request's id and address on the way in; log, problem body and common headers on the way out.
+async fn answered(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let began = app.issuer.unix_time();
+    let id = request_id(request.headers(), began);
+    let peer = request.extensions().get::<PeerSocket>().map(|peer| peer.0.ip());
+    let address = client_address::of(peer, request.headers(), &app.trusted_proxies);
+    if let Some(address) = address {
+        request.extensions_mut().insert(ClientAddress(address));
+    }
+    let method = request.method().clone();
+    let path: String = request.uri().path().chars().take(128).collect();
+    let mut response = next.run(request).await;
+    let now = app.issuer.unix_time();
+    if let Some(Refused(refusal)) = response.extensions_mut().remove::<Refused>() {
+        let problem = problem::render(&refusal, &id, now);
+        tracing::info!(request_id = id, status = problem.status().as_u16(), refused = %refusal, "refused");
+        let (parts, body) = problem.into_parts();
+        *response.status_mut() = parts.status;
+        *response.body_mut() = body;
+        response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        response.headers_mut().extend(parts.headers);
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    let took = now.millis().saturating_sub(began.millis());
+    // `{:?}` escapes what a caller put into its path (T33).
+    tracing::info!(request_id = id, %method, path = ?path, status = response.status().as_u16(), took, "answered");
+    response
+}
+
+/// Sizes, before anything is read: header lines, and a body limit that also holds for whoever reads the raw body (R47).
+async fn bounded_size(request: Request, next: Next) -> Response {
+    if request.headers().len() > MAX_HEADERS {
+        return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
+    }
+    let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
+    if request.body().size_hint().lower() > limit {
+        return Refused::from(Refusal::TooLarge).into_response();
+    }
+    next.run(request.map(|body| Body::new(Limited::new(body, MAX_BODY)))).await
+}
+
+/// No request holds its connection for ever, whoever dribbles or whatever hangs.
+async fn bounded_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Refused::from(Refusal::Slow).into_response(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Every route, in one list, and what the handlers share.
+
+use crate::domain::authenticate::Caller;
+use crate::domain::grant::Renewable;
+use crate::domain::issuer::Issuer;
+use crate::domain::refusal::Refusal;
+use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
+use crate::middleware::{self, ClientAddress};
+use crate::routes::credentials::{self, Credential};
+use crate::routes::{health, oauth, tickets, well_known};
+use axum::Router;
+use axum::routing::{MethodRouter, get, post};
+use bmap_protocol::check;
+use bmap_verifier::Principal;
+use bytes::Bytes;
+use http::request::Parts;
+use http_body_util::Full;
+use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What the handlers share.
+#[derive(Clone)]
+pub struct App {
+    /// The issuer at work.
+    pub issuer: Arc<Issuer>,
+    /// Peers whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Arc<[IpNet]>,
+    verifier: Arc<IssuerVerifier>,
+    stopping: Arc<AtomicBool>,
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody: it tells nothing that is not public and changes nothing.
+    Open,
+    /// Only with a credential, which the handler asks for before anything else that it does.
+    Credential,
+}
+
+/// One route.
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// Its path.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    handler: MethodRouter<App>,
+}
+
+/// Every route. Tests walk this list: one without a credential is on purpose (R24).
+pub fn routes() -> Vec<Route> {
+    let open = |path, handler| Route { method: "GET", path, access: Access::Open, handler };
+    let credential = |path, handler| Route { method: "POST", path, access: Access::Credential, handler };
+    vec![
+        open("/livez", get(health::live)),
+        open("/readyz", get(health::ready)),
+        open("/healthz", get(health::ready)),
+        open("/.well-known/jwks.json", get(well_known::jwks::get)),
+        open("/.well-known/oauth-authorization-server", get(well_known::oauth_authorization_server::get)),
+        credential("/oauth/token", post(oauth::token::post)),
+        credential("/tickets", post(tickets::post)),
+    ]
+}
+
+impl App {
+    /// What the handlers share, for an issuer.
+    ///
+    /// # Errors
+    /// [`BadIssuerUrl`].
+    pub fn new(issuer: Arc<Issuer>, trusted_proxies: Vec<IpNet>) -> Result<Self, BadIssuerUrl> {
+        let verifier = Arc::new(signed::verifier(&issuer)?);
+        Ok(Self { issuer, trusted_proxies: trusted_proxies.into(), verifier, stopping: Arc::default() })
+    }
+
+    /// The routes with their middleware.
+    pub fn router(&self) -> Router {
+        let router = routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+        middleware::around(router, self).with_state(self.clone())
+    }
+
+    /// From now on `/readyz` says that the process is going down.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is going down.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Who is calling with an API key, by whichever of the four ways (profile §4, §7).
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn caller(&self, head: &Parts, body: &Bytes) -> Result<Caller, Refusal> {
+        match credentials::find(&head.headers)? {
+            Credential::Secret(presented) => self.issuer.caller_by_secret(&presented, address(head)).await,
+            Credential::Signature => match self.verify(head, body).await?.principal() {
+                Principal::ApiKey(grant) => {
+                    let key = self.issuer.open_key(&grant.id).await?;
+                    self.issuer.caller(key, address(head)).await
+                }
+                _ => Err(Refusal::BadCredential),
+            },
+        }
+    }
+
+    /// The verified token that a request was signed with, which must be the one that it asks to renew.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn renewable(&self, head: &Parts, body: &Bytes, subject: &str) -> Result<Renewable, Refusal> {
+        let verified = self.verify(head, body).await?;
+        let claims = verified.claims().ok_or(Refusal::OtherSubject)?;
+        let signed_with = check::authorization(&head.headers)?.ok_or(Refusal::OtherSubject)?;
+        if signed_with.compact() != subject {
+            return Err(Refusal::OtherSubject);
+        }
+        signed::renewable(claims)
+    }
+
+    async fn verify(&self, head: &Parts, body: &Bytes) -> Result<bmap_verifier::Verified, Refusal> {
+        let body = Full::new(body.clone());
+        let (verified, _) = self.verifier.verify(head, body, Some(address(head)), self.issuer.unix_time()).await?;
+        Ok(verified)
+    }
+}
+
+/// The caller's address, which `middleware.rs` put there; without it, one that no CIDR list allows.
+fn address(head: &Parts) -> IpAddr {
+    head.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0)
+}

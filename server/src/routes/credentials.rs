@@ -1,0 +1,137 @@
+//! Which API-key credential a request carries (profile §4): exactly one of four kinds.
+
+use crate::domain::authenticate::PresentedSecret;
+use crate::domain::refusal::Refusal;
+use base64ct::{Base64, Encoding};
+use bmap_protocol::api_key::ApiSecret;
+use bmap_protocol::ids::ApiKeyId;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use zeroize::Zeroizing;
+
+/// A credential, unchecked.
+#[derive(Debug)]
+pub enum Credential {
+    /// A key id with its secret, in one of three spellings.
+    Secret(PresentedSecret),
+    /// An RFC 9421 signature; who signed is for the verifier to say.
+    Signature,
+}
+
+/// Finds the credential.
+///
+/// # Errors
+/// [`Refusal::NoCredential`], [`Refusal::SeveralCredentials`] (RFC 6749 §2.3), or [`Refusal::BadCredential`].
+pub fn find(headers: &HeaderMap) -> Result<Credential, Refusal> {
+    let authorization = single(headers, AUTHORIZATION.as_str())?;
+    let id_header = single(headers, "x-api-key")?;
+    let secret_header = single(headers, "x-api-secret")?;
+    let has_signature = headers.contains_key("signature-input") || headers.contains_key("signature");
+    let has_headers = id_header.is_some() || secret_header.is_some();
+    match (authorization, has_headers, has_signature) {
+        (None, false, false) => Err(Refusal::NoCredential),
+        (None, false, true) => Ok(Credential::Signature),
+        (None, true, false) => {
+            let (Some(id), Some(secret)) = (id_header, secret_header) else { return Err(Refusal::BadCredential) };
+            presented(&decode(id)?, &decode(secret)?)
+        }
+        (Some(value), false, false) => {
+            let (scheme, encoded) = value.split_once(' ').ok_or(Refusal::BadCredential)?;
+            if !scheme.eq_ignore_ascii_case("basic") && !scheme.eq_ignore_ascii_case("apikey") {
+                return Err(Refusal::BadCredential);
+            }
+            let pair = decode(encoded.trim_matches(' '))?;
+            let (id, secret) = pair.split_once(':').ok_or(Refusal::BadCredential)?;
+            presented(id, secret)
+        }
+        _ => Err(Refusal::SeveralCredentials),
+    }
+}
+
+fn presented(id: &str, secret: &str) -> Result<Credential, Refusal> {
+    // A text that is no secret says nothing about which ids there are, so it may be refused at once.
+    let secret = ApiSecret::parse(secret).map_err(|_| Refusal::BadCredential)?;
+    Ok(Credential::Secret(PresentedSecret { id: ApiKeyId::parse(id).ok(), secret }))
+}
+
+/// The one value of a header; a second one is a second credential.
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() {
+        return Err(Refusal::SeveralCredentials);
+    }
+    first.map(|value| value.to_str().map_err(|_| Refusal::BadCredential)).transpose()
+}
+
+fn decode(encoded: &str) -> Result<Zeroizing<String>, Refusal> {
+    if encoded.len() > 256 {
+        return Err(Refusal::BadCredential);
+    }
+    let bytes = Base64::decode_vec(encoded).map_err(|_| Refusal::BadCredential)?;
+    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| Refusal::BadCredential)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn find_in(headers: &[(&'static str, String)]) -> Result<Credential, Refusal> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        find(&map)
+    }
+
+    fn encoded(text: &str) -> String {
+        Base64::encode_string(text.as_bytes())
+    }
+
+    #[test]
+    fn four_spellings_of_one_credential() {
+        let id = ApiKeyId::from_uuid([1; 16]);
+        let secret = ApiSecret::from_bytes([2; 32]).reveal();
+        let pair = encoded(&format!("{id}:{}", *secret));
+        for headers in [
+            vec![("authorization", format!("Basic {pair}"))],
+            vec![("authorization", format!("basic {pair}"))],
+            vec![("authorization", format!("ApiKey {pair}"))],
+            vec![("x-api-key", encoded(id.as_str())), ("x-api-secret", encoded(&secret))],
+        ] {
+            match find_in(&headers).unwrap() {
+                Credential::Secret(presented) => assert_eq!(presented.id.as_ref(), Some(&id)),
+                Credential::Signature => panic!("not signed"),
+            }
+        }
+        let signed = find_in(&[("signature-input", "bmap=()".to_owned())]);
+        assert!(matches!(signed, Ok(Credential::Signature)));
+    }
+
+    #[test]
+    fn none_two_or_broken() {
+        let pair =
+            || encoded(&format!("{}:{}", ApiKeyId::from_uuid([1; 16]), *ApiSecret::from_bytes([2; 32]).reveal()));
+        assert!(matches!(find_in(&[]), Err(Refusal::NoCredential)));
+        for headers in [
+            vec![("authorization", format!("Basic {}", pair())), ("signature-input", "bmap=()".to_owned())],
+            vec![("authorization", format!("Basic {}", pair())), ("x-api-key", "eA==".to_owned())],
+            vec![("authorization", format!("Basic {}", pair())), ("authorization", format!("Basic {}", pair()))],
+        ] {
+            assert!(matches!(find_in(&headers), Err(Refusal::SeveralCredentials)), "{headers:?}");
+        }
+        for headers in [
+            vec![("authorization", "Basic".to_owned())],
+            vec![("authorization", "Basic !".to_owned())],
+            vec![("authorization", format!("Bearer {}", pair()))],
+            vec![("authorization", format!("Basic {}", encoded("no colon")))],
+            vec![("authorization", format!("Basic {}", encoded("id:not a secret")))],
+            vec![("authorization", format!("Basic {}", "A".repeat(300)))],
+            vec![("x-api-key", encoded("id"))],
+            vec![("x-api-secret", encoded("id"))],
+        ] {
+            assert!(matches!(find_in(&headers), Err(Refusal::BadCredential)), "{headers:?}");
+        }
+    }
+}

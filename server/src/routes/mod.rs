@@ -1,0 +1,10 @@
+//! The routes. A file mirrors its URL; `router.rs` lists them all.
+
+pub mod health;
+pub mod oauth;
+pub mod tickets;
+pub mod well_known;
+
+pub mod body;
+pub mod credentials;
+pub mod problem;

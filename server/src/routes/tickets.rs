@@ -1,0 +1,77 @@
+//! `POST /tickets`: a page's backend gets a ticket for its page.
+
+use super::body;
+use super::problem::Refused;
+use crate::domain::grant::TicketRequest;
+use crate::domain::refusal::Refusal;
+use crate::domain::scope::Scopes;
+use crate::domain::ticket::{EndUser, MAX_TICKET_SECONDS};
+use crate::router::App;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bmap_protocol::ids::ToolId;
+use bmap_protocol::origin::Origin;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TicketForm {
+    tool: String,
+    origin: String,
+    end_user: Option<String>,
+    embed_origin: Option<String>,
+    scope: Option<String>,
+    ttl: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct TicketAnswer<'a> {
+    ticket: &'a str,
+    expires_in: i64,
+    server_time: i64,
+}
+
+/// Makes a ticket: 201 with the ticket, shown this once.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let caller = app.caller(&parts, &body).await?;
+    let is_json = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
+        value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+    });
+    if !is_json {
+        return Err(Refusal::Malformed { field: "content-type" }.into());
+    }
+    let form: TicketForm = serde_json::from_slice(&body).map_err(|_| Refusal::Malformed { field: "body" })?;
+    let wanted = read(&form)?;
+    let expires_in = wanted.ttl;
+    let ticket = app.issuer.make_ticket(&caller, wanted).await?;
+    let answer = TicketAnswer { ticket: ticket.reveal(), expires_in, server_time: app.issuer.clock.now().0 };
+    Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+fn read(form: &TicketForm) -> Result<TicketRequest, Refusal> {
+    let malformed = |field| Refusal::Malformed { field };
+    let ttl = form.ttl.unwrap_or(MAX_TICKET_SECONDS);
+    if !(1..=MAX_TICKET_SECONDS).contains(&ttl) {
+        return Err(malformed("ttl"));
+    }
+    let embed_origin = form.embed_origin.as_deref().map(Origin::parse).transpose();
+    Ok(TicketRequest {
+        tool: ToolId::parse(&form.tool).map_err(|_| malformed("tool"))?,
+        origin: Origin::parse(&form.origin).map_err(|_| malformed("origin"))?,
+        embed_origin: embed_origin.map_err(|_| malformed("embed_origin"))?,
+        end_user: match &form.end_user {
+            None => None,
+            Some(text) => Some(EndUser::parse(text).ok_or(malformed("end_user"))?),
+        },
+        scope: form.scope.as_deref().map(Scopes::parse).transpose().map_err(|_| malformed("scope"))?,
+        ttl,
+    })
+}

@@ -1,0 +1,4 @@
+//! `/.well-known/…`
+
+pub mod jwks;
+pub mod oauth_authorization_server;

@@ -1,0 +1,24 @@
+//! `GET /.well-known/oauth-authorization-server`: what this issuer can do (RFC 8414).
+
+use crate::router::App;
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use http::header::CACHE_CONTROL;
+
+/// Answers with the metadata.
+pub async fn get(State(app): State<App>) -> impl IntoResponse {
+    let issuer = app.issuer.url.as_str();
+    let metadata = serde_json::json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/oauth/token"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "grant_types_supported": ["client_credentials", super::super::oauth::token::TOKEN_EXCHANGE],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
+        // There is no authorization endpoint, so there are no response types; the member is required.
+        "response_types_supported": [],
+        "bmap_profile": bmap_protocol::TAG,
+        "bmap_tickets_endpoint": format!("{issuer}/tickets"),
+    });
+    ([(CACHE_CONTROL, "public, max-age=300")], Json(metadata))
+}

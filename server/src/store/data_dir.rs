@@ -1,0 +1,61 @@
+//! The data folder: 0700, so that its files are nobody else's business.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The folder can't be used.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    /// It can't be made or read.
+    #[error("data folder {}: {cause}", path.display())]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Others may read or write in it.
+    #[error("data folder {} has mode {mode:04o}; make it 0700 (chmod 700)", path.display())]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+/// Makes the folder with mode 0700 if there is none; refuses one that group or others may enter.
+///
+/// # Errors
+/// [`DataDirError`].
+pub fn prepare(path: &Path) -> Result<(), DataDirError> {
+    let failed = |cause| DataDirError::Io { path: path.to_owned(), cause };
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(DataDirError::Open { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_ones_own() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("a/b");
+        prepare(&path).unwrap();
+        prepare(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).unwrap();
+        assert!(matches!(prepare(&path), Err(DataDirError::Open { mode: 0o750, .. })));
+        let file = parent.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(prepare(&file), Err(DataDirError::Io { .. })));
+    }
+}

@@ -1,0 +1,138 @@
+//! Storage: small traits, and one implementation of them on SQLite or PostgreSQL. All SQL is in this folder.
+//!
+//! "Not found" is `None`, never an error. A row that can't be read back into its types is an error and not a default.
+
+mod connect;
+mod sql_api_keys;
+mod sql_issuer_keys;
+mod sql_row;
+mod sql_sessions;
+mod sql_settings;
+mod sql_tickets;
+mod sql_tools;
+mod sql_users;
+
+pub mod data_dir;
+pub mod root_file;
+
+pub use connect::Database;
+
+use crate::clock::UnixMillis;
+use crate::domain::api_key::{KeyScope, SealedApiKey};
+use crate::domain::issuer_key::SealedIssuerKey;
+use crate::domain::session::{Session, SessionId};
+use crate::domain::ticket::{Ticket, TicketHash};
+use crate::domain::tool::Tool;
+use crate::domain::user::{User, UserName};
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use bmap_protocol::origin::Origin;
+use std::future::Future;
+
+/// Why storage did not answer.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A name or id is taken.
+    #[error("there is already a {what} of that name")]
+    Taken {
+        /// What kind of thing.
+        what: &'static str,
+    },
+    /// A row can't be read back into its types.
+    #[error("a row of {table} has a bad value in column {column}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+    },
+    /// The database can't be reached or did not do as told.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("migrations: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+/// Result of storage.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Users.
+pub trait Users {
+    /// Adds one; [`StoreError::Taken`] if the name is taken.
+    fn add_user(&self, user: &User) -> impl Future<Output = Result<()>> + Send;
+    /// The user with that id.
+    fn user(&self, id: &UserId) -> impl Future<Output = Result<Option<User>>> + Send;
+    /// The user with that name.
+    fn user_by_name(&self, name: &UserName) -> impl Future<Output = Result<Option<User>>> + Send;
+    /// All, oldest first.
+    fn users(&self) -> impl Future<Output = Result<Vec<User>>> + Send;
+    /// Deactivates at a time, or activates with `None`; whether there is such a user.
+    fn set_deactivated(&self, id: &UserId, at: Option<UnixMillis>) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// API keys.
+pub trait ApiKeys {
+    /// Adds one; `scope` says which origins it registers.
+    fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope) -> impl Future<Output = Result<()>> + Send;
+    /// The row with that id.
+    fn api_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<SealedApiKey>>> + Send;
+    /// All rows, oldest first.
+    fn api_keys(&self) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
+    /// Revokes; whether there is such a key. A second time changes nothing.
+    fn revoke_api_key(&self, id: &ApiKeyId, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+    /// Whether an active key of an active user registered this origin.
+    fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// Tools.
+pub trait Tools {
+    /// Adds one; [`StoreError::Taken`] if the id is taken.
+    fn add_tool(&self, tool: &Tool) -> impl Future<Output = Result<()>> + Send;
+    /// The tool with that id.
+    fn tool(&self, id: &ToolId) -> impl Future<Output = Result<Option<Tool>>> + Send;
+    /// All, by id.
+    fn tools(&self) -> impl Future<Output = Result<Vec<Tool>>> + Send;
+    /// Removes; whether there was one.
+    fn remove_tool(&self, id: &ToolId) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// Tickets.
+pub trait Tickets {
+    /// Adds one.
+    fn add_ticket(&self, hash: &TicketHash, ticket: &Ticket) -> impl Future<Output = Result<()>> + Send;
+    /// Takes it out: of any number of callers at once exactly one gets it.
+    fn take_ticket(&self, hash: &TicketHash) -> impl Future<Output = Result<Option<Ticket>>> + Send;
+    /// Deletes what has ended; how many.
+    fn delete_ended_tickets(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
+}
+
+/// Sessions.
+pub trait Sessions {
+    /// Adds one.
+    fn add_session(&self, session: &Session) -> impl Future<Output = Result<()>> + Send;
+    /// The session with that id.
+    fn session(&self, id: &SessionId) -> impl Future<Output = Result<Option<Session>>> + Send;
+    /// Revokes; whether there is such a session. A second time changes nothing.
+    fn revoke_session(&self, id: &SessionId, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+    /// Deletes what has ended; how many.
+    fn delete_ended_sessions(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
+}
+
+/// The issuer's own keys.
+pub trait IssuerKeys {
+    /// Adds one.
+    fn add_issuer_key(&self, key: &SealedIssuerKey) -> impl Future<Output = Result<()>> + Send;
+    /// Those that are not retired, newest first.
+    fn issuer_keys(&self) -> impl Future<Output = Result<Vec<SealedIssuerKey>>> + Send;
+}
+
+/// Facts about this installation.
+pub trait Settings {
+    /// The value of a setting.
+    fn setting(&self, name: &str) -> impl Future<Output = Result<Option<String>>> + Send;
+    /// Sets it.
+    fn set_setting(&self, name: &str, value: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Whether the database answers.
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
+}

@@ -1,0 +1,124 @@
+//! API keys.
+
+use super::connect::taken;
+use super::sql_row::Columns;
+use super::{ApiKeys, Database, Result};
+use crate::clock::UnixMillis;
+use crate::domain::api_key::{KeyScope, KeyState, SealedApiKey};
+use crate::domain::user::UserName;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::api_key::StoredHash;
+use bmap_protocol::ids::{ApiKeyId, UserId};
+use bmap_protocol::origin::Origin;
+use bmap_protocol::seal::SigningKind;
+use sqlx::any::AnyRow;
+
+impl ApiKeys for Database {
+    async fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope) -> Result<()> {
+        let revoked_at = match key.state {
+            KeyState::Active => None,
+            KeyState::Revoked { at } => Some(at.0),
+        };
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(
+            "INSERT INTO api_keys (id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(key.id.as_str())
+        .bind(key.owner.as_str())
+        .bind(key.name.as_str())
+        .bind(key.signing.as_str())
+        .bind(i64::from(key.epoch))
+        .bind(key.scope.as_str())
+        .bind(Base64UrlUnpadded::encode_string(&key.stored_hash.0))
+        .bind(key.sealed.as_str())
+        .bind(key.created_at.0)
+        .bind(revoked_at)
+        .execute(&mut *transaction)
+        .await
+        .map_err(taken("API key"))?;
+        for origin in &scope.origins {
+            sqlx::query("INSERT INTO api_key_origins (origin, key_id, expires_at) VALUES ($1, $2, $3)")
+                .bind(origin.as_str())
+                .bind(key.id.as_str())
+                .bind(scope.expires_at)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    async fn api_key(&self, id: &ApiKeyId) -> Result<Option<SealedApiKey>> {
+        let row = sqlx::query(
+            "SELECT id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at \
+             FROM api_keys WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn api_keys(&self) -> Result<Vec<SealedApiKey>> {
+        let rows = sqlx::query(
+            "SELECT id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at \
+             FROM api_keys ORDER BY id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn revoke_api_key(&self, id: &ApiKeyId, at: UnixMillis) -> Result<bool> {
+        let done = sqlx::query("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
+            .bind(at.0)
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> Result<bool> {
+        let row = sqlx::query(
+            "SELECT o.key_id FROM api_key_origins o \
+             JOIN api_keys k ON k.id = o.key_id \
+             JOIN users u ON u.id = k.user_id \
+             WHERE o.origin = $1 AND k.revoked_at IS NULL AND u.deactivated_at IS NULL \
+             AND (o.expires_at IS NULL OR o.expires_at > $2) LIMIT 1",
+        )
+        .bind(origin.as_str())
+        .bind(now.seconds())
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.is_some())
+    }
+}
+
+fn read(row: &AnyRow) -> Result<SealedApiKey> {
+    let columns = Columns { table: "api_keys", row };
+    Ok(SealedApiKey {
+        id: columns.parsed("id", |text| ApiKeyId::parse(text).ok())?,
+        owner: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+        name: columns.parsed("name", |text| UserName::parse(text).ok())?,
+        signing: columns.parsed("signing", signing_kind)?,
+        epoch: columns.epoch("epoch")?,
+        scope: columns.text("scope")?,
+        stored_hash: columns.parsed("stored_hash", stored_hash)?,
+        sealed: columns.text("sealed")?,
+        created_at: columns.time("created_at")?,
+        state: match columns.optional_time("revoked_at")? {
+            None => KeyState::Active,
+            Some(at) => KeyState::Revoked { at },
+        },
+    })
+}
+
+fn signing_kind(text: &str) -> Option<SigningKind> {
+    [SigningKind::HmacSha256, SigningKind::Ed25519].into_iter().find(|kind| kind.as_str() == text)
+}
+
+fn stored_hash(text: &str) -> Option<StoredHash> {
+    let mut hash = [0; 32];
+    let decoded = Base64UrlUnpadded::decode(text, &mut hash).ok()?.len();
+    (decoded == 32).then_some(StoredHash(hash))
+}

@@ -1,0 +1,41 @@
+//! The issuer's own keys.
+
+use super::connect::taken;
+use super::sql_row::Columns;
+use super::{Database, IssuerKeys, Result};
+use crate::domain::issuer_key::SealedIssuerKey;
+
+impl IssuerKeys for Database {
+    async fn add_issuer_key(&self, key: &SealedIssuerKey) -> Result<()> {
+        sqlx::query("INSERT INTO issuer_keys (kid, epoch, public_key, sealed, created_at) VALUES ($1, $2, $3, $4, $5)")
+            .bind(key.kid.as_str())
+            .bind(i64::from(key.epoch))
+            .bind(key.public_key.as_str())
+            .bind(key.sealed.as_str())
+            .bind(key.created_at.0)
+            .execute(&self.pool)
+            .await
+            .map_err(taken("issuer key"))?;
+        Ok(())
+    }
+
+    async fn issuer_keys(&self) -> Result<Vec<SealedIssuerKey>> {
+        let rows = sqlx::query(
+            "SELECT kid, epoch, public_key, sealed, created_at FROM issuer_keys WHERE retired_at IS NULL \
+             ORDER BY created_at DESC, kid",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |row| {
+            let columns = Columns { table: "issuer_keys", row };
+            Ok(SealedIssuerKey {
+                kid: columns.text("kid")?,
+                epoch: columns.epoch("epoch")?,
+                public_key: columns.text("public_key")?,
+                sealed: columns.text("sealed")?,
+                created_at: columns.time("created_at")?,
+            })
+        };
+        rows.iter().map(read).collect()
+    }
+}

@@ -1,0 +1,69 @@
+//! Sessions.
+
+use super::connect::taken;
+use super::sql_row::Columns;
+use super::{Database, Result, Sessions};
+use crate::clock::UnixMillis;
+use crate::domain::session::{Session, SessionId, SessionState};
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+
+impl Sessions for Database {
+    async fn add_session(&self, session: &Session) -> Result<()> {
+        let revoked_at = match session.state {
+            SessionState::Active => None,
+            SessionState::Revoked { at } => Some(at.0),
+        };
+        sqlx::query(
+            "INSERT INTO sessions (id, user_id, key_id, tool, created_at, expires_at, revoked_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(session.id.as_str())
+        .bind(session.user.as_str())
+        .bind(session.key.as_str())
+        .bind(session.tool.as_str())
+        .bind(session.created_at.0)
+        .bind(session.expires_at.0)
+        .bind(revoked_at)
+        .execute(&self.pool)
+        .await
+        .map_err(taken("session"))?;
+        Ok(())
+    }
+
+    async fn session(&self, id: &SessionId) -> Result<Option<Session>> {
+        let row = sqlx::query(
+            "SELECT id, user_id, key_id, tool, created_at, expires_at, revoked_at FROM sessions WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = &row else { return Ok(None) };
+        let columns = Columns { table: "sessions", row };
+        Ok(Some(Session {
+            id: columns.parsed("id", SessionId::parse)?,
+            user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+            key: columns.parsed("key_id", |text| ApiKeyId::parse(text).ok())?,
+            tool: columns.parsed("tool", |text| ToolId::parse(text).ok())?,
+            created_at: columns.time("created_at")?,
+            expires_at: columns.time("expires_at")?,
+            state: match columns.optional_time("revoked_at")? {
+                None => SessionState::Active,
+                Some(at) => SessionState::Revoked { at },
+            },
+        }))
+    }
+
+    async fn revoke_session(&self, id: &SessionId, at: UnixMillis) -> Result<bool> {
+        let done = sqlx::query("UPDATE sessions SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
+            .bind(at.0)
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn delete_ended_sessions(&self, now: UnixMillis) -> Result<u64> {
+        let done = sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
+        Ok(done.rows_affected())
+    }
+}

@@ -1,0 +1,76 @@
+//! Tools.
+
+use super::connect::taken;
+use super::sql_row::Columns;
+use super::{Database, Result, Tools};
+use crate::domain::scope::Scopes;
+use crate::domain::tool::{Tool, ToolOrigins, assurance};
+use bmap_protocol::ids::ToolId;
+use bmap_protocol::origin::Origin;
+use sqlx::any::AnyRow;
+
+impl Tools for Database {
+    async fn add_tool(&self, tool: &Tool) -> Result<()> {
+        // Origins have no space in them, so the list is one text.
+        sqlx::query(
+            "INSERT INTO tools (id, base_url, origins, min_assurance, scopes, required_scopes, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(tool.id.as_str())
+        .bind(tool.base_url.as_str())
+        .bind(tool.origins.to_list().join(" "))
+        .bind(tool.min_assurance.as_str())
+        .bind(tool.scopes.to_string())
+        .bind(tool.required_scopes.to_string())
+        .bind(tool.created_at.0)
+        .execute(&self.pool)
+        .await
+        .map_err(taken("tool"))?;
+        Ok(())
+    }
+
+    async fn tool(&self, id: &ToolId) -> Result<Option<Tool>> {
+        let row = sqlx::query(
+            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, created_at FROM tools WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn tools(&self) -> Result<Vec<Tool>> {
+        let rows = sqlx::query(
+            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, created_at FROM tools ORDER BY id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn remove_tool(&self, id: &ToolId) -> Result<bool> {
+        let done = sqlx::query("DELETE FROM tools WHERE id = $1").bind(id.as_str()).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
+    }
+}
+
+fn read(row: &AnyRow) -> Result<Tool> {
+    let columns = Columns { table: "tools", row };
+    Ok(Tool {
+        id: columns.parsed("id", |text| ToolId::parse(text).ok())?,
+        base_url: columns.parsed("base_url", |text| Origin::parse(text).ok())?,
+        origins: columns.parsed("origins", origins)?,
+        min_assurance: columns.parsed("min_assurance", assurance)?,
+        scopes: columns.parsed("scopes", |text| Scopes::parse(text).ok())?,
+        required_scopes: columns.parsed("required_scopes", |text| Scopes::parse(text).ok())?,
+        created_at: columns.time("created_at")?,
+    })
+}
+
+fn origins(text: &str) -> Option<ToolOrigins> {
+    if text == "*" {
+        return Some(ToolOrigins::AnyRegistered);
+    }
+    let origins: std::result::Result<Vec<Origin>, _> = text.split(' ').map(Origin::parse).collect();
+    Some(ToolOrigins::Only(origins.ok()?))
+}
