@@ -79,7 +79,7 @@ impl BodyDigest {
             return Ok(digest);
         }
         let mut found = None;
-        let mut members = crate::received::ByteMembers::new(|label: &str, bytes: Vec<u8>| {
+        let mut members = crate::byte_members::ByteMembers::new(|label: &str, bytes: Vec<u8>| {
             if label == "sha-256" {
                 let digest: [u8; 32] = bytes.try_into().map_err(|_| ())?;
                 if found.replace(BodyDigest(digest)).is_some() {

@@ -204,6 +204,11 @@ impl MacKey {
         })
     }
 
+    /// A key whose every message starts with `prefix`: that part is hashed here, once.
+    pub fn starting_with(&self, prefix: &[u8]) -> Self {
+        Self(self.0.clone().chain_update(prefix))
+    }
+
     /// Starts a MAC over a message that comes in pieces.
     pub fn begin(&self) -> MacStream {
         MacStream { mac: self.0.clone(), buffer: [0; BUFFER], filled: 0 }

@@ -20,7 +20,7 @@
 //! `check` (default) is the receiving end, `ed25519` (default) the EdDSA keys, `seal` (default) the sealing of rows.
 //! With none of them the crate is what a page loads: the key schedule and [`sign`].
 // The sending end has no standard library under it: what that brings would double what a page loads.
-#![cfg_attr(not(any(test, feature = "check")), no_std)]
+#![cfg_attr(not(any(test, feature = "check", feature = "seal")), no_std)]
 #![cfg_attr(
     not(test),
     deny(
@@ -51,7 +51,11 @@ pub mod target;
 pub mod sign;
 
 #[cfg(feature = "check")]
+mod byte_members;
+#[cfg(feature = "check")]
 pub mod check;
+#[cfg(feature = "check")]
+mod claims;
 #[cfg(feature = "check")]
 pub mod received;
 #[cfg(feature = "check")]

@@ -1,7 +1,7 @@
 //! The sending end: the `Signature-Input` and `Signature` of one request (profile §4).
 
 use crate::TAG;
-use crate::keys::MacKey;
+use crate::keys::{MacKey, SigningKey};
 use crate::signature_base::{self, Absent, Component, Sink, Values};
 use crate::target::{self, TargetFault};
 use alloc::{string::String, vec::Vec};
@@ -45,9 +45,35 @@ pub struct Stamp<'a> {
 pub enum RequestKey {
     /// HMAC-SHA256: a token's `K_sign` or an API key's `K_api`.
     Hmac(MacKey),
+    /// A token's `K_sign`, with the token hashed already; see [`RequestKey::token`].
+    Token(TokenKey),
     /// Ed25519: an API key of that kind.
     #[cfg(feature = "ed25519")]
     Ed25519(alloc::boxed::Box<ed25519_dalek::SigningKey>),
+}
+
+/// What [`RequestKey::token`] makes.
+#[derive(Clone, Debug)]
+pub struct TokenKey {
+    begun: MacKey,
+}
+
+impl RequestKey {
+    /// The key of a tool token, for many requests with it.
+    ///
+    /// Its signatures cover `authorization` before everything else (the order is the sender's, profile §4): the token is two thirds
+    /// of a base, and the same in each, so that it is hashed once and not per request. The request must be sent with [`authorization`] of the same token.
+    ///
+    /// # Errors
+    /// [`SignError::Value`] for a token that can't be sent.
+    pub fn token(key: &SigningKey, token: &str) -> Result<Self, SignError> {
+        let authorization = authorization(token);
+        sendable(&authorization)?;
+        let request = Request { authorization: Some(&authorization), ..Request::default() };
+        let mut line = Vec::with_capacity(authorization.len().saturating_add(32));
+        signature_base::write_line(AUTHORIZATION, &request, &mut line).map_err(|Absent| SignError::Header)?;
+        Ok(Self::Token(TokenKey { begun: MacKey::new(key).starting_with(&line) }))
+    }
 }
 
 /// The two headers, ready to send.
@@ -80,13 +106,20 @@ pub const MAX_MORE: usize = 16;
 /// Signs a request.
 ///
 /// Covered are `@method @authority @path @query`, then `authorization`, `content-type` and `content-digest` where they
-/// are given, then `more`.
+/// are given, then `more`. A [`RequestKey::Token`] brings its own `authorization`, and covers it first.
 ///
 /// # Errors
 /// [`SignError`]: nothing is signed that a verifier of this profile must refuse.
 pub fn sign(request: &Request<'_>, stamp: &Stamp<'_>, key: &RequestKey) -> Result<SignatureHeaders, SignError> {
-    let (components, params) = prepare(request, stamp)?;
+    let (components, params) = prepare(request, stamp, matches!(key, RequestKey::Token(_)))?;
     let signature = match key {
+        RequestKey::Token(key) => {
+            let mut stream = key.begun.begin();
+            let after_the_token = components.as_slice().get(1..).unwrap_or_default();
+            signature_base::write(after_the_token, request, &params, &mut stream)
+                .map_err(|Absent| SignError::Header)?;
+            encode(&stream.finish())
+        }
         RequestKey::Hmac(key) => {
             let mut stream = key.begin();
             signature_base::write(components.as_slice(), request, &params, &mut stream)
@@ -110,7 +143,7 @@ pub fn sign(request: &Request<'_>, stamp: &Stamp<'_>, key: &RequestKey) -> Resul
 /// # Errors
 /// As [`sign`].
 pub fn base(request: &Request<'_>, stamp: &Stamp<'_>) -> Result<Vec<u8>, SignError> {
-    let (components, params) = prepare(request, stamp)?;
+    let (components, params) = prepare(request, stamp, false)?;
     let mut base = Vec::with_capacity(1024);
     signature_base::write(components.as_slice(), request, &params, &mut base).map_err(|Absent| SignError::Header)?;
     Ok(base)
@@ -145,8 +178,15 @@ impl<'a> Covered<'a> {
     }
 }
 
-/// Checks everything that is to be signed, and writes `@signature-params`.
-fn prepare<'a>(request: &Request<'a>, stamp: &Stamp<'_>) -> Result<(Covered<'a>, String), SignError> {
+const AUTHORIZATION: Component<'static> = Component::Header("authorization");
+
+/// Checks everything that is to be signed, and writes `@signature-params`; `token_first` where a [`TokenKey`] signs, which has
+/// checked and hashed `authorization`.
+fn prepare<'a>(
+    request: &Request<'a>,
+    stamp: &Stamp<'_>,
+    token_first: bool,
+) -> Result<(Covered<'a>, String), SignError> {
     target::check_path(request.path.as_bytes())?;
     target::check_query(request.query.unwrap_or_default().as_bytes())?;
     let visible =
@@ -155,11 +195,14 @@ fn prepare<'a>(request: &Request<'a>, stamp: &Stamp<'_>) -> Result<(Covered<'a>,
         return Err(SignError::Value);
     }
     let mut covered = Covered { components: [Component::Method; 7 + MAX_MORE], length: 0 };
+    if token_first {
+        covered.push(AUTHORIZATION)?;
+    }
     for component in [Component::Method, Component::Authority, Component::Path, Component::Query] {
         covered.push(component)?;
     }
     for (name, value) in [
-        ("authorization", request.authorization),
+        ("authorization", request.authorization.filter(|_| !token_first)),
         ("content-type", request.content_type),
         ("content-digest", request.content_digest),
     ] {
@@ -329,6 +372,28 @@ mod tests {
             ),
             SignError::Header
         );
+    }
+
+    #[test]
+    fn a_token_hashed_beforehand_gives_the_mac_of_the_whole_base() {
+        let key = SigningKey::from_bytes([1; 32]);
+        let request = Request {
+            content_type: Some("text/plain"),
+            content_digest: Some("sha-256=:x:"),
+            query: Some("q=1"),
+            ..get()
+        };
+        let headers = sign(&request, &STAMP, &RequestKey::token(&key, "a.b.c").unwrap()).unwrap();
+        let params = headers.signature_input.strip_prefix("bmap=").unwrap();
+        assert!(params.starts_with(
+            r#"("authorization" "@method" "@authority" "@path" "@query" "content-type" "content-digest");"#
+        ));
+        let base = format!(
+            "\"authorization\": HTTPSig a.b.c\n\"@method\": GET\n\"@authority\": geo.example\n\"@path\": /v1/x\n\"@query\": ?q=1\n\
+             \"content-type\": text/plain\n\"content-digest\": sha-256=:x:\n\"@signature-params\": {params}"
+        );
+        assert_eq!(headers.signature, encode(&MacKey::new(&key).mac(base.as_bytes())));
+        assert_eq!(RequestKey::token(&key, "a\nb").unwrap_err(), SignError::Value);
     }
 
     #[test]

@@ -96,14 +96,21 @@ pub fn write(
     sink: &mut impl Sink,
 ) -> Result<(), Absent> {
     for component in components {
-        sink.put(b"\"");
-        sink.put(component.name().as_bytes());
-        sink.put(b"\": ");
-        values.put_value(*component, sink)?;
-        sink.put(b"\n");
+        write_line(*component, values, sink)?;
     }
     sink.put(b"\"@signature-params\": ");
     sink.put(params.as_bytes());
+    Ok(())
+}
+
+/// Writes the line of one component.
+#[inline]
+pub(crate) fn write_line(component: Component<'_>, values: &impl Values, sink: &mut impl Sink) -> Result<(), Absent> {
+    sink.put(b"\"");
+    sink.put(component.name().as_bytes());
+    sink.put(b"\": ");
+    values.put_value(component, sink)?;
+    sink.put(b"\n");
     Ok(())
 }
 

@@ -1,0 +1,122 @@
+//! CPU for each request of an axum server over loopback, bare and with the layer: time of the server's thread, keep-alive.
+
+use crate::inputs::World;
+use crate::stats::{Row, goal, table};
+use axum::Router;
+use axum::routing::{get, post};
+use bmap_protocol::origin::Origin;
+use bmap_verifier::{SystemClock, VerifyLayer};
+use cpu_time::ThreadTime;
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc;
+
+const REQUESTS: usize = 1000;
+
+/// A server on a thread of its own; it tells its CPU time when asked.
+struct Server {
+    address: SocketAddr,
+    ask: tokio::sync::mpsc::UnboundedSender<mpsc::Sender<std::time::Duration>>,
+}
+
+impl Server {
+    fn start(listener: std::net::TcpListener, router: Router) -> Self {
+        let address = listener.local_addr().unwrap();
+        let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel::<mpsc::Sender<std::time::Duration>>();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                listener.set_nonblocking(true).unwrap();
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                tokio::spawn(async move { axum::serve(listener, router).await });
+                while let Some(answer) = asked.recv().await {
+                    let _ = answer.send(ThreadTime::now().as_duration());
+                }
+            });
+        });
+        Self { address, ask }
+    }
+
+    fn cpu(&self) -> std::time::Duration {
+        let (answer, answered) = mpsc::channel();
+        self.ask.send(answer).unwrap();
+        answered.recv().unwrap()
+    }
+}
+
+pub(crate) fn run(rounds: usize) {
+    let routes = || {
+        Router::new()
+            .route("/v1/search", get(|| async { "{\"places\":[]}" }))
+            .route("/v1/nearby", post(|body: axum::body::Bytes| async move { format!("{}", body.len()) }))
+    };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host: &'static str = listener.local_addr().unwrap().to_string().leak();
+    let world = World::at(host, Origin::parse(&format!("http://{host}")).unwrap());
+    let now = || SystemClock.now().seconds();
+    let started = u32::try_from(now()).unwrap() - 10;
+    let layered = Server::start(listener, routes().layer(VerifyLayer::new(world.verifier(started))));
+    let bare = Server::start(std::net::TcpListener::bind("127.0.0.1:0").unwrap(), routes());
+    let mut number = 0;
+    for body in [false, true] {
+        let token = world.mint(1, now().cast_unsigned());
+        let (mut bare_row, mut layered_row) = (Row::new("axum alone"), Row::new("axum with the layer"));
+        let mut streams = [&bare, &layered].map(|server| TcpStream::connect(server.address).unwrap());
+        for _ in 0..rounds {
+            for (index, (server, row)) in [(&bare, &mut bare_row), (&layered, &mut layered_row)].into_iter().enumerate()
+            {
+                let requests: Vec<Vec<u8>> = (0..REQUESTS)
+                    .map(|_| {
+                        number += 1;
+                        wire(&world.request(&token, number, now().cast_unsigned(), body))
+                    })
+                    .collect();
+                let before = server.cpu();
+                requests.iter().for_each(|request| exchange(&mut streams[index], request));
+                row.add((server.cpu() - before).as_nanos() as f64 / REQUESTS as f64);
+            }
+        }
+        let what = if body { "POST" } else { "GET" };
+        table(
+            &format!("CPU of the server's thread for one {what}: {rounds} interleaved rounds of {REQUESTS}"),
+            &[&bare_row, &layered_row],
+        );
+        goal("layer / bare", layered_row.median() / bare_row.median(), 1.35, true);
+    }
+}
+
+/// The request's bytes.
+fn wire(request: &crate::inputs::Signed) -> Vec<u8> {
+    let mut text = format!("{} {} HTTP/1.1\r\n", request.head.method, request.head.uri);
+    for (name, value) in &request.head.headers {
+        let _ = write!(text, "{name}: {}\r\n", value.to_str().unwrap());
+    }
+    if !request.body.is_empty() {
+        let _ = write!(text, "content-length: {}\r\n", request.body.len());
+    }
+    text.push_str("\r\n");
+    let mut bytes = text.into_bytes();
+    bytes.extend_from_slice(request.body);
+    bytes
+}
+
+/// Sends, and reads the answer, which must be a 200.
+fn exchange(stream: &mut TcpStream, request: &[u8]) {
+    stream.write_all(request).unwrap();
+    let mut answer = [0; 4096];
+    let mut filled = 0;
+    loop {
+        filled += stream.read(&mut answer[filled..]).unwrap();
+        let text = std::str::from_utf8(&answer[..filled]).unwrap();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            assert!(head.starts_with("HTTP/1.1 200"), "{text}");
+            let length = head
+                .lines()
+                .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+            if body.len() >= length.unwrap().parse::<usize>().unwrap() {
+                return;
+            }
+        }
+    }
+}

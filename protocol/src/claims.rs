@@ -1,0 +1,185 @@
+//! The claims of a tool token (profile §3), each in its grammar.
+
+use crate::ids::{ApiKeyId, Issuer, ToolId, UserId};
+use crate::origin::Origin;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::Deserialize;
+
+/// Who the token stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A user with an account.
+    User(UserId),
+    /// Nobody in particular: a public request.
+    Anonymous,
+}
+
+impl Subject {
+    /// The subject as `sub` has it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Subject::User(id) => id.as_str(),
+            Subject::Anonymous => "anon",
+        }
+    }
+}
+
+/// How sure the issuer is who asked, lowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Assurance {
+    /// A browser said so: limits reuse, no authentication.
+    Origin,
+    /// A user is logged in.
+    User,
+    /// A backend presented or signed with its API key.
+    Server,
+}
+
+impl Assurance {
+    /// The claim's value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Assurance::Origin => "origin",
+            Assurance::User => "user",
+            Assurance::Server => "server",
+        }
+    }
+}
+
+/// The claims of a verified token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// `iss`.
+    pub issuer: Issuer,
+    /// `aud`: exactly one tool.
+    pub audience: ToolId,
+    /// `sub`.
+    pub subject: Subject,
+    /// `client_id`: the API key that the token was granted to.
+    pub client_id: ApiKeyId,
+    /// `iat`, seconds.
+    pub issued_at: u64,
+    /// `exp`, seconds.
+    pub expires_at: u64,
+    /// `nbf`, seconds; absent in our own tokens, honoured all the same.
+    pub not_before: Option<u64>,
+    /// `jti`: 16 bytes in 22 base64url characters.
+    pub id: Box<str>,
+    /// `scope`: space-separated, may be empty.
+    pub scope: Box<str>,
+    /// `origin`: the page that may use it; absent for direct tokens.
+    pub origin: Option<Origin>,
+    /// `embed_origin`: the page around the widget's frame.
+    pub embed_origin: Option<Origin>,
+    /// `end_user`: the host's own user id; opaque.
+    pub end_user: Option<Box<str>>,
+    /// `asr`.
+    pub assurance: Assurance,
+    /// `cnf`.
+    pub confirmation: Confirmation,
+    /// `sid`: the session that the token is renewed in.
+    pub session: Option<Box<str>>,
+}
+
+impl Claims {
+    /// Whether the token has a scope.
+    pub fn has_scope(&self, wanted: &str) -> bool {
+        self.scope.split(' ').any(|scope| scope == wanted)
+    }
+}
+
+/// `cnf` (RFC 7800): which key proves possession.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Confirmation {
+    /// `{"kid":"bt1.<tool>.<epoch>"}`: an HMAC session under `K_sign`.
+    Session {
+        /// The tool whose key it is.
+        tool: ToolId,
+        /// The epoch of that key.
+        epoch: u32,
+    },
+}
+
+impl Confirmation {
+    /// The `kid` of an HMAC session: `bt1.<tool>.<epoch>`.
+    pub fn session_kid(tool: &ToolId, epoch: u32) -> String {
+        format!("bt1.{tool}.{epoch}")
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RawClaims {
+    iss: String,
+    sub: String,
+    aud: String,
+    client_id: String,
+    iat: u64,
+    exp: u64,
+    #[serde(default, deserialize_with = "present")]
+    nbf: Option<u64>,
+    jti: String,
+    scope: String,
+    #[serde(default, deserialize_with = "present")]
+    origin: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    embed_origin: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    end_user: Option<String>,
+    asr: Assurance,
+    cnf: RawConfirmation,
+    #[serde(default, deserialize_with = "present")]
+    sid: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfirmation {
+    kid: String,
+}
+
+/// A claim that may be absent, but not `null`.
+fn present<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl RawClaims {
+    /// Holds each claim to its grammar.
+    pub(crate) fn validate(self) -> Option<Claims> {
+        let subject = match self.sub.as_str() {
+            "anon" => Subject::Anonymous,
+            id => Subject::User(UserId::parse(id).ok()?),
+        };
+        let mut jti = [0; 16];
+        if Base64UrlUnpadded::decode(&self.jti, &mut jti).ok()?.len() != 16 {
+            return None;
+        }
+        let origin = |text: Option<String>| text.map(|text| Origin::parse(&text)).transpose().ok();
+        let (tool, epoch) = self.cnf.kid.strip_prefix("bt1.")?.rsplit_once('.')?;
+        let canonical_epoch = !epoch.starts_with('+') && (epoch == "0" || !epoch.starts_with('0'));
+        let valid_scope = self.scope.len() <= 1024
+            && self.scope.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\');
+        let short = |text: &Option<String>| text.as_ref().is_none_or(|text| (1..=256).contains(&text.len()));
+        if !canonical_epoch || !valid_scope || !short(&self.end_user) || !short(&self.sid) {
+            return None;
+        }
+        Some(Claims {
+            issuer: Issuer::parse(&self.iss).ok()?,
+            audience: ToolId::parse(&self.aud).ok()?,
+            subject,
+            client_id: ApiKeyId::parse(&self.client_id).ok()?,
+            issued_at: self.iat,
+            expires_at: self.exp,
+            not_before: self.nbf,
+            id: self.jti.into(),
+            scope: self.scope.into(),
+            origin: origin(self.origin)?,
+            embed_origin: origin(self.embed_origin)?,
+            end_user: self.end_user.map(Into::into),
+            assurance: self.asr,
+            confirmation: Confirmation::Session { tool: ToolId::parse(tool).ok()?, epoch: epoch.parse().ok()? },
+            session: self.sid.map(Into::into),
+        })
+    }
+}

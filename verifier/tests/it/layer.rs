@@ -1,0 +1,210 @@
+//! The layer in front of an axum router: what a caller sees, and what the handler never does.
+
+use crate::actors::{Draft, NOW, PAGE, TestIssuer, get, now, post};
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::routing::{get as route_get, post as route_post};
+use axum::{Router, http};
+use bmap_verifier::{Clock, Verified, VerifyLayer};
+use http::{Request, Response, StatusCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tower::ServiceExt;
+
+struct Tool {
+    router: Router,
+    entered: Arc<AtomicU32>,
+}
+
+impl Tool {
+    fn new(issuer: &TestIssuer) -> Self {
+        let entered = Arc::new(AtomicU32::new(0));
+        let clock = now as fn() -> bmap_verifier::UnixTime;
+        assert_eq!(clock.now().seconds(), i64::from(NOW));
+        let router = Router::new()
+            .route("/who", route_get(who))
+            .route("/echo", route_post(echo))
+            .layer(VerifyLayer::with_clock(issuer.verifier(|_| {}), clock))
+            .with_state(Arc::clone(&entered));
+        Self { router, entered }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Response<Body> {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    fn entered(&self) -> u32 {
+        self.entered.load(Ordering::Relaxed)
+    }
+}
+
+async fn who(State(entered): State<Arc<AtomicU32>>, caller: Verified, headers: http::HeaderMap) -> String {
+    entered.fetch_add(1, Ordering::Relaxed);
+    let forged: Vec<_> = headers.keys().filter(|name| name.as_str().contains("bmap")).collect();
+    format!("{} {:?} {forged:?}", caller.subject(), caller.origin().map(ToString::to_string))
+}
+
+async fn echo(State(entered): State<Arc<AtomicU32>>, _: Verified, body: String) -> String {
+    entered.fetch_add(1, Ordering::Relaxed);
+    body
+}
+
+async fn text(response: Response<Body>) -> String {
+    String::from_utf8(to_bytes(response.into_body(), 1 << 20).await.unwrap().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_verified_request_reaches_the_handler_with_its_body() {
+    let issuer = TestIssuer::new();
+    let (tool, page) = (Tool::new(&issuer), issuer.mint(|_| {}));
+    let response = tool.send(get("/who").sign(&page)).await;
+    assert_eq!(response.headers()["access-control-allow-origin"], PAGE);
+    assert_eq!(response.headers()["vary"], "Origin");
+    assert_eq!(text(response).await, format!("usr_0192f0c1a7e27c3c9f60b2b4b1c7a001 Some(\"{PAGE}\") []"));
+    assert_eq!(text(tool.send(post("/echo", b"{\"a\":1}").sign(&page)).await).await, "{\"a\":1}");
+    assert_eq!(tool.entered(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_request_never_enters_the_handler() {
+    let issuer = TestIssuer::new();
+    let (tool, page) = (Tool::new(&issuer), issuer.mint(|_| {}));
+    let mut request = get("/who").sign(&page);
+    request.headers_mut().remove("signature");
+    request.headers_mut().remove("signature-input");
+    let response = tool.send(request).await;
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    let headers = response.headers().clone();
+    assert_eq!(headers["www-authenticate"], "HTTPSig error=\"missing_signature\"");
+    assert_eq!(headers["content-type"], "application/problem+json");
+    assert_eq!(headers["cache-control"], "no-store");
+    assert!(headers["accept-signature"].to_str().unwrap().ends_with("tag=\"bmap-1\""));
+    assert_eq!(headers["access-control-allow-origin"], PAGE, "the SDK must be able to read the code");
+    assert!(headers["access-control-expose-headers"].to_str().unwrap().contains("retry-after"));
+    let problem: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+    assert_eq!(problem["code"], "missing_signature");
+    assert_eq!(problem["status"], 401);
+    assert_eq!(problem["server_time"], u64::from(NOW) * 1000);
+    assert_eq!(problem["request_id"], headers["x-request-id"].to_str().unwrap());
+    assert!(problem.get("retryable").is_none());
+
+    for (changed, status) in [
+        (post("/echo", b"{}").sign(&page).map(|_| Body::from("[]")), 401),
+        (Draft { created: u64::from(NOW) - 100, ..get("/who") }.sign(&page), 401),
+        (Draft { origin: Some("https://evil.example"), ..get("/who") }.sign(&page), 403),
+        (post("/echo", &vec![b'x'; (1 << 20) + 1]).sign(&page), 413),
+        (get("/not-there").sign(&issuer.hand_over("router", page.token.clone(), page.jti.clone())), 401),
+    ] {
+        assert_eq!(tool.send(changed).await.status().as_u16(), status);
+    }
+    let unknown = Request::get("/not-there").header("host", "geo.example").body(Body::empty()).unwrap();
+    assert_eq!(
+        tool.send(unknown).await.status(),
+        StatusCode::UNAUTHORIZED,
+        "what routes there are is nobody's business"
+    );
+    assert_eq!(tool.entered(), 0);
+}
+
+#[tokio::test]
+async fn t33_a_request_id_gets_nothing_into_the_log() {
+    let issuer = TestIssuer::new();
+    let tool = Tool::new(&issuer);
+    for (sent, kept) in [("abc-1.2_3", true), ("a b", false), ("a\"b", false), ("", false), (&"x".repeat(65), false)] {
+        let request = Request::get("/who")
+            .header("host", "geo.example")
+            .header("x-request-id", sent)
+            .body(Body::empty())
+            .unwrap();
+        let response = tool.send(request).await;
+        assert_eq!(response.headers()["x-request-id"] == sent, kept, "{sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn r09_identity_headers_in_any_spelling_are_dropped() {
+    let issuer = TestIssuer::new();
+    let (tool, page) = (Tool::new(&issuer), issuer.mint(|_| {}));
+    let mut request = get("/who").sign(&page);
+    for name in ["bmap-user", "bmap_user", "bmap.user", "x-bmap-user", "x_bmap_user", "x.bmap-user"] {
+        request.headers_mut().append(name, http::HeaderValue::from_static("admin"));
+    }
+    assert!(text(tool.send(request).await).await.ends_with(" []"));
+    let mut kept = get("/who").sign(&page);
+    kept.headers_mut().append("x-bmapper", http::HeaderValue::from_static("1"));
+    assert!(text(tool.send(kept).await).await.ends_with(" [\"x-bmapper\"]"));
+}
+
+fn preflight(origin: &str) -> Request<Body> {
+    Request::options("/who")
+        .header("host", "geo.example")
+        .header("origin", origin)
+        .header("access-control-request-method", "GET")
+        .header("access-control-request-headers", "authorization,signature,signature-input")
+        .body(Body::empty())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_preflight_is_answered_without_a_token() {
+    let issuer = TestIssuer::new();
+    let tool = Tool::new(&issuer);
+    let response = tool.send(preflight(PAGE)).await;
+    assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    let headers = response.headers();
+    assert_eq!(headers["access-control-allow-origin"], PAGE);
+    assert_eq!(headers["access-control-max-age"], "7200");
+    assert_eq!(headers["vary"], "Origin");
+    assert!(!headers.contains_key("access-control-allow-credentials"));
+    for name in ["authorization", "content-digest", "signature", "signature-input", "content-type"] {
+        assert!(headers["access-control-allow-headers"].to_str().unwrap().split(", ").any(|allowed| allowed == name));
+    }
+    // OPTIONS that is no preflight is a request like any other.
+    let mut plain = preflight(PAGE);
+    plain.headers_mut().remove("access-control-request-method");
+    assert_eq!(tool.send(plain).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(tool.entered(), 0);
+}
+
+#[tokio::test]
+async fn r50_origins_that_only_look_right_get_no_acao() {
+    let issuer = TestIssuer::new();
+    let verifier = issuer.verifier(|policy| {
+        policy.origins = bmap_verifier::AllowedOrigins::These(vec![
+            "https://foo.com".parse().unwrap(),
+            "https://bar.com".parse().unwrap(),
+        ]);
+    });
+    let router = Router::new().route("/who", route_get(|| async {})).layer(VerifyLayer::new(verifier));
+    let send = |request| router.clone().oneshot(request);
+    for origin in ["https://foo.com", "https://bar.com"] {
+        assert_eq!(send(preflight(origin)).await.unwrap().headers()["access-control-allow-origin"], origin);
+    }
+    for origin in [
+        "https://barfoo.com",
+        "https://foo.com.evil",
+        "null",
+        "HTTPS://foo.com",
+        "https://foo.com:443",
+        "https://foo.com.",
+        "*",
+        "",
+    ] {
+        let response = send(preflight(origin)).await.unwrap();
+        assert_eq!(response.status(), StatusCode::FORBIDDEN, "{origin}");
+        assert!(!response.headers().contains_key("access-control-allow-origin"), "{origin}");
+        let mut plain = preflight(origin);
+        *plain.method_mut() = http::Method::GET;
+        let response = send(plain).await.unwrap();
+        assert!(!response.headers().contains_key("access-control-allow-origin"), "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn a_handler_without_the_layer_fails_loudly_and_does_not_run() {
+    let entered = Arc::new(AtomicU32::new(0));
+    let router = Router::new().route("/who", route_get(who)).with_state(Arc::clone(&entered));
+    let request = Request::get("/who").body(Body::empty()).unwrap();
+    assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(entered.load(Ordering::Relaxed), 0);
+}

@@ -1,0 +1,8 @@
+//! The verifier from outside, as stories: an issuer that mints, a page that signs, a tool that verifies.
+
+mod actors;
+mod bodies;
+mod credential;
+mod layer;
+mod replay;
+mod steps;

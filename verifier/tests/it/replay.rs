@@ -1,0 +1,135 @@
+//! The replay store in memory: once, for as long as it matters, within its bounds.
+
+use bmap_protocol::check::Window;
+use bmap_verifier::replay::Record;
+use bmap_verifier::{MemoryReplayStore, Refusal, ReplayLimits};
+
+const START: i64 = 1_000_000;
+
+fn record(key: u64, nonce: u64, created: i64) -> Record {
+    let wide = |number: u64| {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        bytes
+    };
+    Record { key: wide(key), nonce: wide(nonce), until: Window::DEFAULT.record_until(created) }
+}
+
+fn store(entries: u32, per_key: u32) -> MemoryReplayStore {
+    MemoryReplayStore::new(ReplayLimits { entries, per_key }, Window::DEFAULT, START)
+}
+
+#[test]
+fn a_nonce_is_remembered_until_its_request_can_not_be_fresh_any_more() {
+    let store = store(1000, 1000);
+    let first = record(1, 1, START + 10);
+    assert_eq!(store.record_now(&first, START + 10), Ok(()));
+    for later in 10..=75 {
+        assert_eq!(store.record_now(&first, START + later), Err(Refusal::Replayed), "{later}");
+    }
+    // Fresh is at most created + 60 + 5 s of clock step; the record ends at created + 66.
+    assert_eq!(store.len(), 1);
+    assert_eq!(store.record_now(&record(1, 2, START + 76), START + 76), Ok(()));
+    assert_eq!(store.len(), 1, "the first record ended");
+}
+
+#[test]
+fn every_second_of_the_ring_ends() {
+    let store = store(4096, 4096);
+    for second in 0..1000 {
+        for nonce in 0..3 {
+            assert_eq!(
+                store.record_now(&record(second as u64 % 7, second as u64 * 3 + nonce, START + second), START + second),
+                Ok(())
+            );
+        }
+        assert!(store.len() <= 3 * 67, "{} at {second}", store.len());
+    }
+    // A long silence ends everything at once.
+    assert_eq!(store.record_now(&record(1, 1, START + 90_000), START + 90_000), Ok(()));
+    assert_eq!(store.len(), 1, "only shards that are asked end their seconds: the rest is counted below");
+}
+
+#[test]
+fn one_key_has_its_share_and_gets_it_back() {
+    let store = store(1000, 5);
+    for nonce in 0..5 {
+        assert_eq!(store.record_now(&record(1, nonce, START), START), Ok(()));
+    }
+    assert_eq!(store.record_now(&record(1, 5, START), START), Err(Refusal::RateLimited { retry_after: 5 }));
+    assert_eq!(
+        store.record_now(&record(1, 0, START), START),
+        Err(Refusal::Replayed),
+        "a replay is still told from too many"
+    );
+    assert_eq!(store.record_now(&record(2, 5, START), START), Ok(()));
+    assert_eq!(store.record_now(&record(1, 5, START + 66), START + 66), Ok(()));
+}
+
+#[test]
+fn a_full_store_refuses_and_recovers() {
+    let store = store(64, 1000);
+    let mut nonce = 0;
+    let refused = loop {
+        match store.record_now(&record(1, nonce, START), START) {
+            Ok(()) => nonce += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refused, Refusal::ReplayStoreUnavailable);
+    assert!(nonce >= 4, "a key's part of the store");
+    assert_eq!(store.record_now(&record(1, nonce, START + 66), START + 66), Ok(()));
+}
+
+#[test]
+fn time_that_goes_back_ends_nothing_and_a_record_outside_the_ring_is_refused() {
+    let store = store(1000, 1000);
+    let first = record(1, 1, START + 10);
+    assert_eq!(store.record_now(&first, START + 10), Ok(()));
+    assert_eq!(store.record_now(&first, START + 5), Err(Refusal::Replayed));
+    for until in [START, START + 10, START + 1000, i64::MAX, i64::MIN] {
+        let outside = Record { until, ..record(1, 2, START) };
+        assert_eq!(store.record_now(&outside, START + 10), Err(Refusal::ReplayStoreUnavailable), "{until}");
+    }
+}
+
+#[test]
+fn t26_a_million_live_nonces_fit_in_64_mib_and_churn_never_grows_them() {
+    let store = store(1_000_000, 1000);
+    let bound = store.max_bytes();
+    assert!(bound <= 64 << 20, "{bound}");
+    // The worst case: every nonce has a key of its own.
+    for key in 0..1_000_000 {
+        assert_eq!(store.record_now(&record(key, 0, START), START), Ok(()), "{key}");
+    }
+    assert_eq!(store.len(), 1_000_000);
+    assert_eq!(store.max_bytes(), bound);
+}
+
+#[test]
+fn churn_at_a_full_store_never_grows_it() {
+    let store = store(3000, 3000);
+    let bound = store.max_bytes();
+    for second in 0..2000_i64 {
+        for nonce in 0..60_u64 {
+            // Some are refused when a part is full; none may make room by growing.
+            let unique = second.cast_unsigned() * 60 + nonce;
+            let _ = store.record_now(&record(unique % 997, unique, START + second), START + second);
+        }
+    }
+    assert_eq!(store.max_bytes(), bound);
+}
+
+#[test]
+fn of_many_at_once_one_is_first() {
+    let store = std::sync::Arc::new(store(100_000, 100_000));
+    for nonce in 0..50 {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let store = std::sync::Arc::clone(&store);
+                std::thread::spawn(move || store.record_now(&record(1, nonce, START), START).is_ok())
+            })
+            .collect();
+        assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).filter(|first| *first).count(), 1);
+    }
+}
