@@ -9,7 +9,7 @@ const main = await rolldown({ input: { index: 'src/index.ts', inspect: 'src/insp
 await main.write(output);
 await main.close();
 for (const module of ['sdk', 'direct', 'inspect']) {
-  // A source map of base64 tells nobody anything.
+  // A source map of bytes tells nobody anything.
   const chunk = `dist/chunks/${module}-bytes.js`;
   writeFileSync(chunk, readFileSync(chunk, 'utf8').replace(/\/\/# sourceMappingURL=.*\n?/, ''));
   rmSync(`${chunk}.map`);

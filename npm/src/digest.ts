@@ -7,7 +7,7 @@
  * @module
  */
 
-import { encode } from './base64.js';
+import { base64OfBytes } from './text.js';
 import type { Glue } from './wasm/sdk-glue.js';
 
 declare const process: { versions?: { node?: string } } | undefined;
@@ -19,5 +19,5 @@ export const WEBCRYPTO_FROM: number = typeof process === 'object' && process.ver
 export async function contentDigest(glue: Pick<Glue, 'contentDigest'>, body: Uint8Array<ArrayBuffer>): Promise<string> {
   const subtle = globalThis.crypto?.subtle; // absent on pages that are neither https nor localhost
   if (body.byteLength < WEBCRYPTO_FROM || !subtle) return glue.contentDigest(body);
-  return `sha-256=:${encode(new Uint8Array(await subtle.digest('SHA-256', body)))}:`;
+  return `sha-256=:${base64OfBytes(new Uint8Array(await subtle.digest('SHA-256', body)))}:`;
 }

@@ -4,12 +4,12 @@
  * @module
  */
 
-import { decode } from './base64.js';
 import type { ServerClock } from './clock.js';
 import { contentDigest } from './digest.js';
 import { BmapError } from './errors.js';
 import { problemOf, shortWait } from './problem.js';
 import { explain, RequestSigner } from './sign.js';
+import { bytesOfBase64url } from './text.js';
 import { pause } from './wait.js';
 import type { Glue } from './wasm/sdk-glue.js';
 import type { Loader } from './wasm.js';
@@ -116,7 +116,7 @@ export class Issuer {
     const life = seconds * 1000;
     try {
       const base = new URL(`${(address as string).replace(/\/$/, '')}/`);
-      const bytes = decode(key as string);
+      const bytes = bytesOfBase64url(key as string);
       const signer = this.loader.guard(() => new glue.Signer(bytes, id as string, text as string));
       bytes.fill(0);
       return { text: text as string, signer: new RequestSigner(signer, this.loader, text as string), base, life, ends: time + life };

@@ -1,13 +1,13 @@
 /**
  * Loading WebAssembly: once, when first needed, asynchronously, and again after a failure.
  *
- * The bytes are base64 in a chunk of their own, reached by `import()`: that works in every bundler, under a tight `connect-src`,
- * and in Node, where `fetch(new URL('x.wasm', import.meta.url))` does not.
+ * The bytes are text in a chunk of their own, reached by `import()`: that works in every bundler, under a tight `connect-src`, and
+ * in Node, where `fetch(new URL('x.wasm', import.meta.url))` does not.
  *
  * @module
  */
 
-import { decode } from './base64.js';
+import { bytesOfHex } from './text.js';
 import { BmapError } from './errors.js';
 import type { Glue } from './wasm/sdk-glue.js';
 
@@ -70,7 +70,7 @@ export class Loader<G extends Pick<Glue, 'imports' | 'finish'>> implements Guard
   async #compile(source: WasmSource | undefined): Promise<WebAssembly.Module> {
     let given = source ?? (await this.#bytes()).default;
     if (given instanceof WebAssembly.Module) return given;
-    if (source === undefined) return WebAssembly.compile(decode(given as string));
+    if (source === undefined) return WebAssembly.compile(bytesOfHex(given as string));
     if (typeof given === 'string' || given instanceof URL) given = fetch(given);
     const settled = await given;
     if (!(settled instanceof Response)) return WebAssembly.compile(settled as BufferSource);

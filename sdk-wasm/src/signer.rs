@@ -3,7 +3,7 @@
 use crate::error::{code, refuse};
 use crate::rng::Nonces;
 use alloc::string::String;
-use bmap_protocol::keys::{MacKey, SigningKey};
+use bmap_protocol::keys::SigningKey;
 use bmap_protocol::sign::{self, Request, RequestKey, Stamp};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -13,10 +13,9 @@ use zeroize::Zeroizing;
 /// Signs requests with one key. The key stays in here; JavaScript can't read it back, and it is wiped by `free()`.
 #[wasm_bindgen]
 pub struct Signer {
-    key: RequestKey,
-    key_id: String,
-    authorization: Option<String>,
-    nonces: Nonces,
+    pub(crate) key: RequestKey,
+    pub(crate) key_id: String,
+    pub(crate) nonces: Nonces,
 }
 
 #[wasm_bindgen]
@@ -24,15 +23,12 @@ impl Signer {
     /// The signer of a tool token: `key` is the 32 bytes of its `signing_key`, `key_id` its `key_id`.
     ///
     /// # Errors
-    /// `bad_key` unless there are 32 bytes.
+    /// `bad_key` unless there are 32 bytes, and a token that can be sent.
     #[wasm_bindgen(constructor)]
     pub fn new(key: &[u8], key_id: String, token: &str) -> Result<Signer, JsValue> {
-        let bytes = <[u8; 32]>::try_from(key).map_err(|_| refuse("bad_key"))?;
-        Ok(Self::of(&SigningKey::from_bytes(*Zeroizing::new(bytes)), key_id, Some(sign::authorization(token))))
-    }
-
-    pub(crate) fn of(key: &SigningKey, key_id: String, authorization: Option<String>) -> Signer {
-        Self { key: RequestKey::Hmac(MacKey::new(key)), key_id, authorization, nonces: Nonces::new() }
+        let bytes = Zeroizing::new(<[u8; 32]>::try_from(key).map_err(|_| refuse("bad_key"))?);
+        let key = RequestKey::token(&SigningKey::from_bytes(*bytes), token).map_err(|_| refuse("bad_key"))?;
+        Ok(Self { key, key_id, nonces: Nonces::new() })
     }
 
     /// Signs a request that is about to be sent to `url`, and answers with the values of `Signature-Input` and `Signature`, one
@@ -56,7 +52,7 @@ impl Signer {
             authority: &host,
             path: &path,
             query: search.strip_prefix('?'),
-            authorization: self.authorization.as_deref(),
+            authorization: None,
             content_type: content_type.as_deref(),
             content_digest: content_digest.as_deref(),
             more: &[],

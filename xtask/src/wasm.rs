@@ -105,8 +105,8 @@ fn build(root: &Path, module: &Module) -> Result<()> {
     fs::write(out.join(format!("{name}-glue.js")), as_factory(&glue)?)?;
     fs::write(out.join(format!("{name}-glue.d.ts")), factory_types(&types))?;
     let bytes = fs::read(&small)?;
-    fs::write(out.join(format!("{name}-bytes.js")), format!("export default '{}';\n", base64(&bytes)))?;
-    fs::write(out.join(format!("{name}-bytes.d.ts")), "declare const base64: string;\nexport default base64;\n")?;
+    fs::write(out.join(format!("{name}-bytes.js")), format!("export default '{}';\n", hex(&bytes)))?;
+    fs::write(out.join(format!("{name}-bytes.d.ts")), "declare const hex: string;\nexport default hex;\n")?;
     println!("wasm: {} is {} bytes", small.strip_prefix(root).unwrap_or(&small).display(), bytes.len());
     Ok(())
 }
@@ -193,18 +193,11 @@ fn factory_types(types: &str) -> String {
     )
 }
 
-/// Base64 (RFC 4648 §4). It is ten lines; a dependency of the build would be more.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = ALPHABET[(group >> (18 - 6 * place) & 63) as usize];
-            text.push(if place <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
+/// The bytes as text for a JavaScript chunk. Hexadecimal and not base64: a compressor finds the module's bytes again in it, and in
+/// base64 it does not. Brotli makes of 37 kB of WebAssembly 13.4 kB, of its hexadecimal 14.5 kB, of its base64 18.8 kB.
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 });
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 #[cfg(test)]
@@ -212,10 +205,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_rfc_4648() {
-        for (plain, encoded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(plain.as_bytes()), encoded);
-        }
+    fn hex_is_two_digits_a_byte() {
+        assert_eq!(hex(&[0x00, 0x61, 0x73, 0x6d, 0xff]), "0061736dff");
     }
 
     #[test]
