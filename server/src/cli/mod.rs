@@ -2,12 +2,18 @@
 
 mod config;
 mod credential_text;
+mod curl;
+mod explain;
 mod healthcheck;
 mod installation;
 mod key;
 mod origin;
 mod output;
+mod raw_request;
 mod serve;
+mod sign;
+mod sign_key;
+mod target_url;
 mod tool;
 mod user;
 
@@ -55,6 +61,10 @@ enum Command {
     /// Tools
     #[command(subcommand)]
     Tool(tool::ToolCommand),
+    /// Print the headers that sign a request, also as a curl command
+    Sign(Box<sign::Sign>),
+    /// Explain why a signature does not hold: both signature bases and the first difference
+    Explain(explain::Explain),
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -100,6 +110,12 @@ impl Context {
     fn config(&self) -> Result<Config, CliError> {
         Ok(Config::load(&self.flags, &self.environment)?)
     }
+
+    /// Whether somebody said where the data folder is.
+    fn names_data_dir(&self) -> bool {
+        let by_flag = self.flags.values.iter().any(|(key, _)| *key == "data_dir");
+        by_flag || self.environment.get("BMAP_DATA_DIR").is_some()
+    }
 }
 
 /// Runs the command line of this process.
@@ -135,6 +151,8 @@ async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::User(command) => user::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
         Command::Tool(command) => tool::run(command, context).await,
+        Command::Sign(command) => sign::run(&command, context).await,
+        Command::Explain(command) => explain::run(&command, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Healthcheck(command) => healthcheck::run(&command, context).await,
     }

@@ -52,4 +52,5 @@ pub const OTHER_ENVIRONMENT: &[&str] = &[
     "BMAP_KEY_SECRET",
     "BMAP_KEY_SECRET_FILE",
     "BMAP_VECTORS",
+    "BMAP_CHROMIUM",
 ];

