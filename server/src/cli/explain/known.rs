@@ -89,6 +89,7 @@ impl Known {
         };
         let other = token.unverified_audience().filter(|audience| *audience != credential.tool);
         Self {
+            public_key: None,
             keys: credential.epochs.iter().map(|(_, key)| key_of(key, token)).collect(),
             own,
             problem: other
