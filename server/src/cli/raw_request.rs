@@ -41,7 +41,7 @@ impl RawRequest {
         let (authority, target) = match target.split_once("://") {
             Some((_, rest)) => {
                 let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-                (Some(authority.to_owned()), if path.is_empty() { "/" } else { path })
+                (Some(authority.to_owned()), path)
             }
             None => (None, target),
         };
@@ -49,7 +49,14 @@ impl RawRequest {
             Some((path, query)) => (path, Some(query.to_owned())),
             None => (target, None),
         };
-        Ok(Self { method: method.to_owned(), authority, path: path.to_owned(), query, headers, body: body.to_vec() })
+        Ok(Self {
+            method: method.to_owned(),
+            authority,
+            path: if path.is_empty() { "/" } else { path }.to_owned(),
+            query,
+            headers,
+            body: body.to_vec(),
+        })
     }
 }
 

@@ -149,8 +149,8 @@ mod tests {
     fn the_first_difference_has_its_line_and_column() {
         assert_eq!(Difference::find(BASE.as_bytes(), BASE.as_bytes()), None);
         let difference = find("x=1", "x=2");
-        assert_eq!((difference.line, difference.column), (4, 23));
-        assert!(difference.to_string().contains("line 4, column 23"), "{difference}");
+        assert_eq!((difference.line, difference.column), (4, 22));
+        assert!(difference.to_string().contains("line 4, column 22"), "{difference}");
     }
 
     #[test]
