@@ -26,9 +26,8 @@ const STEPS: &[Step] = &[
     Step { name: "package", what: "@bmap/auth is built and packed", run: demo::build_package },
     Step { name: "package-tests", what: "vectors and behaviour from TypeScript", run: package_tests },
     Step { name: "binaries", what: "issuer and tool", run: demo::build },
-    Step { name: "browser", what: "page and tool on two origins, in Chromium", run: browser },
+    Step { name: "browser", what: "page and tool on two origins, in Chromium; direct calls", run: browser },
     Step { name: "smoke", what: "cargo xtask demo --smoke", run: smoke },
-    Step { name: "direct-call", what: "the tool called from a shell and from Node", run: direct_call },
 ];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
@@ -125,10 +124,6 @@ fn browser() -> Result<(), Box<dyn Error>> {
 
 fn smoke() -> Result<(), Box<dyn Error>> {
     demo::smoke(None)
-}
-
-fn direct_call() -> Result<(), Box<dyn Error>> {
-    Program::new("node tests/e2e/direct-call.mjs").run()
 }
 
 #[cfg(test)]

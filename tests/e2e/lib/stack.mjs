@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { freePort, Processes } from './processes.mjs';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const BIN = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug');
+export const BIN = join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug');
 const run = promisify(execFile);
 
 /**
