@@ -19,7 +19,7 @@ export function openSession({ issuer, tool }, onRecord) {
 
   // The SDK sends through this; what it had signed becomes a record together with the answer.
   async function watched(input, init) {
-    const event = signed.get(init?.headers?.get?.('signature'));
+    const event = signed.get(new Headers(init?.headers).get('signature'));
     if (!event) return fetch(input, init);
     signed.delete(event.headers.signature);
     return observe(event, () => fetch(input, init));
