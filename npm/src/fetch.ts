@@ -60,39 +60,62 @@ export async function signedFetch(
       await (digest ??= contentDigest(glue, request.body));
       token = tokens.current() ?? token; // it may have been replaced meanwhile
     }
-    const url = resolve(request.address, token.base);
+    const url = resolve(request.address, token);
+    let signature: Record<string, string>;
     try {
-      sign(tool, token, url, request, await digest, shared);
+      signature = sign(tool, token, url, request, digest && (await digest), shared);
     } catch (error) {
       if (repaired || !(error instanceof BmapError) || error.code !== 'wasm_unavailable') throw error;
       tokens.forget(token);
       continue;
     }
-    const response = await send(url, request, input, init, shared);
+    const response = await send(url, request, signature, input, init, shared);
     if (!(await repair(response, token, tokens, shared, repaired, signal))) return response;
   }
 }
 
-function sign(tool: string, token: Token, url: URL, request: Prepared, digest: string | undefined, shared: Shared): void {
-  const { clock, onSigned } = shared;
-  const started = onSigned && clock.ticks();
-  token.signer.sign(request.method, url, request.headers, clock.now(), digest);
-  if (!onSigned || started === undefined) return;
-  const microseconds = Math.round((clock.ticks() - started) * 1000);
-  const signatureInput = request.headers.get('signature-input') ?? '';
-  const covered = [...signatureInput.slice(0, signatureInput.indexOf(')')).matchAll(/"([^"]+)"/g)].map((match) => match[1] ?? '');
-  const headers = Object.fromEntries(request.headers);
-  onSigned({ tool, method: request.method, url: url.href, covered, signatureInput, headers, microseconds });
+function sign(
+  tool: string,
+  token: Token,
+  url: URL,
+  request: Prepared,
+  digest: string | undefined,
+  { clock, onSigned }: Shared,
+): Record<string, string> {
+  const { method, headers } = request;
+  const type = digest === undefined ? undefined : (headers?.get('content-type') ?? undefined);
+  const started = onSigned ? clock.ticks() : 0;
+  const signature = token.signer.sign(method, url, clock.now(), type, digest);
+  if (onSigned) {
+    const microseconds = Math.round((clock.ticks() - started) * 1000);
+    const signatureInput = signature['signature-input'] ?? '';
+    const covered = Array.from(signatureInput.slice(0, signatureInput.indexOf(')')).matchAll(/"([^"]+)"/g), ([, name]) => name as string);
+    const all = { ...(headers && Object.fromEntries(headers)), ...signature };
+    onSigned({ tool, method, url: url.href, covered, signatureInput, headers: all, microseconds });
+  }
+  return signature;
 }
 
-async function send(url: URL, request: Prepared, input: RequestInfo | URL, init: RequestInit | undefined, shared: Shared): Promise<Response> {
+async function send(
+  url: URL,
+  request: Prepared,
+  signature: Record<string, string>,
+  input: RequestInfo | URL,
+  init: RequestInit | undefined,
+  shared: Shared,
+): Promise<Response> {
+  let headers: HeadersInit = signature;
+  if (request.headers) {
+    headers = new Headers(request.headers);
+    for (const name in signature) headers.set(name, signature[name] as string);
+  }
   // A followed redirect would carry this signature to an address that it does not hold for.
-  const over: RequestInit = { method: request.method, headers: request.headers, redirect: 'manual' };
+  const over: RequestInit = { method: request.method, headers, redirect: 'manual' };
   if (request.body) over.body = request.body;
   let response: Response;
   try {
     const target = input instanceof Request ? input : url;
-    response = await shared.fetch(target, { ...init, ...over });
+    response = await shared.fetch(target, init ? { ...init, ...over } : over);
   } catch (error) {
     request.signal?.throwIfAborted();
     throw new BmapError('network', `${url.origin} could not be reached, or CORS hid its answer`, { cause: error, retryable: true });

@@ -18,8 +18,10 @@ import type { Loader } from './wasm.js';
 export interface Token {
   text: string;
   signer: RequestSigner;
-  /** The tool's public address; relative URLs are resolved against it. */
-  base: URL;
+  /** The tool's public address, ending in `/`; relative URLs are resolved against it. */
+  base: string;
+  /** The address's origin, ending in `/`. */
+  origin: string;
   /** How long it lives from its minting, and when it ends in the server's time; milliseconds. */
   life: number;
   ends: number;
@@ -76,11 +78,12 @@ export class Issuer {
   }
 
   async #post(body: Uint8Array<ArrayBuffer>, proof: Proof): Promise<Response> {
-    const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded' });
-    if (proof && 'header' in proof) headers.set('authorization', proof.header);
+    const type = 'application/x-www-form-urlencoded';
+    const headers: Record<string, string> = { 'content-type': type };
+    if (proof && 'header' in proof) headers.authorization = proof.header;
     if (proof && 'signer' in proof) {
       const digest = await contentDigest(await this.loader.load(), body);
-      proof.signer.sign('POST', this.#endpoint, headers, this.#clock.now(), digest);
+      Object.assign(headers, proof.signer.sign('POST', this.#endpoint, this.#clock.now(), type, digest));
     }
     try {
       return await this.#fetch(this.#endpoint, {
@@ -119,7 +122,7 @@ export class Issuer {
       const bytes = bytesOfBase64url(key as string);
       const signer = this.loader.guard(() => new glue.Signer(bytes, id as string, text as string));
       bytes.fill(0);
-      return { text: text as string, signer: new RequestSigner(signer, this.loader, text as string), base, life, ends: time + life };
+      return { text: text as string, signer: new RequestSigner(signer, this.loader, text as string), base: base.href, origin: `${base.origin}/`, life, ends: time + life };
     } catch (error) {
       if (error instanceof BmapError) throw error;
       throw new BmapError('bad_answer', "the issuer's answer is no tool token", { cause: explain(error) });

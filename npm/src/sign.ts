@@ -22,15 +22,16 @@ export class RequestSigner {
   }
 
   /**
-   * Adds the signature's headers to `headers`.
+   * The headers that sign a request, by lower-case name: `signature-input`, `signature`, and `authorization` and `content-digest` where
+   * there are such.
    *
    * @param created the server's time in milliseconds
+   * @param type `Content-Type`, where there are a body and that header
    * @param digest `Content-Digest` of the body, where there is one
    */
-  sign(method: string, url: URL, headers: Headers, created: number, digest: string | undefined): void {
+  sign(method: string, url: URL, created: number, type?: string, digest?: string): Record<string, string> {
     const signer = this.#signer;
     if (!signer) throw new BmapError('closed', 'the client was closed');
-    const type = digest === undefined ? undefined : (headers.get('content-type') ?? undefined);
     let both: string;
     try {
       both = this.#loader.guard(() => signer.sign(method, url, Math.floor(created / 1000), type, digest));
@@ -43,10 +44,10 @@ export class RequestSigner {
       throw explain(error, url);
     }
     const cut = both.indexOf('\n');
-    if (this.authorization !== undefined) headers.set('authorization', this.authorization);
-    if (digest !== undefined) headers.set('content-digest', digest);
-    headers.set('signature-input', both.slice(0, cut));
-    headers.set('signature', both.slice(cut + 1));
+    const headers: Record<string, string> = { 'signature-input': both.slice(0, cut), signature: both.slice(cut + 1) };
+    if (this.authorization !== undefined) headers.authorization = this.authorization;
+    if (digest !== undefined) headers['content-digest'] = digest;
+    return headers;
   }
 
   /** Wipes the key. */
