@@ -4,8 +4,9 @@
 //! is remembered decides nothing else; every other step runs for each request. Bounded: the oldest entry of a shard
 //! makes room.
 
+use bmap_protocol::check::TokenMacKey;
 use bmap_protocol::ids::ToolId;
-use bmap_protocol::keys::{MacKey, TokenDigest};
+use bmap_protocol::keys::TokenDigest;
 use bmap_protocol::token::Claims;
 use hashbrown::HashTable;
 use std::collections::VecDeque;
@@ -18,7 +19,7 @@ pub struct KnownToken {
     pub(crate) digest: TokenDigest,
     pub(crate) tool: ToolId,
     pub(crate) epoch: u32,
-    pub(crate) key: MacKey,
+    pub(crate) key: TokenMacKey,
     pub(crate) id: [u8; 16],
     pub(crate) claims: Claims,
     /// When the token's bucket will be full again, milliseconds since 1970; see [`KnownToken::take`].

@@ -147,7 +147,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                 let remembered = self.known.get(&digest);
                 let proven = match &remembered {
                     Some(known) => {
-                        check::mac(&received, &signature, &known.key)?;
+                        check::token_mac(&received, &signature, &known.key)?;
                         None
                     }
                     None => {
@@ -176,6 +176,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                     (None, Some((tool, epoch, key))) => {
                         let claims = token.verify(&self.issuer_keys)?;
                         let id = jti_bytes(&claims.id);
+                        let key = check::TokenMacKey::new(key, token.compact());
                         let known = KnownToken { digest, tool, epoch, key, id, claims, busy_until: 0.into() };
                         check_claims(&known)?;
                         self.known.insert(Arc::new(known))
