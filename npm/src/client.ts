@@ -29,6 +29,7 @@ export interface PageOptions extends CommonOptions {
   /** Gets a new ticket for a tool from the page's own backend. Called when a session starts, not for each token. */
   ticket: (tool: string) => Ticket | Promise<Ticket>;
   apiKey?: never;
+  scope?: never;
 }
 
 /** A backend that calls tools with its own API key. */
