@@ -4,5 +4,6 @@ mod actors;
 mod bodies;
 mod credential;
 mod layer;
+mod properties;
 mod replay;
 mod steps;
