@@ -59,7 +59,7 @@ test('a request that is sent as it was signed is let in: what follows is refused
   assert.equal(await stack.tool.entered(), before + 2);
 });
 
-test('changed body: digest_mismatch', async () => {
+test('changed body: digest_mismatch (R26)', async () => {
   const signed = await hold(page, '/v1/nearby', { method: 'POST', body: SOFIA });
   await refused({ ...signed, body: PARIS }, 401, 'digest_mismatch');
 });
@@ -81,7 +81,7 @@ test('changed method: invalid_signature', async () => {
   await refused({ ...signed, method: 'DELETE' }, 401, 'invalid_signature');
 });
 
-test('replay of the same bytes: replayed', async () => {
+test('replay of the same bytes: replayed (R29)', async () => {
   const signed = await hold(page, '/v1/search?q=Sofia');
   assert.equal((await sendFrom(page, signed)).status, 200);
   await refused(signed, 401, 'replayed');
@@ -143,6 +143,17 @@ for (const [name, hours] of [['slow', -3], ['fast', 3]]) {
     await late.context().close();
   });
 }
+
+test('a tool that restarts between two requests is not noticed: the SDK signs again (F08)', async () => {
+  const visitor = await visit(browser, stack.page.url);
+  assert.equal(await search(visitor, 'Sofia'), 'Sofia');
+  await stack.tool.restart();
+  assert.equal(await search(visitor, 'Varna'), 'Varna');
+  assert.match(await nearby(visitor), /places within/);
+  assert.equal((await verdicts(visitor))[0], '200 let in');
+  assert.deepEqual(visitor.complaints, []);
+  await visitor.context().close();
+});
 
 test('the page talks to itself, the issuer and the tool, and to nobody else', async () => {
   const hosts = new Set();

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::shell::Program;
-use crate::{clock, demo, layers, setup};
+use crate::{clock, demo, layers, npm, setup};
 
 struct Step {
     name: &'static str,
@@ -100,9 +100,9 @@ fn clippy() -> Result<(), Box<dyn Error>> {
 
 fn rust() -> Result<(), Box<dyn Error>> {
     if Program::new("cargo nextest --version").succeeds() {
-        Program::new("cargo nextest run --locked --workspace").run()
+        Program::new("cargo nextest run --locked --workspace --no-fail-fast").run()
     } else {
-        Program::new("cargo test --locked --workspace --lib --bins --tests").run()
+        Program::new("cargo test --locked --workspace --lib --bins --tests --no-fail-fast").run()
     }
 }
 
@@ -115,7 +115,7 @@ fn protocol_wasm() -> Result<(), Box<dyn Error>> {
 }
 
 fn package_tests() -> Result<(), Box<dyn Error>> {
-    Program::new("npm test").within("npm").run()
+    npm::test()
 }
 
 fn browser() -> Result<(), Box<dyn Error>> {

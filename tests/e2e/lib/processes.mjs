@@ -25,6 +25,7 @@ export class Processes {
    * @param {string[]} command program and arguments
    * @param {{env?: Record<string, string>, cwd?: string, ready: (output: string) => unknown | Promise<unknown>}} options
    *   `ready` gets all output so far, and is asked until it gives something
+   * @returns what `ready` gave, as `found`, and `stop`
    */
   async start(name, [program, ...args], { env = {}, cwd, ready }) {
     // Only what is named here: a stray BMAP_ variable of the caller's would be an unknown key to the server.
@@ -39,28 +40,32 @@ export class Processes {
       });
     }
     const ended = new Promise((resolve) => child.once('exit', resolve).once('error', resolve));
-    this.#children.push({ child, ended });
+    const entry = { child, ended };
+    this.#children.push(entry);
     let gone = false;
     ended.then(() => (gone = true));
     for (const deadline = performance.now() + START_LIMIT_MS; performance.now() < deadline; await sleep(25)) {
       if (gone) throw new Error(`${name} ended at its start:\n${output}`);
       const found = await ready(output);
-      if (found) return { pid: child.pid, found, output: () => output };
+      if (found) return { found, stop: () => end(entry) };
     }
     throw new Error(`${name} was not ready in ${START_LIMIT_MS} ms:\n${output}`);
   }
 
-  /** Asks all to end, the last started first, and waits; who does not listen is killed. */
+  /** Asks all to end, the last started first, and waits. */
   async stop() {
-    for (const { child, ended } of this.#children.reverse()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGTERM');
-      const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
-      await ended;
-      clearTimeout(late);
-    }
+    for (const entry of this.#children.reverse()) await end(entry);
     this.#children = [];
   }
+}
+
+/** Asks one program to end and waits; if it does not listen, it is killed. */
+async function end({ child, ended }) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
+  await ended;
+  clearTimeout(late);
 }
 
 /** A loopback port that is free now. Addresses must be known before the programs that bear them start. */

@@ -58,7 +58,7 @@ async function raise(processes, folder, tokenSeconds) {
   const key = await admin.addKey(user.id, ['places', 'postcards'], [page.url, page.otherUrl]);
   const credential = await admin.run('tool', 'credential', 'places');
 
-  const { found: adminUrl } = await processes.start('places-tool', [join(BIN, 'places-tool')], {
+  const startTool = () => processes.start('places-tool', [join(BIN, 'places-tool')], {
     env: {
       BMAP_TOOL_CREDENTIAL: credential.trim(),
       PLACES_LISTEN: `127.0.0.1:${toolPort}`,
@@ -67,6 +67,7 @@ async function raise(processes, folder, tokenSeconds) {
     },
     ready: (output) => /admin on (http:\S+)/.exec(output)?.[1],
   });
+  const tool = new Tool(toolUrl, await startTool(), startTool);
   await processes.start('widget-page', [process.execPath, 'server.mjs'], {
     cwd: join(ROOT, 'examples/widget-page'),
     env: {
@@ -81,7 +82,7 @@ async function raise(processes, folder, tokenSeconds) {
     },
     ready: (output) => output.includes('listening on'),
   });
-  return { issuer, admin, user, key, page, tool: new Tool(toolUrl, adminUrl) };
+  return { issuer, admin, user, key, page, tool };
 }
 
 /** Who runs the service, at the command line. */
@@ -123,9 +124,23 @@ export class Admin {
 
 /** The tool, seen from its admin listener. */
 export class Tool {
-  constructor(url, adminUrl) {
+  #process;
+  #start;
+
+  constructor(url, process, start) {
     this.url = url;
-    this.adminUrl = adminUrl;
+    this.#process = process;
+    this.#start = start;
+  }
+
+  get adminUrl() {
+    return this.#process.found;
+  }
+
+  /** Ends it and starts it anew at the same address: its record of what it has seen is gone with it. */
+  async restart() {
+    await this.#process.stop();
+    this.#process = await this.#start();
   }
 
   /** How many requests have entered its handlers: what was refused must not count here. */
