@@ -114,3 +114,19 @@ fn allocations() {
         goal(if body { "POST" } else { "GET" }, counted.count_total as f64 / 1000.0, 0.0, true);
     }
 }
+
+/// Only accepted decisions with a known token, for a profiler.
+pub(crate) fn profile() {
+    let world = World::new();
+    let token = world.mint(0, NOW.into());
+    let requests: Vec<Signed> = (0..100).map(|i| world.request(&token, i, NOW.into(), false)).collect();
+    for _ in 0..3000 {
+        let verifier = world.verifier(0);
+        assert!(decide(&verifier, &requests[0]));
+        for _ in 0..10 {
+            for request in &requests[1..] {
+                black_box(decide(&verifier, request));
+            }
+        }
+    }
+}

@@ -13,10 +13,23 @@ mod stats;
 mod today;
 
 fn main() {
+    let only = std::env::args().find_map(|arg| arg.strip_prefix("--only=").map(str::to_owned));
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let quick = std::env::args().any(|arg| arg == "--quick");
     let rounds = if quick { 20 } else { 200 };
-    decision::run(rounds);
-    signing::run(rounds);
-    replay::run();
-    layer::run(if quick { 6 } else { 40 });
+    if only.as_deref() == Some("profile") {
+        decision::profile();
+    }
+    if wanted("decision") {
+        decision::run(rounds);
+    }
+    if wanted("signing") {
+        signing::run(rounds);
+    }
+    if wanted("replay") {
+        replay::run();
+    }
+    if wanted("layer") {
+        layer::run(if quick { 6 } else { 40 });
+    }
 }

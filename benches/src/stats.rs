@@ -42,6 +42,9 @@ pub(crate) fn table(title: &str, rows: &[&Row]) {
     println!("\n{title}\n  {:<44} {:>9} {:>19} {:>7}", "", "median", "10–90 %", "ratio");
     let base = rows[0].median();
     for row in rows {
+        if std::env::var_os("BMAP_BENCH_RAW").is_some() {
+            println!("{:?}", row.nanos.iter().map(|nanos| nanos.round()).collect::<Vec<_>>());
+        }
         println!(
             "  {:<44} {:>6.2} µs {:>8.2} – {:>5.2} µs {:>6.2}×",
             row.name,

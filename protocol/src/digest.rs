@@ -96,10 +96,12 @@ impl BodyDigest {
 /// `sha-256=:<44 characters>:` and nothing else.
 #[cfg(feature = "check")]
 fn parse_single(value: &[u8]) -> Option<BodyDigest> {
+    use base64::Engine;
     let encoded: &[u8; 44] = value.strip_prefix(PREFIX.as_bytes())?.strip_suffix(b":")?.try_into().ok()?;
-    let mut digest = [0; 32];
-    let decoded = Base64::decode(encoded, &mut digest).ok()?;
-    (decoded.len() == 32).then_some(BodyDigest(digest))
+    let mut digest = [0; 33];
+    let length = base64::engine::general_purpose::STANDARD.decode_slice(encoded, &mut digest).ok()?;
+    let digest: &[u8; 32] = digest.get(..length)?.try_into().ok()?;
+    Some(BodyDigest(*digest))
 }
 
 #[cfg(all(test, feature = "check"))]

@@ -8,7 +8,11 @@ use core::fmt;
 /// There is one spelling for an origin, the one that a browser sends; every other spelling is refused and not
 /// normalised, so that equality of bytes is equality of origins. `null` is not an origin.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Origin(Box<str>);
+pub struct Origin {
+    text: Box<str>,
+    /// Where the authority begins.
+    authority: usize,
+}
 
 /// Why a text is not a serialised origin.
 #[non_exhaustive]
@@ -35,22 +39,23 @@ impl Origin {
     /// [`InvalidOrigin`] for every other spelling, with what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
         check(text)?;
-        Ok(Self(text.into()))
+        let authority = if text.starts_with("https") { "https://".len() } else { "http://".len() };
+        Ok(Self { text: text.into(), authority })
     }
 
     /// The origin as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The scheme: `https` or `http`.
     pub fn scheme(&self) -> &str {
-        self.0.split_once("://").map_or("", |(scheme, _)| scheme)
+        if self.authority == "https://".len() { "https" } else { "http" }
     }
 
     /// Host and port, as `@authority` has them (RFC 9421 §2.2.3).
     pub fn authority(&self) -> &str {
-        self.0.split_once("://").map_or("", |(_, authority)| authority)
+        self.text.get(self.authority..).unwrap_or_default()
     }
 
     /// Whether the host is this machine: `localhost`, `127.0.0.1` or `[::1]`.
@@ -62,7 +67,7 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

@@ -7,12 +7,15 @@ use crate::TAG;
 use crate::byte_members::ByteMembers;
 use crate::refusal::Refusal;
 use crate::signature_base::Component;
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
-use http::HeaderMap;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use http::{HeaderMap, HeaderName};
 use sfv::visitor::{DictionaryVisitor, EntryVisitor, InnerListVisitor, ItemVisitor, ParameterVisitor};
 use sfv::{BareItemFromInput, KeyRef, Parser};
 use std::borrow::Cow;
 use std::convert::Infallible;
+
+mod canonical;
 
 /// Most components that one signature may cover.
 pub const MAX_COMPONENTS: usize = 24;
@@ -20,6 +23,9 @@ pub const MAX_COMPONENTS: usize = 24;
 pub const MAX_SIGNATURES: usize = 4;
 /// Most bytes of all `Signature-Input` lines, and of all `Signature` lines.
 pub const MAX_SIGNATURE_HEADER: usize = 4096;
+
+const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
+const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
 /// Why the signature headers are outside the profile.
 #[non_exhaustive]
@@ -73,9 +79,16 @@ impl<'a> UnverifiedSignature<'a> {
     /// # Errors
     /// [`Refusal::Unsigned`] where there is none, [`Refusal::Signature`] for one that is outside the profile.
     pub fn parse(headers: &'a HeaderMap) -> Result<Self, Refusal> {
+        // The one form that our own SDK sends needs no dictionary parser.
+        let mut lines = headers.get_all(SIGNATURE_INPUT).iter();
+        if let (Some(line), None) = (lines.next(), lines.next())
+            && let Some(member) = canonical::member(line.as_bytes())
+        {
+            return Ok(member.finish(headers)?);
+        }
         let mut members = Members::default();
         let mut size: usize = 0;
-        for line in headers.get_all("signature-input") {
+        for line in headers.get_all(SIGNATURE_INPUT) {
             let line = line.as_bytes();
             size = size.saturating_add(line.len());
             if size > MAX_SIGNATURE_HEADER {
@@ -109,11 +122,10 @@ impl<'a> UnverifiedSignature<'a> {
 }
 
 /// One member while it is being read. Faults are kept until its tag, which stands last, says whether it is ours.
-#[derive(Default)]
 struct Member<'a> {
     label: &'a str,
     params: &'a str,
-    components: [Option<Component<'a>>; MAX_COMPONENTS],
+    components: [Component<'a>; MAX_COMPONENTS],
     covered: usize,
     created: Option<i64>,
     expires: Option<i64>,
@@ -163,6 +175,21 @@ fn offset(line: &[u8], part: &str) -> usize {
 }
 
 impl<'a> Member<'a> {
+    fn new(label: &'a str) -> Self {
+        Self {
+            label,
+            params: "",
+            components: [Component::Method; MAX_COMPONENTS],
+            covered: 0,
+            created: None,
+            expires: None,
+            nonce: None,
+            key_id: None,
+            ours: false,
+            fault: None,
+        }
+    }
+
     fn spoil(&mut self, fault: SignatureFault) {
         self.fault.get_or_insert(fault);
     }
@@ -172,13 +199,15 @@ impl<'a> Member<'a> {
             BareItemFromInput::String(Cow::Borrowed(name)) => Component::from_name(name.as_str()),
             _ => None,
         };
-        match (component, self.components.get_mut(self.covered)) {
-            (Some(component), Some(free)) => {
-                *free = Some(component);
-                self.covered = self.covered.saturating_add(1);
-            }
-            _ => self.spoil(SignatureFault::Component),
+        if component.and_then(|component| self.push(component)).is_none() {
+            self.spoil(SignatureFault::Component);
         }
+    }
+
+    fn push(&mut self, component: Component<'a>) -> Option<()> {
+        *self.components.get_mut(self.covered)? = component;
+        self.covered = self.covered.saturating_add(1);
+        Some(())
     }
 
     fn parameter(&mut self, name: &str, value: &BareItemFromInput<'a>) {
@@ -210,20 +239,20 @@ impl<'a> Member<'a> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let mut components = [Component::Method; MAX_COMPONENTS];
-        let received = self.components.get(..self.covered).unwrap_or_default();
-        for (index, (to, from)) in components.iter_mut().zip(received).enumerate() {
-            *to = from.ok_or(SignatureFault::Component)?;
-            if received.get(..index).unwrap_or_default().contains(from) {
+        let mut rest = self.components.get(..self.covered).unwrap_or_default();
+        while let Some((first, others)) = rest.split_first() {
+            if others.contains(first) {
                 return Err(SignatureFault::Component); // RFC 9421 §2: each at most once
             }
+            rest = others;
         }
         let key_id = self.key_id.filter(|id| is_key_id(id)).ok_or(SignatureFault::Parameter("keyid"))?;
-        let mut nonce = [0; 16];
-        match Base64UrlUnpadded::decode(self.nonce.ok_or(SignatureFault::Parameter("nonce"))?, &mut nonce) {
-            Ok(decoded) if decoded.len() == 16 => {}
-            _ => return Err(SignatureFault::Parameter("nonce")),
-        }
+        // A nonce and a received signature are no secrets, so decoding them may take a time that depends on them.
+        let mut nonce = [0; 18];
+        let encoded = self.nonce.unwrap_or_default();
+        let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut nonce).unwrap_or_default();
+        let nonce = nonce.get(..length).and_then(|nonce| nonce.try_into().ok());
+        let nonce = nonce.ok_or(SignatureFault::Parameter("nonce"))?;
         let mut signature = [0; 64];
         let signature_length = find_signature(headers, self.label, &mut signature)?;
         Ok(UnverifiedSignature {
@@ -232,7 +261,7 @@ impl<'a> Member<'a> {
             expires: self.expires,
             nonce,
             key_id,
-            components,
+            components: self.components,
             covered: self.covered,
             signature,
             signature_length,
@@ -247,7 +276,7 @@ fn is_key_id(id: &str) -> bool {
 
 /// Finds the signature of `label`; its length in `into`.
 fn find_signature(headers: &HeaderMap, label: &str, into: &mut [u8; 64]) -> Result<usize, SignatureFault> {
-    let mut lines = headers.get_all("signature").iter();
+    let mut lines = headers.get_all(SIGNATURE).iter();
     let first = lines.next().ok_or(SignatureFault::NoSignature)?.as_bytes();
     let more = lines.next().is_some();
     // The one form that our own SDK sends needs no dictionary parser and no heap.
@@ -265,7 +294,7 @@ fn find_signature(headers: &HeaderMap, label: &str, into: &mut [u8; 64]) -> Resu
         }
         if count > MAX_SIGNATURES { Err(()) } else { Ok(()) }
     });
-    for line in headers.get_all("signature") {
+    for line in headers.get_all(SIGNATURE) {
         size = size.saturating_add(line.len());
         if size > MAX_SIGNATURE_HEADER {
             return Err(SignatureFault::TooLarge);
@@ -281,7 +310,10 @@ fn single_signature(line: &[u8], label: &str, into: &mut [u8; 64]) -> Option<usi
     if !matches!(encoded.len(), 44 | 88) {
         return None;
     }
-    Base64::decode(encoded, into).ok().map(<[u8]>::len)
+    let mut decoded = [0; 66];
+    let length = STANDARD.decode_slice(encoded, &mut decoded).ok()?;
+    into.get_mut(..length)?.copy_from_slice(decoded.get(..length)?);
+    Some(length)
 }
 
 impl<'a> DictionaryVisitor<'a> for Line<'_, 'a> {
@@ -300,7 +332,7 @@ impl<'a> DictionaryVisitor<'a> for Line<'_, 'a> {
             None => self.members.fault = Some(SignatureFault::TooLarge),
         }
         self.members.count = self.members.count.saturating_add(1);
-        Ok(self.members.current.insert(Member { label, ..Member::default() }))
+        Ok(self.members.current.insert(Member::new(label)))
     }
 
     fn finish(self) -> Result<(), Infallible> {

@@ -118,7 +118,9 @@ impl ToolCredential {
             serde_json::from_slice(&Zeroizing::new(json)).map_err(|_| form("its content is of another version"))?;
         let origins = match wire.origins.as_slice() {
             [any] if any == "*" => AllowedOrigins::NamedByToken,
-            list => AllowedOrigins::These(parse_all(list).ok_or(form("an allowed origin is not a serialised origin"))?),
+            list => AllowedOrigins::These(
+                parse_all(list).ok_or(form("an allowed origin is not a serialised origin"))?.into(),
+            ),
         };
         let own = wire.base_urls.iter().map(|url| base_origin(url)).collect::<Option<Vec<_>>>();
         let epochs = wire.epochs.iter().map(|epoch| Some((epoch.epoch, ToolKey::from_bytes(bytes(&epoch.key)?))));

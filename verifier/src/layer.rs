@@ -3,19 +3,22 @@
 //! Put it outermost, around the whole router: a router nested below a prefix sees a shortened path, and the signature is
 //! over the whole one.
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::keys::{Keys, ToolKeys};
-use crate::policy::PeerAddress;
+use crate::policy::{AllowedOrigins, PeerAddress};
 use crate::replay::{MemoryReplayStore, ReplayStore};
 use crate::standing::{NoRevocations, Standing};
 use crate::verify::{VerifiedBody, Verifier};
 use crate::{cors, problem};
+use bmap_protocol::refusal::Refusal;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::Body;
+use pin_project_lite::pin_project;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -71,11 +74,10 @@ impl<I: Clone, K, R, S, C> Clone for Verify<I, K, R, S, C> {
 
 impl<I, K, R, S, C, B, O> Service<Request<B>> for Verify<I, K, R, S, C>
 where
-    I: Service<Request<B>, Response = Response<O>> + Clone + Send + 'static,
-    I::Future: Send,
+    I: Service<Request<B>, Response = Response<O>> + Clone,
     B: Body + From<Bytes> + Send + 'static,
     B::Data: Send,
-    O: From<Bytes> + Default + 'static,
+    O: From<Bytes> + Default,
     K: Keys,
     R: ReplayStore,
     S: Standing,
@@ -83,46 +85,133 @@ where
 {
     type Response = Response<O>;
     type Error = I::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<O>, I::Error>> + Send>>;
+    type Future = VerifyFuture<I, B, O>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), I::Error>> {
         self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let shared = Arc::clone(&self.shared);
-        // The service that was polled ready is the one to call; the clone takes its place.
-        let clone = self.inner.clone();
-        let mut inner = std::mem::replace(&mut self.inner, clone);
-        Box::pin(async move {
-            let (mut head, body) = request.into_parts();
-            let origins = &shared.verifier.policy().origins;
-            if cors::is_preflight(&head) {
-                return Ok(cors::preflight(&head, origins));
-            }
-            let now = shared.clock.now();
-            let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
-            let asked_from = head.headers.get(http::header::ORIGIN).cloned();
-            let mut response = match shared.verifier.verify(&head, body, peer, now).await {
-                Ok((verified, body)) => {
-                    drop_identity_headers(&mut head.headers);
-                    head.extensions.insert(verified);
-                    let body = match body {
-                        VerifiedBody::Empty(body) => body,
-                        VerifiedBody::Whole(bytes) => B::from(bytes),
-                    };
-                    inner.call(Request::from_parts(head, body)).await?
-                }
-                Err(refusal) => {
-                    let request_id = problem::request_id(&head.headers, now);
-                    let (method, path) = (head.method.as_str(), head.uri.path());
-                    tracing::info!(code = refusal.code().as_str(), %refusal, request_id, method, path, "refused");
-                    problem::answer(&refusal, request_id, now)
-                }
+        let origins = self.shared.verifier.policy().origins.clone();
+        let asked_from = request.headers().get(http::header::ORIGIN).cloned();
+        let (head, body) = request.into_parts();
+        if cors::is_preflight(&head) {
+            return VerifyFuture {
+                state: State::Preflight { answer: Some(cors::preflight(&head, &origins)) },
+                asked_from,
+                origins,
             };
-            cors::expose(response.headers_mut(), asked_from.as_ref(), origins);
-            Ok(response)
-        })
+        }
+        let mut decision: Decision<B> = Box::pin(decide(Arc::clone(&self.shared), head, body));
+        // Most requests have no body, or have it already: they are decided here, and pass on without a clone of the inner
+        // service. The others are asked again with their own waker.
+        let state = match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(request)) => State::Inside { future: self.inner.call(request) },
+            Poll::Ready(Err(refused)) => State::Refused { answer: Some(refused.answer()) },
+            Poll::Pending => {
+                // The service that was polled ready is the one to call; the clone takes its place.
+                let clone = self.inner.clone();
+                State::Deciding { decision, inner: std::mem::replace(&mut self.inner, clone) }
+            }
+        };
+        VerifyFuture { state, asked_from, origins }
+    }
+}
+
+type Decision<B> = Pin<Box<dyn Future<Output = Result<Request<B>, Refused>> + Send>>;
+
+/// A refusal, with what its answer needs.
+struct Refused {
+    refusal: Refusal,
+    request_id: String,
+    now: UnixTime,
+}
+
+impl Refused {
+    fn answer<O: From<Bytes>>(self) -> Response<O> {
+        problem::answer(&self.refusal, self.request_id, self.now)
+    }
+}
+
+/// The request as the handler gets it, or why it doesn't.
+async fn decide<K: Keys, R: ReplayStore, S: Standing, C: Clock, B: Body + From<Bytes>>(
+    shared: Arc<Shared<K, R, S, C>>,
+    mut head: Parts,
+    body: B,
+) -> Result<Request<B>, Refused> {
+    let now = shared.clock.now();
+    let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
+    match shared.verifier.verify(&head, body, peer, now).await {
+        Ok((verified, body)) => {
+            drop_identity_headers(&mut head.headers);
+            head.extensions.insert(verified);
+            let body = match body {
+                VerifiedBody::Empty(body) => body,
+                VerifiedBody::Whole(bytes) => B::from(bytes),
+            };
+            Ok(Request::from_parts(head, body))
+        }
+        Err(refusal) => {
+            let request_id = problem::request_id(&head.headers, now);
+            let (method, path) = (head.method.as_str(), head.uri.path());
+            tracing::info!(code = refusal.code().as_str(), %refusal, request_id, method, path, "refused");
+            Err(Refused { refusal, request_id, now })
+        }
+    }
+}
+
+pin_project! {
+    /// The future of [`Verify`].
+    pub struct VerifyFuture<I, B, O> where I: Service<Request<B>> {
+        #[pin]
+        state: State<I, B, O>,
+        asked_from: Option<HeaderValue>,
+        origins: AllowedOrigins,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<I, B, O> where I: Service<Request<B>> {
+        Deciding { decision: Decision<B>, inner: I },
+        Inside { #[pin] future: I::Future },
+        Refused { answer: Option<Response<O>> },
+        Preflight { answer: Option<Response<O>> },
+    }
+}
+
+impl<I, B, O> Future for VerifyFuture<I, B, O>
+where
+    I: Service<Request<B>, Response = Response<O>>,
+    O: From<Bytes> + Default,
+{
+    type Output = Result<Response<O>, I::Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let mut response = match this.state.as_mut().project() {
+                StateProjection::Deciding { decision, inner } => {
+                    let next = match ready!(decision.as_mut().poll(context)) {
+                        Ok(request) => State::Inside { future: inner.call(request) },
+                        Err(refused) => State::Refused { answer: Some(refused.answer()) },
+                    };
+                    this.state.set(next);
+                    continue;
+                }
+                StateProjection::Inside { future } => ready!(future.poll(context))?,
+                StateProjection::Refused { answer } => match answer.take() {
+                    Some(answer) => answer,
+                    None => return Poll::Pending, // Polled after it was ready: there is nothing more to come.
+                },
+                StateProjection::Preflight { answer } => match answer.take() {
+                    Some(answer) => return Poll::Ready(Ok(answer)),
+                    None => return Poll::Pending,
+                },
+            };
+            cors::expose(response.headers_mut(), this.asked_from.as_ref(), this.origins);
+            return Poll::Ready(Ok(response));
+        }
     }
 }
 

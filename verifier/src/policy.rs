@@ -5,6 +5,7 @@ use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A tool's policy.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ pub enum AllowedOrigins {
     /// Whichever a token names: the issuer grants tokens only for origins that their API key registered.
     NamedByToken,
     /// Only these, whatever a token names.
-    These(Vec<Origin>),
+    These(Arc<[Origin]>),
 }
 
 impl AllowedOrigins {
@@ -95,10 +96,9 @@ mod tests {
 
     #[test]
     fn r50_no_suffix_case_port_or_null() {
-        let list = AllowedOrigins::These(vec![
-            Origin::parse("https://foo.com").unwrap(),
-            Origin::parse("https://bar.com").unwrap(),
-        ]);
+        let list = AllowedOrigins::These(
+            [Origin::parse("https://foo.com").unwrap(), Origin::parse("https://bar.com").unwrap()].into(),
+        );
         assert!(list.allow("https://foo.com") && list.allow("https://bar.com"));
         for origin in [
             "https://barfoo.com",

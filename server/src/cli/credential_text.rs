@@ -30,7 +30,7 @@ pub(super) async fn credential(tool: &Tool, installation: &Installation) -> Resu
         issuer_keys: keys,
         origins: match &tool.origins {
             ToolOrigins::AnyRegistered => AllowedOrigins::NamedByToken,
-            ToolOrigins::Only(origins) => AllowedOrigins::These(origins.clone()),
+            ToolOrigins::Only(origins) => AllowedOrigins::These(origins.clone().into()),
         },
         min_assurance: tool.min_assurance,
         scopes: tool.required_scopes.words().map(str::to_owned).collect(),

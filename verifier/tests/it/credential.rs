@@ -6,7 +6,7 @@ use bmap_verifier::{AllowedOrigins, CredentialError, ToolCredential};
 #[test]
 fn a_credential_comes_back() {
     let mut credential = TestIssuer::new().credential("geo");
-    credential.origins = AllowedOrigins::These(vec!["https://shop.example".parse().unwrap()]);
+    credential.origins = AllowedOrigins::These(["https://shop.example".parse().unwrap()].into());
     credential.scopes = vec!["search".to_owned()];
     let text = credential.expose();
     let read = ToolCredential::parse(&format!(" {}\n", *text)).unwrap();

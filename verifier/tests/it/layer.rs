@@ -170,10 +170,9 @@ async fn a_preflight_is_answered_without_a_token() {
 async fn r50_origins_that_only_look_right_get_no_acao() {
     let issuer = TestIssuer::new();
     let verifier = issuer.verifier(|policy| {
-        policy.origins = bmap_verifier::AllowedOrigins::These(vec![
-            "https://foo.com".parse().unwrap(),
-            "https://bar.com".parse().unwrap(),
-        ]);
+        policy.origins = bmap_verifier::AllowedOrigins::These(
+            ["https://foo.com".parse().unwrap(), "https://bar.com".parse().unwrap()].into(),
+        );
     });
     let router = Router::new().route("/who", route_get(|| async {})).layer(VerifyLayer::new(verifier));
     let send = |request| router.clone().oneshot(request);

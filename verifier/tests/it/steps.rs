@@ -328,7 +328,7 @@ async fn step_9_origin_assurance_scope() {
     assert_eq!(decide(&verifier, from(Some(PAGE)).sign(&direct)).await, Err("origin_denied"));
     // A tool with a list of its own.
     let listed = issuer.verifier(|policy| {
-        policy.origins = AllowedOrigins::These(vec!["https://other.example".parse().unwrap()]);
+        policy.origins = AllowedOrigins::These(["https://other.example".parse().unwrap()].into());
     });
     assert_eq!(decide(&listed, from(Some(PAGE)).sign(&page)).await, Err("origin_denied"));
     for (asr, outcome) in [("origin", Err("assurance_too_low")), ("user", Ok(())), ("server", Ok(()))] {
