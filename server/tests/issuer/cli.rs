@@ -1,0 +1,271 @@
+//! The binary as an operator has it: real processes.
+
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use tempfile::TempDir;
+
+const BMAP: &str = env!("CARGO_BIN_EXE_bmap");
+
+/// An operator with a data folder, and no environment.
+struct Operator {
+    folder: TempDir,
+}
+
+/// A server process; killed when the test ends.
+struct Server {
+    child: Child,
+    address: String,
+    greeting: String,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Operator {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(BMAP);
+        command.args(arguments).env_clear().env("BMAP_DATA_DIR", self.path("data")).current_dir(self.folder.path());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// What a command prints; it must succeed.
+    #[track_caller]
+    fn out(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.out(&[arguments, &["--json"]].concat())).unwrap()
+    }
+
+    /// Exit code and standard error of a command that must fail.
+    #[track_caller]
+    fn fails(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.run(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{arguments:?}");
+        assert!(!error.contains("panicked"), "{error}");
+        (output.status.code().unwrap(), error)
+    }
+
+    fn serve(&self) -> Server {
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut greeting = String::new();
+        loop {
+            let line = lines.next().expect("the server said where it listens").unwrap();
+            greeting.push_str(&line);
+            greeting.push('\n');
+            if let Some((_, rest)) = line.split_once(" listens on ") {
+                let address = rest.split(',').next().unwrap().to_owned();
+                return Server { child, address, greeting };
+            }
+        }
+    }
+}
+
+fn mode(path: impl AsRef<Path>) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn the_first_start_needs_nothing_and_shows_its_credential_once() {
+    let operator = Operator::new();
+    let mut server = operator.serve();
+    assert!(server.greeting.contains("bmk_") && server.greeting.contains("bms_"), "{}", server.greeting);
+    assert_eq!(mode(operator.path("data")), 0o700);
+    assert_eq!(mode(operator.path("data/root.secret")), 0o600);
+    assert_eq!(fs::metadata(operator.path("data/root.secret")).unwrap().len(), 32);
+    assert_eq!(operator.out(&["healthcheck", "--address", &server.address]), "ok\n");
+    // SIGTERM ends it in order.
+    let pid = server.child.id().to_string();
+    assert!(Command::new("kill").arg(&pid).status().unwrap().success());
+    assert!(server.child.wait().unwrap().success());
+    assert_eq!(operator.fails(&["healthcheck", "--address", &server.address]).0, 1);
+    drop(server);
+    let again = operator.serve();
+    assert!(!again.greeting.contains("bms_"), "{}", again.greeting);
+}
+
+#[test]
+fn commands_work_while_the_server_runs() {
+    let operator = Operator::new();
+    let _server = operator.serve();
+    let user = operator.json(&["user", "add", "ana"])["id"].as_str().unwrap().to_owned();
+    assert!(user.starts_with("usr_"));
+    let origin = "https://shop.example";
+    let key = operator.json(&["key", "add", "--user", &user, "--name", "shop", "--tool", "places", "--origin", origin]);
+    let id = key["id"].as_str().unwrap();
+    assert!(key["secret"].as_str().unwrap().starts_with("bms_"));
+    operator.json(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
+    assert!(operator.out(&["tool", "credential", "places"]).starts_with("bmap-tool-1."));
+    let keys = operator.json(&["key", "list"]);
+    assert_eq!(keys.as_array().unwrap().len(), 2);
+    assert!(!keys.to_string().contains("bms_"), "a secret is shown once");
+    operator.out(&["key", "revoke", id]);
+    operator.out(&["user", "deactivate", "ana"]);
+    assert_eq!(operator.json(&["user", "list"])[1]["state"], "deactivated");
+    operator.out(&["user", "activate", &user]);
+    operator.out(&["tool", "remove", "places"]);
+    assert_eq!(operator.json(&["tool", "list"]), serde_json::json!([]));
+    for arguments in [&["user", "list"][..], &["key", "list"], &["tool", "list"]] {
+        assert!(operator.out(arguments).starts_with("id"));
+    }
+}
+
+#[test]
+fn mistakes_have_their_exit_codes() {
+    let operator = Operator::new();
+    operator.out(&["user", "add", "ana"]);
+    assert_eq!(operator.fails(&["user", "add", "ana"]).0, 1);
+    assert_eq!(operator.fails(&["user", "deactivate", "bob"]).0, 3);
+    assert_eq!(operator.fails(&["tool", "credential", "places"]).0, 3);
+    assert_eq!(operator.fails(&["key", "revoke", "bmk_00000000000000000000000000000000"]).0, 3);
+    assert_eq!(operator.fails(&["frobnicate"]).0, 2);
+    let (code, error) = operator.fails(&["tool", "add", "places", "--url", "https://Places.Example/"]);
+    assert!(code == 2 && error.contains("did you mean https://places.example?"), "{error}");
+    let (code, error) =
+        operator.fails(&["key", "add", "--user", "ana", "--name", "k", "--origin", "http://shop.example"]);
+    assert!(code == 2 && error.contains("https"), "{error}");
+}
+
+#[test]
+fn a_root_secret_that_others_read_stops_the_start() {
+    let operator = Operator::new();
+    operator.out(&["user", "list"]);
+    let root = operator.path("data/root.secret");
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o644)).unwrap();
+    let (code, error) = operator.fails(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(code == 1 && error.contains("root.secret") && error.contains("chmod 600"), "{error}");
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o600)).unwrap();
+    // Another root secret: what the old one sealed does not open, and nothing is served.
+    let _first = operator.serve();
+    fs::write(&root, [1; 32]).unwrap();
+    let (code, error) = operator.fails(&["serve", "--listen", "127.0.0.1:0"]);
+    assert!(code == 1 && error.contains("does not open"), "{error}");
+    fs::write(&root, [1; 31]).unwrap();
+    assert!(operator.fails(&["serve", "--listen", "127.0.0.1:0"]).1.contains("32 bytes"));
+    fs::set_permissions(operator.path("data"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(operator.fails(&["user", "list"]).1.contains("0700"));
+}
+
+#[test]
+fn the_configuration_is_checked_and_shown_without_secrets() {
+    let operator = Operator::new();
+    assert_eq!(operator.out(&["config", "check"]), "ok\n");
+    fs::write(operator.path("bmap.toml"), "token_seconds = 60\ndatabase_url = \"postgres://u:hunter2@db/x\"\n")
+        .unwrap();
+    let shown = operator.out(&["config", "show", "--config", "bmap.toml"]);
+    assert!(shown.contains("token_seconds = \"60\" # bmap.toml") && !shown.contains("hunter2"), "{shown}");
+    fs::write(operator.path("bmap.toml"), "tokn_seconds = 60\n").unwrap();
+    let (code, error) = operator.fails(&["config", "check", "--config", "bmap.toml"]);
+    assert!(code == 2 && error.contains("tokn_seconds") && error.contains("bmap.toml"), "{error}");
+    let output = operator.command(&["config", "check"]).env("BMAP_LISTEM", "x").output().unwrap();
+    assert!(String::from_utf8_lossy(&output.stderr).contains("BMAP_LISTEM"));
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_signed_curl_line_gets_a_token_and_explain_finds_what_a_proxy_changed() {
+    let operator = Operator::new();
+    let server = operator.serve();
+    operator.json(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
+    let key = operator.json(&["key", "add", "--user", "admin", "--name", "it's", "--tool", "places"]);
+    // What was signed in the second of the start is refused: the replay store does not know what came before.
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let url = format!("http://{}/oauth/token", server.address);
+    let form = [
+        "--content-type",
+        "application/x-www-form-urlencoded",
+        "--data",
+        "grant_type=client_credentials&audience=places",
+    ];
+    let line = operator
+        .command(&[&["sign", "--curl", url.as_str()][..], &form].concat())
+        .env("BMAP_KEY_ID", key["id"].as_str().unwrap())
+        .env("BMAP_KEY_SECRET", key["secret"].as_str().unwrap())
+        .output()
+        .unwrap();
+    let line = String::from_utf8(line.stdout).unwrap();
+    let answer = Command::new("sh").args(["-c", &format!("{} --silent", line.trim())]).output().unwrap();
+    let token: Value = serde_json::from_slice(&answer.stdout).unwrap_or_else(|_| panic!("{line}: {answer:?}"));
+    assert_eq!(token["token_type"], "HTTPSig");
+
+    // The token signs a request to the tool; a proxy then writes the query its own way.
+    fs::write(operator.path("token.json"), answer.stdout).unwrap();
+    let headers = operator.out(&["sign", "--token", "token.json", "http://127.0.0.1:4001/v1/search?q=a%20b"]);
+    let sent = format!("GET /v1/search?q=a%20b HTTP/1.1\nHost: 127.0.0.1:4001\n{headers}\n");
+    fs::write(operator.path("sent.http"), &sent).unwrap();
+    fs::write(operator.path("received.http"), sent.replace("a%20b HTTP", "a+b HTTP")).unwrap();
+    let explained = operator.out(&["explain", "--received", "received.http", "--sent", "sent.http"]);
+    for part in ["line 4, column 15", "?q=a%20b", "?q=a+b", "re-encodes", "the client is right"] {
+        assert!(explained.contains(part), "{part}: {explained}");
+    }
+    assert!(!explained.contains(token["signing_key"].as_str().unwrap()));
+    // The request as sent is good, also from standard input, and also by the tool's credential alone.
+    let credential = operator.out(&["tool", "credential", "places"]);
+    let mut command = Command::new(BMAP);
+    command
+        .arg("explain")
+        .env_clear()
+        .env("BMAP_TOOL_CREDENTIAL", credential.trim())
+        .current_dir(operator.folder.path());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(sent.as_bytes()).unwrap();
+    let explained = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(explained.contains("The signature holds over what was received"), "{explained}");
+}
+
+#[test]
+fn explain_says_what_is_wrong_with_a_request_by_itself() {
+    let operator = Operator::new();
+    for (request, part) in [
+        ("GET / HTTP/1.1\nHost: a\n\n", "missing_signature"),
+        ("GET /a//b HTTP/1.1\nHost: a\n\n", "malformed_request"),
+        (
+            "GET / HTTP/1.1\nHost: a\nSignature-Input: bmap=(\"@method\");alg=\"x\";tag=\"bmap-1\"\nSignature: bmap=:AAAA:\n\n",
+            "malformed_signature",
+        ),
+        ("POST / HTTP/1.1\nHost: a\nContent-Digest: sha-256=:AAAA:\n\nx", "no readable sha-256"),
+    ] {
+        fs::write(operator.path("received.http"), request).unwrap();
+        let explained = operator.out(&["explain", "--received", "received.http"]);
+        assert!(explained.contains(part), "{part}: {explained}");
+    }
+    fs::write(operator.path("received.http"), "not a request").unwrap();
+    assert_eq!(operator.fails(&["explain", "--received", "received.http"]).0, 2);
+}
+
+#[test]
+fn secrets_are_never_flags() {
+    let operator = Operator::new();
+    let help = operator.out(&["sign", "--help"]);
+    assert!(help.contains("BMAP_KEY_SECRET") && help.contains("--secret-file"), "{help}");
+    for flag in ["--secret", "--key-secret", "--root-secret", "--database-url"] {
+        assert_eq!(operator.fails(&["sign", flag, "x", "http://a/"]).0, 2, "{flag}");
+    }
+}

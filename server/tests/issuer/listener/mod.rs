@@ -1,0 +1,3 @@
+mod http1;
+mod http2;
+mod limits;

@@ -1,0 +1,15 @@
+//! The issuer from outside: a server in this process, on a port of its own, with a data folder of its own for each test.
+//!
+//! Modules mirror the routes and layers that they test; `R…` and `T…` in a test's name is a row of the threat list.
+
+mod actors;
+mod http_client;
+mod world;
+
+mod cli;
+mod cors;
+mod listener;
+mod router;
+mod routes;
+mod sealed_rows;
+mod secrets;

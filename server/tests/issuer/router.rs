@@ -1,0 +1,99 @@
+use crate::http_client::Call;
+use crate::world::{TOOL, World};
+use bmap_server::router::{Access, routes};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A body that each route would take, so that nothing but the missing credential can be what refuses.
+fn good_call(method: &'static str, path: &str) -> Call {
+    match path {
+        "/oauth/token" => Call::form(path, &[("grant_type", "client_credentials"), ("audience", TOOL)]),
+        "/tickets" => Call::json(path, &serde_json::json!({ "tool": TOOL, "origin": "https://shop.example" })),
+        _ => Call::new(method, path),
+    }
+}
+
+#[tokio::test]
+async fn r24_every_route_asks_for_a_credential_but_these() {
+    let world = World::start().await;
+    world.host().await;
+    let mut open = Vec::new();
+    for route in routes() {
+        for query in ["", "?signature=x&Signature-Input=bmap%3D()", "?access_token=x"] {
+            let call = good_call(route.method, route.path);
+            let answer = Call { path: format!("{}{query}", route.path), ..call }.send(world.address).await;
+            match route.access {
+                Access::Credential => answer.assert_refused("missing_signature"),
+                Access::Open => assert_eq!(answer.status, 200, "{}", route.path),
+            }
+        }
+        if route.access == Access::Open {
+            open.push(route.path);
+        }
+    }
+    assert_eq!(
+        open,
+        ["/livez", "/readyz", "/healthz", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"]
+    );
+}
+
+#[tokio::test]
+async fn r24_other_spellings_of_a_route_are_no_route() {
+    let world = World::start().await;
+    for path in
+        ["/oauth/token/", "//oauth/token", "/OAuth/token", "/oauth/%74oken", "/oauth/./token", "/x", "/oauth/token;x"]
+    {
+        let answer = Call { path: path.to_owned(), ..good_call("POST", "/oauth/token") }.send(world.address).await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    for method in ["GET", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"] {
+        assert_eq!(Call::new(method, "/oauth/token").send(world.address).await.status, 405, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn r08_headers_of_an_untrusted_peer_change_nothing() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let plain = host.signed(host.direct_call()).send(world.address).await;
+    let mut call = host.signed(host.direct_call());
+    for (name, value) in [
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-port", "1"),
+        ("x-forwarded-prefix", "/admin"),
+        ("x-forwarded-for", "10.0.0.1"),
+        ("x-forwarded-uri", "/tickets"),
+        ("x-forwarded-method", "GET"),
+        ("x-original-url", "/tickets"),
+        ("x-real-ip", "10.0.0.1"),
+        ("forwarded", "for=10.0.0.1;host=evil.example;proto=https"),
+    ] {
+        call = call.header(name, value);
+    }
+    let with = call.send(world.address).await;
+    assert_eq!((plain.status, with.status), (200, 200));
+    assert_eq!(plain.json()["scope"], with.json()["scope"]);
+}
+
+#[tokio::test]
+async fn r52_a_trusted_proxy_says_who_calls() {
+    let loopback = ipnet::IpNet::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let world = World::with(vec![loopback]).await;
+    let scope = bmap_server::domain::api_key::KeyScope { cidrs: vec!["10.0.0.0/8".parse().unwrap()], ..World::scope() };
+    let host = world.host_with(bmap_protocol::seal::SigningKind::HmacSha256, scope).await;
+    let from = |chain: &str| host.direct_call().header("x-forwarded-for", chain);
+    host.send(from("10.0.0.1")).await.granted();
+    host.send(from("192.0.2.1, 10.0.0.1")).await.granted();
+    host.send(from("10.0.0.1, 192.0.2.1")).await.assert_refused("ip_denied");
+    host.send(host.direct_call()).await.assert_refused("ip_denied");
+}
+
+#[tokio::test]
+async fn t33_a_request_id_is_taken_over_only_if_it_is_plain() {
+    let world = World::start().await;
+    let id = |answer: crate::http_client::Answer| answer.header("x-request-id").unwrap().to_owned();
+    let ask = |value: &str| Call::new("GET", "/livez").header("x-request-id", value);
+    assert_eq!(id(ask("abc-1").send(world.address).await), "abc-1");
+    assert_ne!(id(ask("a b").send(world.address).await), "a b");
+    assert_ne!(id(ask(&"x".repeat(65)).send(world.address).await), "x".repeat(65));
+}

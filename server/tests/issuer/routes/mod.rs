@@ -1,0 +1,6 @@
+mod health;
+mod oauth_token;
+mod renewal;
+mod tickets;
+mod tokens_of_others;
+mod well_known;

@@ -1,0 +1,106 @@
+use crate::actors::exchange;
+use crate::http_client::Call;
+use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
+use bmap_protocol::ids::ToolId;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::seal::SigningKind;
+use bmap_server::domain::api_key::{KeyScope, ToolSet};
+use bmap_server::domain::tool::ToolOrigins;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_ticket_is_made_for_a_registered_page() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let answer = host.send(host.ticket_call()).await;
+    let body = answer.granted();
+    assert_eq!((answer.status, body["expires_in"].as_i64()), (201, Some(120)));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(body["ticket"].as_str().unwrap().len(), 47);
+    assert!(body["server_time"].is_i64());
+}
+
+#[tokio::test]
+async fn a_signed_request_makes_a_ticket_once() {
+    let world = World::start().await;
+    for signing in [SigningKind::HmacSha256, SigningKind::Ed25519] {
+        let host = world.host_with(signing, World::scope()).await;
+        let call = host.signed(host.ticket_call());
+        call.send(world.address).await.granted();
+        call.send(world.address).await.assert_refused("replayed");
+        let changed = Call {
+            body: call.body.iter().map(|b| if *b == b'7' { b'8' } else { *b }).collect(),
+            ..host.signed(host.ticket_call())
+        };
+        changed.send(world.address).await.assert_refused("digest_mismatch");
+    }
+}
+
+#[tokio::test]
+async fn a_key_makes_tickets_for_its_tools_and_pages_only() {
+    let world = World::start().await;
+    let only_places = KeyScope { tools: ToolSet::Only(vec![ToolId::parse(TOOL).unwrap()]), ..World::scope() };
+    let host = world.host_with(SigningKind::HmacSha256, only_places).await;
+    for (body, code) in [
+        (json!({ "tool": OTHER_TOOL, "origin": PAGE }), "tool_denied"),
+        (json!({ "tool": "no-such-tool", "origin": PAGE }), "tool_denied"),
+        (json!({ "tool": TOOL, "origin": "https://evil.example" }), "origin_denied"),
+        (json!({ "tool": TOOL, "origin": "https://sub.shop.example" }), "origin_denied"),
+        (json!({ "tool": TOOL, "origin": PAGE, "embed_origin": "https://evil.example" }), "origin_denied"),
+        (json!({ "tool": TOOL, "origin": PAGE, "scope": "admin" }), "scope_denied"),
+    ] {
+        host.send(Call::json("/tickets", &body)).await.assert_refused(code);
+    }
+}
+
+#[tokio::test]
+async fn a_tool_takes_its_own_pages_only() {
+    let world = World::start().await;
+    let other = ToolOrigins::Only(vec![Origin::parse("https://other.example").unwrap()]);
+    world.add_tool("closed", other).await;
+    let host = world.host_with(SigningKind::HmacSha256, KeyScope { tools: ToolSet::Any, ..World::scope() }).await;
+    host.send(Call::json("/tickets", &json!({ "tool": "closed", "origin": PAGE })))
+        .await
+        .assert_refused("origin_denied");
+}
+
+#[tokio::test]
+async fn other_forms_are_malformed() {
+    let world = World::start().await;
+    let host = world.host().await;
+    for body in [
+        json!({}),
+        json!([]),
+        json!({ "tool": TOOL }),
+        json!({ "tool": "Places", "origin": PAGE }),
+        json!({ "tool": TOOL, "origin": "null" }),
+        json!({ "tool": TOOL, "origin": "HTTPS://shop.example" }),
+        json!({ "tool": TOOL, "origin": PAGE, "ttl": 121 }),
+        json!({ "tool": TOOL, "origin": PAGE, "ttl": 0 }),
+        json!({ "tool": TOOL, "origin": PAGE, "end_user": "" }),
+        json!({ "tool": TOOL, "origin": PAGE, "end_user": "a\nb" }),
+        json!({ "tool": TOOL, "origin": PAGE, "end_user": "x".repeat(257) }),
+        json!({ "tool": TOOL, "origin": PAGE, "scope": "a\"b" }),
+        json!({ "tool": TOOL, "origin": PAGE, "admin": true }),
+    ] {
+        host.send(Call::json("/tickets", &body)).await.assert_refused("malformed_request");
+    }
+    let nested = Call::new("POST", "/tickets").body("application/json", "[".repeat(60_000));
+    host.send(nested).await.assert_refused("malformed_request");
+    let as_form = Call::new("POST", "/tickets").body("application/x-www-form-urlencoded", "tool=places");
+    host.send(as_form).await.assert_refused("malformed_request");
+}
+
+#[tokio::test]
+async fn a_ticket_ends() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let short = json!({ "tool": TOOL, "origin": PAGE, "ttl": 10 });
+    let ticket = host.send(Call::json("/tickets", &short)).await.granted();
+    assert_eq!(ticket["expires_in"], 10);
+    world.clock.advance_seconds(9);
+    exchange(ticket["ticket"].as_str().unwrap()).send(world.address).await.granted();
+    let ticket = host.send(Call::json("/tickets", &short)).await.granted();
+    world.clock.advance_seconds(10);
+    exchange(ticket["ticket"].as_str().unwrap()).send(world.address).await.assert_refused("invalid_credentials");
+}

@@ -1,0 +1,112 @@
+//! Somebody who can write the database, but has no root secret, gets nothing by it.
+
+use crate::world::{PAGE, World};
+use bmap_protocol::seal::SigningKind;
+use sqlx::AnyPool;
+
+/// Writes into the database behind the server's back.
+async fn edit(world: &World, sql: &'static str) {
+    let pool = AnyPool::connect(&format!("sqlite://{}", world.database_file().display())).await.unwrap();
+    let done = sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    assert!(done.rows_affected() > 0, "{sql}");
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn t13_a_row_edited_by_hand_does_not_work() {
+    for signing in [SigningKind::HmacSha256, SigningKind::Ed25519] {
+        for sql in [
+            // Widened: another tool, another page, another network, a longer life.
+            "UPDATE api_keys SET scope = replace(scope, '\"places\"', '\"places\",\"secrets\"')",
+            "UPDATE api_keys SET scope = replace(scope, 'shop.example', 'evil.example')",
+            "UPDATE api_keys SET scope = replace(scope, '\"cidrs\":[]', '\"cidrs\":[\"0.0.0.0/0\"]')",
+            "UPDATE api_keys SET scope = replace(scope, '\"expires_at\":null', '\"expires_at\":99999999999')",
+            "UPDATE api_keys SET scope = replace(scope, ',', ', ')",
+            // Given to somebody else.
+            "INSERT INTO users VALUES ('usr_00000000000000000000000000000000', 'mallory', 0, NULL); \
+             UPDATE api_keys SET user_id = 'usr_00000000000000000000000000000000'",
+            // Another epoch, another way to sign, damaged.
+            "UPDATE api_keys SET epoch = 2",
+            "UPDATE api_keys SET signing = CASE signing WHEN 'ed25519' THEN 'hmac-sha256' ELSE 'ed25519' END",
+            "UPDATE api_keys SET sealed = 's1.AAAA'",
+            "UPDATE api_keys SET sealed = ''",
+        ] {
+            let world = World::start().await;
+            let host = world.host_with(signing, World::scope()).await;
+            let page = host.page_token().await;
+            let ticket = host.ticket().await;
+            edit(&world, sql).await;
+            host.send(host.direct_call()).await.assert_refused("invalid_credentials");
+            host.send(host.ticket_call()).await.assert_refused("invalid_credentials");
+            host.signed(host.direct_call()).send(world.address).await.assert_refused("invalid_signature");
+            // What the key began does not go on either.
+            page.renew().await.assert_refused("invalid_credentials");
+            crate::actors::exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
+        }
+    }
+}
+
+#[tokio::test]
+async fn t13_a_copied_hash_or_seal_opens_nothing() {
+    let world = World::start().await;
+    let (victim, mallory) = (world.host().await, world.host().await);
+    // Mallory's own hash and seal in the victim's row: mallory's secret must not become the victim's.
+    edit(
+        &world,
+        "UPDATE api_keys SET stored_hash = (SELECT stored_hash FROM api_keys WHERE name = 'host 1'), \
+         sealed = (SELECT sealed FROM api_keys WHERE name = 'host 1')",
+    )
+    .await;
+    mallory.send(mallory.direct_call()).await.granted();
+    let forged = crate::actors::Host {
+        world: &world,
+        user: victim.user.clone(),
+        id: victim.id.clone(),
+        secret: mallory.secret.clone(),
+        signing: mallory.signing,
+    };
+    forged.send(forged.direct_call()).await.assert_refused("invalid_credentials");
+    forged.signed(forged.direct_call()).send(world.address).await.assert_refused("invalid_signature");
+    victim.send(victim.direct_call()).await.assert_refused("invalid_credentials");
+}
+
+#[tokio::test]
+async fn t13_an_added_origin_gets_cors_and_no_token() {
+    let world = World::start().await;
+    let host = world.host().await;
+    edit(&world, "INSERT INTO api_key_origins SELECT 'https://evil.example', id, NULL FROM api_keys").await;
+    let call = crate::http_client::Call::json(
+        "/tickets",
+        &serde_json::json!({ "tool": "places", "origin": "https://evil.example" }),
+    );
+    host.send(call).await.assert_refused("origin_denied");
+    // A ticket that was moved to the other page is refused too.
+    let ticket = host.ticket().await;
+    edit(&world, "UPDATE tickets SET origin = 'https://evil.example'").await;
+    let stolen = crate::actors::exchange(&ticket).without("origin").header("origin", "https://evil.example");
+    stolen.send(world.address).await.assert_refused("origin_denied");
+    assert_ne!(PAGE, "https://evil.example");
+}
+
+#[tokio::test]
+async fn t12_a_dump_holds_no_secret() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let page = host.page_token().await;
+    let ticket = host.ticket().await;
+    world.issuer.store.close().await;
+    let dump = std::fs::read(world.database_file()).unwrap();
+    let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
+    assert!(holds(host.id.as_str().as_bytes()), "the dump is the right file");
+    let shown = host.secret.reveal();
+    for secret in [
+        &host.secret.expose()[..],
+        &shown.as_bytes()[4..47],
+        host.secret.signing_key(&host.id).expose(),
+        &ticket.as_bytes()[4..],
+        page.token().as_bytes(),
+        page.answer["signing_key"].as_str().unwrap().as_bytes(),
+    ] {
+        assert!(!holds(secret));
+    }
+}

@@ -1,0 +1,23 @@
+use std::marker::PhantomData;
+
+/// Whether a type can be compared with `==`: an inherent constant comes before a trait's, and it is there only then.
+struct Comparable<T>(PhantomData<T>);
+trait Otherwise {
+    const YES: bool = false;
+}
+impl<T> Otherwise for Comparable<T> {}
+impl<T: PartialEq> Comparable<T> {
+    const YES: bool = true;
+}
+
+#[test]
+fn r34_secrets_can_only_be_compared_in_constant_time() {
+    assert!(Comparable::<String>::YES, "the question can be answered with yes");
+    assert!(!Comparable::<bmap_protocol::api_key::ApiSecret>::YES);
+    assert!(!Comparable::<bmap_protocol::api_key::StoredHash>::YES);
+    assert!(!Comparable::<bmap_protocol::keys::SigningKey>::YES);
+    assert!(!Comparable::<bmap_protocol::keys::RootSecret>::YES);
+    assert!(!Comparable::<bmap_server::domain::ticket::PlainTicket>::YES);
+    assert!(!Comparable::<bmap_server::config::SecretText>::YES);
+    assert!(!Comparable::<bmap_server::domain::api_key::KeyMaterial>::YES);
+}

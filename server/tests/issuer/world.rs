@@ -1,0 +1,123 @@
+//! A server of one's own.
+
+use crate::actors::Host;
+use bmap_protocol::ids::{Issuer as IssuerUrl, ToolId};
+use bmap_protocol::keys::RootSecret;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::seal::SigningKind;
+use bmap_protocol::token::Assurance;
+use bmap_server::clock::{Clock, ManualClock, UnixMillis};
+use bmap_server::domain::api_key::{KeyScope, ToolSet};
+use bmap_server::domain::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_user};
+use bmap_server::domain::scope::Scopes;
+use bmap_server::domain::tool::{Tool, ToolOrigins};
+use bmap_server::domain::user::UserName;
+use bmap_server::listener::Listener;
+use bmap_server::rng::SystemRandom;
+use bmap_server::router::App;
+use bmap_server::store::{ApiKeys, Database, Tools, Users};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// The page that the host's key registers.
+pub(crate) const PAGE: &str = "https://shop.example";
+/// The tool that everything is about, and another one.
+pub(crate) const TOOL: &str = "places";
+pub(crate) const OTHER_TOOL: &str = "postcards";
+
+/// A running server. Its clock stands still until it is moved.
+pub(crate) struct World {
+    pub(crate) address: SocketAddr,
+    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) app: App,
+    folder: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with(Vec::new()).await
+    }
+
+    /// A server that believes these proxies.
+    pub(crate) async fn with(trusted_proxies: Vec<ipnet::IpNet>) -> Self {
+        bmap_server::install_crypto_providers();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Database::open_sqlite(&folder.path().join("bmap.sqlite")).await.unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 4096).await.unwrap();
+        let address = listener.local_address().unwrap();
+        let url = IssuerUrl::parse(&format!("http://{address}")).unwrap();
+        let clock = Arc::new(ManualClock::at(UnixMillis(1_795_000_000_000)));
+        let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
+        let issuer = Issuer::open(url, store, epoch, clock.clone(), Arc::new(SystemRandom), Lives::default());
+        let issuer = Arc::new(issuer.await.unwrap());
+        issuer.self_test().unwrap();
+        let app = App::new(Arc::clone(&issuer), trusted_proxies).unwrap();
+        // What was signed before the start of a replay store is refused, so time goes on a little.
+        clock.advance_seconds(2);
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(listener.serve(app.router(), async move {
+            let _ = stopped.await;
+        }));
+        let world = Self { address, issuer, clock, app, folder, stop: Some(stop) };
+        world.add_tool(TOOL, ToolOrigins::AnyRegistered).await;
+        world.add_tool(OTHER_TOOL, ToolOrigins::AnyRegistered).await;
+        world
+    }
+
+    pub(crate) fn stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    pub(crate) fn database_file(&self) -> PathBuf {
+        self.folder.path().join("bmap.sqlite")
+    }
+
+    pub(crate) async fn add_tool(&self, id: &str, origins: ToolOrigins) {
+        let tool = Tool {
+            id: ToolId::parse(id).unwrap(),
+            base_url: Origin::parse("https://tools.example").unwrap(),
+            origins,
+            min_assurance: Assurance::Origin,
+            scopes: Scopes::parse("search route").unwrap(),
+            required_scopes: Scopes::default(),
+            created_at: self.clock.now(),
+        };
+        self.issuer.store.add_tool(&tool).await.unwrap();
+    }
+
+    /// A host with a key for both tools and its page.
+    pub(crate) async fn host(&self) -> Host<'_> {
+        self.host_with(SigningKind::HmacSha256, Self::scope()).await
+    }
+
+    pub(crate) fn scope() -> KeyScope {
+        KeyScope {
+            tools: ToolSet::Only(vec![ToolId::parse(TOOL).unwrap(), ToolId::parse(OTHER_TOOL).unwrap()]),
+            origins: vec![Origin::parse(PAGE).unwrap()],
+            ..KeyScope::default()
+        }
+    }
+
+    pub(crate) async fn host_with(&self, signing: SigningKind, scope: KeyScope) -> Host<'_> {
+        let now = self.clock.now();
+        // Names are unique; a time and the number of users so far make one.
+        let number = self.issuer.store.users().await.unwrap().len();
+        let name = UserName::parse(&format!("host {number}")).unwrap();
+        let user = new_user(name.clone(), now, &SystemRandom).unwrap();
+        self.issuer.store.add_user(&user).await.unwrap();
+        let new = NewApiKey { owner: user.id.clone(), name, signing, scope: &scope };
+        let (key, secret) = new_api_key(&self.issuer.epoch, now, &SystemRandom, new).unwrap();
+        self.issuer.store.add_api_key(&key, &scope).await.unwrap();
+        Host { world: self, user: user.id, id: key.id, secret, signing }
+    }
+
+    /// Seconds since 1970 on the server's clock.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.clock.now().seconds()).unwrap()
+    }
+}
