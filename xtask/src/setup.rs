@@ -2,15 +2,17 @@
 //! that is the way of the place (as root, or in CI).
 
 use std::error::Error;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use crate::npm;
 use crate::shell::{Program, root};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const MIN_NODE: u32 = 20;
-/// The folders that `npm ci` is run in.
-const NPM_FOLDERS: [&str; 5] = ["npm", "examples/places-tool", "examples/direct-call", "tests/e2e", "benches/browser"];
+/// Where the second implementation of RFC 9421 in Python is installed, and what it is.
+const PYTHON: &str = "target/python";
+const REQUIREMENTS: &str = "tests/interop/requirements.txt";
 const BROWSERS: [&str; 4] =
     ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium"];
 
@@ -23,6 +25,7 @@ pub(crate) fn all() -> Result<(), Box<dyn Error>> {
     node()?;
     wasm_target()?;
     npm_packages()?;
+    python_packages()?;
     let browser = browser()?;
     eprintln!("setup: complete (browser: {browser})");
     Ok(())
@@ -54,12 +57,43 @@ fn wasm_target() -> Result<(), Box<dyn Error>> {
 }
 
 fn npm_packages() -> Result<(), Box<dyn Error>> {
-    for folder in NPM_FOLDERS {
-        let path = root().join(folder);
-        if path.join("package-lock.json").is_file() {
-            npm::install(&path)?;
+    for folder in npm_folders(&root())? {
+        npm::install(&folder)?;
+    }
+    Ok(())
+}
+
+/// Every folder with a lock: `npm ci` is run in each.
+fn npm_folders(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let mut found = Vec::new();
+    if folder.join("package-lock.json").is_file() {
+        found.push(folder.to_owned());
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let skipped = path.file_name().is_some_and(|name| name == "node_modules" || name == "target" || name == ".git");
+        if path.is_dir() && !path.is_symlink() && !skipped {
+            found.extend(npm_folders(&path)?);
         }
     }
+    found.sort();
+    Ok(found)
+}
+
+fn python_packages() -> Result<(), Box<dyn Error>> {
+    let wanted = fs::read(root().join(REQUIREMENTS))?;
+    let installed = root().join(PYTHON).join(".requirements");
+    if fs::read(&installed).is_ok_and(|known| known == wanted) {
+        return Ok(());
+    }
+    // Debian leaves this module out of python3 itself, and a venv without it has no pip.
+    if !Program::new("python3 -c").arg("import ensurepip").succeeds() {
+        install("Python with venv", "python3 python3-venv")?;
+    }
+    Program::new("python3 -m venv").arg(PYTHON).run()?;
+    Program::new(&format!("{PYTHON}/bin/python -m pip install --quiet --disable-pip-version-check -r {REQUIREMENTS}"))
+        .run()?;
+    fs::write(installed, wanted)?;
     Ok(())
 }
 
@@ -96,8 +130,6 @@ fn major(version: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]
@@ -111,9 +143,11 @@ mod tests {
     #[test]
     fn every_npm_folder_leaves_addresses_out_of_its_lock() {
         // A lock with `resolved` addresses would bind everybody to one registry.
-        for folder in NPM_FOLDERS {
-            let lock = fs::read_to_string(root().join(folder).join("package-lock.json"));
-            assert!(lock.is_ok_and(|text| !text.contains("\"resolved\": \"http")), "{folder}");
+        let folders = npm_folders(&root()).unwrap();
+        assert!(folders.contains(&root().join("tests/e2e")), "{folders:?}");
+        for folder in folders {
+            let lock = fs::read_to_string(folder.join("package-lock.json")).unwrap();
+            assert!(!lock.contains("\"resolved\": \"http"), "{}", folder.display());
         }
     }
 }

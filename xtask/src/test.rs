@@ -24,10 +24,11 @@ const STEPS: &[Step] = &[
     Step { name: "doc-tests", what: "examples in the documentation", run: doc_tests },
     Step { name: "protocol-wasm", what: "the wire profile builds for WebAssembly", run: protocol_wasm },
     Step { name: "package", what: "@bmap/auth is built and packed", run: demo::build_package },
-    Step { name: "package-tests", what: "vectors and behaviour from TypeScript", run: package_tests },
+    Step { name: "package-tests", what: "vectors and behaviour from TypeScript", run: npm::test },
     Step { name: "binaries", what: "issuer and tool", run: demo::build },
     Step { name: "browser", what: "page and tool on two origins, in Chromium; direct calls", run: browser },
     Step { name: "smoke", what: "cargo xtask demo --smoke", run: smoke },
+    Step { name: "deny", what: "licences, banned crates, lowest versions, sources", run: deny },
 ];
 
 pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
@@ -124,6 +125,25 @@ fn browser() -> Result<(), Box<dyn Error>> {
 
 fn smoke() -> Result<(), Box<dyn Error>> {
     demo::smoke(None)
+}
+
+// cargo-deny is a program and not a library, so it is installed where it is missing: once, beside what else is built.
+fn deny() -> Result<(), Box<dyn Error>> {
+    const VERSION: &str = "0.20.2";
+    const CHECK: &str = "--locked check licenses bans sources";
+    if Program::new("cargo deny --version").succeeds() {
+        return Program::new("cargo deny").args(CHECK).run();
+    }
+    if !Program::new("target/tools/bin/cargo-deny --version").succeeds() {
+        Program::new("cargo install cargo-deny --locked --root target/tools --version")
+            .arg(VERSION)
+            // It runs for a second: a fast build is worth more than fast code.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_TARGET_DIR", "target/tools/build")
+            .run()?;
+    }
+    Program::new("target/tools/bin/cargo-deny").args(CHECK).run()
 }
 
 #[cfg(test)]

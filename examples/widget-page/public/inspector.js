@@ -1,7 +1,7 @@
 // The panel beside the widget: what the latest request was signed over, how long that took, and what the verifier said.
 
 const HISTORY = 7;
-const SHORT = 24;
+const SHORT = 28;
 
 export class Inspector {
   #records = [];
@@ -94,7 +94,7 @@ function verdictText({ status, code }) {
 }
 
 const verdictClass = ({ status }) => (status !== undefined && status < 400 ? 'good' : 'bad');
-const shorten = (text) => (text.length > SHORT ? `${text.slice(0, SHORT - 9)}…${text.slice(-8)}` : text);
+const shorten = (text) => (text.length > SHORT ? `${text.slice(0, SHORT - 11)}…${text.slice(-10)}` : text);
 const byId = (id) => document.getElementById(id);
 
 function figure(id, value, unit, digits) {
