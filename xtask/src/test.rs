@@ -115,10 +115,6 @@ fn protocol_wasm() -> Result<(), Box<dyn Error>> {
     Program::new("cargo check --locked -p bmap-protocol --all-features --target wasm32-unknown-unknown").run()
 }
 
-fn package_tests() -> Result<(), Box<dyn Error>> {
-    npm::test()
-}
-
 fn browser() -> Result<(), Box<dyn Error>> {
     Program::new("npm test").within("tests/e2e").env("BMAP_CHROMIUM", setup::browser()?).run()
 }
