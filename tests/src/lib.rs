@@ -1,1 +1,13 @@
-//! Whole-system tests.
+//! Whole-system tests: the issuer and a tool as real processes, callers over real sockets.
+//!
+//! Modules in reading order: [`stack`] is the place where a story happens; [`program`] starts and ends its processes; [`wire`] is
+//! HTTP down to the byte; [`caller`] is whoever has a token and signs; [`oracle`] is somebody else's implementation.
+
+pub mod stack;
+
+pub mod caller;
+pub mod oracle;
+pub mod program;
+pub mod wire;
+
+pub mod clock;

@@ -1,0 +1,126 @@
+//! Second implementations of RFC 9421, each in a process of its own: PyPI's and npm's `http-message-signatures`.
+//!
+//! Their sources are in `tests/interop`; what they stand on is pinned there and installed here, once.
+
+use crate::program::{finish, root, target};
+use crate::wire::Request;
+use serde_json::{Value, json};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// One of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oracle {
+    /// `http-message-signatures` of PyPI, in a virtual environment in the target folder.
+    Python,
+    /// `http-message-signatures` of npm.
+    Npm,
+}
+
+/// Both.
+pub const ORACLES: [Oracle; 2] = [Oracle::Python, Oracle::Npm];
+
+impl Oracle {
+    /// Signs a request: the headers to send, its own among them.
+    ///
+    /// # Panics
+    /// If the library refuses.
+    pub fn sign(self, key: &Value, request: &Request, url: &str) -> Request {
+        let answer = self.ask("sign", key, request, url);
+        let headers = answer["headers"].as_object().unwrap_or_else(|| panic!("{answer}"));
+        let lines = headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().into()));
+        Request { headers: lines.collect(), ..request.clone() }
+    }
+
+    /// Whether the library takes a signed request.
+    ///
+    /// # Panics
+    /// If it says neither yes nor no.
+    pub fn verifies(self, key: &Value, request: &Request, url: &str) -> bool {
+        let answer = self.ask("verify", key, request, url);
+        answer["verified"].as_bool().unwrap_or_else(|| panic!("{answer}"))
+    }
+
+    fn ask(self, what: &str, key: &Value, request: &Request, url: &str) -> Value {
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text, in these jobs");
+        let headers: serde_json::Map<String, Value> =
+            request.headers.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
+        let job = json!({
+            "do": what, "method": request.method, "url": format!("{url}{}", request.target), "headers": headers,
+            "body": request.body.as_deref().map(text), "key": key,
+        });
+        let mut command = self.command();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the oracle starts");
+        child
+            .stdin
+            .take()
+            .expect("its input is a pipe")
+            .write_all(job.to_string().as_bytes())
+            .expect("it reads its job");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{self:?} failed at {job}");
+        serde_json::from_slice(&output.stdout).expect("it answers in JSON")
+    }
+
+    fn command(self) -> Command {
+        let (program, source) = match self {
+            Oracle::Python => (python(), "oracle.py"),
+            Oracle::Npm => (node(), "oracle.mjs"),
+        };
+        let mut command = Command::new(program);
+        command.arg(folder().join(source));
+        command
+    }
+}
+
+fn folder() -> PathBuf {
+    root().join("tests/interop")
+}
+
+/// The interpreter of a virtual environment that holds what `requirements.txt` pins.
+fn python() -> PathBuf {
+    let environment = target().join("interop/python");
+    let interpreter = environment.join("bin/python");
+    once("python", "requirements.txt", |_| {
+        let _ = fs::remove_dir_all(&environment);
+        let mut venv = Command::new("python3");
+        let made = venv.args(["-m", "venv"]).arg(&environment).output();
+        assert!(
+            made.is_ok_and(|made| made.status.success()),
+            "Python's venv module is missing. As root: apt-get install -y --no-install-recommends python3 python3-venv"
+        );
+        let requirements = folder().join("requirements.txt");
+        finish(
+            Command::new(&interpreter)
+                .args(["-m", "pip", "install", "--quiet", "--no-deps", "--requirement"])
+                .arg(requirements),
+        );
+        interpreter.is_file()
+    });
+    interpreter
+}
+
+/// Node, with `npm ci` done in `tests/interop`.
+fn node() -> PathBuf {
+    once("npm", "package-lock.json", |folder| {
+        finish(Command::new("npm").args(["ci", "--silent"]).current_dir(folder));
+        folder.join("node_modules/http-message-signatures").is_dir()
+    });
+    "node".into()
+}
+
+/// Does `install` unless it was done for the very content of `pins`. Tests are processes of their own and come here at once.
+fn once(name: &str, pins: &str, install: impl FnOnce(&Path) -> bool) {
+    let (state, wanted) = (target().join("interop"), fs::read_to_string(folder().join(pins)).expect("what is pinned"));
+    fs::create_dir_all(&state).expect("a folder in the target folder");
+    let lock = File::create(state.join(format!("{name}.lock"))).expect("a lock");
+    lock.lock().expect("it is given in turn");
+    let done = state.join(format!("{name}.done"));
+    if fs::read_to_string(&done).is_ok_and(|done| done == wanted) {
+        return;
+    }
+    assert!(install(&folder()), "{name}: what was installed is not there");
+    fs::write(done, wanted).expect("what was done is noted");
+}

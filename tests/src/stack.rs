@@ -1,0 +1,208 @@
+//! An issuer and the places tool, running, with a user and keys, made through the real command line.
+
+use crate::clock;
+use crate::program::{Running, binary, command, finish};
+use crate::wire::{Answer, Request};
+use base64ct::{Base64, Encoding};
+use serde_json::{Value, json};
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+
+/// The page that the keys are for.
+pub const PAGE: &str = "https://shop.example";
+
+/// Everything, in a folder of its own; it ends with this value.
+pub struct Stack {
+    /// The issuer's process.
+    pub issuer: Running,
+    /// The tool's process.
+    pub tool: Running,
+    /// The issuer's URL.
+    pub issuer_url: String,
+    /// The tool's URL.
+    pub tool_url: String,
+    /// The tool's admin listener.
+    admin: String,
+    folder: TempDir,
+}
+
+/// An API key with its secret.
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    /// Its id.
+    pub id: String,
+    /// Its secret.
+    pub secret: String,
+    /// How it signs.
+    pub signing: &'static str,
+}
+
+impl ApiKey {
+    /// The value of `Authorization` that presents it.
+    pub fn basic(&self) -> String {
+        format!("Basic {}", Base64::encode_string(format!("{}:{}", self.id, self.secret).as_bytes()))
+    }
+}
+
+impl Stack {
+    /// Starts both.
+    ///
+    /// # Panics
+    /// If one of them does not come up.
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder of its own");
+        let mut issuer =
+            Running::start(bmap(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]).env("BMAP_LOG", "debug"));
+        let issuer_url = issuer.word_after(", issuer ").unwrap_or_else(|said| panic!("bmap serve: {said}"));
+        let data = small_data(folder.path());
+        // The tool's URL stands in its credential, so its port is chosen before it starts. Somebody may take that port meanwhile.
+        let mut attempt = 0;
+        let (tool, admin, tool_url) = loop {
+            let port = free_port();
+            let tool_url = format!("http://127.0.0.1:{port}");
+            finish(bmap(folder.path()).args(["tool", "add", "places", "--url", &tool_url]));
+            let credential = finish(bmap(folder.path()).args(["tool", "credential", "places"]));
+            let mut tool = Running::start(
+                command(binary("places-tool"))
+                    .env("BMAP_TOOL_CREDENTIAL", credential.trim())
+                    .env("PLACES_LISTEN", format!("127.0.0.1:{port}"))
+                    .env("PLACES_ADMIN_LISTEN", "127.0.0.1:0")
+                    .env("PLACES_DATA", &data),
+            );
+            match tool.word_after("admin on http://") {
+                Ok(admin) => break (tool, admin, tool_url),
+                Err(said) if attempt == 3 => panic!("places-tool: {said}"),
+                Err(_) => attempt += 1,
+            }
+            finish(bmap(folder.path()).args(["tool", "remove", "places"]));
+        };
+        clock::wait_until_after(clock::now());
+        Self { issuer, tool, issuer_url, tool_url, admin, folder }
+    }
+
+    /// A user of their own with an API key for the tool and the page.
+    ///
+    /// # Panics
+    /// If the command line refuses.
+    pub fn api_key(&self, signing: &'static str) -> ApiKey {
+        static USERS: AtomicU32 = AtomicU32::new(1);
+        let name = format!("user {}", USERS.fetch_add(1, Ordering::Relaxed));
+        let user = self.json(&["user", "add", &name, "--json"]);
+        let user = user["id"].as_str().expect("a user's id");
+        let key = self.json(&[
+            "key",
+            "add",
+            "--user",
+            user,
+            "--name",
+            "tests",
+            "--tool",
+            "places",
+            "--origin",
+            PAGE,
+            "--signing",
+            signing,
+            "--json",
+        ]);
+        let text = |name: &str| key[name].as_str().unwrap_or_else(|| panic!("no {name}")).to_owned();
+        ApiKey { id: text("id"), secret: text("secret"), signing }
+    }
+
+    /// A tool token for a direct caller: the whole answer of the token endpoint.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub fn token_response(&self, key: &ApiKey) -> Value {
+        let form = b"grant_type=client_credentials&audience=places";
+        let answer = self.ask_issuer(
+            Request::new("POST", "/oauth/token", Some(form))
+                .with("content-type", "application/x-www-form-urlencoded")
+                .with("authorization", key.basic()),
+        );
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        answer.json()
+    }
+
+    /// Sends a request to the issuer.
+    pub fn ask_issuer(&self, request: Request) -> Answer {
+        request.send(address(&self.issuer_url))
+    }
+
+    /// Sends a request to the tool.
+    pub fn ask_tool(&self, request: &Request) -> Answer {
+        request.send(address(&self.tool_url))
+    }
+
+    /// How many requests have entered the tool's handlers.
+    ///
+    /// # Panics
+    /// If its metrics are not what they were.
+    pub fn entered(&self) -> u64 {
+        let metrics = Request::new("GET", "/metrics", None).send(&self.admin);
+        let text = String::from_utf8_lossy(&metrics.body).into_owned();
+        let counts = text.lines().filter(|line| line.starts_with("places_handler_entered_total{"));
+        let counts: Vec<u64> = counts.filter_map(|line| line.rsplit_once(' ')?.1.parse().ok()).collect();
+        assert_eq!(counts.len(), 2, "{text}");
+        counts.iter().sum()
+    }
+
+    /// Runs a command of the issuer on its data, while it serves.
+    pub fn bmap(&self) -> std::process::Command {
+        bmap(self.folder.path())
+    }
+
+    /// The folder of the issuer's data.
+    pub fn data(&self) -> PathBuf {
+        data_dir(self.folder.path())
+    }
+
+    /// A folder for files of the test's own.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&finish(self.bmap().args(arguments))).expect("JSON was asked for")
+    }
+}
+
+/// Host and port of a URL of ours.
+///
+/// # Panics
+/// If it is none.
+pub fn address(url: &str) -> &str {
+    url.strip_prefix("http://").expect("all is on loopback, without TLS")
+}
+
+fn data_dir(folder: &Path) -> PathBuf {
+    folder.join("issuer")
+}
+
+fn bmap(folder: &Path) -> std::process::Command {
+    let mut command = command(binary("bmap"));
+    command.env("BMAP_DATA_DIR", data_dir(folder)).current_dir(folder);
+    command
+}
+
+/// A port that is free now.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.expect("a free port").port()
+}
+
+/// A few places in the form of the npm package, so that a test needs no download and the tool starts at once.
+fn small_data(folder: &Path) -> PathBuf {
+    let city = |name: &str, lat: &str, lng: &str| json!({"name": name, "lat": lat, "lng": lng, "country": "BG", "admin1": "42"});
+    let cities = json!([city("Sofia", "42.69751", "23.32415"), city("Plovdiv", "42.15", "24.75")]);
+    let data = folder.join("places");
+    fs::create_dir_all(&data).expect("a folder for the data");
+    for (name, content) in
+        [("cities.json", cities), ("admin1.json", json!([{"code": "BG.42", "name": "Sofia-Capital"}]))]
+    {
+        fs::write(data.join(name), content.to_string()).expect("the data is written");
+    }
+    data
+}
