@@ -26,6 +26,7 @@ print('Node', await inNode(), Number(inNodeFrom));
 async function sizes() {
   // What the package's entry loads by itself, and what the first request adds.
   const first = await reach('index.js');
+  if (first.length < 2) throw new Error('index.js imports nothing: this reader of imports missed something');
   const all = [...first, 'chunks/sdk-glue.js', 'chunks/sdk-bytes.js'];
   const weigh = async (names) => {
     const files = await Promise.all(names.map((name) => readFile(dist + name)));
@@ -45,7 +46,7 @@ async function reach(name, seen = new Set()) {
   if (seen.has(name)) return [...seen];
   seen.add(name);
   const text = await readFile(dist + name, 'utf8');
-  for (const [, found] of text.matchAll(/(?:^|[;}])import[^()"']*["'`]([^"'`]+)["'`]/g)) {
+  for (const [, found] of text.matchAll(/(?:^|[;}])(?:import|export)\b[^()"'`]*["'`](\.[^"'`]+)["'`]/g)) {
     await reach(new URL(found, `file:///${name}`).pathname.slice(1), seen);
   }
   return [...seen];

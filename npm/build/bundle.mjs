@@ -6,7 +6,7 @@ const output = { dir: 'dist', format: 'esm', minify: true, sourcemap: true, chun
 
 // Browsers, bundlers and Node.
 const main = await rolldown({ input: { index: 'src/index.ts', inspect: 'src/inspect.ts' }, platform: 'neutral' });
-await main.write(output);
+await main.write({ ...output, codeSplitting: { groups: [{ name: 'core', test: /\/src\/(?!index|inspect|direct)\w+\.ts$/ }] } });
 await main.close();
 for (const module of ['sdk', 'direct', 'inspect']) {
   // A source map of bytes tells nobody anything.

@@ -2,9 +2,9 @@
 
 use core::panic::PanicInfo;
 
-/// The allocator that the standard library uses on this target, by itself.
+/// A third of the size of the allocator that the standard library brings, and as fast for the few blocks of a signature.
 #[global_allocator]
-static HEAP: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static HEAP: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
 /// A trap without a word: nothing of the message is left in the module.
 #[panic_handler]

@@ -5,7 +5,9 @@
 //! people to look at; the parsers that this needs weigh more than everything else together, so it is loaded only when asked for.
 //!
 //! The default module has no standard library under it on `wasm32`: formatting, and panics with messages, would weigh as much as
-//! the cryptography. A panic there is a trap, and `npm/src/wasm.ts` throws the instance away after one.
+//! the cryptography. A panic there is a trap, and `npm/src/wasm.ts` throws the instance away after one. It must be built by itself, as
+//! `cargo xtask wasm` does: beside a crate that turns on more of `bmap-protocol`, the standard library comes in and brings a second
+//! panic handler.
 #![cfg_attr(all(target_arch = "wasm32", not(feature = "inspect")), no_std)]
 
 extern crate alloc;

@@ -5,10 +5,12 @@ use std::error::Error;
 use crate::demo;
 use crate::setup;
 use crate::shell::Program;
+use crate::wasm;
 
 pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     setup::all()?;
     demo::build_package()?;
+    wasm::run(&["vectors".to_owned()])?; // the bare MAC, which the package does not export
     let mut native = Program::new("cargo run --release --locked -p bmap-benches --");
     for arg in args {
         native = native.arg(arg);
