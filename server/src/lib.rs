@@ -4,6 +4,16 @@
 //! [`middleware`] (every layer), [`routes`], [`domain`] (every decision), [`store`] (all SQL).
 //!
 //! A decision about a signature is `bmap_verifier`'s; nothing in here makes one.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 pub mod cli;
 pub mod config;

@@ -115,7 +115,9 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     let shown = secret.reveal();
     if add.json {
         let mut described = describe(&key);
-        described["secret"] = Value::from(shown.as_str());
+        if let Some(members) = described.as_object_mut() {
+            members.insert("secret".to_owned(), Value::from(shown.as_str()));
+        }
         output::json(&described)
     } else {
         println!("key id  {}\nsecret  {}\nThe secret is shown this once.", key.id, *shown);

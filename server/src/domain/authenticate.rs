@@ -1,6 +1,6 @@
 //! Who is calling with an API key: by its secret, or by a signature.
 
-use super::api_key::ApiKey;
+use super::api_key::{ApiKey, SealedApiKey};
 use super::issuer::Issuer;
 use super::refusal::Refusal;
 use super::user::{User, UserState};
@@ -44,12 +44,8 @@ impl Issuer {
     /// # Errors
     /// [`Refusal`].
     pub async fn caller_by_secret(&self, presented: &PresentedSecret, address: IpAddr) -> Result<Caller, Refusal> {
-        let row = match &presented.id {
-            Some(id) => self.store.api_key(id).await?,
-            None => None,
-        };
-        let known = row.is_some();
-        let row = row.unwrap_or_else(|| self.decoy.clone());
+        let id = presented.id.as_ref().unwrap_or(&self.decoy.id);
+        let (row, known) = self.row_or_decoy(id).await?;
         let opened = row.open(&self.epoch.kek());
         let matches = row.stored_hash.matches(&row.id, &presented.secret);
         if !known {
@@ -60,6 +56,13 @@ impl Issuer {
             return Err(Refusal::WrongSecret);
         }
         self.caller(key, address).await
+    }
+
+    /// The row of a key, and whether it is that key's: for an unknown id it is some other row, to do the same work on.
+    pub(super) async fn row_or_decoy(&self, id: &ApiKeyId) -> Result<(SealedApiKey, bool), Refusal> {
+        let row = self.store.api_key_or_another(id).await?.unwrap_or_else(|| self.decoy.clone());
+        let known = row.id == *id && row.id != self.decoy.id;
+        Ok((row, known))
     }
 
     /// Decides on a key that has proved itself, by secret or by signature: revoked, over, user, address.

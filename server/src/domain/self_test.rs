@@ -73,3 +73,40 @@ impl Issuer {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::SystemClock;
+    use crate::domain::issuer::{Issuer, Lives};
+    use crate::rng::SystemRandom;
+    use crate::store::Database;
+    use bmap_protocol::ids::Issuer as IssuerUrl;
+    use bmap_protocol::keys::RootSecret;
+    use jsonwebtoken::{Algorithm, EncodingKey};
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn r02_a_signer_that_verifiers_would_refuse_is_found_at_the_start() {
+        crate::install_crypto_providers();
+        let folder = tempfile::tempdir().unwrap();
+        let store = Database::open_sqlite(&folder.path().join("bmap.sqlite")).await.unwrap();
+        let issuer = async || {
+            let url = IssuerUrl::parse("https://auth.example").unwrap();
+            let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
+            let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandom));
+            Issuer::open(url, store.clone(), epoch, clock, random, Lives::default()).await.unwrap()
+        };
+        issuer().await.self_test().unwrap();
+        let spoiled: [fn(&mut Issuer); 4] = [
+            |issuer| issuer.signer.header.typ = Some("JWT".to_owned()),
+            |issuer| issuer.signer.header.kid = None,
+            |issuer| issuer.signer.header.alg = Algorithm::ES256,
+            |issuer| issuer.signer.key = EncodingKey::from_ed_der(&[0; 48]),
+        ];
+        for spoil in spoiled {
+            let mut issuer = issuer().await;
+            spoil(&mut issuer);
+            assert!(issuer.self_test().is_err());
+        }
+    }
+}

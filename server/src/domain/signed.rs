@@ -61,11 +61,9 @@ impl Keys for IssuerKeyring {
     }
 
     async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKeyGrant>, SignedRefusal> {
-        let opened = match self.0.open_key(id).await {
-            // An unknown key costs what a known one costs, and fails at the same place (T23).
-            Err(Refusal::UnknownKey) => self.0.decoy.open(&self.0.epoch.kek()).map_err(Refusal::from),
-            opened => opened,
-        };
+        let (row, known) = self.0.row_or_decoy(id).await.map_err(|refusal| refusal.for_the_wire())?;
+        // An unknown key costs what a known one costs, and fails at the same place (T23): under a key that nobody has.
+        let opened = if known { row.open(&self.0.epoch.kek()) } else { self.0.decoy.open(&self.0.epoch.kek()) };
         match opened {
             Ok(key) => Ok(Some(ApiKeyGrant {
                 id: key.id,
@@ -76,11 +74,10 @@ impl Keys for IssuerKeyring {
                 },
                 allowed_ips: key.scope.cidrs,
             })),
-            Err(refusal @ Refusal::BrokenRow(_)) => {
-                tracing::error!(key = id.as_str(), "{refusal}");
+            Err(broken) => {
+                tracing::error!(key = id.as_str(), "{}", Refusal::BrokenRow(broken));
                 Ok(None)
             }
-            Err(refusal) => Err(refusal.for_the_wire()),
         }
     }
 }

@@ -33,6 +33,8 @@ const HEAD_TIME: Duration = Duration::from_secs(5);
 const IDLE_TIME: Duration = Duration::from_secs(45);
 /// Most bytes of a head: request line and header lines.
 const MAX_HEAD: u32 = 16 * 1024;
+/// Most bytes that are held of an HTTP/1.1 connection before they are parsed: a head, and the beginning of what follows.
+const MAX_BUFFER: usize = 2 * MAX_HEAD as usize;
 /// Most requests at once on an HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
 /// Streams that a peer may have reset, or that we reset for its faults, before the connection ends (rapid reset,
@@ -91,7 +93,7 @@ pub(super) async fn serve(
             .header_read_timeout(HEAD_TIME)
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_HEAD as usize)
-            .max_buf_size(2 * MAX_HEAD as usize);
+            .max_buf_size(MAX_BUFFER);
         let mut connection = pin!(builder.serve_connection(io, service));
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),

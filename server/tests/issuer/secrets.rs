@@ -12,12 +12,12 @@ impl<T: PartialEq> Comparable<T> {
 
 #[test]
 fn r34_secrets_can_only_be_compared_in_constant_time() {
-    assert!(Comparable::<String>::YES, "the question can be answered with yes");
-    assert!(!Comparable::<bmap_protocol::api_key::ApiSecret>::YES);
-    assert!(!Comparable::<bmap_protocol::api_key::StoredHash>::YES);
-    assert!(!Comparable::<bmap_protocol::keys::SigningKey>::YES);
-    assert!(!Comparable::<bmap_protocol::keys::RootSecret>::YES);
-    assert!(!Comparable::<bmap_server::domain::ticket::PlainTicket>::YES);
-    assert!(!Comparable::<bmap_server::config::SecretText>::YES);
-    assert!(!Comparable::<bmap_server::domain::api_key::KeyMaterial>::YES);
+    const { assert!(Comparable::<String>::YES, "the question can be answered with yes") };
+    const { assert!(!Comparable::<bmap_protocol::api_key::ApiSecret>::YES) };
+    const { assert!(!Comparable::<bmap_protocol::api_key::StoredHash>::YES) };
+    const { assert!(!Comparable::<bmap_protocol::keys::SigningKey>::YES) };
+    const { assert!(!Comparable::<bmap_protocol::keys::RootSecret>::YES) };
+    const { assert!(!Comparable::<bmap_server::domain::ticket::PlainTicket>::YES) };
+    const { assert!(!Comparable::<bmap_server::config::SecretText>::YES) };
+    const { assert!(!Comparable::<bmap_server::domain::api_key::KeyMaterial>::YES) };
 }

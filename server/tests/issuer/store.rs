@@ -1,0 +1,233 @@
+//! Every statement of the storage, on SQLite, and on PostgreSQL where it is installed: the SQL text is one, and only
+//! running it on both shows that it is good on both.
+
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use bmap_protocol::keys::RootSecret;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::seal::SigningKind;
+use bmap_protocol::token::Assurance;
+use bmap_server::clock::UnixMillis;
+use bmap_server::domain::api_key::{KeyScope, KeyState};
+use bmap_server::domain::issuer::{NewApiKey, new_api_key, new_user};
+use bmap_server::domain::issuer_key;
+use bmap_server::domain::scope::Scopes;
+use bmap_server::domain::session::{Session, SessionId, SessionState};
+use bmap_server::domain::ticket::{EndUser, PlainTicket, Ticket, TicketHash};
+use bmap_server::domain::tool::{Tool, ToolOrigins};
+use bmap_server::domain::user::{UserName, UserState};
+use bmap_server::rng::SystemRandom;
+use bmap_server::store::{ApiKeys, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, Users};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+
+async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
+    let user = new_user(UserName::parse("Škoda a.s.").unwrap(), NOW, &SystemRandom).unwrap();
+    store.add_user(&user).await.unwrap();
+    assert!(matches!(store.add_user(&user).await, Err(StoreError::Taken { what: "user" })));
+    assert_eq!(store.user(&user.id).await.unwrap().as_ref(), Some(&user));
+    assert_eq!(store.user_by_name(&user.name).await.unwrap().as_ref(), Some(&user));
+    assert_eq!(store.user(&UserId::from_uuid([0; 16])).await.unwrap(), None);
+    assert!(store.set_deactivated(&user.id, Some(NOW)).await.unwrap());
+    assert_eq!(store.users().await.unwrap()[0].state, UserState::Deactivated { at: NOW });
+    assert!(store.set_deactivated(&user.id, None).await.unwrap());
+    assert!(!store.set_deactivated(&UserId::from_uuid([0; 16]), None).await.unwrap());
+
+    assert!(store.api_key_or_another(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
+    let origin = Origin::parse("https://shop.example").unwrap();
+    let ends = Some(NOW.seconds() + 60);
+    let scope = KeyScope { origins: vec![origin.clone()], expires_at: ends, ..KeyScope::default() };
+    let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
+    let new = NewApiKey { owner: user.id.clone(), name: user.name, signing: SigningKind::Ed25519, scope: &scope };
+    let (key, _) = new_api_key(&epoch, NOW, &SystemRandom, new).unwrap();
+    store.add_api_key(&key, &scope).await.unwrap();
+    assert!(matches!(store.add_api_key(&key, &scope).await, Err(StoreError::Taken { what: "API key" })));
+    let read = store.api_key(&key.id).await.unwrap().unwrap();
+    assert_eq!(read.open(&epoch.kek()).unwrap().scope, scope);
+    assert!(store.api_key(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
+    for id in [&key.id, &ApiKeyId::from_uuid([0; 16])] {
+        assert_eq!(store.api_key_or_another(id).await.unwrap().unwrap().id, key.id);
+    }
+    assert!(store.is_registered_origin(&origin, NOW).await.unwrap());
+    assert!(!store.is_registered_origin(&origin, NOW.plus_seconds(60)).await.unwrap());
+    assert!(!store.is_registered_origin(&Origin::parse("https://other.example").unwrap(), NOW).await.unwrap());
+    assert!(store.revoke_api_key(&key.id, NOW).await.unwrap());
+    assert!(store.revoke_api_key(&key.id, NOW.plus_seconds(1)).await.unwrap());
+    assert_eq!(store.api_keys().await.unwrap()[0].state, KeyState::Revoked { at: NOW });
+    assert!(!store.revoke_api_key(&ApiKeyId::from_uuid([0; 16]), NOW).await.unwrap());
+    (user.id, key.id)
+}
+
+async fn tools(store: &Database) -> ToolId {
+    let id = ToolId::parse("places").unwrap();
+    let only = ToolOrigins::Only(vec!["https://a.example".parse().unwrap(), "https://b.example".parse().unwrap()]);
+    let tool = Tool {
+        id: id.clone(),
+        base_url: "https://places.example".parse().unwrap(),
+        origins: only,
+        min_assurance: Assurance::Server,
+        scopes: Scopes::parse("a b").unwrap(),
+        required_scopes: Scopes::default(),
+        created_at: NOW,
+    };
+    store.add_tool(&tool).await.unwrap();
+    assert!(matches!(store.add_tool(&tool).await, Err(StoreError::Taken { what: "tool" })));
+    assert_eq!(store.tool(&id).await.unwrap(), Some(tool.clone()));
+    assert_eq!(store.tools().await.unwrap(), [tool]);
+    assert!(store.remove_tool(&id).await.unwrap() && !store.remove_tool(&id).await.unwrap());
+    assert_eq!(store.tool(&id).await.unwrap(), None);
+    id
+}
+
+async fn tickets(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId) {
+    let full = Ticket {
+        tool: tool.clone(),
+        origin: "https://shop.example".parse().unwrap(),
+        embed_origin: Some("https://frame.example".parse().unwrap()),
+        end_user: EndUser::parse("клиент 7"),
+        scope: Scopes::parse("a").unwrap(),
+        key: key.clone(),
+        user: user.clone(),
+        expires_at: NOW,
+    };
+    let bare = Ticket { embed_origin: None, end_user: None, scope: Scopes::default(), ..full.clone() };
+    for (number, ticket) in [full, bare].into_iter().enumerate() {
+        let hash = |offset| {
+            TicketHash::of(PlainTicket::from_bytes(&[u8::try_from(number + offset).unwrap(); 32]).reveal()).unwrap()
+        };
+        store.add_ticket(&hash(0), &ticket).await.unwrap();
+        assert!(matches!(store.add_ticket(&hash(0), &ticket).await, Err(StoreError::Taken { what: "ticket" })));
+        // Of twenty takers at once one has it.
+        let hash_taken = hash(0);
+        let takers = (0..20).map(|_| store.take_ticket(&hash_taken));
+        let taken = futures_util::future::join_all(takers).await;
+        let taken: Vec<Ticket> = taken.into_iter().filter_map(Result::unwrap).collect();
+        assert_eq!(taken, [ticket.clone()]);
+        store.add_ticket(&hash(100), &ticket).await.unwrap();
+        assert_eq!(store.delete_ended_tickets(NOW).await.unwrap(), 0);
+        assert_eq!(store.delete_ended_tickets(NOW.plus_seconds(1)).await.unwrap(), 1);
+    }
+}
+
+async fn sessions(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId) {
+    let id = SessionId::from_uuid([1; 16]);
+    let session = Session {
+        id: id.clone(),
+        user: user.clone(),
+        key: key.clone(),
+        tool: tool.clone(),
+        created_at: NOW,
+        expires_at: NOW,
+        state: SessionState::Active,
+    };
+    store.add_session(&session).await.unwrap();
+    assert!(matches!(store.add_session(&session).await, Err(StoreError::Taken { what: "session" })));
+    assert_eq!(store.session(&id).await.unwrap().as_ref(), Some(&session));
+    assert!(store.revoke_session(&id, NOW).await.unwrap());
+    assert!(store.revoke_session(&id, NOW.plus_seconds(5)).await.unwrap());
+    assert_eq!(store.session(&id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
+    assert!(!store.revoke_session(&SessionId::from_uuid([2; 16]), NOW).await.unwrap());
+    assert_eq!(store.delete_ended_sessions(NOW).await.unwrap(), 0);
+    assert_eq!(store.delete_ended_sessions(NOW.plus_seconds(1)).await.unwrap(), 1);
+    assert_eq!(store.session(&id).await.unwrap(), None);
+}
+
+async fn every_statement(store: &Database) {
+    store.ping().await.unwrap();
+    assert_eq!(store.setting("issuer").await.unwrap(), None);
+    store.set_setting("issuer", "a").await.unwrap();
+    store.set_setting("issuer", "b").await.unwrap();
+    assert_eq!(store.setting("issuer").await.unwrap().as_deref(), Some("b"));
+    let (user, key) = accounts(store).await;
+    let tool = tools(store).await;
+    tickets(store, &user, &key, &tool).await;
+    sessions(store, &user, &key, &tool).await;
+    let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
+    for seconds in [0, 1] {
+        let made = issuer_key::generate(&epoch, NOW.plus_seconds(seconds), &SystemRandom).unwrap();
+        store.add_issuer_key(&made).await.unwrap();
+        assert_eq!(store.issuer_keys().await.unwrap()[0].kid, made.kid, "the newest comes first");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_works_on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    // A name that has to be escaped in the database's URL.
+    let file = folder.path().join("a b%20?#ä.sqlite");
+    every_statement(&Database::open_sqlite(&file).await.unwrap()).await;
+    assert!(file.exists());
+    // Opened again: the migrations have run already, and what was written is there.
+    let again = Database::open_sqlite(&file).await.unwrap();
+    assert_eq!(again.setting("issuer").await.unwrap().as_deref(), Some("b"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_works_on_postgresql() {
+    let Some(programs) = programs() else {
+        println!("PostgreSQL is not installed: its half of this test was not run");
+        return;
+    };
+    let server = Postgres::start(&programs);
+    every_statement(&Database::open(&server.url).await.unwrap()).await;
+}
+
+/// Debian's folder of PostgreSQL's programs.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    versions.filter_map(|version| Some(version.ok()?.path().join("bin"))).find(|bin| bin.join("initdb").exists())
+}
+
+/// A PostgreSQL of one's own, stopped when the test ends.
+struct Postgres {
+    url: String,
+    data: PathBuf,
+    programs: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Postgres {
+    fn start(programs: &Path) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        if is_root() {
+            // It refuses to run as root.
+            let owned = Command::new("chown").arg("-R").arg("nobody").arg(folder.path()).status();
+            assert!(owned.unwrap().success());
+        }
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let path = data.display().to_string();
+        run(programs, "initdb", &["-D", &path, "-U", "bmap", "-A", "trust", "--no-sync"]);
+        let options = format!("-p {port} -k {path} -h 127.0.0.1");
+        let log = data.join("log").display().to_string();
+        run(programs, "pg_ctl", &["-D", &path, "-o", &options, "-l", &log, "-w", "start"]);
+        let url = format!("postgres://bmap@127.0.0.1:{port}/postgres");
+        Self { url, data, programs: programs.to_owned(), _folder: folder }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        run(&self.programs, "pg_ctl", &["-D", &self.data.display().to_string(), "-m", "immediate", "stop"]);
+    }
+}
+
+fn run(programs: &Path, program: &str, arguments: &[&str]) {
+    let program = programs.join(program);
+    let mut command = if is_root() {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "nobody", "--"]).arg(&program);
+        command
+    } else {
+        Command::new(&program)
+    };
+    let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{} {arguments:?}", program.display());
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout.trim_ascii() == b"0"
+}

@@ -1,0 +1,50 @@
+//! Unknown and known key ids cost the same (R31). Medians over interleaved rounds, so that a busy machine hits both alike.
+
+use crate::world::World;
+use bmap_protocol::api_key::ApiSecret;
+use bmap_protocol::ids::ApiKeyId;
+use bmap_server::domain::authenticate::PresentedSecret;
+use std::time::{Duration, Instant};
+
+#[expect(clippy::disallowed_methods, reason = "a test measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r31_an_unknown_key_id_costs_what_a_known_one_costs() {
+    let world = World::start().await;
+    // A busy machine may disturb one measurement; a difference that is there is there in each.
+    let mut measured = Vec::new();
+    for _ in 0..3 {
+        let [known, unknown] = medians(&world).await;
+        println!("median: known {known:?}, unknown {unknown:?}");
+        if known.max(unknown) * 100 <= known.min(unknown) * 105 {
+            return;
+        }
+        measured.push((known, unknown));
+    }
+    panic!("never within 5 %: {measured:?}");
+}
+
+async fn medians(world: &World) -> [Duration; 2] {
+    let host = world.host().await;
+    let wrong = ApiSecret::from_bytes([9; 32]);
+    let address = "127.0.0.1".parse().unwrap();
+    let ids = [host.id.clone(), ApiKeyId::from_uuid([9; 16])];
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..2000 {
+        let which = round % 2;
+        let presented = PresentedSecret { id: Some(ids[which].clone()), secret: wrong.clone() };
+        let began = now();
+        let refused = world.issuer.caller_by_secret(&presented, address).await;
+        times[which].push(began.elapsed());
+        assert!(refused.is_err());
+    }
+    times.map(median)
+}
