@@ -103,7 +103,7 @@ async fn tickets(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId)
         let takers = (0..20).map(|_| store.take_ticket(&hash_taken));
         let taken = futures_util::future::join_all(takers).await;
         let taken: Vec<Ticket> = taken.into_iter().filter_map(Result::unwrap).collect();
-        assert_eq!(taken, [ticket.clone()]);
+        assert_eq!(taken, std::slice::from_ref(&ticket));
         store.add_ticket(&hash(100), &ticket).await.unwrap();
         assert_eq!(store.delete_ended_tickets(NOW).await.unwrap(), 0);
         assert_eq!(store.delete_ended_tickets(NOW.plus_seconds(1)).await.unwrap(), 1);

@@ -37,6 +37,18 @@ async fn a_signed_request_makes_a_ticket_once() {
 }
 
 #[tokio::test]
+async fn r26_a_signature_without_a_digest_signs_no_body() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let body = host.ticket_call().body;
+    let bare = host.signed(Call::new("POST", "/tickets").header("content-type", "application/json"));
+    let with_body = Call { body: body.clone(), ..bare.clone() };
+    with_body.clone().send(world.address).await.assert_refused("insufficient_coverage");
+    let digest = bmap_protocol::digest::BodyDigest::of(&body).header_value();
+    with_body.header("content-digest", &digest).send(world.address).await.assert_refused("insufficient_coverage");
+}
+
+#[tokio::test]
 async fn a_key_makes_tickets_for_its_tools_and_pages_only() {
     let world = World::start().await;
     let only_places = KeyScope { tools: ToolSet::Only(vec![ToolId::parse(TOOL).unwrap()]), ..World::scope() };
