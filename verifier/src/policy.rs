@@ -29,7 +29,7 @@ pub struct Policy {
     pub allowed_ips: Vec<IpNet>,
     /// How often one token may be used. Default: not limited beyond its share of the replay store.
     pub rate: Option<Rate>,
-    /// Tokens to remember, so that their issuer's signature is checked once: about 1.5 KiB each. Default: 16,384.
+    /// Tokens to remember, so that their issuer's signature is checked once: about 2 KiB each. Default: 16,384.
     pub known_tokens: usize,
 }
 

@@ -1,12 +1,11 @@
 //! Tokens whose MAC and issuer's signature held: their key and claims, so that Ed25519 is checked once for each token.
 //!
-//! Keyed by the SHA-256 of the whole token: another tool's, a changed or a re-signed token is another entry (R17). What
+//! Keyed by the whole token, byte for byte: another tool's, a changed or a re-signed token is another entry (R17). What
 //! is remembered decides nothing else; every other step runs for each request. Bounded: the oldest entry of a shard
 //! makes room.
 
 use bmap_protocol::check::TokenMacKey;
 use bmap_protocol::ids::ToolId;
-use bmap_protocol::keys::TokenDigest;
 use bmap_protocol::token::Claims;
 use hashbrown::HashTable;
 use std::collections::VecDeque;
@@ -16,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What is remembered of one token.
 #[derive(Debug)]
 pub struct KnownToken {
-    pub(crate) digest: TokenDigest,
+    pub(crate) token: Box<str>,
     pub(crate) tool: ToolId,
     pub(crate) epoch: u32,
     pub(crate) key: TokenMacKey,
@@ -64,7 +63,7 @@ pub(crate) struct TokenCache {
 #[derive(Debug, Default)]
 struct Shard {
     tokens: HashTable<Arc<KnownToken>>,
-    oldest_first: VecDeque<TokenDigest>,
+    oldest_first: VecDeque<Arc<KnownToken>>,
 }
 
 impl TokenCache {
@@ -72,42 +71,67 @@ impl TokenCache {
         Self { shards: Default::default(), per_shard: capacity.div_ceil(SHARDS).max(1) }
     }
 
-    pub(crate) fn get(&self, digest: &TokenDigest) -> Option<Arc<KnownToken>> {
-        let (shard, hash) = self.shard(digest);
+    pub(crate) fn get(&self, token: &str) -> Option<Arc<KnownToken>> {
+        let (shard, hash) = self.shard(token);
         let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        shard.tokens.find(hash, |token| token.digest == *digest).map(Arc::clone)
+        shard.tokens.find(hash, |known| *known.token == *token).map(Arc::clone)
     }
 
     /// Remembers a token, and returns the entry that counts: one that was there before wins, so that its bucket stays.
     pub(crate) fn insert(&self, token: Arc<KnownToken>) -> Arc<KnownToken> {
-        let (shard, hash) = self.shard(&token.digest);
+        let (shard, hash) = self.shard(&token.token);
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let shard = &mut *shard;
-        if let Some(first) = shard.tokens.find(hash, |known| known.digest == token.digest) {
+        if let Some(first) = shard.tokens.find(hash, |known| known.token == token.token) {
             return Arc::clone(first);
         }
         if shard.tokens.len() >= self.per_shard
             && let Some(oldest) = shard.oldest_first.pop_front()
-            && let Ok(entry) = shard.tokens.find_entry(hash_of(&oldest).1, |known| known.digest == oldest)
+            && let Ok(entry) = shard.tokens.find_entry(hash_of(&oldest.token).1, |known| Arc::ptr_eq(known, &oldest))
         {
             entry.remove();
         }
-        shard.oldest_first.push_back(token.digest);
-        shard.tokens.insert_unique(hash, Arc::clone(&token), |known| hash_of(&known.digest).1);
+        shard.oldest_first.push_back(Arc::clone(&token));
+        shard.tokens.insert_unique(hash, Arc::clone(&token), |known| hash_of(&known.token).1);
         token
     }
 
-    fn shard(&self, digest: &TokenDigest) -> (&Mutex<Shard>, u64) {
-        let (index, hash) = hash_of(digest);
+    fn shard(&self, token: &str) -> (&Mutex<Shard>, u64) {
+        let (index, hash) = hash_of(token);
         let [first, ..] = &self.shards;
         (self.shards.get(index).unwrap_or(first), hash)
     }
 }
 
-/// Shard and hash. Only tokens that the issuer signed are inserted, so the digest itself is a good hash: nobody outside
-/// chooses what is in the table.
-fn hash_of(digest: &TokenDigest) -> (usize, u64) {
-    let [shard, _, _, _, _, _, _, _, hash @ ..] = digest.0;
-    let [a, b, c, d, e, f, g, h, ..] = hash;
-    (usize::from(shard) % SHARDS, u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+/// Shard and hash: the end of a token is the issuer's signature, which is as good as random. Only tokens that the issuer
+/// signed are inserted, so nobody outside chooses what is in the table; a forged token that ends like a known one costs a
+/// comparison.
+fn hash_of(token: &str) -> (usize, u64) {
+    let [a, b] = token.as_bytes().last_chunk::<16>().map_or([[0; 8]; 2], |end| {
+        let (words, _) = end.as_chunks::<8>();
+        [words.first().copied().unwrap_or_default(), words.last().copied().unwrap_or_default()]
+    });
+    // Base64url has six bits in each byte: multiplying spreads them over the word (Fibonacci hashing).
+    let mixed = u64::from_le_bytes(a).rotate_left(32) ^ u64::from_le_bytes(b);
+    let hash = mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let hash = hash ^ hash >> 32;
+    (usize::try_from(hash >> 20).unwrap_or(0) % SHARDS, hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_spread_over_the_shards() {
+        use base64ct::{Base64UrlUnpadded, Encoding};
+        let mut counts = [0_u32; SHARDS];
+        for number in 0..16_000_u64 {
+            // Any bytes that differ a little stand for signatures at their worst.
+            let mut signature = [0; 64];
+            signature[56..].copy_from_slice(&number.to_be_bytes());
+            counts[hash_of(&Base64UrlUnpadded::encode_string(&signature)).0] += 1;
+        }
+        assert!(counts.iter().all(|count| (500..2000).contains(count)), "{counts:?}");
+    }
 }

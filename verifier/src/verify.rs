@@ -143,14 +143,14 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         let (principal, key_id) = match token {
             Some(token) => {
                 // 6. Derive the key, check the MAC.
-                let digest = TokenDigest::of(token.compact().as_bytes());
-                let remembered = self.known.get(&digest);
+                let remembered = self.known.get(token.compact());
                 let proven = match &remembered {
                     Some(known) => {
                         check::token_mac(&received, &signature, &known.key)?;
                         None
                     }
                     None => {
+                        let digest = TokenDigest::of(token.compact().as_bytes());
                         let mut proven = None;
                         self.keys.try_tool_keys(&token, &mut |tool, epoch, tool_key| {
                             let key = MacKey::new(&tool_key.signing_key(&digest));
@@ -177,7 +177,15 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                         let claims = token.verify(&self.issuer_keys)?;
                         let id = jti_bytes(&claims.id);
                         let key = check::TokenMacKey::new(key, token.compact());
-                        let known = KnownToken { digest, tool, epoch, key, id, claims, busy_until: 0.into() };
+                        let known = KnownToken {
+                            token: token.compact().into(),
+                            tool,
+                            epoch,
+                            key,
+                            id,
+                            claims,
+                            busy_until: 0.into(),
+                        };
                         check_claims(&known)?;
                         self.known.insert(Arc::new(known))
                     }
