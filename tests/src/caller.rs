@@ -10,19 +10,32 @@ use bmap_protocol::sign::{self, RequestKey, Stamp};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A direct caller: no page, no browser.
+/// A caller with a token and its key: a backend, or a page.
 pub struct Caller {
     /// The whole answer of the token endpoint.
     pub response: Value,
-    authority: String,
+    tool_url: String,
     nonces: AtomicU64,
 }
 
+/// What is signed beside method and target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Content<'a> {
+    /// Content type and body.
+    pub body: Option<(&'a str, &'a [u8])>,
+    /// More headers to send and to cover.
+    pub more: &'a [(&'a str, &'a str)],
+}
+
 impl Caller {
-    /// Gets a token with an API key.
+    /// A direct caller, who gets a token with an API key.
     pub fn new(stack: &Stack, key: &ApiKey) -> Self {
-        let response = stack.token_response(key);
-        Self { response, authority: address(&stack.tool_url).to_owned(), nonces: AtomicU64::new(0) }
+        Self::with(stack, stack.token_response(key))
+    }
+
+    /// A caller who has got a token already.
+    pub fn with(stack: &Stack, response: Value) -> Self {
+        Self { response, tool_url: stack.tool_url.clone(), nonces: AtomicU64::new(0) }
     }
 
     /// A text of the token's answer.
@@ -33,53 +46,53 @@ impl Caller {
         self.response[name].as_str().unwrap_or_else(|| panic!("no {name} in the token's answer"))
     }
 
-    /// Signs a request to the tool as of now. `more` headers are sent and covered.
+    /// Signs a request to `url` as of now.
     ///
     /// # Panics
     /// If it can't be signed.
-    pub fn sign_with(&self, method: &str, target: &str, body: Option<&[u8]>, more: &[(&str, &str)]) -> Request {
+    pub fn sign(&self, url: &str, method: &str, target: &str, content: Content<'_>) -> Request {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let authorization = sign::authorization(self.text("access_token"));
+        let body = content.body.map(|(_, body)| body);
         let digest = body.map(|body| BodyDigest::of(body).header_value());
-        let content_type = body.map(|_| "application/json");
+        let content_type = content.body.map(|(kind, _)| kind);
         let mut key = [0; 32];
         Base64UrlUnpadded::decode(self.text("signing_key"), &mut key).expect("a key in base64url");
         let mut nonce = [0x5a; 16];
         nonce[..8].copy_from_slice(&self.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes());
         let request = sign::Request {
             method,
-            authority: &self.authority,
+            authority: address(url),
             path,
             query,
             authorization: Some(&authorization),
             content_type,
             content_digest: digest.as_deref(),
-            more,
+            more: content.more,
         };
         let stamp = Stamp { created: clock::now(), nonce, key_id: self.text("key_id") };
-        let signed = sign::sign(&request, &stamp, &RequestKey::Hmac(MacKey::new(&SigningKey::from_bytes(key))))
-            .expect("a request that can be signed");
+        let key = RequestKey::Hmac(MacKey::new(&SigningKey::from_bytes(key)));
+        let signed = sign::sign(&request, &stamp, &key).expect("a request that can be signed");
         let own = [
             ("authorization", Some(authorization.as_str())),
             ("content-type", content_type),
             ("content-digest", digest.as_deref()),
+            ("signature-input", Some(&signed.signature_input)),
+            ("signature", Some(&signed.signature)),
         ];
-        let headers = own.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        let signature =
-            [("signature-input", signed.signature_input.as_str()), ("signature", signed.signature.as_str())];
-        headers
-            .chain(more.iter().copied())
-            .chain(signature)
-            .fold(Request::new(method, target, body), |request, (name, value)| request.with(name, value))
+        let lines =
+            own.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(content.more.iter().copied());
+        lines.fold(Request::new(method, target, body), |request, (name, value)| request.with(name, value))
     }
 
     /// A signed search.
     pub fn search(&self) -> Request {
-        self.sign_with("GET", "/v1/search?q=Sofia", None, &[])
+        self.sign(&self.tool_url, "GET", "/v1/search?q=Sofia", Content::default())
     }
 
     /// A signed search around a place.
     pub fn nearby(&self) -> Request {
-        self.sign_with("POST", "/v1/nearby", Some(br#"{"lat":42.7,"lon":23.3}"#), &[])
+        let body = Some(("application/json", &br#"{"lat":42.7,"lon":23.3}"#[..]));
+        self.sign(&self.tool_url, "POST", "/v1/nearby", Content { body, ..Content::default() })
     }
 }

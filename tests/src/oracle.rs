@@ -79,48 +79,41 @@ fn folder() -> PathBuf {
     root().join("tests/interop")
 }
 
-/// The interpreter of a virtual environment that holds what `requirements.txt` pins.
+/// The interpreter of a virtual environment that holds what `requirements.txt` pins, where `cargo xtask setup` puts it too.
 fn python() -> PathBuf {
-    let environment = target().join("interop/python");
+    let environment = root().join("target/python");
     let interpreter = environment.join("bin/python");
-    once("python", "requirements.txt", |_| {
+    let requirements = folder().join("requirements.txt");
+    once(&environment.join(".requirements"), &requirements, || {
         let _ = fs::remove_dir_all(&environment);
-        let mut venv = Command::new("python3");
-        let made = venv.args(["-m", "venv"]).arg(&environment).output();
+        let made = Command::new("python3").args(["-m", "venv"]).arg(&environment).output();
         assert!(
             made.is_ok_and(|made| made.status.success()),
             "Python's venv module is missing. As root: apt-get install -y --no-install-recommends python3 python3-venv"
         );
-        let requirements = folder().join("requirements.txt");
-        finish(
-            Command::new(&interpreter)
-                .args(["-m", "pip", "install", "--quiet", "--no-deps", "--requirement"])
-                .arg(requirements),
-        );
-        interpreter.is_file()
+        let mut pip = Command::new(&interpreter);
+        finish(pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements));
     });
     interpreter
 }
 
-/// Node, with `npm ci` done in `tests/interop`.
+/// Node, with `npm ci` done in `tests/interop`, as `cargo xtask setup` does it too.
 fn node() -> PathBuf {
-    once("npm", "package-lock.json", |folder| {
-        finish(Command::new("npm").args(["ci", "--silent"]).current_dir(folder));
-        folder.join("node_modules/http-message-signatures").is_dir()
+    let folder = folder();
+    once(&folder.join("node_modules/.bmap-lock"), &folder.join("package-lock.json"), || {
+        finish(Command::new("npm").args(["ci", "--silent"]).current_dir(&folder));
     });
     "node".into()
 }
 
-/// Does `install` unless it was done for the very content of `pins`. Tests are processes of their own and come here at once.
-fn once(name: &str, pins: &str, install: impl FnOnce(&Path) -> bool) {
-    let (state, wanted) = (target().join("interop"), fs::read_to_string(folder().join(pins)).expect("what is pinned"));
-    fs::create_dir_all(&state).expect("a folder in the target folder");
-    let lock = File::create(state.join(format!("{name}.lock"))).expect("a lock");
+/// Installs unless `done` says that it was done for what `pins` holds now. Tests are processes of their own and come here at once.
+fn once(done: &Path, pins: &Path, install: impl FnOnce()) {
+    let wanted = fs::read_to_string(pins).expect("what is pinned");
+    let lock = File::create(target().join("oracles.lock")).expect("a lock in the target folder");
     lock.lock().expect("it is given in turn");
-    let done = state.join(format!("{name}.done"));
-    if fs::read_to_string(&done).is_ok_and(|done| done == wanted) {
+    if fs::read_to_string(done).is_ok_and(|known| known == wanted) {
         return;
     }
-    assert!(install(&folder()), "{name}: what was installed is not there");
+    install();
     fs::write(done, wanted).expect("what was done is noted");
 }

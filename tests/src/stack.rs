@@ -49,13 +49,18 @@ impl ApiKey {
 
 impl Stack {
     /// Starts both.
+    pub fn start() -> Self {
+        Self::start_logging("info")
+    }
+
+    /// Starts both, the issuer with a log of this detail.
     ///
     /// # Panics
     /// If one of them does not come up.
-    pub fn start() -> Self {
+    pub fn start_logging(log: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder of its own");
         let mut issuer =
-            Running::start(bmap(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]).env("BMAP_LOG", "debug"));
+            Running::start(bmap(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]).env("BMAP_LOG", log));
         let issuer_url = issuer.word_after(", issuer ").unwrap_or_else(|said| panic!("bmap serve: {said}"));
         let data = small_data(folder.path());
         // The tool's URL stands in its credential, so its port is chosen before it starts. Somebody may take that port meanwhile.

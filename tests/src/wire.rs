@@ -1,12 +1,13 @@
 //! HTTP/1.1 down to the byte: a client that sends exactly what it is told, also what a decent client never would.
 
 use serde_json::Value;
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
 /// A request, as the bytes that will stand on the wire.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// The method.
     pub method: String,
@@ -81,7 +82,7 @@ impl Request {
 }
 
 /// What came back.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Answer {
     /// The status.
     pub status: u16,
@@ -100,6 +101,19 @@ impl Answer {
     /// Status and code, as a refusal has them.
     pub fn refusal(&self) -> (u16, String) {
         (self.status, self.json()["code"].as_str().unwrap_or_default().to_owned())
+    }
+}
+
+// A test that fails shows what went over the wire, as people read it.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.bytes("…")))
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n\n{}", self.head, String::from_utf8_lossy(&self.body))
     }
 }
 
