@@ -95,6 +95,16 @@ test('nothing is sent to another origin', async (t) => {
   assert.deepEqual([other.length, world.log.tool.length], [0, 0]);
 });
 
+test("an origin that only begins like the tool's is another one", async (t) => {
+  const sent = [];
+  const { world, places } = await page(t, {}, { fetch: (address, init) => (String(address).endsWith('/oauth/token') ? fetch(address, init) : sent.push(address)) });
+  world.baseUrl = 'https://places.example';
+  for (const address of ['https://places.example.evil/', 'https://places.example:8443/', 'https://places.example@evil.example/', 'http://places.example/', 'https://places.examples/']) {
+    await assert.rejects(places.fetch(address), refusedWith('cross_tool_url'), address);
+  }
+  assert.equal(sent.length, 0);
+});
+
 test('a path that every verifier refuses is refused before it is sent', async (t) => {
   const { world, places } = await page(t);
   for (const path of ['/a//b', '/a%2fb', '/a%5Cb', '/a%00', '/api%2Ex/y', '/a..b', '/%zz', 'http://[']) {
