@@ -1,6 +1,6 @@
 // Signs and verifies requests with npm's http-message-signatures: a second implementation, to agree with.
 //
-// One job as JSON on standard input, one answer as JSON on standard output, as `oracle.py` has them.
+// A list of jobs as JSON on standard input, a list of answers as JSON on standard output, as `oracle.py` has them.
 
 import { createHash, createPrivateKey, createPublicKey, hkdfSync, randomBytes } from 'node:crypto';
 import { text } from 'node:stream/consumers';
@@ -61,7 +61,7 @@ async function verify({ method, url, headers, body, key }) {
           keyid === id && tag === 'bmap-1' ? { id, algs: [alg], verify: createVerifier(theirs, alg) } : null,
         requiredFields: covered(headers),
         requiredParams: ['created', 'nonce', 'keyid', 'tag'],
-        maxAge: 60,
+        maxAge: 600,
         all: true,
       },
       { method, url, headers },
@@ -72,5 +72,6 @@ async function verify({ method, url, headers, body, key }) {
   }
 }
 
-const job = JSON.parse(await text(process.stdin));
-process.stdout.write(JSON.stringify(await { sign, verify }[job.do](job)));
+const jobs = JSON.parse(await text(process.stdin));
+const answers = await Promise.all(jobs.map((job) => ({ sign, verify })[job.do](job)));
+process.stdout.write(JSON.stringify(answers));

@@ -1,6 +1,6 @@
 """Signs and verifies requests with PyPI's http-message-signatures: a second implementation, to agree with.
 
-One job as JSON on standard input, one answer as JSON on standard output. A job says what to do ("sign" or "verify"), the request
+A list of jobs as JSON on standard input, a list of answers as JSON on standard output. A job says what to do ("sign" or "verify"), the request
 (method, url, headers, body) and the key: either a tool token's `signing_key` and `key_id`, or an API key's `secret`, `id` and
 `signing`, from which the keys are derived here, written from the profile's section 2 with nothing but the standard library.
 """
@@ -86,7 +86,7 @@ def verify(request: SimpleNamespace, body, key: dict) -> dict:
     try:
         verifier.verify(
             request,
-            max_age=datetime.timedelta(seconds=60),
+            max_age=datetime.timedelta(minutes=10),
             expect_tag="bmap-1",
             require_components=covered(request.headers),
             body=body,
@@ -96,11 +96,10 @@ def verify(request: SimpleNamespace, body, key: dict) -> dict:
     return {"verified": True}
 
 
-def main():
-    job = json.load(sys.stdin)
+def answer(job: dict) -> dict:
     request = SimpleNamespace(method=job["method"], url=job["url"], headers=job["headers"])
     body = None if job["body"] is None else job["body"].encode()
-    json.dump({"sign": sign, "verify": verify}[job["do"]](request, body, job["key"]), sys.stdout)
+    return {"sign": sign, "verify": verify}[job["do"]](request, body, job["key"])
 
 
-main()
+json.dump([answer(job) for job in json.load(sys.stdin)], sys.stdout)

@@ -28,40 +28,44 @@ impl Oracle {
     /// # Panics
     /// If the library refuses.
     pub fn sign(self, key: &Value, request: &Request, url: &str) -> Request {
-        let answer = self.ask("sign", key, request, url);
-        let headers = answer["headers"].as_object().unwrap_or_else(|| panic!("{answer}"));
+        let answers = self.ask("sign", key, std::slice::from_ref(request), url);
+        let headers = answers[0]["headers"].as_object().unwrap_or_else(|| panic!("{answers:?}"));
         let lines = headers.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().into()));
         Request { headers: lines.collect(), ..request.clone() }
     }
 
-    /// Whether the library takes a signed request.
+    /// Whether the library takes each of these signed requests.
     ///
     /// # Panics
     /// If it says neither yes nor no.
-    pub fn verifies(self, key: &Value, request: &Request, url: &str) -> bool {
-        let answer = self.ask("verify", key, request, url);
-        answer["verified"].as_bool().unwrap_or_else(|| panic!("{answer}"))
+    pub fn verifies(self, key: &Value, requests: &[Request], url: &str) -> Vec<bool> {
+        let answers = self.ask("verify", key, requests, url);
+        answers.iter().map(|answer| answer["verified"].as_bool().unwrap_or_else(|| panic!("{answer}"))).collect()
     }
 
-    fn ask(self, what: &str, key: &Value, request: &Request, url: &str) -> Value {
+    fn ask(self, what: &str, key: &Value, requests: &[Request], url: &str) -> Vec<Value> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text, in these jobs");
-        let headers: serde_json::Map<String, Value> =
-            request.headers.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
-        let job = json!({
-            "do": what, "method": request.method, "url": format!("{url}{}", request.target), "headers": headers,
-            "body": request.body.as_deref().map(text), "key": key,
-        });
-        let mut command = self.command();
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the oracle starts");
+        let job = |request: &Request| {
+            let headers: serde_json::Map<String, Value> =
+                request.headers.iter().map(|(name, value)| (name.clone(), text(value).into())).collect();
+            json!({
+                "do": what, "method": request.method, "url": format!("{url}{}", request.target), "headers": headers,
+                "body": request.body.as_deref().map(text), "key": key,
+            })
+        };
+        let jobs = Value::from_iter(requests.iter().map(job));
+        let mut child = self.command().stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the oracle starts");
         child
             .stdin
             .take()
             .expect("its input is a pipe")
-            .write_all(job.to_string().as_bytes())
-            .expect("it reads its job");
+            .write_all(jobs.to_string().as_bytes())
+            .expect("it reads its jobs");
         let output = child.wait_with_output().expect("it ends");
-        assert!(output.status.success(), "{self:?} failed at {job}");
-        serde_json::from_slice(&output.stdout).expect("it answers in JSON")
+        assert!(output.status.success(), "{self:?} failed at {jobs}");
+        let answers: Vec<Value> = serde_json::from_slice(&output.stdout).expect("it answers in JSON");
+        assert_eq!(answers.len(), requests.len(), "{answers:?}");
+        answers
     }
 
     fn command(self) -> Command {

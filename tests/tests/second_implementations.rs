@@ -137,11 +137,11 @@ fn python_and_npm_verify_what_bmap_signs_with_a_token() {
         Request::new("POST", "/v1/nearby?units=km", Some(JSON)),
     ] {
         let signed = signed_by_bmap(&stack, &token, None, &request, &stack.tool_url);
+        let answer = stack.ask_tool(&signed);
+        assert!(answer.status == 200 || answer.json()["code"] == "invalid_query", "{answer:?}");
         for oracle in ORACLES {
             assert_agrees(oracle, &token_key(&caller), &signed, &stack.tool_url);
         }
-        let answer = stack.ask_tool(&signed);
-        assert_ne!(answer.status, 401, "{answer:?}");
     }
 }
 
@@ -153,17 +153,17 @@ fn python_and_npm_verify_what_bmap_signs_with_an_api_key() {
     for signing in ["hmac-sha256", "ed25519"] {
         let key = stack.api_key(signing);
         let signed = signed_by_bmap(&stack, &[], Some(&key), &request, &stack.issuer_url);
+        assert_eq!(stack.ask_issuer(signed.clone()).status, 201);
         for oracle in ORACLES {
             assert_agrees(oracle, &api_key(&key), &signed, &stack.issuer_url);
         }
-        assert_eq!(stack.ask_issuer(signed).status, 201);
     }
 }
 
 /// The oracle takes what was signed, and nothing that differs from it by one character.
 fn assert_agrees(oracle: Oracle, key: &Value, signed: &Request, url: &str) {
-    assert!(oracle.verifies(key, signed, url), "{oracle:?} refuses {signed:?}");
-    let mut changed = vec![
+    let mut requests = vec![
+        signed.clone(),
         Request { method: "PUT".to_owned(), ..signed.clone() },
         Request { target: signed.target.replacen('/', "/x", 1), ..signed.clone() },
         Request {
@@ -180,10 +180,11 @@ fn assert_agrees(oracle: Oracle, key: &Value, signed: &Request, url: &str) {
         ),
     ];
     if signed.body.is_some() {
-        changed.push(Request { body: Some(b"{}".to_vec()), ..signed.clone() });
-        changed.push(signed.clone().replace("content-type", "text/plain"));
+        requests.push(Request { body: Some(b"{}".to_vec()), ..signed.clone() });
+        requests.push(signed.clone().replace("content-type", "text/plain"));
     }
-    for request in changed {
-        assert!(!oracle.verifies(key, &request, url), "{oracle:?} takes {request:?}");
+    let taken = oracle.verifies(key, &requests, url);
+    for (number, (request, taken)) in requests.iter().zip(taken).enumerate() {
+        assert_eq!(taken, number == 0, "{oracle:?}: {request:?}");
     }
 }
