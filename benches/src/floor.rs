@@ -13,7 +13,7 @@ pub(crate) struct Floor {
 
 impl Floor {
     pub(crate) fn new() -> Self {
-        Self { seen: HashSet::with_capacity(1 << 17) }
+        Self { seen: HashSet::with_capacity(1 << 18) }
     }
 
     pub(crate) fn verify(&mut self, world: &World, token: &str, id: [u8; 16], request: &Signed) -> bool {

@@ -55,7 +55,7 @@ impl World {
             min_assurance: Assurance::Origin,
             scopes: vec![],
         };
-        let limits = ReplayLimits { entries: 1 << 17, per_key: 1 << 17 };
+        let limits = ReplayLimits { entries: 1 << 18, per_key: 1 << 18 };
         Verifier::with_policy(credential, Policy::default(), limits, UnixTime::from_seconds(started))
     }
 

@@ -18,7 +18,7 @@ use std::convert::Infallible;
 mod canonical;
 
 /// Most components that one signature may cover.
-pub const MAX_COMPONENTS: usize = 24;
+pub const MAX_COMPONENTS: usize = 16;
 /// Most members of `Signature-Input`: ours and three foreign ones.
 pub const MAX_SIGNATURES: usize = 4;
 /// Most bytes of all `Signature-Input` lines, and of all `Signature` lines.
