@@ -10,6 +10,13 @@
 //!
 //! Every step is HKDF-SHA256 (RFC 5869) and every key has 32 bytes. Inputs are length-prefixed, so that no byte can be
 //! shifted from one field to the next (R21).
+//!
+//! Secrets have no `==`: a comparison is in constant time, or does not compile (R34).
+//!
+//! ```compile_fail,E0369
+//! use bmap_protocol::keys::SigningKey;
+//! assert!(SigningKey::from_bytes([1; 32]) == SigningKey::from_bytes([1; 32]));
+//! ```
 
 use crate::ids::{Issuer, ToolId};
 use core::fmt;
