@@ -34,7 +34,8 @@ fn every_row_of_the_threats_has_a_test() {
     let document = std::fs::read_to_string(root().join("docs/threats.md")).unwrap();
     let mut code = String::new();
     sources(&root(), &mut code);
-    let promised: Vec<String> = ["What peers got wrong", "Faults"].iter().flat_map(|section| ids(&document, section)).collect();
+    let promised: Vec<String> =
+        ["What peers got wrong", "Faults"].iter().flat_map(|section| ids(&document, section)).collect();
     assert!(promised.len() > 25, "{promised:?}");
     for id in promised {
         let named = [format!("fn {id}_"), format!("_{id}_"), format!("'{id}"), format!("{id}:"), format!("{id} ")];
@@ -44,7 +45,9 @@ fn every_row_of_the_threats_has_a_test() {
 
 #[test]
 fn the_documents_point_at_files_that_are_there() {
-    for name in ["README.md", "ARCHITECTURE.md", "docs/design.md", "docs/threats.md", "docs/measurements.md", "npm/README.md"] {
+    for name in
+        ["README.md", "ARCHITECTURE.md", "docs/design.md", "docs/threats.md", "docs/measurements.md", "npm/README.md"]
+    {
         let path = root().join(name);
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -7,3 +7,4 @@ mod layer;
 mod properties;
 mod replay;
 mod steps;
+mod tokens;
