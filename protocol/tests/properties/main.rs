@@ -3,6 +3,7 @@
 //! The inputs are new in each run; a failure prints the smallest one that it found.
 #![cfg(all(feature = "check", feature = "ed25519", feature = "seal"))]
 
+mod canonical;
 mod dictionaries;
 mod hostile;
 mod names;

@@ -2,7 +2,7 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::ToolId;
-use bmap_protocol::token::{Claims, IssuerKey, TokenFault, UnverifiedToken};
+use bmap_protocol::token::{Claims, IssuerKey, MAX_TOKEN, TokenFault, UnverifiedToken};
 use ed25519_dalek::{Signer, SigningKey};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -73,7 +73,10 @@ proptest! {
         match verify(&mint(HEADER.as_bytes(), claims.to_string().as_bytes())) {
             Err(fault) => prop_assert_eq!(fault, TokenFault::Claims),
             // What was let in is what was written: nothing is converted, trimmed or taken for absent.
-            Ok(read) => prop_assert_eq!(shown(&read, name), value, "{}", name),
+            Ok(read) => {
+                prop_assert!(!value.is_null(), "{}", name);
+                prop_assert_eq!(shown(&read, name), value, "{}", name);
+            }
         }
         claims.as_object_mut().unwrap().remove(name);
         let optional = ["origin", "embed_origin", "end_user", "sid", "nbf"].contains(&name.as_str());
@@ -95,6 +98,14 @@ proptest! {
         prop_assert!(verify(&text).is_err());
         let named = UnverifiedToken::parse(&text).ok().and_then(|token| token.unverified_audience());
         prop_assert!(named.is_none_or(|tool| ToolId::parse(tool.as_str()).is_ok()));
+    }
+}
+
+#[test]
+fn a_token_has_at_most_so_many_bytes() {
+    for (length, fault) in [(MAX_TOKEN, TokenFault::Header), (MAX_TOKEN + 1, TokenFault::Form)] {
+        let token = format!("{}.e30.AA", "A".repeat(length - 7));
+        assert_eq!((token.len(), verify(&token)), (length, Err(fault)));
     }
 }
 
