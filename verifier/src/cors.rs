@@ -44,9 +44,18 @@ pub fn preflight<B: Default>(head: &Parts, allowed: &AllowedOrigins) -> Response
     response
 }
 
-/// Adds to any answer what its page may read; `origin` is the request's `Origin`.
+/// Adds to a refusal what its page may read; `origin` is the request's `Origin`.
 pub fn expose(response: &mut HeaderMap, origin: Option<&HeaderValue>, allowed: &AllowedOrigins) {
     if allow(response, origin, allowed) {
+        response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSE_HEADERS));
+    }
+}
+
+/// Adds to the answer to a verified request what its page may read: its `Origin` is the token's, and allowed.
+pub fn expose_to_verified(response: &mut HeaderMap, origin: Option<HeaderValue>) {
+    response.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin {
+        response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSE_HEADERS));
     }
 }

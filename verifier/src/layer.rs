@@ -92,70 +92,77 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let origins = self.shared.verifier.policy().origins.clone();
-        let asked_from = request.headers().get(http::header::ORIGIN).cloned();
+        let mut asked_from = request.headers().get(http::header::ORIGIN).cloned();
         let (head, body) = request.into_parts();
         if cors::is_preflight(&head) {
-            return VerifyFuture {
-                state: State::Preflight { answer: Some(cors::preflight(&head, &origins)) },
-                asked_from,
-                origins,
-            };
+            let answer = cors::preflight(&head, &self.shared.verifier.policy().origins);
+            return VerifyFuture { state: State::answered(answer), asked_from };
         }
         let mut decision: Decision<B> = Box::pin(decide(Arc::clone(&self.shared), head, body));
         // Most requests have no body, or have it already: they are decided here, and pass on without a clone of the inner
         // service. The others are asked again with their own waker.
         let state = match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(request)) => State::Inside { future: self.inner.call(request) },
-            Poll::Ready(Err(refused)) => State::Refused { answer: Some(refused.answer()) },
+            Poll::Ready(Ok(let_in)) => State::inside(&mut self.inner, let_in, &mut asked_from),
+            Poll::Ready(Err(refused)) => State::answered(refused.answer(asked_from.as_ref())),
             Poll::Pending => {
                 // The service that was polled ready is the one to call; the clone takes its place.
                 let clone = self.inner.clone();
                 State::Deciding { decision, inner: std::mem::replace(&mut self.inner, clone) }
             }
         };
-        VerifyFuture { state, asked_from, origins }
+        VerifyFuture { state, asked_from }
     }
 }
 
-type Decision<B> = Pin<Box<dyn Future<Output = Result<Request<B>, Refused>> + Send>>;
+type Decision<B> = Pin<Box<dyn Future<Output = Result<LetIn<B>, Refused>> + Send>>;
+
+/// A verified request, as the handler gets it.
+struct LetIn<B> {
+    request: Request<B>,
+    /// Its `Origin`, where it has one, is its token's; an API key that signs by itself has none.
+    origin_holds: bool,
+}
 
 /// A refusal, with what its answer needs.
 struct Refused {
     refusal: Refusal,
     request_id: String,
     now: UnixTime,
+    origins: AllowedOrigins,
 }
 
 impl Refused {
-    fn answer<O: From<Bytes>>(self) -> Response<O> {
-        problem::answer(&self.refusal, self.request_id, self.now)
+    fn answer<O: From<Bytes>>(self, asked_from: Option<&HeaderValue>) -> Response<O> {
+        let mut answer = problem::answer(&self.refusal, self.request_id, self.now);
+        cors::expose(answer.headers_mut(), asked_from, &self.origins);
+        answer
     }
 }
 
-/// The request as the handler gets it, or why it doesn't.
+/// The request as the handler gets it, or why it gets none.
 async fn decide<K: Keys, R: ReplayStore, S: Standing, C: Clock, B: Body + From<Bytes>>(
     shared: Arc<Shared<K, R, S, C>>,
     mut head: Parts,
     body: B,
-) -> Result<Request<B>, Refused> {
+) -> Result<LetIn<B>, Refused> {
     let now = shared.clock.now();
     let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
     match shared.verifier.verify(&head, body, peer, now).await {
         Ok((verified, body)) => {
             drop_identity_headers(&mut head.headers);
+            let origin_holds = verified.claims().is_some();
             head.extensions.insert(verified);
             let body = match body {
                 VerifiedBody::Empty(body) => body,
                 VerifiedBody::Whole(bytes) => B::from(bytes),
             };
-            Ok(Request::from_parts(head, body))
+            Ok(LetIn { request: Request::from_parts(head, body), origin_holds })
         }
         Err(refusal) => {
             let request_id = problem::request_id(&head.headers, now);
             let (method, path) = (head.method.as_str(), head.uri.path());
             tracing::info!(code = refusal.code().as_str(), %refusal, request_id, method, path, "refused");
-            Err(Refused { refusal, request_id, now })
+            Err(Refused { refusal, request_id, now, origins: shared.verifier.policy().origins.clone() })
         }
     }
 }
@@ -166,7 +173,6 @@ pin_project! {
         #[pin]
         state: State<I, B, O>,
         asked_from: Option<HeaderValue>,
-        origins: AllowedOrigins,
     }
 }
 
@@ -175,8 +181,21 @@ pin_project! {
     enum State<I, B, O> where I: Service<Request<B>> {
         Deciding { decision: Decision<B>, inner: I },
         Inside { #[pin] future: I::Future },
-        Refused { answer: Option<Response<O>> },
-        Preflight { answer: Option<Response<O>> },
+        Answered { answer: Option<Response<O>> },
+    }
+}
+
+impl<I: Service<Request<B>>, B, O> State<I, B, O> {
+    fn answered(answer: Response<O>) -> Self {
+        State::Answered { answer: Some(answer) }
+    }
+
+    /// Calls the handler. An origin that was not compared with a token's is not told about the answer.
+    fn inside(inner: &mut I, let_in: LetIn<B>, asked_from: &mut Option<HeaderValue>) -> Self {
+        if !let_in.origin_holds {
+            *asked_from = None;
+        }
+        State::Inside { future: inner.call(let_in.request) }
     }
 }
 
@@ -190,27 +209,24 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let mut response = match this.state.as_mut().project() {
+            let answered = match this.state.as_mut().project() {
                 StateProjection::Deciding { decision, inner } => {
                     let next = match ready!(decision.as_mut().poll(context)) {
-                        Ok(request) => State::Inside { future: inner.call(request) },
-                        Err(refused) => State::Refused { answer: Some(refused.answer()) },
+                        Ok(let_in) => State::inside(inner, let_in, this.asked_from),
+                        Err(refused) => State::answered(refused.answer(this.asked_from.as_ref())),
                     };
                     this.state.set(next);
                     continue;
                 }
-                StateProjection::Inside { future } => ready!(future.poll(context))?,
-                StateProjection::Refused { answer } => match answer.take() {
-                    Some(answer) => answer,
-                    None => return Poll::Pending, // Polled after it was ready: there is nothing more to come.
-                },
-                StateProjection::Preflight { answer } => match answer.take() {
-                    Some(answer) => return Poll::Ready(Ok(answer)),
-                    None => return Poll::Pending,
-                },
+                StateProjection::Inside { future } => {
+                    let mut response = ready!(future.poll(context))?;
+                    cors::expose_to_verified(response.headers_mut(), this.asked_from.take());
+                    return Poll::Ready(Ok(response));
+                }
+                StateProjection::Answered { answer } => answer.take(),
             };
-            cors::expose(response.headers_mut(), this.asked_from.as_ref(), this.origins);
-            return Poll::Ready(Ok(response));
+            // Polled after it was ready, there is nothing more to come.
+            return answered.map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer)));
         }
     }
 }
