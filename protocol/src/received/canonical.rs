@@ -2,7 +2,7 @@
 //! sends it, without a dictionary parser.
 //!
 //! Whatever is not exactly that is left to the dictionary parser, which also says what is wrong with it. Where this
-//! reads a member, the dictionary parser reads the same one; `tests/properties.rs` compares them.
+//! reads a member, the dictionary parser reads the same one; `tests/properties/canonical.rs` compares them.
 
 use super::Member;
 use crate::TAG;
