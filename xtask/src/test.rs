@@ -20,12 +20,12 @@ const STEPS: &[Step] = &[
     Step { name: "fmt", what: "cargo fmt --check", run: fmt },
     Step { name: "layers", what: "which floor may see which", run: || layers::run(&[]) },
     Step { name: "clippy", what: "cargo clippy, warnings denied", run: clippy },
+    Step { name: "build", what: "everything that the next steps run", run: build },
     Step { name: "rust", what: "unit, property and whole-system tests", run: rust },
     Step { name: "doc-tests", what: "examples in the documentation", run: doc_tests },
     Step { name: "protocol-wasm", what: "the wire profile builds for WebAssembly", run: protocol_wasm },
     Step { name: "package", what: "@bmap/auth is built and packed", run: demo::build_package },
     Step { name: "package-tests", what: "vectors and behaviour from TypeScript", run: npm::test },
-    Step { name: "binaries", what: "issuer and tool", run: demo::build },
     Step { name: "browser", what: "page and tool on two origins, in Chromium; direct calls", run: browser },
     Step { name: "smoke", what: "cargo xtask demo --smoke", run: smoke },
     Step { name: "deny", what: "licences, banned crates, lowest versions, sources", run: deny },
@@ -99,12 +99,20 @@ fn clippy() -> Result<(), Box<dyn Error>> {
     Program::new("cargo clippy --locked --workspace --all-targets -- -D warnings").run()
 }
 
+// All targets at once: the binaries that the whole-system and browser tests start get the features that the tests have, and no
+// crate is built for a second set of them.
+fn build() -> Result<(), Box<dyn Error>> {
+    Program::new("cargo build --locked --workspace --all-targets").run()
+}
+
 fn rust() -> Result<(), Box<dyn Error>> {
-    if Program::new("cargo nextest --version").succeeds() {
-        Program::new("cargo nextest run --locked --workspace --no-fail-fast").run()
+    build()?;
+    let runner = if Program::new("cargo nextest --version").succeeds() {
+        Program::new("cargo nextest run --locked --workspace --no-fail-fast")
     } else {
-        Program::new("cargo test --locked --workspace --lib --bins --tests --no-fail-fast").run()
-    }
+        Program::new("cargo test --locked --workspace --lib --bins --tests --no-fail-fast")
+    };
+    runner.env("BMAP_BINARIES_ARE_BUILT", "1").run()
 }
 
 fn doc_tests() -> Result<(), Box<dyn Error>> {
