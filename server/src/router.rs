@@ -1,5 +1,6 @@
 //! Every route, in one list, and what the handlers share.
 
+use crate::domain::account::service::{AccountService, LinkDelivery};
 use crate::domain::authenticate::Caller;
 use crate::domain::grant::Renewable;
 use crate::domain::issuer::Issuer;
@@ -7,7 +8,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
 use crate::middleware::{self, ClientAddress};
 use crate::routes::credentials::{self, Credential};
-use crate::routes::{health, oauth, tickets, well_known};
+use crate::routes::{auth, health, oauth, tickets, well_known};
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
 use bmap_protocol::check;
@@ -25,6 +26,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct App {
     /// The issuer at work.
     pub issuer: Arc<Issuer>,
+    /// Accounts and their sessions.
+    pub accounts: Arc<AccountService>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[IpNet]>,
     verifier: Arc<IssuerVerifier>,
@@ -36,8 +39,13 @@ pub struct App {
 pub enum Access {
     /// Anybody: it tells nothing that is not public and changes nothing.
     Open,
-    /// Only with a credential, which the handler asks for before anything else that it does.
+    /// Only with an API key or a signature, which the handler asks for before anything else that it does.
     Credential,
+    /// Only with a user's access token, asked for in the same way.
+    User,
+    /// Anybody may send it, and what its own fields hold decides: a password, a refresh token, a link's token. None of these
+    /// answers whether somebody has an account.
+    OwnProof,
 }
 
 /// One route.
@@ -55,6 +63,8 @@ pub struct Route {
 pub fn routes() -> Vec<Route> {
     let open = |path, handler| Route { method: "GET", path, access: Access::Open, handler };
     let credential = |path, handler| Route { method: "POST", path, access: Access::Credential, handler };
+    let user = |method, path, handler| Route { method, path, access: Access::User, handler };
+    let own_proof = |method, path, handler| Route { method, path, access: Access::OwnProof, handler };
     vec![
         open("/livez", get(health::live)),
         open("/readyz", get(health::ready)),
@@ -63,6 +73,14 @@ pub fn routes() -> Vec<Route> {
         open("/.well-known/oauth-authorization-server", get(well_known::oauth_authorization_server::get)),
         credential("/oauth/token", post(oauth::token::post)),
         credential("/tickets", post(tickets::post)),
+        own_proof("POST", "/auth/register", post(auth::register::post)),
+        own_proof("GET", "/auth/confirm", get(auth::confirm::page)),
+        own_proof("POST", "/auth/confirm", post(auth::confirm::post)),
+        own_proof("POST", "/auth/login", post(auth::login::post)),
+        own_proof("POST", "/auth/refresh", post(auth::refresh::post)),
+        own_proof("POST", "/auth/logout", post(auth::logout::post)),
+        user("GET", "/auth/me", get(auth::me::get)),
+        user("POST", "/auth/password", post(auth::password::post)),
     ]
 }
 
@@ -73,7 +91,15 @@ impl App {
     /// [`BadIssuerUrl`].
     pub fn new(issuer: Arc<Issuer>, trusted_proxies: Vec<IpNet>) -> Result<Self, BadIssuerUrl> {
         let verifier = Arc::new(signed::verifier(&issuer)?);
-        Ok(Self { issuer, trusted_proxies: trusted_proxies.into(), verifier, stopping: Arc::default() })
+        let accounts = Arc::new(AccountService::new(Arc::clone(&issuer), LinkDelivery::None));
+        Ok(Self { issuer, accounts, trusted_proxies: trusted_proxies.into(), verifier, stopping: Arc::default() })
+    }
+
+    /// The same, where confirmation links get to their readers: without this nobody can register.
+    #[must_use]
+    pub fn with_links(mut self, links: LinkDelivery) -> Self {
+        self.accounts = Arc::new(AccountService::new(Arc::clone(&self.issuer), links));
+        self
     }
 
     /// The routes with their middleware.
@@ -131,6 +157,6 @@ impl App {
 }
 
 /// The caller's address, which `middleware.rs` put there; without it, one that no CIDR list allows.
-fn address(head: &Parts) -> IpAddr {
+pub fn address(head: &Parts) -> IpAddr {
     head.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0)
 }

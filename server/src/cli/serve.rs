@@ -4,11 +4,12 @@ use super::installation::{ISSUER_SETTING, Installation};
 use super::{CliError, Context};
 use crate::clock::{Clock, SystemClock};
 use crate::config::LogFormat;
+use crate::domain::account::service::LinkDelivery;
 use crate::domain::issuer::{Issuer, first_credential};
 use crate::listener::Listener;
 use crate::rng::SystemRandom;
 use crate::router::App;
-use crate::store::{Sessions, Settings, Tickets};
+use crate::store::{Accounts, Sessions, Settings, Tickets, UserSessions};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
 use std::sync::Arc;
@@ -43,6 +44,15 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let issuer = Arc::new(issuer);
     let app =
         App::new(Arc::clone(&issuer), config.trusted_proxies).map_err(|error| CliError::Usage(error.to_string()))?;
+    let app = match config.development {
+        true => {
+            tracing::warn!(
+                "development: confirmation links go to this log, so whoever reads it can register any address"
+            );
+            app.with_links(LinkDelivery::Log)
+        }
+        false => app,
+    };
 
     let first = first_credential(&store, &issuer.epoch, SystemClock.now(), &SystemRandom).await;
     if let Some((key, secret)) = first.map_err(CliError::failed)? {
@@ -101,12 +111,17 @@ async fn stop_signal() {
     tracing::info!("stopping");
 }
 
-/// Deletes what has ended, every minute, so that tickets and sessions take no room after their time.
+/// Deletes what has ended, every minute, so that tickets, registrations and sessions take no room after their time.
 async fn clean_up(issuer: Arc<Issuer>) {
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;
         let now = issuer.clock.now();
-        for deleted in [issuer.store.delete_ended_tickets(now).await, issuer.store.delete_ended_sessions(now).await] {
+        for deleted in [
+            issuer.store.delete_ended_tickets(now).await,
+            issuer.store.delete_ended_sessions(now).await,
+            issuer.store.delete_ended_registrations(now).await,
+            issuer.store.delete_ended_user_sessions(now).await,
+        ] {
             if let Err(error) = deleted {
                 tracing::warn!("clean-up: {error}");
             }

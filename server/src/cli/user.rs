@@ -3,13 +3,15 @@
 use super::installation::Installation;
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
+use crate::domain::account::email::EmailAddress;
 use crate::domain::issuer::new_user;
 use crate::domain::user::{User, UserName, UserState};
 use crate::rng::SystemRandom;
-use crate::store::{Database, Users};
+use crate::store::{Accounts, Database, Users};
 use bmap_protocol::ids::UserId;
 use clap::Subcommand;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
@@ -27,14 +29,14 @@ pub(super) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Deactivate a user: its keys and the renewal of its tokens stop working at once
+    /// Deactivate a user: its keys and the renewal of its tokens stop working at once, its sessions end for good
     Deactivate {
-        /// Id or name
+        /// Id, name or email address
         user: String,
     },
     /// Activate a user again
     Activate {
-        /// Id or name
+        /// Id, name or email address
         user: String,
     },
 }
@@ -45,16 +47,23 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
         UserCommand::Add { name, json } => {
             let user = new_user(name, SystemClock.now(), &SystemRandom).map_err(CliError::failed)?;
             store.add_user(&user).await.map_err(CliError::failed)?;
-            if json { output::json(&describe(&user))? } else { println!("{}", user.id) }
+            if json { output::json(&describe(&user, None))? } else { println!("{}", user.id) }
         }
         UserCommand::List { json } => {
             let users = store.users().await.map_err(CliError::failed)?;
+            let accounts = store.accounts().await.map_err(CliError::failed)?;
+            let emails: HashMap<&str, &str> =
+                accounts.iter().map(|account| (account.user.as_str(), account.email.as_str())).collect();
+            let email = |user: &User| emails.get(user.id.as_str()).copied();
             if json {
-                output::json(&users.iter().map(describe).collect::<Vec<_>>())?;
+                output::json(&users.iter().map(|user| describe(user, email(user))).collect::<Vec<_>>())?;
             } else {
-                let heading = vec!["id".to_owned(), "name".to_owned(), "state".to_owned()];
-                let rows =
-                    users.iter().map(|user| vec![user.id.to_string(), user.name.to_string(), state(user).to_owned()]);
+                let heading = ["id", "name", "email", "state"].map(str::to_owned).to_vec();
+                let row = |user: &User| {
+                    let texts = [user.id.as_str(), user.name.as_str(), email(user).unwrap_or("-"), state(user)];
+                    texts.map(str::to_owned).to_vec()
+                };
+                let rows = users.iter().map(row);
                 output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
             }
         }
@@ -71,14 +80,27 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
     Ok(())
 }
 
-/// The user with that id or name.
+/// The user with that id, name or email address.
 pub(super) async fn find(store: &Database, text: &str) -> Result<User, CliError> {
     let found = match (UserId::parse(text), UserName::parse(text)) {
         (Ok(id), _) => store.user(&id).await,
         (_, Ok(name)) => store.user_by_name(&name).await,
+        // Longer than a name can be; an address may be.
+        (_, Err(_)) if EmailAddress::parse(text).is_ok() => Ok(None),
         (_, Err(error)) => return Err(CliError::Usage(error.to_string())),
     };
-    found.map_err(CliError::failed)?.ok_or_else(|| CliError::NotFound(format!("there is no user {text:?}")))
+    if let Some(user) = found.map_err(CliError::failed)? {
+        return Ok(user);
+    }
+    let account = match EmailAddress::parse(text) {
+        Ok(email) => store.account_by_email(&email).await.map_err(CliError::failed)?,
+        Err(_) => None,
+    };
+    let user = match account {
+        Some(account) => store.user(&account.user).await.map_err(CliError::failed)?,
+        None => None,
+    };
+    user.ok_or_else(|| CliError::NotFound(format!("there is no user {text:?}")))
 }
 
 fn state(user: &User) -> &'static str {
@@ -88,13 +110,13 @@ fn state(user: &User) -> &'static str {
     }
 }
 
-fn describe(user: &User) -> Value {
+fn describe(user: &User, email: Option<&str>) -> Value {
     let deactivated_at = match user.state {
         UserState::Active => None,
         UserState::Deactivated { at } => Some(at.0),
     };
     json!({
-        "id": user.id.as_str(), "name": user.name.as_str(), "state": state(user),
+        "id": user.id.as_str(), "name": user.name.as_str(), "email": email, "state": state(user),
         "created_at": user.created_at.0, "deactivated_at": deactivated_at,
     })
 }

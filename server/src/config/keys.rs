@@ -39,6 +39,7 @@ pub const KEYS: &[Key] = &[
     key("session_seconds", "BMAP_SESSION_SECONDS", Some("43200")),
     key("max_connections", "BMAP_MAX_CONNECTIONS", Some("1024")),
     key("trusted_proxies", "BMAP_TRUSTED_PROXIES", Some("")),
+    key("development", "BMAP_DEVELOPMENT", Some("false")),
     key("log", "BMAP_LOG", Some("info")),
     key("log_format", "BMAP_LOG_FORMAT", Some("text")),
 ];

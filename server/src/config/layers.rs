@@ -107,7 +107,7 @@ impl Layers {
             let text = flat(&value).ok_or_else(|| ConfigError::Value {
                 key: key.name,
                 origin: source.clone(),
-                problem: "neither a text, a number nor a list of texts".to_owned(),
+                problem: "neither a text, a number, true, false nor a list of texts".to_owned(),
             })?;
             self.set(key, text, source);
         }
@@ -151,6 +151,7 @@ fn flat(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(yes) => Some(yes.to_string()),
         toml::Value::Array(values) => {
             let texts: Option<Vec<&str>> = values.iter().map(toml::Value::as_str).collect();
             Some(texts?.join(","))

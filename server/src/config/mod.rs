@@ -109,6 +109,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether this is a developer's own server: links that would be mailed are logged.
+    pub development: bool,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -174,6 +176,11 @@ impl Config {
             },
             max_connections: usize::try_from(seconds("max_connections", 1..=65_536)?).unwrap_or(1024),
             trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
+            development: layers.get("development")?.parse(|text| match text {
+                "true" => Ok(true),
+                "false" => Ok(false),
+                _ => Err("neither true nor false".to_owned()),
+            })?,
             log: layers.get("log")?.parse(|text| Ok(text.to_owned()))?,
             log_format: layers.get("log_format")?.parse(|text| match text {
                 "text" => Ok(LogFormat::Text),

@@ -35,6 +35,7 @@ fn flag_over_environment_over_file_over_default() {
     let config = load(Some(file), &[("BMAP_LISTEN", "127.0.0.1:2")], &[("listen", "127.0.0.1:3")]).unwrap();
     assert_eq!(config.listen.port(), 3);
     assert_eq!(config.trusted_proxies.len(), 2);
+    assert!(!config.development && load(Some("development = true\n"), &[], &[]).unwrap().development);
 }
 
 #[test]
@@ -56,6 +57,7 @@ fn a_bad_value_is_named_with_its_source() {
         (("BMAP_MAX_CONNECTIONS", "0"), "max_connections"),
         (("BMAP_TRUSTED_PROXIES", "10.0.0.1/8, x"), "trusted_proxies"),
         (("BMAP_LOG_FORMAT", "xml"), "log_format"),
+        (("BMAP_DEVELOPMENT", "yes"), "development"),
         (("BMAP_DATABASE_URL", "mysql://root:hunter2@db"), "database_url"),
     ] {
         let error = load(None, &[environment], &[]).unwrap_err().to_string();

@@ -16,4 +16,6 @@ pub mod authenticate;
 pub mod grant;
 pub mod signed;
 
+pub mod account;
+
 pub mod refusal;

@@ -1,6 +1,7 @@
 //! Why the issuer says no: one enum, grouped by whose fault it is, and its one map to the profile's refusals. The fields
 //! are for the log.
 
+use super::account::password::PasswordFault;
 use super::api_key::BrokenRow;
 use crate::rng::NoRandomness;
 use crate::store::StoreError;
@@ -24,6 +25,13 @@ pub enum Refusal {
     /// A body over the limit.
     #[error("body over the limit")]
     TooLarge,
+
+    /// A password that a guesser would try early.
+    #[error("password too weak")]
+    WeakPassword {
+        /// Advice for whoever chose it, without any part of it.
+        hint: String,
+    },
 
     // The caller's proof.
     /// No credential at all.
@@ -60,6 +68,31 @@ pub enum Refusal {
     #[error("the token has no session")]
     NoSession,
 
+    /// No account of that address, or another password, or its user is not active.
+    #[error("wrong address or password, or the user is not active")]
+    WrongPassword,
+    /// The account's stored password is not as it was written: somebody edited the database.
+    #[error("ALARM: the stored password of an account can't be used: {0}")]
+    BrokenPassword(#[from] PasswordFault),
+    /// The confirmation was never made, was used, or has ended.
+    #[error("no such confirmation, or used")]
+    UnknownConfirmation,
+    /// No access token of this issuer.
+    #[error("not an access token of this issuer")]
+    BadAccessToken,
+    /// The access token's time is over.
+    #[error("the access token has ended")]
+    AccessTokenOver,
+    /// There is no such refresh token.
+    #[error("no such refresh token")]
+    UnknownRefreshToken,
+    /// A used refresh token came back after the grace.
+    #[error("ALARM: a used refresh token came back; its session is ended")]
+    RefreshReused,
+    /// The user's session was ended or is over.
+    #[error("the user's session was ended or is over")]
+    UserSessionOver,
+
     // What the caller may not.
     /// The key was revoked.
     #[error("the API key was revoked")]
@@ -83,7 +116,21 @@ pub enum Refusal {
     #[error("the session was revoked or is over")]
     SessionOver,
 
+    // Limits.
+    /// Too many attempts.
+    #[error("too many attempts; again in {retry_after} s")]
+    RateLimited {
+        /// When to come back, seconds.
+        retry_after: u32,
+    },
+    /// Every worker that hashes passwords is busy, and enough callers wait.
+    #[error("the password workers are busy")]
+    PoolFull,
+
     // Ours.
+    /// Nothing is configured that would bring a confirmation link to its reader.
+    #[error("registration is not configured: there is no mail server, and `development` is not set")]
+    NoLinkDelivery,
     /// Storage failed.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
@@ -106,6 +153,7 @@ impl Refusal {
     pub const fn for_the_wire(&self) -> SignedRefusal {
         match self {
             Refusal::Malformed { field } => SignedRefusal::Header { name: field },
+            Refusal::WeakPassword { .. } => SignedRefusal::Header { name: "password" },
             Refusal::UnknownGrant => SignedRefusal::Header { name: "grant_type" },
             Refusal::SeveralCredentials => SignedRefusal::Header { name: "authorization" },
             Refusal::TooLarge => SignedRefusal::TooLarge { limit: super::signed::MAX_BODY },
@@ -116,9 +164,18 @@ impl Refusal {
             | Refusal::WrongSecret
             | Refusal::BrokenRow(_)
             | Refusal::KeyOver
-            | Refusal::UnknownTicket => SignedRefusal::InvalidCredentials,
+            | Refusal::UnknownTicket
+            | Refusal::WrongPassword
+            | Refusal::BrokenPassword(_)
+            | Refusal::UnknownConfirmation => SignedRefusal::InvalidCredentials,
             Refusal::Signed(refusal) => *refusal,
-            Refusal::OtherSubject | Refusal::NoSession => SignedRefusal::Token(TokenFault::Absent),
+            Refusal::OtherSubject
+            | Refusal::NoSession
+            | Refusal::BadAccessToken
+            | Refusal::UnknownRefreshToken
+            | Refusal::RefreshReused
+            | Refusal::UserSessionOver => SignedRefusal::Token(TokenFault::Absent),
+            Refusal::AccessTokenOver => SignedRefusal::TokenExpired { expired: 0, now: 0 },
 
             Refusal::KeyRevoked => SignedRefusal::Denied(Denial::KeyRevoked),
             Refusal::UserInactive => SignedRefusal::Denied(Denial::UserInactive),
@@ -128,10 +185,12 @@ impl Refusal {
             Refusal::ScopeDenied => SignedRefusal::Denied(Denial::Scope),
             Refusal::SessionOver => SignedRefusal::Denied(Denial::TokenRevoked),
 
-            Refusal::Store(_) | Refusal::Random(_) | Refusal::Signing | Refusal::Panicked => {
+            Refusal::RateLimited { retry_after } => SignedRefusal::RateLimited { retry_after: *retry_after },
+
+            Refusal::NoLinkDelivery | Refusal::Store(_) | Refusal::Random(_) | Refusal::Signing | Refusal::Panicked => {
                 SignedRefusal::IssuerUnavailable
             }
-            Refusal::Slow => SignedRefusal::Overloaded,
+            Refusal::PoolFull | Refusal::Slow => SignedRefusal::Overloaded,
         }
     }
 }
@@ -144,5 +203,7 @@ mod tests {
     fn r31_an_unknown_key_and_a_wrong_secret_look_alike() {
         assert_eq!(Refusal::UnknownKey.for_the_wire(), Refusal::WrongSecret.for_the_wire());
         assert_eq!(Refusal::UnknownKey.for_the_wire(), Refusal::BadCredential.for_the_wire());
+        assert_eq!(Refusal::WrongPassword.for_the_wire(), Refusal::UnknownKey.for_the_wire());
+        assert_eq!(Refusal::BrokenPassword(PasswordFault::Cost).for_the_wire(), Refusal::WrongPassword.for_the_wire(),);
     }
 }

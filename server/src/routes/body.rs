@@ -3,7 +3,28 @@
 use crate::domain::refusal::Refusal;
 use axum::body::Body;
 use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body_util::{BodyExt, LengthLimitError};
+use serde::de::DeserializeOwned;
+
+/// Whether the body says that it is of a media type, with or without parameters.
+pub fn is(headers: &HeaderMap, media_type: &str) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.split(';').next()).is_some_and(|kind| kind.trim().eq_ignore_ascii_case(media_type))
+}
+
+/// Parses a body that says that it is JSON. No page can send that to another origin without a preflight, and these routes answer
+/// none: so no page can have a visitor's browser call them (T28).
+///
+/// # Errors
+/// [`Refusal::Malformed`].
+pub fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
+    if !is(headers, "application/json") {
+        return Err(Refusal::Malformed { field: "content-type" });
+    }
+    serde_json::from_slice(body).map_err(|_| Refusal::Malformed { field: "body" })
+}
 
 /// Reads a body.
 ///

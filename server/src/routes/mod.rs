@@ -1,10 +1,12 @@
 //! The routes. A file mirrors its URL; `router.rs` lists them all.
 
+pub mod auth;
 pub mod health;
 pub mod oauth;
 pub mod tickets;
 pub mod well_known;
 
+pub mod bearer;
 pub mod body;
 pub mod credentials;
 pub mod problem;

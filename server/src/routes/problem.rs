@@ -33,7 +33,9 @@ impl IntoResponse for Refused {
 /// The `error` of RFC 6749 §5.2 (and RFC 8707 §2) for a refusal.
 pub const fn oauth_error(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::Malformed { .. } | Refusal::SeveralCredentials | Refusal::TooLarge => "invalid_request",
+        Refusal::Malformed { .. } | Refusal::SeveralCredentials | Refusal::TooLarge | Refusal::WeakPassword { .. } => {
+            "invalid_request"
+        }
         Refusal::UnknownGrant => "unsupported_grant_type",
         Refusal::NoCredential
         | Refusal::BadCredential
@@ -42,24 +44,42 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::BrokenRow(_)
         | Refusal::KeyOver
         | Refusal::Signed(_) => "invalid_client",
-        Refusal::UnknownTicket | Refusal::OtherSubject | Refusal::NoSession | Refusal::SessionOver => "invalid_grant",
+        Refusal::UnknownTicket
+        | Refusal::OtherSubject
+        | Refusal::NoSession
+        | Refusal::SessionOver
+        | Refusal::WrongPassword
+        | Refusal::BrokenPassword(_)
+        | Refusal::UnknownConfirmation
+        | Refusal::UnknownRefreshToken
+        | Refusal::RefreshReused
+        | Refusal::UserSessionOver => "invalid_grant",
+        Refusal::BadAccessToken | Refusal::AccessTokenOver => "invalid_token",
         Refusal::KeyRevoked | Refusal::UserInactive | Refusal::AddressDenied | Refusal::OriginDenied => {
             "unauthorized_client"
         }
         Refusal::ToolDenied => "invalid_target",
         Refusal::ScopeDenied => "invalid_scope",
-        Refusal::Store(_) | Refusal::Random(_) | Refusal::Signing | Refusal::Panicked | Refusal::Slow => {
-            "temporarily_unavailable"
-        }
+        Refusal::RateLimited { .. }
+        | Refusal::PoolFull
+        | Refusal::NoLinkDelivery
+        | Refusal::Store(_)
+        | Refusal::Random(_)
+        | Refusal::Signing
+        | Refusal::Panicked
+        | Refusal::Slow => "temporarily_unavailable",
     }
 }
 
 /// The profile's problem with the name that OAuth clients look for.
 #[derive(Serialize)]
-struct OauthProblem {
+struct OauthProblem<'a> {
     #[serde(flatten)]
     problem: Problem,
     error: &'static str,
+    /// For a person: why a new password is not taken. Everything else is a code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
 }
 
 /// Makes the answer for a refusal.
@@ -67,7 +87,12 @@ pub fn render(refusal: &Refusal, request_id: &str, now: UnixTime) -> Response {
     let signed = refusal.for_the_wire();
     let code: Code = signed.code();
     let mut response: Response = problem::answer::<Body>(&signed, request_id.to_owned(), now);
-    let problem = OauthProblem { problem: Problem::new(code, request_id.to_owned(), now), error: oauth_error(refusal) };
+    let hint = match refusal {
+        Refusal::WeakPassword { hint } => Some(hint.as_str()),
+        _ => None,
+    };
+    let problem = Problem::new(code, request_id.to_owned(), now);
+    let problem = OauthProblem { problem, error: oauth_error(refusal), hint };
     // Texts and numbers: nothing in it can fail to serialise.
     *response.body_mut() = Body::from(Bytes::from(serde_json::to_vec(&problem).unwrap_or_default()));
     if code.status() == 503 && !response.headers().contains_key(RETRY_AFTER) {

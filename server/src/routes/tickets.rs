@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -42,13 +42,7 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
     let caller = app.caller(&parts, &body).await?;
-    let is_json = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-        value.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
-    });
-    if !is_json {
-        return Err(Refusal::Malformed { field: "content-type" }.into());
-    }
-    let form: TicketForm = serde_json::from_slice(&body).map_err(|_| Refusal::Malformed { field: "body" })?;
+    let form: TicketForm = body::json(&parts.headers, &body)?;
     let wanted = read(&form)?;
     let expires_in = wanted.ttl;
     let ticket = app.issuer.make_ticket(&caller, wanted).await?;

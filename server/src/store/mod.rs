@@ -3,6 +3,7 @@
 //! "Not found" is `None`, never an error. A row that can't be read back into its types is an error and not a default.
 
 mod connect;
+mod sql_accounts;
 mod sql_api_keys;
 mod sql_issuer_keys;
 mod sql_row;
@@ -10,6 +11,7 @@ mod sql_sessions;
 mod sql_settings;
 mod sql_tickets;
 mod sql_tools;
+mod sql_user_sessions;
 mod sql_users;
 
 pub mod data_dir;
@@ -18,12 +20,17 @@ pub mod root_file;
 pub use connect::Database;
 
 use crate::clock::UnixMillis;
+use crate::domain::account::email::EmailAddress;
+use crate::domain::account::opaque::TokenHash;
+use crate::domain::account::password::StoredPassword;
+use crate::domain::account::refresh::{Rotation, Used};
+use crate::domain::account::{Account, Registration, UserSession};
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::issuer_key::SealedIssuerKey;
 use crate::domain::session::{Session, SessionId};
 use crate::domain::ticket::{Ticket, TicketHash};
 use crate::domain::tool::Tool;
-use crate::domain::user::{User, UserName};
+use crate::domain::user::{User, UserName, UserState};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
 use std::future::Future;
@@ -67,8 +74,74 @@ pub trait Users {
     fn user_by_name(&self, name: &UserName) -> impl Future<Output = Result<Option<User>>> + Send;
     /// All, oldest first.
     fn users(&self) -> impl Future<Output = Result<Vec<User>>> + Send;
-    /// Deactivates at a time, or activates with `None`; whether there is such a user.
+    /// Deactivates at a time, which ends the user's sessions for good, or activates with `None`; whether there is such a user.
     fn set_deactivated(&self, id: &UserId, at: Option<UnixMillis>) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// Accounts, and what waits to become one.
+pub trait Accounts {
+    /// The account of a user.
+    fn account(&self, user: &UserId) -> impl Future<Output = Result<Option<Account>>> + Send;
+    /// The account of an address.
+    fn account_by_email(&self, email: &EmailAddress) -> impl Future<Output = Result<Option<Account>>> + Send;
+    /// All, oldest first.
+    fn accounts(&self) -> impl Future<Output = Result<Vec<Account>>> + Send;
+    /// Keeps a registration until its link is followed.
+    fn add_registration(
+        &self,
+        token: &TokenHash,
+        registration: &Registration,
+    ) -> impl Future<Output = Result<()>> + Send;
+    /// Makes the account of a registration, for that new user, and drops every registration of its address: whole or not at
+    /// all. `false` if the registration is not there or has ended by the user's `created_at`; [`StoreError::Taken`] if the
+    /// address has an account.
+    fn confirm_registration(&self, token: &TokenHash, user: &User) -> impl Future<Output = Result<bool>> + Send;
+    /// Deletes registrations that have ended; how many.
+    fn delete_ended_registrations(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
+    /// Changes a password and ends every session of the user but one; how many. `None`, and nothing changes, if the password is
+    /// not the account's any more.
+    fn change_password(
+        &self,
+        account: &Account,
+        new: &StoredPassword,
+        but: &SessionId,
+        at: UnixMillis,
+    ) -> impl Future<Output = Result<Option<u64>>> + Send;
+}
+
+/// What became of a refresh token: its row after [`UserSessions::rotate`].
+#[derive(Clone, Debug)]
+pub struct Rotated {
+    /// Its session.
+    pub session: UserSession,
+    /// Whether the session's user may do anything.
+    pub user_state: UserState,
+    /// When it was used, by this rotation or by an earlier one.
+    pub used: Used,
+    /// What followed on it; `None` only in a row that was edited.
+    pub successor: Option<TokenHash>,
+}
+
+/// Sessions of people.
+pub trait UserSessions {
+    /// Adds one with its first refresh token; `false` if `password` is not the account's any more or its user is not active.
+    fn add_user_session(
+        &self,
+        session: &UserSession,
+        refresh: &TokenHash,
+        password: &StoredPassword,
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// The session with that id.
+    fn user_session(&self, id: &SessionId) -> impl Future<Output = Result<Option<UserSession>>> + Send;
+    /// Uses a refresh token that was not used before, and adds its successor; of any number of callers at once exactly one
+    /// does. What its row says then; `None` if there is no such token.
+    fn rotate(&self, rotation: &Rotation) -> impl Future<Output = Result<Option<Rotated>>> + Send;
+    /// Ends a session; whether there is such a session. A second time changes nothing.
+    fn revoke_user_session(&self, id: &SessionId, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+    /// Ends the session of a refresh token; whether there is such a token.
+    fn revoke_session_of(&self, token: &TokenHash, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+    /// Deletes sessions whose time is over, with their refresh tokens; how many.
+    fn delete_ended_user_sessions(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }
 
 /// API keys.

@@ -49,11 +49,21 @@ impl Users for Database {
     }
 
     async fn set_deactivated(&self, id: &UserId, at: Option<UnixMillis>) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
         let done = sqlx::query("UPDATE users SET deactivated_at = $1 WHERE id = $2")
             .bind(at.map(|at| at.0))
             .bind(id.as_str())
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await?;
+        if let Some(at) = at {
+            // Ended and not only refused: activating the user again brings none of them back.
+            sqlx::query("UPDATE user_sessions SET revoked_at = COALESCE(revoked_at, $1) WHERE user_id = $2")
+                .bind(at.0)
+                .bind(id.as_str())
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
         Ok(done.rows_affected() > 0)
     }
 }

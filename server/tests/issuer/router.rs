@@ -8,6 +8,7 @@ fn good_call(method: &'static str, path: &str) -> Call {
     match path {
         "/oauth/token" => Call::form(path, &[("grant_type", "client_credentials"), ("audience", TOOL)]),
         "/tickets" => Call::json(path, &serde_json::json!({ "tool": TOOL, "origin": "https://shop.example" })),
+        "/auth/password" => Call::json(path, &serde_json::json!({ "current_password": "a", "new_password": "b" })),
         _ => Call::new(method, path),
     }
 }
@@ -16,20 +17,35 @@ fn good_call(method: &'static str, path: &str) -> Call {
 async fn r24_every_route_asks_for_a_credential_but_these() {
     let world = World::start().await;
     world.host().await;
-    let mut open = Vec::new();
+    let (mut open, mut own_proof) = (Vec::new(), Vec::new());
     for route in routes() {
         for query in ["", "?signature=x&Signature-Input=bmap%3D()", "?access_token=x"] {
             let call = good_call(route.method, route.path);
             let answer = Call { path: format!("{}{query}", route.path), ..call }.send(world.address).await;
             match route.access {
                 Access::Credential => answer.assert_refused("missing_signature"),
+                Access::User => answer.assert_refused("invalid_token"),
+                Access::OwnProof => answer.assert_refused("malformed_request"),
                 Access::Open => assert_eq!(answer.status, 200, "{}", route.path),
             }
         }
-        if route.access == Access::Open {
-            open.push(route.path);
+        match route.access {
+            Access::Open => open.push(route.path),
+            Access::OwnProof => own_proof.push((route.method, route.path)),
+            Access::Credential | Access::User => {}
         }
     }
+    assert_eq!(
+        own_proof,
+        [
+            ("POST", "/auth/register"),
+            ("GET", "/auth/confirm"),
+            ("POST", "/auth/confirm"),
+            ("POST", "/auth/login"),
+            ("POST", "/auth/refresh"),
+            ("POST", "/auth/logout"),
+        ]
+    );
     assert_eq!(
         open,
         ["/livez", "/readyz", "/healthz", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"]

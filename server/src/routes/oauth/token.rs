@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
+use http::header::{CACHE_CONTROL, ORIGIN};
 use http::request::Parts;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -109,11 +109,7 @@ struct Form(BTreeMap<String, Zeroizing<String>>);
 
 impl Form {
     fn parse(parts: &Parts, body: &[u8]) -> Result<Self, Refusal> {
-        let is_form = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| {
-            let kind = value.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
-        });
-        if !is_form {
+        if !body::is(&parts.headers, "application/x-www-form-urlencoded") {
             return Err(Refusal::Malformed { field: "content-type" });
         }
         let pairs: Vec<(String, Zeroizing<String>)> =

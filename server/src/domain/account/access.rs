@@ -1,0 +1,102 @@
+//! A user's access token: a JWT of ten minutes that is for the issuer itself (RFC 9068), and is shown as `Bearer`.
+//!
+//! It is not a tool token: its audience is the issuer's URL, which is no tool's id, and it names no API key and no signing
+//! key, so no tool takes it. In the same way a tool token is refused here.
+
+use crate::clock::UnixMillis;
+use crate::domain::issuer::Issuer;
+use crate::domain::refusal::Refusal;
+use crate::domain::session::SessionId;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::ids::UserId;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Life of an access token, in seconds (profile §7).
+pub const ACCESS_SECONDS: i64 = 600;
+/// Longest text that is looked at.
+const MAX_LENGTH: usize = 2048;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccessClaims {
+    iss: String,
+    sub: String,
+    aud: String,
+    iat: i64,
+    exp: i64,
+    jti: String,
+    sid: String,
+}
+
+/// What a good access token says. Whether its session lives is for the database to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken {
+    /// The user.
+    pub user: UserId,
+    /// The session.
+    pub session: SessionId,
+}
+
+impl Issuer {
+    /// Mints an access token. The same arguments give the same bytes: Ed25519 draws nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::Signing`].
+    pub fn mint_access(
+        &self,
+        user: &UserId,
+        session: &SessionId,
+        issued: UnixMillis,
+        jti: &[u8; 16],
+    ) -> Result<Zeroizing<String>, Refusal> {
+        let issued = issued.seconds();
+        let claims = AccessClaims {
+            iss: self.url.as_str().to_owned(),
+            sub: user.as_str().to_owned(),
+            aud: self.url.as_str().to_owned(),
+            iat: issued,
+            exp: issued.saturating_add(ACCESS_SECONDS),
+            jti: Base64UrlUnpadded::encode_string(jti),
+            sid: session.as_str().to_owned(),
+        };
+        let token = jsonwebtoken::encode(&self.signer.header, &claims, &self.signer.key);
+        token.map(Zeroizing::new).map_err(|_| Refusal::Signing)
+    }
+
+    /// Reads an access token: signature, header, claims, time.
+    ///
+    /// # Errors
+    /// [`Refusal::BadAccessToken`] or [`Refusal::AccessTokenOver`].
+    pub fn read_access(&self, compact: &str) -> Result<AccessToken, Refusal> {
+        if compact.len() > MAX_LENGTH {
+            return Err(Refusal::BadAccessToken);
+        }
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_audience(&[self.url.as_str()]);
+        validation.set_issuer(&[self.url.as_str()]);
+        validation.set_required_spec_claims(&["iss", "sub", "aud", "exp"]);
+        // The injected clock decides, below, and a claim of a wrong type does not parse (R01).
+        validation.validate_exp = false;
+        let key = DecodingKey::from_ed_der(self.signer.public_key());
+        let read = jsonwebtoken::decode::<AccessClaims>(compact, &key, &validation);
+        let read = read.map_err(|_| Refusal::BadAccessToken)?;
+        // Any other header field, type or algorithm is somebody else's idea (R03, R07).
+        if read.header != self.signer.header {
+            return Err(Refusal::BadAccessToken);
+        }
+        let claims = read.claims;
+        let life = claims.exp.saturating_sub(claims.iat);
+        let (Ok(user), Some(session)) = (UserId::parse(&claims.sub), SessionId::parse(&claims.sid)) else {
+            return Err(Refusal::BadAccessToken);
+        };
+        if life != ACCESS_SECONDS || claims.jti.len() != 22 {
+            return Err(Refusal::BadAccessToken);
+        }
+        if self.clock.now().seconds() >= claims.exp {
+            return Err(Refusal::AccessTokenOver);
+        }
+        Ok(AccessToken { user, session })
+    }
+}

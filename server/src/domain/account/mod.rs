@@ -1,0 +1,72 @@
+//! Accounts: an email address with a password, and the sessions of whoever signs in with them.
+//!
+//! Modules in reading order: [`email`] and [`password`] (what is presented), [`pool`] (where hashing happens), [`limits`]
+//! (how often), [`opaque`] (tokens of which only the hash is stored), [`access`] (the JWT), [`refresh`] (rotation), [`service`]
+//! (every decision).
+
+pub mod email;
+pub mod password;
+pub mod pool;
+
+pub mod limits;
+
+pub mod access;
+pub mod opaque;
+pub mod refresh;
+
+pub mod service;
+
+use super::session::{SessionId, SessionState};
+use super::user::UserState;
+use crate::clock::UnixMillis;
+use bmap_protocol::ids::UserId;
+use email::EmailAddress;
+use password::StoredPassword;
+
+/// An account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its user.
+    pub user: UserId,
+    /// Whether that user may do anything.
+    pub user_state: UserState,
+    /// Its confirmed address.
+    pub email: EmailAddress,
+    /// Its password, hashed.
+    pub password: StoredPassword,
+    /// When it was made.
+    pub created_at: UnixMillis,
+}
+
+/// A registration that waits for its link.
+#[derive(Clone, Debug)]
+pub struct Registration {
+    /// The address that is to be confirmed.
+    pub email: EmailAddress,
+    /// The password, hashed.
+    pub password: StoredPassword,
+    /// End of the link's life.
+    pub expires_at: UnixMillis,
+}
+
+/// The session of somebody who signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserSession {
+    /// Its id: `sid` in its access tokens.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// When it began.
+    pub created_at: UnixMillis,
+    /// Its end, however often it is refreshed.
+    pub expires_at: UnixMillis,
+    /// Whether it was ended before.
+    pub state: SessionState,
+}
+
+impl UserSession {
+    /// Whether it is neither ended nor over.
+    pub fn is_live(&self, now: UnixMillis) -> bool {
+        self.state == SessionState::Active && now < self.expires_at
+    }
+}

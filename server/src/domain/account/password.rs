@@ -1,0 +1,224 @@
+//! Passwords: what is presented, what is stored, and the one function between them (Argon2id, RFC 9106).
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use bmap_protocol::keys::{EpochKeys, Pepper};
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// Shortest password, in bytes.
+pub const MIN_PASSWORD: usize = 8;
+/// Longest password, in bytes: hashing more would be somebody else's free work (T27).
+pub const MAX_PASSWORD: usize = 256;
+
+/// Memory in KiB, passes and lanes of a new hash: OWASP's choice. One hash needs 19 MiB while it runs.
+const COST: (u32, u32, u32) = (19_456, 2, 1);
+/// The most that a stored hash may ask for, far above [`COST`]: a row that asks for more was edited (R41).
+const MAX_COST: (u32, u32, u32) = (65_536, 10, 4);
+
+/// What takes the place of a password that nobody has, so that an unknown address costs what a known one costs (R31). Its
+/// hash is of no known password, and its cost is [`COST`].
+const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A password as somebody typed it. Redacted in `Debug`, wiped on drop.
+pub struct PlainPassword(Zeroizing<String>);
+
+/// A hash as it is stored: a PHC string, and the epoch of its pepper.
+#[derive(Clone)]
+pub struct StoredPassword {
+    /// The PHC string.
+    pub phc: String,
+    /// The epoch of the root whose pepper was its secret.
+    pub epoch: u32,
+}
+
+/// A hash that can't be checked or made.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordFault {
+    /// The stored text is no Argon2id hash.
+    #[error("the stored text is no Argon2id hash")]
+    Form,
+    /// The stored hash asks for more than any hash that was made here.
+    #[error("the stored hash asks for more memory or time than any that was made here")]
+    Cost,
+    /// The stored hash's pepper is of another root.
+    #[error("the stored hash needs the pepper of epoch {epoch}")]
+    Epoch {
+        /// That root's epoch.
+        epoch: u32,
+    },
+    /// Hashing failed.
+    #[error("hashing failed")]
+    Hashing,
+}
+
+impl PlainPassword {
+    /// A password that somebody presents: anything up to the longest one. Whether it is long enough is asked when it is set.
+    pub fn presented(text: Zeroizing<String>) -> Option<Self> {
+        (text.len() <= MAX_PASSWORD).then_some(Self(text))
+    }
+
+    /// Whether it may become somebody's password: 8 bytes, and not among the first that a guesser tries (a zxcvbn score of
+    /// 2 or more; below that, fewer than 10^6 guesses). `known` is what a guesser knows too. Costs milliseconds: for [`pool`](super::pool).
+    ///
+    /// # Errors
+    /// A sentence for the person who chose it; it holds no part of the password.
+    pub fn fit_to_set(&self, known: &[&str]) -> Result<(), String> {
+        if self.0.len() < MIN_PASSWORD {
+            return Err(format!("Use at least {MIN_PASSWORD} characters."));
+        }
+        let strength = zxcvbn::zxcvbn(&self.0, known);
+        if strength.score() >= zxcvbn::Score::Two {
+            return Ok(());
+        }
+        let feedback = strength.feedback();
+        let warning = feedback.and_then(|feedback| feedback.warning()).map(|warning| warning.to_string());
+        let advice = feedback.into_iter().flat_map(|feedback| feedback.suggestions()).map(|advice| advice.to_string());
+        Err(warning.into_iter().chain(advice).collect::<Vec<_>>().join(" "))
+    }
+}
+
+impl fmt::Debug for PlainPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainPassword(…)")
+    }
+}
+
+impl fmt::Debug for StoredPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoredPassword(epoch {}, …)", self.epoch)
+    }
+}
+
+/// Hashes and checks passwords with the pepper of one epoch.
+#[derive(Debug)]
+pub struct Hasher {
+    pepper: Pepper,
+    epoch: u32,
+}
+
+impl Hasher {
+    /// The hasher of an epoch.
+    pub fn new(keys: &EpochKeys) -> Self {
+        Self { pepper: keys.pepper(), epoch: keys.epoch() }
+    }
+
+    /// What to check a password against where there is no account.
+    pub fn decoy(&self) -> StoredPassword {
+        StoredPassword { phc: DECOY.to_owned(), epoch: self.epoch }
+    }
+
+    /// Hashes a password.
+    ///
+    /// # Errors
+    /// [`PasswordFault::Hashing`].
+    pub fn hash(&self, password: &PlainPassword, salt: &[u8; 16]) -> Result<StoredPassword, PasswordFault> {
+        let (memory, passes, lanes) = COST;
+        let params = Params::new(memory, passes, lanes, Some(32)).map_err(|_| PasswordFault::Hashing)?;
+        let hash = self.argon2(params)?.hash_password_with_salt(password.0.as_bytes(), salt);
+        let hash: PasswordHash = hash.map_err(|_| PasswordFault::Hashing)?;
+        Ok(StoredPassword { phc: hash.to_string(), epoch: self.epoch })
+    }
+
+    /// Whether the password is the stored one. What the row asks for is looked at before any of it is done (R41).
+    ///
+    /// # Errors
+    /// [`PasswordFault`] for a row that was not written here.
+    pub fn matches(&self, password: &PlainPassword, stored: &StoredPassword) -> Result<bool, PasswordFault> {
+        if stored.epoch != self.epoch {
+            return Err(PasswordFault::Epoch { epoch: stored.epoch });
+        }
+        let hash = PasswordHash::new(&stored.phc).map_err(|_| PasswordFault::Form)?;
+        let is_ours = hash.algorithm == Algorithm::Argon2id.ident()
+            && hash.version == Some(Version::V0x13.into())
+            && hash.salt.is_some()
+            && hash.hash.is_some_and(|hash| hash.len() == 32);
+        if !is_ours {
+            return Err(PasswordFault::Form);
+        }
+        let params = Params::try_from(&hash).map_err(|_| PasswordFault::Form)?;
+        if params.m_cost() > MAX_COST.0 || params.t_cost() > MAX_COST.1 || params.p_cost() > MAX_COST.2 {
+            return Err(PasswordFault::Cost);
+        }
+        // The library compares in constant time.
+        Ok(self.argon2(params)?.verify_password(password.0.as_bytes(), &hash).is_ok())
+    }
+
+    fn argon2(&self, params: Params) -> Result<Argon2<'_>, PasswordFault> {
+        Argon2::new_with_secret(self.pepper.expose(), Algorithm::Argon2id, Version::V0x13, params)
+            .map_err(|_| PasswordFault::Hashing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bmap_protocol::keys::RootSecret;
+
+    fn plain(text: &str) -> PlainPassword {
+        PlainPassword::presented(text.to_owned().into()).unwrap()
+    }
+
+    fn hasher(root: u8, epoch: u32) -> Hasher {
+        Hasher::new(&RootSecret::from_bytes([root; 32]).epoch(epoch))
+    }
+
+    #[test]
+    fn t12_a_hash_needs_its_pepper() {
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &[1; 16]).unwrap();
+        assert!(stored.phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", stored.phc);
+        assert!(hasher(7, 1).matches(&plain("correct horse"), &stored).unwrap());
+        assert!(!hasher(7, 1).matches(&plain("correct horsf"), &stored).unwrap());
+        assert!(!hasher(8, 1).matches(&plain("correct horse"), &stored).unwrap(), "another root, another pepper");
+        let other = hasher(7, 2).matches(&plain("correct horse"), &stored);
+        assert_eq!(other, Err(PasswordFault::Epoch { epoch: 1 }));
+        // Without any secret, as a thief of the database would try it.
+        let parsed = PasswordHash::new(&stored.phc).unwrap();
+        assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_err());
+    }
+
+    #[test]
+    fn r31_the_decoy_costs_what_a_new_hash_costs_and_is_nobodys() {
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &[1; 16]).unwrap();
+        let params = |phc: &str| Params::try_from(&PasswordHash::new(phc).unwrap()).unwrap();
+        assert_eq!(params(&stored.phc), params(DECOY));
+        assert_eq!(hasher(7, 1).matches(&plain(""), &hasher(7, 1).decoy()), Ok(false));
+    }
+
+    #[test]
+    fn r41_a_stored_hash_is_looked_at_before_it_is_computed() {
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &[1; 16]).unwrap();
+        let with = |cost: &str| stored.phc.replace("m=19456,t=2,p=1", cost);
+        for (phc, fault) in [
+            (with("m=4194304,t=2,p=1"), PasswordFault::Cost),
+            (with("m=4294967295,t=1,p=1"), PasswordFault::Cost),
+            (with("m=19456,t=4294967295,p=1"), PasswordFault::Cost),
+            (with("m=19456,t=2,p=5"), PasswordFault::Cost),
+            (stored.phc.replace("argon2id", "argon2d"), PasswordFault::Form),
+            (stored.phc.replace("v=19", "v=16"), PasswordFault::Form),
+            (stored.phc[..stored.phc.len() - 20].to_owned(), PasswordFault::Form),
+            (String::new(), PasswordFault::Form),
+            ("plaintext".to_owned(), PasswordFault::Form),
+        ] {
+            let row = StoredPassword { phc: phc.clone(), epoch: 1 };
+            assert_eq!(hasher(7, 1).matches(&plain("correct horse"), &row), Err(fault), "{phc}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_strength() {
+        assert!(PlainPassword::presented("x".repeat(256).into()).is_some());
+        assert!(PlainPassword::presented("x".repeat(257).into()).is_none());
+        assert_eq!(plain("Xk3!pQz").fit_to_set(&[]).unwrap_err(), "Use at least 8 characters.");
+        for weak in ["password", "12345678", "qwertyuiop", "aaaaaaaaaaaaaaaa", "ana@shop.example"] {
+            let advice = plain(weak).fit_to_set(&["ana@shop.example"]).unwrap_err();
+            assert!(advice.ends_with('.') && (weak == "password" || !advice.contains(weak)), "{weak}: {advice}");
+        }
+        for good in ["correct horse battery", "Tr0ub4dor&3-x", &"x7!Kq".repeat(50)] {
+            assert_eq!(plain(good).fit_to_set(&["ana@shop.example"]), Ok(()), "{good}");
+        }
+        assert_eq!(format!("{:?}", plain("hunter2")), "PlainPassword(…)");
+        assert!(!format!("{:?}", hasher(7, 1).decoy()).contains("argon2"));
+    }
+}

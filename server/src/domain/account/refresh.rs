@@ -1,0 +1,125 @@
+//! Rotation of refresh tokens (profile §7): each is used once, and its successor is the same for everybody who presents it
+//! within the grace (R38, R39).
+//!
+//! The successor is derived and not stored: HKDF over the presented token and `K_kek`, salted with 32 random bytes that
+//! stand in the used token's row. So all racers get the same pair, whichever of them the database let win; the database
+//! holds hashes and salts, which make nothing; and neither the root secret without the token nor the token without the root
+//! secret leads to the successor.
+
+use super::opaque::{Kind, OpaqueToken, TokenHash};
+use crate::clock::UnixMillis;
+use crate::domain::refusal::Refusal;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::keys::EpochKeys;
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// How long a used token still gives its successor, in milliseconds: two tabs, a lost answer.
+pub const GRACE_MILLIS: i64 = 10_000;
+
+/// 32 random bytes that make a token's successor from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salt([u8; 32]);
+
+/// That a token was used: when, and what made its successor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// When.
+    pub at: UnixMillis,
+    /// The successor's salt.
+    pub salt: Salt,
+}
+
+/// What follows on a token: the next one, and the `jti` of the access token beside it.
+#[derive(Debug)]
+pub struct Successor {
+    /// The next refresh token.
+    pub token: OpaqueToken,
+    /// The access token's id.
+    pub jti: [u8; 16],
+}
+
+impl Salt {
+    /// The salt of 32 random bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The salt as stored.
+    pub fn to_text(&self) -> String {
+        Base64UrlUnpadded::encode_string(&self.0)
+    }
+
+    /// The salt as it was stored.
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        let length = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();
+        (length == 32).then_some(Self(bytes))
+    }
+}
+
+impl Used {
+    /// Whether the token still gives its successor. A clock that is behind the one that wrote the time counts as within.
+    pub const fn is_within_grace(&self, now: UnixMillis) -> bool {
+        now.0.saturating_sub(self.at.0) < GRACE_MILLIS
+    }
+}
+
+/// What follows on `token` with that salt.
+///
+/// # Errors
+/// [`Refusal::Signing`], which two lengths below HKDF's limit never come to.
+pub fn successor(keys: &EpochKeys, token: &OpaqueToken, salt: &Salt) -> Result<Successor, Refusal> {
+    let mut material = Zeroizing::new([0; 64]);
+    let (secret, presented) = material.split_at_mut(32);
+    secret.copy_from_slice(keys.kek().expose());
+    presented.copy_from_slice(token.expose());
+    let derived = Hkdf::<Sha256>::new(Some(&salt.0), material.as_slice());
+    let mut bytes = Zeroizing::new([0; 32]);
+    let mut jti = [0; 16];
+    let expanded = derived.expand(b"bmap/1/refresh-successor", bytes.as_mut_slice());
+    expanded.and_then(|()| derived.expand(b"bmap/1/refresh-jti", &mut jti)).map_err(|_| Refusal::Signing)?;
+    Ok(Successor { token: OpaqueToken::from_bytes(Kind::Refresh, *bytes), jti })
+}
+
+/// A rotation as the database is asked for it.
+#[derive(Clone, Debug)]
+pub struct Rotation {
+    /// The presented token.
+    pub presented: TokenHash,
+    /// What follows on it, if it was not used before.
+    pub successor: TokenHash,
+    /// When, and with which salt.
+    pub used: Used,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bmap_protocol::keys::RootSecret;
+
+    #[test]
+    fn r38_the_successor_follows_from_token_salt_and_root_and_from_nothing_less() {
+        let keys = |root| RootSecret::from_bytes([root; 32]).epoch(1);
+        let token = |byte| OpaqueToken::from_bytes(Kind::Refresh, [byte; 32]);
+        let of = |root, byte, salt| {
+            let next = successor(&keys(root), &token(byte), &Salt::from_bytes([salt; 32])).unwrap();
+            (next.token.reveal().to_string(), next.jti)
+        };
+        let one = of(7, 1, 1);
+        assert_eq!(one, of(7, 1, 1));
+        for other in [of(8, 1, 1), of(7, 2, 1), of(7, 1, 2)] {
+            assert!(one.0 != other.0 && one.1 != other.1);
+        }
+        assert_eq!(Salt::from_stored(&Salt::from_bytes([5; 32]).to_text()), Some(Salt::from_bytes([5; 32])));
+        assert_eq!(Salt::from_stored("x"), None);
+    }
+
+    #[test]
+    fn the_grace_is_ten_seconds() {
+        let used = Used { at: UnixMillis(1_000), salt: Salt::from_bytes([0; 32]) };
+        assert!(used.is_within_grace(UnixMillis(0)) && used.is_within_grace(UnixMillis(10_999)));
+        assert!(!used.is_within_grace(UnixMillis(11_000)) && !used.is_within_grace(UnixMillis(i64::MAX)));
+    }
+}

@@ -1,0 +1,20 @@
+//! `POST /auth/login`: an address and a password for a session.
+
+use super::super::body;
+use super::super::problem::Refused;
+use super::{Credentials, answer};
+use crate::router::{App, address};
+use axum::extract::{Request, State};
+use axum::response::Response;
+
+/// Signs in: 200 with an access token and a refresh token.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
+    let pair = app.accounts.sign_in(&email, password, address(&parts)).await?;
+    Ok(answer(&app, &pair))
+}

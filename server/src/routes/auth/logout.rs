@@ -1,0 +1,23 @@
+//! `POST /auth/logout`: ends the session of a refresh token.
+
+use super::super::body;
+use super::super::problem::Refused;
+use super::RefreshForm;
+use crate::router::App;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+
+/// Signs out: 204, also for a token that is not known. By the refresh token and not by the access token, which may have
+/// ended when somebody leaves.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let form: RefreshForm = body::json(&parts.headers, &body)?;
+    app.accounts.sign_out(&form.refresh_token).await?;
+    Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
+}

@@ -1,0 +1,24 @@
+//! `POST /auth/register`: an address and a password, kept until the address is confirmed.
+
+use super::super::body;
+use super::super::problem::Refused;
+use super::Credentials;
+use crate::router::{App, address};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+
+/// Registers: 202, whether or not the address has an account.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
+    app.accounts.register(&email, password, address(&parts)).await?;
+    let answer = serde_json::json!({ "status": "confirmation_sent", "server_time": app.issuer.clock.now().0 });
+    Ok((StatusCode::ACCEPTED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}

@@ -1,0 +1,170 @@
+//! Sessions of people, and their refresh tokens.
+
+use super::connect::taken;
+use super::sql_row::Columns;
+use super::{Database, Result, Rotated, UserSessions};
+use crate::clock::UnixMillis;
+use crate::domain::account::UserSession;
+use crate::domain::account::opaque::TokenHash;
+use crate::domain::account::password::StoredPassword;
+use crate::domain::account::refresh::{Rotation, Salt, Used};
+use crate::domain::session::{SessionId, SessionState};
+use crate::domain::user::UserState;
+use bmap_protocol::ids::UserId;
+use sqlx::any::AnyRow;
+
+impl UserSessions for Database {
+    async fn add_user_session(
+        &self,
+        session: &UserSession,
+        refresh: &TokenHash,
+        password: &StoredPassword,
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        // First the account's row, which a change of password writes too: of the two, one waits for the other, so a session
+        // is either begun before the change, and ended by it, or not begun.
+        let known = sqlx::query(
+            "UPDATE accounts SET signed_in_at = $1 WHERE user_id = $2 AND password = $3 \
+             AND EXISTS (SELECT 1 FROM users WHERE id = $2 AND deactivated_at IS NULL)",
+        )
+        .bind(session.created_at.0)
+        .bind(session.user.as_str())
+        .bind(password.phc.as_str())
+        .execute(&mut *transaction)
+        .await?;
+        if known.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let revoked_at = match session.state {
+            SessionState::Active => None,
+            SessionState::Revoked { at } => Some(at.0),
+        };
+        sqlx::query(
+            "INSERT INTO user_sessions (id, user_id, created_at, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(session.id.as_str())
+        .bind(session.user.as_str())
+        .bind(session.created_at.0)
+        .bind(session.expires_at.0)
+        .bind(revoked_at)
+        .execute(&mut *transaction)
+        .await
+        .map_err(taken("session"))?;
+        sqlx::query("INSERT INTO refresh_tokens (hash, session_id) VALUES ($1, $2)")
+            .bind(refresh.as_str())
+            .bind(session.id.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(taken("refresh token"))?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn user_session(&self, id: &SessionId) -> Result<Option<UserSession>> {
+        let row = sqlx::query(
+            "SELECT id AS session_id, user_id, created_at, expires_at, revoked_at FROM user_sessions WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn rotate(&self, rotation: &Rotation) -> Result<Option<Rotated>> {
+        let mut transaction = self.pool.begin().await?;
+        // The first to write the row uses the token. Whoever comes meanwhile waits here until that one is done, finds the
+        // token used, and reads below what it left.
+        let won = sqlx::query("UPDATE refresh_tokens SET used_at = $1, salt = $2 WHERE hash = $3 AND used_at IS NULL")
+            .bind(rotation.used.at.0)
+            .bind(rotation.used.salt.to_text())
+            .bind(rotation.presented.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        if won.rows_affected() > 0 {
+            sqlx::query(
+                "INSERT INTO refresh_tokens (hash, session_id, predecessor) \
+                 SELECT $1, session_id, hash FROM refresh_tokens WHERE hash = $2",
+            )
+            .bind(rotation.successor.as_str())
+            .bind(rotation.presented.as_str())
+            .execute(&mut *transaction)
+            .await
+            .map_err(taken("refresh token"))?;
+        }
+        let row = sqlx::query(
+            "SELECT r.used_at, r.salt, n.hash AS successor, s.id AS session_id, s.user_id, s.created_at, s.expires_at, \
+             s.revoked_at, u.deactivated_at FROM refresh_tokens r JOIN user_sessions s ON s.id = r.session_id \
+             JOIN users u ON u.id = s.user_id LEFT JOIN refresh_tokens n ON n.predecessor = r.hash WHERE r.hash = $1",
+        )
+        .bind(rotation.presented.as_str())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let rotated = row.as_ref().map(read_rotated).transpose()?;
+        transaction.commit().await?;
+        Ok(rotated)
+    }
+
+    async fn revoke_user_session(&self, id: &SessionId, at: UnixMillis) -> Result<bool> {
+        let done = sqlx::query("UPDATE user_sessions SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
+            .bind(at.0)
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn revoke_session_of(&self, token: &TokenHash, at: UnixMillis) -> Result<bool> {
+        let done = sqlx::query(
+            "UPDATE user_sessions SET revoked_at = COALESCE(revoked_at, $1) \
+             WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = $2)",
+        )
+        .bind(at.0)
+        .bind(token.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn delete_ended_user_sessions(&self, now: UnixMillis) -> Result<u64> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query(
+            "DELETE FROM refresh_tokens WHERE session_id IN (SELECT id FROM user_sessions WHERE expires_at < $1)",
+        )
+        .bind(now.0)
+        .execute(&mut *transaction)
+        .await?;
+        let done = sqlx::query("DELETE FROM user_sessions WHERE expires_at < $1")
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(done.rows_affected())
+    }
+}
+
+fn read(row: &AnyRow) -> Result<UserSession> {
+    let columns = Columns { table: "user_sessions", row };
+    Ok(UserSession {
+        id: columns.parsed("session_id", SessionId::parse)?,
+        user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+        created_at: columns.time("created_at")?,
+        expires_at: columns.time("expires_at")?,
+        state: match columns.optional_time("revoked_at")? {
+            None => SessionState::Active,
+            Some(at) => SessionState::Revoked { at },
+        },
+    })
+}
+
+fn read_rotated(row: &AnyRow) -> Result<Rotated> {
+    let columns = Columns { table: "refresh_tokens", row };
+    Ok(Rotated {
+        session: read(row)?,
+        user_state: match columns.optional_time("deactivated_at")? {
+            None => UserState::Active,
+            Some(at) => UserState::Deactivated { at },
+        },
+        used: Used { at: columns.time("used_at")?, salt: columns.parsed("salt", Salt::from_stored)? },
+        successor: columns.optional("successor", TokenHash::from_stored)?,
+    })
+}
