@@ -7,6 +7,7 @@ import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { freePort, Processes } from './processes.mjs';
@@ -68,6 +69,8 @@ async function raise(processes, folder, tokenSeconds) {
     ready: (output) => /admin on (http:\S+)/.exec(output)?.[1],
   });
   const tool = new Tool(toolUrl, await startTool(), startTool);
+  // A verifier refuses what was signed in the second of its start or before. Pages repair that by themselves, attackers would not.
+  const secondOfStart = sleep(1_050 - (Date.now() % 1_000));
   await processes.start('widget-page', [process.execPath, 'server.mjs'], {
     cwd: join(ROOT, 'examples/widget-page'),
     env: {
@@ -82,6 +85,7 @@ async function raise(processes, folder, tokenSeconds) {
     },
     ready: (output) => output.includes('listening on'),
   });
+  await secondOfStart;
   return { issuer, admin, user, key, page, tool };
 }
 
