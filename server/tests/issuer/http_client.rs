@@ -105,7 +105,7 @@ impl Answer {
     #[track_caller]
     pub(crate) fn granted(&self) -> serde_json::Value {
         let body = self.json();
-        assert!((200..=201).contains(&self.status), "{} {body}", self.status);
+        assert!((200..=202).contains(&self.status), "{} {body}", self.status);
         body
     }
 }

@@ -4,14 +4,19 @@
 
 mod actors;
 mod http_client;
+mod log;
+mod person;
 mod world;
 
 mod cli;
 mod cors;
+mod edited_accounts;
 mod listener;
+mod overload;
 mod router;
 mod routes;
 mod sealed_rows;
 mod secrets;
 mod store;
+mod store_accounts;
 mod timing;

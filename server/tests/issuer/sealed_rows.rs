@@ -5,7 +5,7 @@ use bmap_protocol::seal::SigningKind;
 use sqlx::AnyPool;
 
 /// Writes into the database behind the server's back.
-async fn edit(world: &World, sql: &'static str) {
+pub(crate) async fn edit(world: &World, sql: &'static str) {
     let pool = AnyPool::connect(&format!("sqlite://{}", world.database_file().display())).await.unwrap();
     let done = sqlx::raw_sql(sql).execute(&pool).await.unwrap();
     assert!(done.rows_affected() > 0, "{sql}");

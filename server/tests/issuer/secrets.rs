@@ -18,6 +18,9 @@ fn r34_secrets_can_only_be_compared_in_constant_time() {
     const { assert!(!Comparable::<bmap_protocol::keys::SigningKey>::YES) };
     const { assert!(!Comparable::<bmap_protocol::keys::RootSecret>::YES) };
     const { assert!(!Comparable::<bmap_server::domain::ticket::PlainTicket>::YES) };
+    const { assert!(!Comparable::<bmap_server::domain::account::opaque::OpaqueToken>::YES) };
+    const { assert!(!Comparable::<bmap_server::domain::account::password::PlainPassword>::YES) };
+    const { assert!(!Comparable::<bmap_server::domain::account::password::StoredPassword>::YES) };
     const { assert!(!Comparable::<bmap_server::config::SecretText>::YES) };
     const { assert!(!Comparable::<bmap_server::domain::api_key::KeyMaterial>::YES) };
 }

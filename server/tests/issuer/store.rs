@@ -30,7 +30,8 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     assert_eq!(store.user_by_name(&user.name).await.unwrap().as_ref(), Some(&user));
     assert_eq!(store.user(&UserId::from_uuid([0; 16])).await.unwrap(), None);
     assert!(store.set_deactivated(&user.id, Some(NOW)).await.unwrap());
-    assert_eq!(store.users().await.unwrap()[0].state, UserState::Deactivated { at: NOW });
+    assert_eq!(store.user(&user.id).await.unwrap().unwrap().state, UserState::Deactivated { at: NOW });
+    assert!(store.users().await.unwrap().iter().any(|known| known.id == user.id));
     assert!(store.set_deactivated(&user.id, None).await.unwrap());
     assert!(!store.set_deactivated(&UserId::from_uuid([0; 16]), None).await.unwrap());
 
@@ -139,6 +140,7 @@ async fn every_statement(store: &Database) {
     store.set_setting("issuer", "a").await.unwrap();
     store.set_setting("issuer", "b").await.unwrap();
     assert_eq!(store.setting("issuer").await.unwrap().as_deref(), Some("b"));
+    crate::store_accounts::every_statement(store).await;
     let (user, key) = accounts(store).await;
     let tool = tools(store).await;
     tickets(store, &user, &key, &tool).await;
@@ -161,6 +163,7 @@ async fn every_statement_works_on_sqlite() {
     // Opened again: the migrations have run already, and what was written is there.
     let again = Database::open_sqlite(&file).await.unwrap();
     assert_eq!(again.setting("issuer").await.unwrap().as_deref(), Some("b"));
+    crate::store_accounts::r38_and_r39_at_once(again).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,7 +173,9 @@ async fn every_statement_works_on_postgresql() {
         return;
     };
     let server = Postgres::start(&programs);
-    every_statement(&Database::open(&server.url).await.unwrap()).await;
+    let store = Database::open(&server.url).await.unwrap();
+    every_statement(&store).await;
+    crate::store_accounts::r38_and_r39_at_once(store).await;
 }
 
 /// Debian's folder of PostgreSQL's programs.

@@ -1,8 +1,10 @@
-//! Unknown and known key ids cost the same (R31). Medians over interleaved rounds, so that a busy machine hits both alike.
+//! Unknown and known key ids cost the same, and so do unknown and known addresses (R31). Medians over interleaved rounds, so that a busy machine hits both alike.
 
 use crate::world::World;
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::ApiKeyId;
+use bmap_server::domain::account::email::EmailAddress;
+use bmap_server::domain::account::password::PlainPassword;
 use bmap_server::domain::authenticate::PresentedSecret;
 use std::time::{Duration, Instant};
 
@@ -45,6 +47,39 @@ async fn medians(world: &World) -> [Duration; 2] {
         let refused = world.issuer.caller_by_secret(&presented, address).await;
         times[which].push(began.elapsed());
         assert!(refused.is_err());
+    }
+    times.map(median)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r31_an_unknown_address_costs_what_a_known_one_costs() {
+    let world = World::start().await;
+    world.person("ana@shop.example").await;
+    let mut measured = Vec::new();
+    for _ in 0..4 {
+        let [known, unknown] = sign_in_medians(&world).await;
+        println!("median: known {known:?}, unknown {unknown:?}");
+        if known.max(unknown) * 100 <= known.min(unknown) * 105 {
+            return;
+        }
+        measured.push((known, unknown));
+    }
+    panic!("never within 5 %: {measured:?}");
+}
+
+async fn sign_in_medians(world: &World) -> [Duration; 2] {
+    let address = "127.0.0.1".parse().unwrap();
+    let emails = ["ana@shop.example", "nobody@shop.example"].map(|text| EmailAddress::parse(text).unwrap());
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..60 {
+        let which = round % 2;
+        // Far enough on that no limit is met.
+        world.clock.advance_seconds(60);
+        let password = PlainPassword::presented("a wrong password".to_owned().into()).unwrap();
+        let began = now();
+        let refused = world.app.accounts.sign_in(&emails[which], password, address).await;
+        times[which].push(began.elapsed());
+        assert!(matches!(refused, Err(bmap_server::domain::refusal::Refusal::WrongPassword)));
     }
     times.map(median)
 }

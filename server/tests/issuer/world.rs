@@ -7,6 +7,7 @@ use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
 use bmap_server::clock::{Clock, ManualClock, UnixMillis};
+use bmap_server::domain::account::service::LinkDelivery;
 use bmap_server::domain::api_key::{KeyScope, ToolSet};
 use bmap_server::domain::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_user};
 use bmap_server::domain::scope::Scopes;
@@ -56,7 +57,8 @@ impl World {
         let issuer = Issuer::open(url, store, epoch, clock.clone(), Arc::new(SystemRandom), Lives::default());
         let issuer = Arc::new(issuer.await.unwrap());
         issuer.self_test().unwrap();
-        let app = App::new(Arc::clone(&issuer), trusted_proxies).unwrap();
+        crate::log::start();
+        let app = App::new(Arc::clone(&issuer), trusted_proxies).unwrap().with_links(LinkDelivery::Log);
         // What was signed before the start of a replay store is refused, so time goes on a little.
         clock.advance_seconds(2);
         let (stop, stopped) = oneshot::channel();
@@ -67,6 +69,14 @@ impl World {
         world.add_tool(TOOL, ToolOrigins::AnyRegistered).await;
         world.add_tool(OTHER_TOOL, ToolOrigins::AnyRegistered).await;
         world
+    }
+
+    /// Another server beside this one, until the test ends.
+    pub(crate) async fn serve(&self, app: &App) -> SocketAddr {
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 64).await.unwrap();
+        let address = listener.local_address().unwrap();
+        tokio::spawn(listener.serve(app.router(), std::future::pending()));
+        address
     }
 
     pub(crate) fn stop(&mut self) {
@@ -114,6 +124,18 @@ impl World {
         let (key, secret) = new_api_key(&self.issuer.epoch, now, &SystemRandom, new).unwrap();
         self.issuer.store.add_api_key(&key, &scope).await.unwrap();
         Host { world: self, user: user.id, id: key.id, secret, signing }
+    }
+
+    /// The issuer's own key, out of its row: for tokens that only the issuer could have signed.
+    pub(crate) fn signing_key(&self) -> jsonwebtoken::EncodingKey {
+        use base64ct::{Base64UrlUnpadded, Encoding};
+        let row = &self.issuer.public_keys[0];
+        let bound = format!("bmap/1/issuer-key\n{}\n{}", row.kid, row.public_key);
+        let seed = bmap_protocol::seal::open(&self.issuer.epoch.kek(), row.epoch, bound.as_bytes(), &row.sealed);
+        let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
+        der.extend_from_slice(&seed.unwrap());
+        assert_eq!(Base64UrlUnpadded::encode_string(self.issuer.signer.public_key()), row.public_key);
+        jsonwebtoken::EncodingKey::from_ed_der(&der)
     }
 
     /// Seconds since 1970 on the server's clock.

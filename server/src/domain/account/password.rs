@@ -1,8 +1,10 @@
 //! Passwords: what is presented, what is stored, and the one function between them (Argon2id, RFC 9106).
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use super::email::EmailAddress;
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, AssociatedData, Params, ParamsBuilder, PasswordHasher, PasswordVerifier, Version};
 use bmap_protocol::keys::{EpochKeys, Pepper};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -15,10 +17,6 @@ pub const MAX_PASSWORD: usize = 256;
 const COST: (u32, u32, u32) = (19_456, 2, 1);
 /// The most that a stored hash may ask for, far above [`COST`]: a row that asks for more was edited (R41).
 const MAX_COST: (u32, u32, u32) = (65_536, 10, 4);
-
-/// What takes the place of a password that nobody has, so that an unknown address costs what a known one costs (R31). Its
-/// hash is of no known password, and its cost is [`COST`].
-const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A password as somebody typed it. Redacted in `Debug`, wiped on drop.
 pub struct PlainPassword(Zeroizing<String>);
@@ -42,6 +40,9 @@ pub enum PasswordFault {
     /// The stored hash asks for more than any hash that was made here.
     #[error("the stored hash asks for more memory or time than any that was made here")]
     Cost,
+    /// The stored hash is another account's.
+    #[error("the stored hash was made for another address")]
+    Owner,
     /// The stored hash's pepper is of another root.
     #[error("the stored hash needs the pepper of epoch {epoch}")]
     Epoch {
@@ -104,28 +105,50 @@ impl Hasher {
         Self { pepper: keys.pepper(), epoch: keys.epoch() }
     }
 
-    /// What to check a password against where there is no account.
-    pub fn decoy(&self) -> StoredPassword {
-        StoredPassword { phc: DECOY.to_owned(), epoch: self.epoch }
-    }
-
-    /// Hashes a password.
+    /// What to check a password against where there is no account, so that an unknown address costs what a known one costs
+    /// (R31): a hash of no known password.
     ///
     /// # Errors
     /// [`PasswordFault::Hashing`].
-    pub fn hash(&self, password: &PlainPassword, salt: &[u8; 16]) -> Result<StoredPassword, PasswordFault> {
-        let (memory, passes, lanes) = COST;
-        let params = Params::new(memory, passes, lanes, Some(32)).map_err(|_| PasswordFault::Hashing)?;
+    pub fn decoy(&self, email: &EmailAddress) -> Result<StoredPassword, PasswordFault> {
+        let failed = |_| PasswordFault::Hashing;
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params(email)?).map_err(|_| PasswordFault::Hashing)?,
+            salt: Some(Salt::new(&[0; 16]).map_err(failed)?),
+            hash: Some(Output::new(&[0; 32]).map_err(failed)?),
+        };
+        Ok(StoredPassword { phc: hash.to_string(), epoch: self.epoch })
+    }
+
+    /// Hashes the password of an address.
+    ///
+    /// # Errors
+    /// [`PasswordFault::Hashing`].
+    pub fn hash(
+        &self,
+        password: &PlainPassword,
+        email: &EmailAddress,
+        salt: &[u8; 16],
+    ) -> Result<StoredPassword, PasswordFault> {
+        let params = params(email)?;
         let hash = self.argon2(params)?.hash_password_with_salt(password.0.as_bytes(), salt);
         let hash: PasswordHash = hash.map_err(|_| PasswordFault::Hashing)?;
         Ok(StoredPassword { phc: hash.to_string(), epoch: self.epoch })
     }
 
-    /// Whether the password is the stored one. What the row asks for is looked at before any of it is done (R41).
+    /// Whether the password is the one stored for the address. What the row asks for is looked at before any of it is done
+    /// (R41), and a hash that somebody copied from their own row is not this address's (T13).
     ///
     /// # Errors
     /// [`PasswordFault`] for a row that was not written here.
-    pub fn matches(&self, password: &PlainPassword, stored: &StoredPassword) -> Result<bool, PasswordFault> {
+    pub fn matches(
+        &self,
+        password: &PlainPassword,
+        email: &EmailAddress,
+        stored: &StoredPassword,
+    ) -> Result<bool, PasswordFault> {
         if stored.epoch != self.epoch {
             return Err(PasswordFault::Epoch { epoch: stored.epoch });
         }
@@ -141,6 +164,9 @@ impl Hasher {
         if params.m_cost() > MAX_COST.0 || params.t_cost() > MAX_COST.1 || params.p_cost() > MAX_COST.2 {
             return Err(PasswordFault::Cost);
         }
+        if params.data() != owner(email) {
+            return Err(PasswordFault::Owner);
+        }
         // The library compares in constant time.
         Ok(self.argon2(params)?.verify_password(password.0.as_bytes(), &hash).is_ok())
     }
@@ -149,6 +175,20 @@ impl Hasher {
         Argon2::new_with_secret(self.pepper.expose(), Algorithm::Argon2id, Version::V0x13, params)
             .map_err(|_| PasswordFault::Hashing)
     }
+}
+
+/// The parameters of a new hash.
+fn params(email: &EmailAddress) -> Result<Params, PasswordFault> {
+    let (memory, passes, lanes) = COST;
+    let owner = AssociatedData::new(&owner(email)).map_err(|_| PasswordFault::Hashing)?;
+    let mut params = ParamsBuilder::new();
+    params.m_cost(memory).t_cost(passes).p_cost(lanes).output_len(32).data(owner);
+    params.build().map_err(|_| PasswordFault::Hashing)
+}
+
+/// Whose hash it is: Argon2's associated data, which goes into the hash and stands in its text.
+fn owner(email: &EmailAddress) -> [u8; 32] {
+    Sha256::new().chain_update(b"bmap/1/password-of\n").chain_update(email.as_str()).finalize().into()
 }
 
 #[cfg(test)]
@@ -160,18 +200,25 @@ mod tests {
         PlainPassword::presented(text.to_owned().into()).unwrap()
     }
 
+    fn ana() -> EmailAddress {
+        EmailAddress::parse("ana@shop.example").unwrap()
+    }
+
     fn hasher(root: u8, epoch: u32) -> Hasher {
         Hasher::new(&RootSecret::from_bytes([root; 32]).epoch(epoch))
     }
 
     #[test]
     fn t12_a_hash_needs_its_pepper() {
-        let stored = hasher(7, 1).hash(&plain("correct horse"), &[1; 16]).unwrap();
-        assert!(stored.phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", stored.phc);
-        assert!(hasher(7, 1).matches(&plain("correct horse"), &stored).unwrap());
-        assert!(!hasher(7, 1).matches(&plain("correct horsf"), &stored).unwrap());
-        assert!(!hasher(8, 1).matches(&plain("correct horse"), &stored).unwrap(), "another root, another pepper");
-        let other = hasher(7, 2).matches(&plain("correct horse"), &stored);
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16]).unwrap();
+        assert!(stored.phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1,data="), "{}", stored.phc);
+        assert!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &stored).unwrap());
+        assert!(!hasher(7, 1).matches(&plain("correct horsf"), &ana(), &stored).unwrap());
+        assert!(
+            !hasher(8, 1).matches(&plain("correct horse"), &ana(), &stored).unwrap(),
+            "another root, another pepper"
+        );
+        let other = hasher(7, 2).matches(&plain("correct horse"), &ana(), &stored);
         assert_eq!(other, Err(PasswordFault::Epoch { epoch: 1 }));
         // Without any secret, as a thief of the database would try it.
         let parsed = PasswordHash::new(&stored.phc).unwrap();
@@ -179,16 +226,31 @@ mod tests {
     }
 
     #[test]
+    fn t13_a_hash_copied_to_another_account_is_not_its_own() {
+        let mallory = EmailAddress::parse("mallory@x.example").unwrap();
+        let stored = hasher(7, 1).hash(&plain("mallory's own"), &mallory, &[1; 16]).unwrap();
+        let copied = hasher(7, 1).matches(&plain("mallory's own"), &ana(), &stored);
+        assert_eq!(copied, Err(PasswordFault::Owner));
+        // With the name of its owner edited too, it is another hash.
+        let decoy = hasher(7, 1).decoy(&ana()).unwrap();
+        let data = |phc: &str| phc.split("data=").nth(1).unwrap().split('$').next().unwrap().to_owned();
+        let phc = stored.phc.replace(&data(&stored.phc), &data(&decoy.phc));
+        let edited = StoredPassword { phc, epoch: 1 };
+        assert_eq!(hasher(7, 1).matches(&plain("mallory's own"), &ana(), &edited), Ok(false));
+    }
+
+    #[test]
     fn r31_the_decoy_costs_what_a_new_hash_costs_and_is_nobodys() {
-        let stored = hasher(7, 1).hash(&plain("correct horse"), &[1; 16]).unwrap();
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16]).unwrap();
         let params = |phc: &str| Params::try_from(&PasswordHash::new(phc).unwrap()).unwrap();
-        assert_eq!(params(&stored.phc), params(DECOY));
-        assert_eq!(hasher(7, 1).matches(&plain(""), &hasher(7, 1).decoy()), Ok(false));
+        let decoy = hasher(7, 1).decoy(&ana()).unwrap();
+        assert_eq!(params(&stored.phc), params(&decoy.phc));
+        assert_eq!(hasher(7, 1).matches(&plain(""), &ana(), &decoy), Ok(false));
     }
 
     #[test]
     fn r41_a_stored_hash_is_looked_at_before_it_is_computed() {
-        let stored = hasher(7, 1).hash(&plain("correct horse"), &[1; 16]).unwrap();
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16]).unwrap();
         let with = |cost: &str| stored.phc.replace("m=19456,t=2,p=1", cost);
         for (phc, fault) in [
             (with("m=4194304,t=2,p=1"), PasswordFault::Cost),
@@ -202,7 +264,7 @@ mod tests {
             ("plaintext".to_owned(), PasswordFault::Form),
         ] {
             let row = StoredPassword { phc: phc.clone(), epoch: 1 };
-            assert_eq!(hasher(7, 1).matches(&plain("correct horse"), &row), Err(fault), "{phc}");
+            assert_eq!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &row), Err(fault), "{phc}");
         }
     }
 
@@ -219,6 +281,6 @@ mod tests {
             assert_eq!(plain(good).fit_to_set(&["ana@shop.example"]), Ok(()), "{good}");
         }
         assert_eq!(format!("{:?}", plain("hunter2")), "PlainPassword(…)");
-        assert!(!format!("{:?}", hasher(7, 1).decoy()).contains("argon2"));
+        assert!(!format!("{:?}", hasher(7, 1).decoy(&ana()).unwrap()).contains("argon2"));
     }
 }

@@ -132,8 +132,11 @@ impl AccountService {
     ) -> Result<TokenPair, Refusal> {
         self.limits.sign_in(email, address, self.issuer.clock.now())?;
         let account = self.issuer.store.account_by_email(email).await?;
-        let stored = account.as_ref().map(|account| account.password.clone());
-        let matches = self.matches(password, stored.unwrap_or_else(|| self.passwords.hasher().decoy())).await?;
+        let stored = match &account {
+            Some(account) => account.password.clone(),
+            None => self.passwords.hasher().decoy(email)?,
+        };
+        let matches = self.matches(password, email, stored).await?;
         let account = account.filter(|account| matches && account.user_state == UserState::Active);
         let account = account.ok_or(Refusal::WrongPassword)?;
         let now = self.issuer.clock.now();
@@ -232,7 +235,7 @@ impl AccountService {
         let SignedIn { account, session } = signed_in;
         // A stolen access token is no way around the limit on guesses.
         self.limits.sign_in(&account.email, address, self.issuer.clock.now())?;
-        if !self.matches(current, account.password.clone()).await? {
+        if !self.matches(current, &account.email, account.password.clone()).await? {
             return Err(Refusal::WrongPassword);
         }
         let new = self.hash(new, &account.email).await?;
@@ -260,14 +263,20 @@ impl AccountService {
         let hashed = self.passwords.run(move |hasher| {
             let local = email.as_str().split('@').next().unwrap_or_default();
             password.fit_to_set(&[email.as_str(), local]).map_err(|hint| Refusal::WeakPassword { hint })?;
-            Ok(hasher.hash(&password, &salt)?)
+            Ok(hasher.hash(&password, &email, &salt)?)
         });
         hashed.await?
     }
 
     /// Whether the password fits; a row that can't be checked is an alarm, and fits nothing.
-    async fn matches(&self, password: PlainPassword, stored: StoredPassword) -> Result<bool, Refusal> {
-        let matches = self.passwords.run(move |hasher| hasher.matches(&password, &stored)).await?;
+    async fn matches(
+        &self,
+        password: PlainPassword,
+        email: &EmailAddress,
+        stored: StoredPassword,
+    ) -> Result<bool, Refusal> {
+        let email = email.clone();
+        let matches = self.passwords.run(move |hasher| hasher.matches(&password, &email, &stored)).await?;
         matches.map_err(Refusal::BrokenPassword)
     }
 }

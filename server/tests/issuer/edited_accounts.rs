@@ -1,0 +1,90 @@
+//! Somebody who can write the database, but has no root secret, signs in as nobody; and who can read it, finds no secret.
+
+use crate::person::{PASSWORD, Pair, change_password, login, register};
+use crate::sealed_rows::edit;
+use crate::world::World;
+use std::time::{Duration, Instant};
+
+#[expect(clippy::disallowed_methods, reason = "a test measures real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[tokio::test]
+async fn t13_a_copied_password_opens_no_other_account() {
+    let world = World::start().await;
+    world.person("ana@shop.example").await;
+    register("mallory@shop.example", "mallory-owns-this-81").send(world.address).await;
+    let link = world.links("mallory@shop.example").pop().unwrap();
+    crate::person::confirm(&link).send(world.address).await.granted();
+    edit(
+        &world,
+        "UPDATE accounts SET password = (SELECT password FROM accounts WHERE email = 'mallory@shop.example') \
+         WHERE email = 'ana@shop.example'",
+    )
+    .await;
+    let stolen = login("ana@shop.example", "mallory-owns-this-81").send(world.address).await;
+    stolen.assert_refused("invalid_credentials");
+    login("mallory@shop.example", "mallory-owns-this-81").send(world.address).await.granted();
+    // And the address itself, moved to the row whose password is known.
+    edit(&world, "UPDATE accounts SET email = 'x@shop.example' WHERE email = 'ana@shop.example'").await;
+    edit(&world, "UPDATE accounts SET email = 'ana@shop.example' WHERE email = 'mallory@shop.example'").await;
+    let moved = login("ana@shop.example", "mallory-owns-this-81").send(world.address).await;
+    moved.assert_refused("invalid_credentials");
+}
+
+#[tokio::test]
+async fn r41_a_row_that_asks_for_the_impossible_is_refused_at_once_and_said_aloud() {
+    for sql in [
+        "UPDATE accounts SET password = replace(password, 'm=19456', 'm=4194304')",
+        "UPDATE accounts SET password = replace(password, 't=2', 't=4294967295')",
+        "UPDATE accounts SET password = 'plaintext'",
+        "UPDATE accounts SET pepper_epoch = 2",
+    ] {
+        let world = World::start().await;
+        world.person("ana@shop.example").await;
+        edit(&world, sql).await;
+        let mut fastest = Duration::MAX;
+        for _ in 0..5 {
+            let began = now();
+            let refused = login("ana@shop.example", PASSWORD).header("x-request-id", "r41").send(world.address).await;
+            fastest = fastest.min(began.elapsed());
+            refused.assert_refused("invalid_credentials");
+        }
+        assert!(fastest < Duration::from_millis(5), "{sql}: {fastest:?}");
+        let alarms = crate::log::text();
+        assert!(alarms.lines().any(|line| line.contains("r41") && line.contains("ALARM")), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn t12_t33_no_password_or_token_is_in_the_database_or_the_log() {
+    let world = World::start().await;
+    let canary = "canary-password-73-quartz";
+    let newer = "canary-newer-password-19-basalt";
+    register("ana@shop.example", canary).send(world.address).await;
+    let link = world.links("ana@shop.example").pop().unwrap();
+    crate::person::confirm(&link).send(world.address).await.granted();
+    login("ana@shop.example", "canary-wrong-password").send(world.address).await.assert_refused("invalid_credentials");
+    let pair = Pair::of(&login("ana@shop.example", canary).send(world.address).await);
+    let next = Pair::of(&world.refresh(&pair.refresh).await);
+    world.refresh("bmr_canary").await.assert_refused("invalid_token");
+    change_password(&next.access, canary, newer).send(world.address).await.granted();
+    let mut database = std::fs::read(world.database_file()).unwrap();
+    let wal = world.database_file().with_extension("sqlite-wal");
+    database.extend(std::fs::read(wal).unwrap_or_default());
+    let log = crate::log::text();
+    let holds = |text: &str| {
+        let needle = text.as_bytes();
+        (database.windows(needle.len()).any(|window| window == needle), log.contains(text))
+    };
+    let signature = |pair: &Pair| pair.access.rsplit_once('.').unwrap().1.to_owned();
+    for secret in
+        [canary, newer, "canary", &pair.refresh[4..], &next.refresh[4..], &signature(&pair), &signature(&next)]
+    {
+        assert_eq!(holds(secret), (false, false), "{secret}");
+    }
+    // The link is in the log of a development server, and nowhere else; and the search finds what is there.
+    assert_eq!(holds(&link[4..]), (false, true));
+    assert_eq!(holds("ana@shop.example"), (true, true));
+}

@@ -1,0 +1,30 @@
+//! The log of this process, kept: every server in it writes here, as a development server writes its log.
+
+use std::io;
+use std::sync::{Mutex, Once};
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Writer;
+
+impl io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(crate) fn start() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        tracing_subscriber::fmt().with_env_filter("bmap_server=info").with_ansi(false).with_writer(|| Writer).init();
+    });
+}
+
+pub(crate) fn text() -> String {
+    String::from_utf8(LOG.lock().unwrap().clone()).unwrap()
+}

@@ -1,0 +1,105 @@
+//! People with an account.
+
+use crate::http_client::{Answer, Call};
+use crate::world::World;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::ids::UserId;
+use serde_json::{Value, json};
+
+pub(crate) const PASSWORD: &str = "violet-kettle-49-marsh";
+
+/// Somebody, with an address of their own in every world.
+pub(crate) struct Person<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) email: String,
+}
+
+/// What a sign-in or a refresh gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+impl Pair {
+    #[track_caller]
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let body = answer.granted();
+        assert_eq!((body["token_type"].as_str(), answer.header("cache-control")), (Some("Bearer"), Some("no-store")));
+        let text = |name: &str| body[name].as_str().unwrap().to_owned();
+        Self { access: text("access_token"), refresh: text("refresh_token") }
+    }
+
+    pub(crate) fn claims(&self) -> Value {
+        let payload = self.access.split('.').nth(1).unwrap();
+        serde_json::from_slice(&Base64UrlUnpadded::decode_vec(payload).unwrap()).unwrap()
+    }
+
+    pub(crate) fn user(&self) -> UserId {
+        UserId::parse(self.claims()["sub"].as_str().unwrap()).unwrap()
+    }
+}
+
+impl World {
+    /// Somebody who has registered and followed the link.
+    pub(crate) async fn person(&self, email: &str) -> Person<'_> {
+        let person = Person { world: self, email: email.to_owned() };
+        assert_eq!(register(email, PASSWORD).send(self.address).await.status, 202);
+        let confirmed = confirm(&self.links(email).pop().unwrap()).send(self.address).await;
+        assert_eq!(confirmed.granted()["status"], "confirmed");
+        person
+    }
+
+    /// The tokens of every link that was sent to an address, oldest first.
+    pub(crate) fn links(&self, email: &str) -> Vec<String> {
+        let start = format!("http://{}/auth/confirm?token=", self.address);
+        let to = format!("email={email}");
+        let log = crate::log::text();
+        let lines = log.lines().filter(|line| line.contains(&to));
+        let tokens = lines.filter_map(|line| line.split_once(&start)?.1.split_whitespace().next());
+        tokens.map(str::to_owned).collect()
+    }
+
+    pub(crate) async fn refresh(&self, token: &str) -> Answer {
+        refresh(token).send(self.address).await
+    }
+
+    pub(crate) async fn me(&self, access: &str) -> Answer {
+        me(access).send(self.address).await
+    }
+}
+
+impl Person<'_> {
+    pub(crate) async fn sign_in(&self) -> Pair {
+        Pair::of(&login(&self.email, PASSWORD).send(self.world.address).await)
+    }
+}
+
+pub(crate) fn register(email: &str, password: &str) -> Call {
+    Call::json("/auth/register", &json!({ "email": email, "password": password }))
+}
+
+pub(crate) fn confirm(token: &str) -> Call {
+    Call::json("/auth/confirm", &json!({ "token": token }))
+}
+
+pub(crate) fn login(email: &str, password: &str) -> Call {
+    Call::json("/auth/login", &json!({ "email": email, "password": password }))
+}
+
+pub(crate) fn refresh(token: &str) -> Call {
+    Call::json("/auth/refresh", &json!({ "refresh_token": token }))
+}
+
+pub(crate) fn logout(token: &str) -> Call {
+    Call::json("/auth/logout", &json!({ "refresh_token": token }))
+}
+
+pub(crate) fn me(access: &str) -> Call {
+    Call::new("GET", "/auth/me").header("authorization", &format!("Bearer {access}"))
+}
+
+pub(crate) fn change_password(access: &str, current: &str, new: &str) -> Call {
+    Call::json("/auth/password", &json!({ "current_password": current, "new_password": new }))
+        .header("authorization", &format!("Bearer {access}"))
+}

@@ -1,0 +1,7 @@
+mod confirm;
+mod login;
+mod logout;
+mod me;
+mod password;
+mod refresh;
+mod register;

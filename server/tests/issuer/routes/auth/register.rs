@@ -1,0 +1,88 @@
+use crate::http_client::Call;
+use crate::person::{PASSWORD, login, register};
+use crate::world::World;
+use bmap_server::domain::account::service::LinkDelivery;
+use serde_json::json;
+use std::sync::Arc;
+
+#[tokio::test]
+async fn an_account_begins_with_its_confirmed_address() {
+    let world = World::start().await;
+    let answer = register("Ana@Shop.Example ", PASSWORD).send(world.address).await;
+    assert_eq!((answer.status, answer.granted()["status"].as_str()), (202, Some("confirmation_sent")));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    login("ana@shop.example", PASSWORD).send(world.address).await.assert_refused("invalid_credentials");
+    assert_eq!(world.links("ana@shop.example").len(), 1);
+}
+
+#[tokio::test]
+async fn r31_an_address_that_has_an_account_is_answered_alike_and_sent_no_link() {
+    let world = World::start().await;
+    world.person("ana@shop.example").await;
+    let known = register("ANA@shop.example", "another-phrase-entirely-7").send(world.address).await;
+    let unknown = register("ben@shop.example", "another-phrase-entirely-7").send(world.address).await;
+    assert_eq!((known.status, &known.body), (unknown.status, &unknown.body));
+    assert_eq!((world.links("ana@shop.example").len(), world.links("ben@shop.example").len()), (1, 1));
+    login("ana@shop.example", PASSWORD).send(world.address).await.granted();
+}
+
+#[tokio::test]
+async fn weak_passwords_are_refused_with_advice() {
+    let world = World::start().await;
+    for (password, advice) in
+        [("Xk3!pQz", "Use at least 8 characters."), ("password1", "common password"), ("ana@shop.example", "word")]
+    {
+        let answer = register("ana@shop.example", password).send(world.address).await;
+        answer.assert_refused("malformed_request");
+        let hint = answer.json()["hint"].as_str().unwrap().to_owned();
+        assert!(hint.contains(advice), "{hint}");
+    }
+    assert!(world.links("ana@shop.example").is_empty());
+}
+
+#[tokio::test]
+async fn other_forms_are_malformed() {
+    let world = World::start().await;
+    for body in [
+        json!({}),
+        json!([]),
+        json!({ "email": "ana@shop.example" }),
+        json!({ "email": "ana@shop.example", "password": 12345678 }),
+        json!({ "email": "ana@shop.example", "password": "x".repeat(257) }),
+        json!({ "email": "ana", "password": PASSWORD }),
+        json!({ "email": "ana@shop.example\r\nBcc: x@y.example", "password": PASSWORD }),
+        json!({ "email": "a".repeat(300), "password": PASSWORD }),
+        json!({ "email": "ana@shop.example", "password": PASSWORD, "admin": true }),
+    ] {
+        Call::json("/auth/register", &body).send(world.address).await.assert_refused("malformed_request");
+    }
+    // What another page's form could send (T28).
+    let text = json!({ "email": "ana@shop.example", "password": PASSWORD }).to_string();
+    for media_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
+        let call = Call::new("POST", "/auth/register").body(media_type, text.clone());
+        call.send(world.address).await.assert_refused("malformed_request");
+    }
+    assert!(world.links("ana@shop.example").is_empty());
+}
+
+#[tokio::test]
+async fn without_a_way_for_links_nobody_registers() {
+    let world = World::start().await;
+    let app = bmap_server::router::App::new(Arc::clone(&world.issuer), Vec::new()).unwrap();
+    assert_eq!(LinkDelivery::default(), LinkDelivery::None);
+    let other = world.serve(&app).await;
+    register("ana@shop.example", PASSWORD).send(other).await.assert_refused("issuer_unavailable");
+}
+
+#[tokio::test]
+async fn r32_an_address_gets_a_bounded_number_of_mails() {
+    let world = World::start().await;
+    for spelling in ["ana@shop.example", "ANA@shop.example", " ana@shop.example"] {
+        assert_eq!(register(spelling, PASSWORD).send(world.address).await.status, 202);
+    }
+    let limited = register("ａna@shop.example", PASSWORD).send(world.address).await;
+    limited.assert_refused("rate_limited");
+    assert_eq!(limited.header("retry-after"), Some("600"));
+    world.clock.advance_seconds(600);
+    assert_eq!(register("ana@shop.example", PASSWORD).send(world.address).await.status, 202);
+}
