@@ -1,94 +1,12 @@
 //! The binary as an operator has it: real processes.
 
+use crate::operator::{BMAP, Operator};
 use serde_json::Value;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use tempfile::TempDir;
-
-const BMAP: &str = env!("CARGO_BIN_EXE_bmap");
-
-/// An operator with a data folder, and no environment.
-struct Operator {
-    folder: TempDir,
-}
-
-/// A server process; killed when the test ends.
-struct Server {
-    child: Child,
-    address: String,
-    greeting: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Operator {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BMAP);
-        command.args(arguments).env_clear().env("BMAP_DATA_DIR", self.path("data")).current_dir(self.folder.path());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// What a command prints; it must succeed.
-    #[track_caller]
-    fn out(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.out(&[arguments, &["--json"]].concat())).unwrap()
-    }
-
-    /// Exit code and standard error of a command that must fail.
-    #[track_caller]
-    fn fails(&self, arguments: &[&str]) -> (i32, String) {
-        let output = self.run(arguments);
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success(), "{arguments:?}");
-        assert!(!error.contains("panicked"), "{error}");
-        (output.status.code().unwrap(), error)
-    }
-
-    fn serve(&self) -> Server {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let output = child.stdout.take().unwrap();
-        // Made first, so that whatever fails below, the process is ended.
-        let mut server = Server { child, address: String::new(), greeting: String::new() };
-        for line in BufReader::new(output).lines() {
-            let line = line.unwrap();
-            server.greeting.push_str(&line);
-            server.greeting.push('\n');
-            if let Some((_, rest)) = line.split_once(" listens on ") {
-                server.address = rest.split(',').next().unwrap().to_owned();
-                return server;
-            }
-        }
-        panic!("the server ended: {}", server.greeting);
-    }
-}
+use std::process::{Command, Stdio};
 
 fn mode(path: impl AsRef<Path>) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -5,11 +5,13 @@
 mod actors;
 mod http_client;
 mod log;
+mod operator;
 mod person;
 mod world;
 
 mod cli;
 mod cors;
+mod docs;
 mod edited_accounts;
 mod listener;
 mod overload;

@@ -5,7 +5,7 @@ use bmap_protocol::keys::RootSecret;
 use bmap_server::clock::{ManualClock, UnixMillis};
 use bmap_server::domain::account::email::EmailAddress;
 use bmap_server::domain::account::opaque::{Kind, OpaqueToken, TokenHash};
-use bmap_server::domain::account::password::{Hasher, PlainPassword, StoredPassword};
+use bmap_server::domain::account::password::{Hasher, Memory, PlainPassword, StoredPassword};
 use bmap_server::domain::account::refresh::{Rotation, Salt, Used};
 use bmap_server::domain::account::service::{AccountService, LinkDelivery};
 use bmap_server::domain::account::{Registration, UserSession};
@@ -132,7 +132,7 @@ pub(crate) async fn r38_and_r39_at_once(store: Database) {
     let plain = || PlainPassword::presented("violet-kettle-49-marsh".to_owned().into()).unwrap();
     let registration = Registration {
         email: email.clone(),
-        password: Hasher::new(&epoch).hash(&plain(), &email, &[1; 16]).unwrap(),
+        password: Hasher::new(&epoch).hash(&plain(), &email, &[1; 16], &mut Memory::default()).unwrap(),
         expires_at: NOW.plus_seconds(60),
     };
     let token = OpaqueToken::from_bytes(Kind::Confirmation, [77; 32]);

@@ -2,7 +2,7 @@
 
 use super::email::EmailAddress;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
-use argon2::{Algorithm, Argon2, AssociatedData, Params, ParamsBuilder, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, AssociatedData, Block, Params, ParamsBuilder, Version};
 use bmap_protocol::keys::{EpochKeys, Pepper};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -15,6 +15,8 @@ pub const MAX_PASSWORD: usize = 256;
 
 /// Memory in KiB, passes and lanes of a new hash: OWASP's choice. One hash needs 19 MiB while it runs.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
+/// Length of a hash, in bytes.
+const TAG: usize = 32;
 /// The most that a stored hash may ask for, far above [`COST`]: a row that asks for more was edited (R41).
 const MAX_COST: (u32, u32, u32) = (65_536, 10, 4);
 
@@ -92,6 +94,17 @@ impl fmt::Debug for StoredPassword {
     }
 }
 
+/// What one hash works in: 19 MiB, kept from hash to hash. Given back and asked for again each time, they would be left behind
+/// in the allocator's arenas, once for every thread that ever hashed (R40).
+#[derive(Default)]
+pub struct Memory(Vec<Block>);
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory(…)")
+    }
+}
+
 /// Hashes and checks passwords with the pepper of one epoch.
 #[derive(Debug)]
 pub struct Hasher {
@@ -117,7 +130,7 @@ impl Hasher {
             version: Some(Version::V0x13.into()),
             params: ParamsString::try_from(&params(email)?).map_err(|_| PasswordFault::Hashing)?,
             salt: Some(Salt::new(&[0; 16]).map_err(failed)?),
-            hash: Some(Output::new(&[0; 32]).map_err(failed)?),
+            hash: Some(Output::new(&[0; TAG]).map_err(failed)?),
         };
         Ok(StoredPassword { phc: hash.to_string(), epoch: self.epoch })
     }
@@ -131,10 +144,16 @@ impl Hasher {
         password: &PlainPassword,
         email: &EmailAddress,
         salt: &[u8; 16],
+        memory: &mut Memory,
     ) -> Result<StoredPassword, PasswordFault> {
         let params = params(email)?;
-        let hash = self.argon2(params)?.hash_password_with_salt(password.0.as_bytes(), salt);
-        let hash: PasswordHash = hash.map_err(|_| PasswordFault::Hashing)?;
+        let hash = PasswordHash {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params).map_err(|_| PasswordFault::Hashing)?,
+            salt: Some(Salt::new(salt).map_err(|_| PasswordFault::Hashing)?),
+            hash: Some(self.compute(password, salt, params, memory)?),
+        };
         Ok(StoredPassword { phc: hash.to_string(), epoch: self.epoch })
     }
 
@@ -148,16 +167,15 @@ impl Hasher {
         password: &PlainPassword,
         email: &EmailAddress,
         stored: &StoredPassword,
+        memory: &mut Memory,
     ) -> Result<bool, PasswordFault> {
         if stored.epoch != self.epoch {
             return Err(PasswordFault::Epoch { epoch: stored.epoch });
         }
         let hash = PasswordHash::new(&stored.phc).map_err(|_| PasswordFault::Form)?;
-        let is_ours = hash.algorithm == Algorithm::Argon2id.ident()
-            && hash.version == Some(Version::V0x13.into())
-            && hash.salt.is_some()
-            && hash.hash.is_some_and(|hash| hash.len() == 32);
-        if !is_ours {
+        let is_ours = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
+        let (true, Some(salt), Some(tag)) = (is_ours, hash.salt, hash.hash) else { return Err(PasswordFault::Form) };
+        if tag.len() != TAG {
             return Err(PasswordFault::Form);
         }
         let params = Params::try_from(&hash).map_err(|_| PasswordFault::Form)?;
@@ -167,13 +185,29 @@ impl Hasher {
         if params.data() != owner(email) {
             return Err(PasswordFault::Owner);
         }
-        // The library compares in constant time.
-        Ok(self.argon2(params)?.verify_password(password.0.as_bytes(), &hash).is_ok())
+        // Outputs are compared in constant time.
+        Ok(self.compute(password, salt.as_ref(), params, memory)? == tag)
     }
 
-    fn argon2(&self, params: Params) -> Result<Argon2<'_>, PasswordFault> {
-        Argon2::new_with_secret(self.pepper.expose(), Algorithm::Argon2id, Version::V0x13, params)
-            .map_err(|_| PasswordFault::Hashing)
+    fn compute(
+        &self,
+        password: &PlainPassword,
+        salt: &[u8],
+        params: Params,
+        memory: &mut Memory,
+    ) -> Result<Output, PasswordFault> {
+        let failed = |_| PasswordFault::Hashing;
+        memory.0.resize(params.block_count(), Block::new());
+        let argon2 = Argon2::new_with_secret(self.pepper.expose(), Algorithm::Argon2id, Version::V0x13, params);
+        let mut tag = Zeroizing::new([0; TAG]);
+        let computed = argon2.map_err(failed)?.hash_password_into_with_memory(
+            password.0.as_bytes(),
+            salt,
+            tag.as_mut_slice(),
+            &mut memory.0,
+        );
+        computed.map_err(failed)?;
+        Output::new(tag.as_slice()).map_err(|_| PasswordFault::Hashing)
     }
 }
 
@@ -182,7 +216,7 @@ fn params(email: &EmailAddress) -> Result<Params, PasswordFault> {
     let (memory, passes, lanes) = COST;
     let owner = AssociatedData::new(&owner(email)).map_err(|_| PasswordFault::Hashing)?;
     let mut params = ParamsBuilder::new();
-    params.m_cost(memory).t_cost(passes).p_cost(lanes).output_len(32).data(owner);
+    params.m_cost(memory).t_cost(passes).p_cost(lanes).output_len(TAG).data(owner);
     params.build().map_err(|_| PasswordFault::Hashing)
 }
 
@@ -194,6 +228,7 @@ fn owner(email: &EmailAddress) -> [u8; 32] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argon2::PasswordVerifier;
     use bmap_protocol::keys::RootSecret;
 
     fn plain(text: &str) -> PlainPassword {
@@ -210,47 +245,56 @@ mod tests {
 
     #[test]
     fn t12_a_hash_needs_its_pepper() {
-        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16]).unwrap();
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16], &mut Memory::default()).unwrap();
         assert!(stored.phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1,data="), "{}", stored.phc);
-        assert!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &stored).unwrap());
-        assert!(!hasher(7, 1).matches(&plain("correct horsf"), &ana(), &stored).unwrap());
+        assert!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &stored, &mut Memory::default()).unwrap());
+        assert!(!hasher(7, 1).matches(&plain("correct horsf"), &ana(), &stored, &mut Memory::default()).unwrap());
         assert!(
-            !hasher(8, 1).matches(&plain("correct horse"), &ana(), &stored).unwrap(),
+            !hasher(8, 1).matches(&plain("correct horse"), &ana(), &stored, &mut Memory::default()).unwrap(),
             "another root, another pepper"
         );
-        let other = hasher(7, 2).matches(&plain("correct horse"), &ana(), &stored);
+        let other = hasher(7, 2).matches(&plain("correct horse"), &ana(), &stored, &mut Memory::default());
         assert_eq!(other, Err(PasswordFault::Epoch { epoch: 1 }));
-        // Without any secret, as a thief of the database would try it.
+        // Without any secret, as a thief of the database would try it; and with it, as the library itself does it.
         let parsed = PasswordHash::new(&stored.phc).unwrap();
         assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_err());
+        let pepper = RootSecret::from_bytes([7; 32]).epoch(1).pepper();
+        let library = Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, Version::V0x13, Params::DEFAULT);
+        library.unwrap().verify_password(b"correct horse", &parsed).unwrap();
+        // Memory that was used before makes no difference.
+        let mut memory = Memory::default();
+        for _ in 0..2 {
+            assert!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &stored, &mut memory).unwrap());
+            assert!(!hasher(7, 1).matches(&plain("correct horsf"), &ana(), &stored, &mut memory).unwrap());
+        }
     }
 
     #[test]
     fn t13_a_hash_copied_to_another_account_is_not_its_own() {
         let mallory = EmailAddress::parse("mallory@x.example").unwrap();
-        let stored = hasher(7, 1).hash(&plain("mallory's own"), &mallory, &[1; 16]).unwrap();
-        let copied = hasher(7, 1).matches(&plain("mallory's own"), &ana(), &stored);
+        let stored = hasher(7, 1).hash(&plain("mallory's own"), &mallory, &[1; 16], &mut Memory::default()).unwrap();
+        let copied = hasher(7, 1).matches(&plain("mallory's own"), &ana(), &stored, &mut Memory::default());
         assert_eq!(copied, Err(PasswordFault::Owner));
         // With the name of its owner edited too, it is another hash.
         let decoy = hasher(7, 1).decoy(&ana()).unwrap();
         let data = |phc: &str| phc.split("data=").nth(1).unwrap().split('$').next().unwrap().to_owned();
         let phc = stored.phc.replace(&data(&stored.phc), &data(&decoy.phc));
         let edited = StoredPassword { phc, epoch: 1 };
-        assert_eq!(hasher(7, 1).matches(&plain("mallory's own"), &ana(), &edited), Ok(false));
+        assert_eq!(hasher(7, 1).matches(&plain("mallory's own"), &ana(), &edited, &mut Memory::default()), Ok(false));
     }
 
     #[test]
     fn r31_the_decoy_costs_what_a_new_hash_costs_and_is_nobodys() {
-        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16]).unwrap();
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16], &mut Memory::default()).unwrap();
         let params = |phc: &str| Params::try_from(&PasswordHash::new(phc).unwrap()).unwrap();
         let decoy = hasher(7, 1).decoy(&ana()).unwrap();
         assert_eq!(params(&stored.phc), params(&decoy.phc));
-        assert_eq!(hasher(7, 1).matches(&plain(""), &ana(), &decoy), Ok(false));
+        assert_eq!(hasher(7, 1).matches(&plain(""), &ana(), &decoy, &mut Memory::default()), Ok(false));
     }
 
     #[test]
     fn r41_a_stored_hash_is_looked_at_before_it_is_computed() {
-        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16]).unwrap();
+        let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16], &mut Memory::default()).unwrap();
         let with = |cost: &str| stored.phc.replace("m=19456,t=2,p=1", cost);
         for (phc, fault) in [
             (with("m=4194304,t=2,p=1"), PasswordFault::Cost),
@@ -264,7 +308,11 @@ mod tests {
             ("plaintext".to_owned(), PasswordFault::Form),
         ] {
             let row = StoredPassword { phc: phc.clone(), epoch: 1 };
-            assert_eq!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &row), Err(fault), "{phc}");
+            assert_eq!(
+                hasher(7, 1).matches(&plain("correct horse"), &ana(), &row, &mut Memory::default()),
+                Err(fault),
+                "{phc}"
+            );
         }
     }
 

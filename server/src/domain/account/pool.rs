@@ -1,9 +1,9 @@
 //! Where passwords are hashed: away from the runtime's threads, on a bounded number of its blocking ones (R40, T27).
 
-use super::password::Hasher;
+use super::password::{Hasher, Memory};
 use crate::domain::refusal::Refusal;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
@@ -18,6 +18,7 @@ pub struct PasswordPool {
     hasher: Arc<Hasher>,
     workers: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    memories: Arc<Mutex<Vec<Memory>>>,
 }
 
 impl PasswordPool {
@@ -33,6 +34,7 @@ impl PasswordPool {
             hasher: Arc::new(hasher),
             workers: Arc::new(Semaphore::new(workers)),
             places: Arc::new(Semaphore::new(workers.saturating_add(QUEUE))),
+            memories: Arc::default(),
         }
     }
 
@@ -45,16 +47,23 @@ impl PasswordPool {
     ///
     /// # Errors
     /// [`Refusal::PoolFull`] where no worker is free in time.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Hasher) -> T + Send + 'static) -> Result<T, Refusal> {
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Hasher, &mut Memory) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
         let full = |_| Refusal::PoolFull;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Refusal::PoolFull)?;
         let worker = tokio::time::timeout(MAX_WAIT, Arc::clone(&self.workers).acquire_owned()).await.map_err(full)?;
         let worker = worker.map_err(|_| Refusal::PoolFull)?;
-        let hasher = Arc::clone(&self.hasher);
+        let (hasher, memories) = (Arc::clone(&self.hasher), Arc::clone(&self.memories));
         // The permits go with the work and not with the caller: one that hangs up frees nothing before the work ends.
         let task = tokio::task::spawn_blocking(move || {
             let _held = (place, worker);
-            work(&hasher)
+            // There are never more of them than workers.
+            let mut memory = memories.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let done = work(&hasher, &mut memory);
+            memories.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+            done
         });
         task.await.map_err(|_| Refusal::Panicked)
     }
@@ -82,7 +91,7 @@ mod tests {
                 let (pool, wait) = (Arc::clone(&pool), Arc::clone(&wait));
                 let (running, most) = (Arc::clone(&running), Arc::clone(&most));
                 tokio::spawn(async move {
-                    let work = move |_: &Hasher| {
+                    let work = move |_: &Hasher, _: &mut Memory| {
                         most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                         let _ = wait.lock().unwrap().recv();
                         running.fetch_sub(1, Ordering::SeqCst);
@@ -113,14 +122,15 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(most.load(Ordering::SeqCst), 2);
-        pool.run(|_| ()).await.unwrap();
+        assert!(pool.memories.lock().unwrap().len() <= 2);
+        pool.run(|_, _| ()).await.unwrap();
     }
 
     #[tokio::test]
     async fn nobody_waits_for_ever() {
         let pool = pool();
         let _busy = pool.workers.acquire_many(2).await.unwrap();
-        assert!(matches!(pool.run(|_| ()).await, Err(Refusal::PoolFull)));
+        assert!(matches!(pool.run(|_, _| ()).await, Err(Refusal::PoolFull)));
         assert_eq!(pool.places.available_permits(), 2 + QUEUE);
     }
 }

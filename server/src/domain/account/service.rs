@@ -260,10 +260,10 @@ impl AccountService {
     async fn hash(&self, password: PlainPassword, email: &EmailAddress) -> Result<StoredPassword, Refusal> {
         let salt = rng::bytes(&*self.issuer.random)?;
         let email = email.clone();
-        let hashed = self.passwords.run(move |hasher| {
+        let hashed = self.passwords.run(move |hasher, memory| {
             let local = email.as_str().split('@').next().unwrap_or_default();
             password.fit_to_set(&[email.as_str(), local]).map_err(|hint| Refusal::WeakPassword { hint })?;
-            Ok(hasher.hash(&password, &email, &salt)?)
+            Ok(hasher.hash(&password, &email, &salt, memory)?)
         });
         hashed.await?
     }
@@ -276,7 +276,8 @@ impl AccountService {
         stored: StoredPassword,
     ) -> Result<bool, Refusal> {
         let email = email.clone();
-        let matches = self.passwords.run(move |hasher| hasher.matches(&password, &email, &stored)).await?;
+        let matches =
+            self.passwords.run(move |hasher, memory| hasher.matches(&password, &email, &stored, memory)).await?;
         matches.map_err(Refusal::BrokenPassword)
     }
 }

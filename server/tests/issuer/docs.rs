@@ -1,0 +1,55 @@
+//! The documented flows, run as they stand.
+
+use crate::operator::Operator;
+use std::process::Command;
+
+/// The shell blocks of a page, as one script that ends at the first line that fails.
+fn script(page: &str) -> String {
+    let mut script = String::from("set -eu\n");
+    let mut is_inside = false;
+    for line in page.lines() {
+        match line {
+            "```sh" => is_inside = true,
+            "```" => is_inside = false,
+            line if is_inside => script.extend([line, "\n"]),
+            _ => {}
+        }
+    }
+    script
+}
+
+#[test]
+fn t33_docs_accounts_does_what_it_says_and_no_log_level_shows_a_secret() {
+    let operator = Operator::new();
+    // Everything that every library can say, but for the links: those are there on purpose.
+    let server = operator.serve_with(&[("BMAP_DEVELOPMENT", "true"), ("BMAP_LOG", "trace")]);
+    let script = script(include_str!("../../../docs/accounts.md"));
+    assert!(script.matches("curl").count() > 10 && script.contains("bmap user deactivate"), "{script}");
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_bmap")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-x", "-c", &script])
+        .env("PATH", path)
+        .env("ISSUER", format!("http://{}", server.address))
+        .env("LOG", operator.path("log"))
+        .env("BMAP_DATA_DIR", operator.path("data"))
+        .output()
+        .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+
+    let log = String::from_utf8_lossy(&std::fs::read(operator.path("log")).unwrap()).into_owned();
+    assert!(log.contains("ana@shop.example") && log.contains("DEBUG"), "{log}");
+    let secrets = err.split(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)));
+    let mut looked_for: Vec<&str> =
+        secrets.filter(|word| word.starts_with("bmr_") || word.starts_with("eyJ")).collect();
+    assert!(looked_for.len() >= 4, "{looked_for:?}");
+    looked_for.extend(["violet-kettle-49-marsh", "copper-lantern-12-frost", "password1\""]);
+    for secret in looked_for {
+        assert!(
+            !log.contains(secret),
+            "{secret} is in the log: {}",
+            log.lines().find(|line| line.contains(secret)).unwrap()
+        );
+    }
+}
