@@ -32,7 +32,7 @@ fn decide(verifier: &Verifier, request: &Signed) -> bool {
 
 fn compare(rounds: usize, body: bool) {
     let world = World::new();
-    let (verifier, mut floor) = (world.verifier(0), Floor::new());
+    let (verifier, mut floor) = (world.verifier(0, NOW), Floor::new());
     let token = world.mint(0, NOW.into());
     let today = Today::new(&world, &token);
     let mut number = 0;
@@ -107,7 +107,7 @@ fn compare(rounds: usize, body: bool) {
 /// Heap allocations on the accept path.
 fn allocations() {
     let world = World::new();
-    let (verifier, token) = (world.verifier(0), world.mint(0, NOW.into()));
+    let (verifier, token) = (world.verifier(0, NOW), world.mint(0, NOW.into()));
     println!("\nHeap allocations of one accepted decision, token known");
     for body in [false, true] {
         let requests: Vec<Signed> =
@@ -125,7 +125,7 @@ pub(crate) fn profile() {
     let world = World::new();
     let token = world.mint(0, NOW.into());
     let requests: Vec<Signed> = (0..100).map(|i| world.request(&token, i, NOW.into(), false)).collect();
-    let verifier = world.verifier(0);
+    let verifier = world.verifier(0, NOW);
     for _ in 0..50_000 {
         for request in &requests {
             black_box(decide(&verifier, request));

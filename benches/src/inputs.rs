@@ -1,13 +1,15 @@
 //! The inputs that every variant gets: one tool, one token, many signed requests with a nonce each.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::check::Window;
 use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::ids::{Issuer, ToolId};
 use bmap_protocol::keys::{MacKey, RootSecret, SigningKey, TokenDigest, ToolKey};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::sign::{self, RequestKey, Stamp};
-use bmap_protocol::token::{Assurance, IssuerKey};
-use bmap_verifier::{AllowedOrigins, Policy, ReplayLimits, ToolCredential, UnixTime, Verifier};
+use bmap_protocol::token::IssuerKey;
+use bmap_verifier::replay::Record;
+use bmap_verifier::{MemoryReplayStore, NoRevocations, Policy, ReplayLimits, ToolKeys, Verifier};
 use ed25519_dalek::Signer;
 use http::request::Parts;
 use serde_json::json;
@@ -23,6 +25,14 @@ pub(crate) struct World {
     pub(crate) tool_key: ToolKey,
     pub(crate) host: &'static str,
     pub(crate) own: Origin,
+}
+
+/// Nonces that are live before anything is measured.
+pub(crate) const LIVE: u64 = 100_000;
+
+/// A nonce for a number.
+pub(crate) fn spread(number: u64) -> [u8; 16] {
+    u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()
 }
 
 /// A token with its key.
@@ -44,19 +54,24 @@ impl World {
         Self { issuer_key: ed25519_dalek::SigningKey::from_bytes(&[2; 32]), tool_key, host, own }
     }
 
-    pub(crate) fn verifier(&self, started: u32) -> Verifier {
-        let credential = ToolCredential {
-            issuer: Issuer::parse("https://auth.example").unwrap(),
-            tool: ToolId::parse("geo").unwrap(),
-            own: vec![self.own.clone()],
-            epochs: vec![(1, self.tool_key.clone())],
-            issuer_keys: vec![IssuerKey::new("bj1.bench", &self.issuer_key.verifying_key().to_bytes()).unwrap()],
-            origins: AllowedOrigins::NamedByToken,
-            min_assurance: Assurance::Origin,
-            scopes: vec![],
-        };
+    /// A verifier at work: [`LIVE`] nonces are live, so that none of its memory is touched for the first time.
+    pub(crate) fn verifier(&self, started: u32, now: u32) -> Verifier {
         let limits = ReplayLimits { entries: 1 << 18, per_key: 1 << 18 };
-        Verifier::with_policy(credential, Policy::default(), limits, UnixTime::from_seconds(started))
+        let replay = MemoryReplayStore::new(limits, Window::DEFAULT, started.into());
+        for number in 0..LIVE {
+            let record =
+                Record { key: [0; 16], nonce: spread(number), until: Window::DEFAULT.record_until(now.into()) };
+            assert_eq!(replay.record_now(&record, now.into()), Ok(()));
+        }
+        Verifier::new(
+            Issuer::parse("https://auth.example").unwrap(),
+            vec![IssuerKey::new("bj1.bench", &self.issuer_key.verifying_key().to_bytes()).unwrap()],
+            vec![self.own.clone()],
+            Policy::default(),
+            ToolKeys::new(ToolId::parse("geo").unwrap(), vec![(1, self.tool_key.clone())]),
+            replay,
+            NoRevocations,
+        )
     }
 
     pub(crate) fn mint(&self, number: u64, now: u64) -> Token {

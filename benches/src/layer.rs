@@ -62,7 +62,8 @@ pub(crate) fn run(rounds: usize) {
     let world = World::at(host, Origin::parse(&format!("http://{host}")).unwrap());
     let now = || SystemClock.now().seconds();
     let started = u32::try_from(now()).unwrap() - 10;
-    let layered = Server::start("layered", listener, routes().layer(VerifyLayer::new(world.verifier(started))));
+    let layered =
+        Server::start("layered", listener, routes().layer(VerifyLayer::new(world.verifier(started, started + 10))));
     let bare = Server::start("bare", std::net::TcpListener::bind("127.0.0.1:0").unwrap(), routes());
     let mut number = 0;
     for body in [false, true] {

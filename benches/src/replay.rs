@@ -1,5 +1,6 @@
 //! A million live nonces: what they take up, and what one more costs.
 
+use crate::inputs::spread;
 use crate::stats::{Row, goal, table};
 use bmap_protocol::check::Window;
 use bmap_verifier::replay::Record;
@@ -20,10 +21,7 @@ pub(crate) fn run() {
         for block in 0..100 {
             row.time(10_000, || {
                 for number in block * 10_000..(block + 1) * 10_000 {
-                    let bytes = |number: u64| {
-                        u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()
-                    };
-                    let record = Record { key: bytes(number % keys + 1), nonce: bytes(number), until: 66 };
+                    let record = Record { key: spread(number % keys + 1), nonce: spread(number), until: 66 };
                     assert_eq!(store.record_now(&record, 0), Ok(()));
                 }
             });
