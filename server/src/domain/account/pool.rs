@@ -100,7 +100,7 @@ mod tests {
                 })
             })
             .collect();
-        while running.load(Ordering::SeqCst) < 1 {
+        while running.load(Ordering::SeqCst) < 2 {
             tokio::task::yield_now().await;
         }
         // Whoever found no place was sent away at once; the others hang up.
