@@ -71,6 +71,10 @@ impl UserSessions for Database {
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Option<Rotated>> {
+        // Noise takes no turn at writing: SQLite has one writer at a time.
+        if self.session_of(&rotation.presented).await?.is_none() {
+            return Ok(None);
+        }
         let mut transaction = self.pool.begin().await?;
         // The first to write the row uses the token. Whoever comes meanwhile waits here until that one is done, finds the
         // token used, and reads below what it left.
@@ -114,15 +118,10 @@ impl UserSessions for Database {
     }
 
     async fn revoke_session_of(&self, token: &TokenHash, at: UnixMillis) -> Result<bool> {
-        let done = sqlx::query(
-            "UPDATE user_sessions SET revoked_at = COALESCE(revoked_at, $1) \
-             WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = $2)",
-        )
-        .bind(at.0)
-        .bind(token.as_str())
-        .execute(&self.pool)
-        .await?;
-        Ok(done.rows_affected() > 0)
+        match self.session_of(token).await? {
+            Some(session) => self.revoke_user_session(&session, at).await,
+            None => Ok(false),
+        }
     }
 
     async fn delete_ended_user_sessions(&self, now: UnixMillis) -> Result<u64> {
@@ -139,6 +138,18 @@ impl UserSessions for Database {
             .await?;
         transaction.commit().await?;
         Ok(done.rows_affected())
+    }
+}
+
+impl Database {
+    /// The session of a refresh token; only reads.
+    async fn session_of(&self, token: &TokenHash) -> Result<Option<SessionId>> {
+        let row = sqlx::query("SELECT session_id FROM refresh_tokens WHERE hash = $1")
+            .bind(token.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(row) = &row else { return Ok(None) };
+        Columns { table: "refresh_tokens", row }.parsed("session_id", SessionId::parse).map(Some)
     }
 }
 

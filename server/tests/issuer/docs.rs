@@ -38,6 +38,11 @@ fn t33_docs_accounts_does_what_it_says_and_no_log_level_shows_a_secret() {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
 
+    let users = operator.json(&["user", "list"]);
+    let listed = |email: &str| users.as_array().unwrap().iter().any(|user| user["email"] == email);
+    assert!(listed("ana@shop.example"), "{users}");
+    assert!(operator.out(&["user", "list"]).contains("ana@shop.example"));
+
     let log = String::from_utf8_lossy(&std::fs::read(operator.path("log")).unwrap()).into_owned();
     assert!(log.contains("ana@shop.example") && log.contains("DEBUG"), "{log}");
     let secrets = err.split(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)));

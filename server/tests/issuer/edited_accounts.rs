@@ -58,6 +58,28 @@ async fn r41_a_row_that_asks_for_the_impossible_is_refused_at_once_and_said_alou
 }
 
 #[tokio::test]
+async fn t27_unknown_tokens_and_passwords_need_no_turn_at_writing() {
+    let world = World::start().await;
+    world.person("ana@shop.example").await;
+    // Somebody else writes, for as long as it takes.
+    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", world.database_file().display())).await.unwrap();
+    let writer = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let noise = async {
+        let of_kind = |prefix: &str| format!("{prefix}{}", "A".repeat(43));
+        world.refresh(&of_kind("bmr_")).await.assert_refused("invalid_token");
+        let left = crate::person::logout(&of_kind("bmr_")).send(world.address).await;
+        assert_eq!(left.status, 204);
+        let confirmed = crate::person::confirm(&of_kind("bmc_")).send(world.address).await;
+        confirmed.assert_refused("invalid_credentials");
+        login("ana@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
+        login("nobody@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
+    };
+    tokio::time::timeout(Duration::from_secs(4), noise).await.expect("nothing of this waits for the writer");
+    writer.rollback().await.unwrap();
+    login("ana@shop.example", PASSWORD).send(world.address).await.granted();
+}
+
+#[tokio::test]
 async fn t12_t33_no_password_or_token_is_in_the_database_or_the_log() {
     let world = World::start().await;
     let canary = "canary-password-73-quartz";

@@ -119,3 +119,23 @@ async fn a_users_access_token_is_no_tool_token() {
     // And the other way round.
     world.me(page.token()).await.assert_refused("invalid_token");
 }
+
+#[tokio::test]
+async fn t28_no_page_of_another_origin_gets_an_answer_or_has_one_made() {
+    let world = World::start().await;
+    // Registered for the token endpoint, which is another matter.
+    world.host().await;
+    world.person("ana@shop.example").await;
+    for path in ["/auth/login", "/auth/refresh", "/auth/register", "/auth/password", "/auth/me"] {
+        let preflight = Call::new("OPTIONS", path)
+            .header("origin", crate::world::PAGE)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "content-type");
+        let answer = preflight.send(world.address).await;
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (405, None), "{path}");
+    }
+    let signed_in = login("ana@shop.example", PASSWORD).header("origin", crate::world::PAGE).send(world.address).await;
+    signed_in.granted();
+    assert_eq!(signed_in.header("access-control-allow-origin"), None);
+    assert_eq!(signed_in.header("set-cookie"), None, "nothing that a browser sends by itself");
+}
