@@ -45,7 +45,9 @@ async fn r41_a_row_that_asks_for_the_impossible_is_refused_at_once_and_said_alou
         world.person("ana@shop.example").await;
         edit(&world, sql).await;
         let mut fastest = Duration::MAX;
-        for _ in 0..5 {
+        for _ in 0..40 {
+            // Far enough on that no limit is met.
+            world.clock.advance_seconds(60);
             let began = now();
             let refused = login("ana@shop.example", PASSWORD).header("x-request-id", "r41").send(world.address).await;
             fastest = fastest.min(began.elapsed());
