@@ -169,6 +169,7 @@ async fn every_statement_works_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_works_on_postgresql() {
     let Some(programs) = programs() else {
+        assert!(std::env::var_os("CI").is_none(), "CI runs both databases, and PostgreSQL is not installed");
         println!("PostgreSQL is not installed: its half of this test was not run");
         return;
     };
