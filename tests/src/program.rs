@@ -21,14 +21,14 @@ pub fn target() -> PathBuf {
 /// The path of one of our binaries, built as it is now.
 ///
 /// Cargo builds a package's own binaries for its tests, and these are of other packages. `cargo xtask test` has built them
-/// before, together with everything else and so with one set of features, and says so in `BMAP_BINARIES_ARE_BUILT`.
+/// before, together with everything else and so with one set of features, and says so in `XTASK_BINARIES_ARE_BUILT`.
 ///
 /// # Panics
 /// If they can't be built.
 pub fn binary(name: &str) -> PathBuf {
     static BUILT: OnceLock<()> = OnceLock::new();
     BUILT.get_or_init(|| {
-        if std::env::var_os("BMAP_BINARIES_ARE_BUILT").is_some() {
+        if std::env::var_os("XTASK_BINARIES_ARE_BUILT").is_some() {
             return;
         }
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
