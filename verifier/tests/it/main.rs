@@ -1,6 +1,7 @@
 //! The verifier from outside, as stories: an issuer that mints, a page that signs, a tool that verifies.
 
 mod actors;
+mod api_keys;
 mod bodies;
 mod credential;
 mod layer;
