@@ -12,9 +12,10 @@ use crate::clock::UnixMillis;
 use crate::domain::issuer::{Issuer, new_user};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{SessionId, SessionState};
-use crate::domain::user::{UserName, UserState};
+use crate::domain::user::{User, UserName, UserState};
 use crate::rng;
-use crate::store::{Accounts, StoreError, UserSessions};
+use crate::store::{Accounts, StoreError, UserSessions, Users};
+use bmap_protocol::ids::UserId;
 use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -54,11 +55,11 @@ pub struct TokenPair {
     pub refresh: OpaqueToken,
 }
 
-/// Who is signed in.
+/// Who is signed in, by whatever way.
 #[derive(Debug)]
 pub struct SignedIn {
-    /// The account.
-    pub account: Account,
+    /// The user, who is active.
+    pub user: User,
     /// The session.
     pub session: UserSession,
 }
@@ -211,14 +212,22 @@ impl AccountService {
     pub async fn signed_in(&self, access: &AccessToken) -> Result<SignedIn, Refusal> {
         let session = self.issuer.store.user_session(&access.session).await?;
         let session = session.filter(|session| session.user == access.user).ok_or(Refusal::UserSessionOver)?;
-        let account = self.issuer.store.account(&access.user).await?.ok_or(Refusal::UserSessionOver)?;
-        if account.user_state != UserState::Active {
+        let user = self.issuer.store.user(&access.user).await?.ok_or(Refusal::UserSessionOver)?;
+        if user.state != UserState::Active {
             return Err(Refusal::UserInactive);
         }
         if !session.is_live(self.issuer.clock.now()) {
             return Err(Refusal::UserSessionOver);
         }
-        Ok(SignedIn { account, session })
+        Ok(SignedIn { user, session })
+    }
+
+    /// The account of a user: address and password. `None` for a user who has no password.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the database does not answer.
+    pub async fn account(&self, user: &UserId) -> Result<Option<Account>, Refusal> {
+        Ok(self.issuer.store.account(user).await?)
     }
 
     /// Changes the password of whoever is signed in, and ends every other session; how many.
@@ -232,7 +241,7 @@ impl AccountService {
         new: PlainPassword,
         address: IpAddr,
     ) -> Result<u64, Refusal> {
-        let SignedIn { account, session } = signed_in;
+        let account = self.account(&signed_in.user.id).await?.ok_or(Refusal::WrongPassword)?;
         // A stolen access token is no way around the limit on guesses.
         self.limits.sign_in(&account.email, address, self.issuer.clock.now())?;
         if !self.matches(current, &account.email, account.password.clone()).await? {
@@ -240,7 +249,7 @@ impl AccountService {
         }
         let new = self.hash(new, &account.email).await?;
         let now = self.issuer.clock.now();
-        let ended = self.issuer.store.change_password(account, &new, &session.id, now).await?;
+        let ended = self.issuer.store.change_password(&account, &new, &signed_in.session.id, now).await?;
         self.limits.signed_in(&account.email);
         ended.ok_or(Refusal::WrongPassword)
     }

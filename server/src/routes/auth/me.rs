@@ -9,17 +9,18 @@ use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use serde_json::json;
 
-/// The account and the session of an access token.
+/// The user and the session of an access token; `email` is null for whoever has no password.
 ///
 /// # Errors
 /// [`Refused`].
 pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let signed_in = bearer::signed_in(&app, request.headers()).await?;
-    let (account, session) = (&signed_in.account, &signed_in.session);
+    let (user, session) = (&signed_in.user, &signed_in.session);
+    let account = app.accounts.account(&user.id).await?;
     let answer = json!({
-        "id": account.user.as_str(),
-        "email": account.email.as_str(),
-        "created_at": account.created_at.0,
+        "id": user.id.as_str(),
+        "email": account.as_ref().map(|account| account.email.as_str()),
+        "created_at": user.created_at.0,
         "session": {
             "id": session.id.as_str(), "created_at": session.created_at.0, "expires_at": session.expires_at.0,
         },
