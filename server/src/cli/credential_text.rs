@@ -13,7 +13,7 @@ use bmap_verifier::{AllowedOrigins, ToolCredential};
 /// The credential of a tool.
 pub(super) async fn credential(tool: &Tool, installation: &Installation) -> Result<ToolCredential, CliError> {
     let issuer = installation.issuer().await?;
-    let rows = issuer_keys(&installation.store, &installation.epoch, SystemClock.now(), &SystemRandom)
+    let rows = issuer_keys(&installation.store, &installation.roots, SystemClock.now(), &SystemRandom)
         .await
         .map_err(CliError::failed)?;
     let mut keys = Vec::new();
@@ -23,7 +23,12 @@ pub(super) async fn credential(tool: &Tool, installation: &Installation) -> Resu
         keys.push(IssuerKey::new(&row.kid, &public_key).map_err(CliError::failed)?);
     }
     Ok(ToolCredential {
-        epochs: vec![(installation.epoch.epoch(), installation.epoch.tool_key(&issuer, &tool.id))],
+        epochs: installation
+            .roots
+            .all()
+            .iter()
+            .map(|epoch| (epoch.epoch(), epoch.tool_key(&issuer, &tool.id)))
+            .collect(),
         issuer,
         tool: tool.id.clone(),
         own: vec![tool.base_url.clone()],

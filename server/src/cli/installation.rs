@@ -2,10 +2,10 @@
 
 use super::{CliError, Context};
 use crate::config::{Config, load_root};
+use crate::domain::roots::Roots;
 use crate::rng::SystemRandom;
 use crate::store::{Database, Settings, data_dir};
 use bmap_protocol::ids::Issuer as IssuerUrl;
-use bmap_protocol::keys::EpochKeys;
 
 /// The name of the setting that holds the issuer's URL.
 pub(super) const ISSUER_SETTING: &str = "issuer";
@@ -13,7 +13,7 @@ pub(super) const ISSUER_SETTING: &str = "issuer";
 /// Everything that a command works on.
 pub(super) struct Installation {
     pub(super) config: Config,
-    pub(super) epoch: EpochKeys,
+    pub(super) roots: Roots,
     pub(super) store: Database,
 }
 
@@ -22,12 +22,12 @@ impl Installation {
     pub(super) async fn open(context: &Context) -> Result<Self, CliError> {
         let config = context.config()?;
         data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
-        let epoch = load_root(&config, &context.environment, &SystemRandom).map_err(CliError::failed)?;
+        let roots = load_root(&config, &context.environment, &SystemRandom).map_err(CliError::failed)?;
         let store = match &config.database_url {
             Some(url) => Database::open(url.expose()).await,
             None => Database::open_sqlite(&config.data_dir.join("bmap.sqlite")).await,
         };
-        Ok(Self { store: store.map_err(CliError::failed)?, epoch, config })
+        Ok(Self { store: store.map_err(CliError::failed)?, roots, config })
     }
 
     /// The issuer's URL: as configured, else as the server last ran, else as it would run.

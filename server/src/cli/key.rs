@@ -110,7 +110,7 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         Signing::Ed25519 => SigningKind::Ed25519,
     };
     let new = NewApiKey { owner: owner.id, name: add.name, signing, scope: &scope };
-    let (key, secret) = new_api_key(&installation.epoch, now, &SystemRandom, new).map_err(CliError::failed)?;
+    let (key, secret) = new_api_key(&installation.roots, now, &SystemRandom, new).map_err(CliError::failed)?;
     installation.store.add_api_key(&key, &scope).await.map_err(CliError::failed)?;
     let shown = secret.reveal();
     if add.json {

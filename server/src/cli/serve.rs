@@ -25,7 +25,7 @@ pub(super) struct Serve {
 }
 
 pub(super) async fn run(context: &Context) -> Result<(), CliError> {
-    let Installation { config, epoch, store } = Installation::open(context).await?;
+    let Installation { config, roots, store } = Installation::open(context).await?;
     start_log(&config.log, config.log_format)?;
     let listener = Listener::bind(config.listen, config.max_connections)
         .await
@@ -37,7 +37,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     }
     remember_issuer(&store, &url).await?;
     let issuer =
-        Issuer::open(url.clone(), store.clone(), epoch, Arc::new(SystemClock), Arc::new(SystemRandom), config.lives)
+        Issuer::open(url.clone(), store.clone(), roots, Arc::new(SystemClock), Arc::new(SystemRandom), config.lives)
             .await
             .map_err(CliError::failed)?;
     issuer.self_test().map_err(CliError::failed)?;
@@ -54,7 +54,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
         false => app,
     };
 
-    let first = first_credential(&store, &issuer.epoch, SystemClock.now(), &SystemRandom).await;
+    let first = first_credential(&store, &issuer.roots, SystemClock.now(), &SystemRandom).await;
     if let Some((key, secret)) = first.map_err(CliError::failed)? {
         println!("First start: user \"admin\" and an API key for every tool were made. The secret is shown this once.");
         println!("  key id  {}\n  secret  {}", key.id, *secret.reveal());

@@ -10,7 +10,7 @@ mod show;
 
 pub use keys::{KEYS, Key, OTHER_ENVIRONMENT};
 pub use layers::{Environment, Flags};
-pub use root::{RootError, load_root};
+pub use root::{RootError, RootPlace, load_root};
 pub use show::show;
 
 use crate::domain::issuer::Lives;

@@ -90,13 +90,16 @@ fn the_root_secret_is_made_once() {
     let path = folder.path().display().to_string();
     let config = load(None, &[("BMAP_DATA_DIR", &path)], &[]).unwrap();
     let kek = |environment: &[(&str, &str)]| {
-        *load_root(&config, &Environment::of(environment), &SystemRandom).unwrap().kek().expose()
+        *load_root(&config, &Environment::of(environment), &SystemRandom).unwrap().sealing().kek().expose()
     };
     assert_eq!(kek(&[]), kek(&[]));
     let text = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
     let config = load(None, &[("BMAP_ROOT_SECRET", text)], &[]).unwrap();
     let given = load_root(&config, &Environment::default(), &SystemRandom).unwrap();
-    assert_eq!(given.kek().expose(), bmap_protocol::keys::RootSecret::from_bytes([7; 32]).epoch(1).kek().expose());
+    assert_eq!(
+        given.sealing().kek().expose(),
+        bmap_protocol::keys::RootSecret::from_bytes([7; 32]).epoch(1).kek().expose()
+    );
     let config = load(None, &[("BMAP_ROOT_SECRET", "0123456789abcdef0123456789abcdef")], &[]).unwrap();
     assert!(matches!(load_root(&config, &Environment::default(), &SystemRandom), Err(RootError::Text)));
     let config = load(None, &[("BMAP_ROOT_SECRET_FILE", "/nonexistent/root")], &[]).unwrap();

@@ -3,11 +3,12 @@
 //! A [`SealedApiKey`] is what the database says. Nothing may be done with it but to [`open`](SealedApiKey::open) it, and
 //! it opens only as it was written: every use of a key goes through there, so a row that was edited by hand is refused (T13).
 
+use super::roots::Roots;
 use super::user::UserName;
 use crate::clock::UnixMillis;
 use bmap_protocol::api_key::StoredHash;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
-use bmap_protocol::keys::{KeyEncryptionKey, SigningKey};
+use bmap_protocol::keys::SigningKey;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::{ApiKeyRow, SealError, SigningKind};
 use ipnet::IpNet;
@@ -87,6 +88,12 @@ pub enum BrokenRow {
     /// The seal does not open.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// The root secret of its epoch is not at hand.
+    #[error("there is no root secret of epoch {epoch}")]
+    Epoch {
+        /// The epoch.
+        epoch: u32,
+    },
     /// It opened, and what was in it is not key material or a scope.
     #[error("the sealed value opened, but its content is not a key")]
     Content,
@@ -109,8 +116,9 @@ impl SealedApiKey {
     ///
     /// # Errors
     /// [`BrokenRow`] for a row that is not as it was written.
-    pub fn open(&self, kek: &KeyEncryptionKey) -> Result<ApiKey, BrokenRow> {
-        let material = self.row().open(kek, &self.sealed)?;
+    pub fn open(&self, roots: &Roots) -> Result<ApiKey, BrokenRow> {
+        let epoch = roots.of(self.epoch).ok_or(BrokenRow::Epoch { epoch: self.epoch })?;
+        let material = self.row().open(&epoch.kek(), &self.sealed)?;
         let bytes: [u8; 32] = material.as_slice().try_into().map_err(|_| BrokenRow::Content)?;
         Ok(ApiKey {
             id: self.id.clone(),

@@ -34,7 +34,7 @@ impl Issuer {
     /// [`Refusal::UnknownKey`], or [`Refusal::BrokenRow`] for a row that somebody edited.
     pub async fn open_key(&self, id: &ApiKeyId) -> Result<ApiKey, Refusal> {
         let row = self.store.api_key(id).await?.ok_or(Refusal::UnknownKey)?;
-        Ok(row.open(&self.epoch.kek())?)
+        Ok(row.open(&self.roots)?)
     }
 
     /// Decides on a presented secret.
@@ -46,7 +46,7 @@ impl Issuer {
     pub async fn caller_by_secret(&self, presented: &PresentedSecret, address: IpAddr) -> Result<Caller, Refusal> {
         let id = presented.id.as_ref().unwrap_or(&self.decoy.id);
         let (row, known) = self.row_or_decoy(id).await?;
-        let opened = row.open(&self.epoch.kek());
+        let opened = row.open(&self.roots);
         let matches = row.stored_hash.matches(&row.id, &presented.secret);
         if !known {
             return Err(Refusal::UnknownKey);

@@ -2,13 +2,13 @@
 
 use super::api_key::{KeyScope, KeyState, SealedApiKey};
 use super::issuer_key::{self, IssuerKeyError, SealedIssuerKey, TokenSigner};
+use super::roots::Roots;
 use super::user::{User, UserName, UserState};
 use crate::clock::{Clock, UnixMillis};
 use crate::rng::{self, NoRandomness, Random};
 use crate::store::{ApiKeys, Database, IssuerKeys, StoreError};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, Issuer as IssuerUrl, UserId};
-use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal::{ApiKeyRow, SealError, SigningKind};
 use std::sync::Arc;
 
@@ -33,8 +33,8 @@ pub struct Issuer {
     pub url: IssuerUrl,
     /// Storage.
     pub store: Database,
-    /// The keys of the root's epoch.
-    pub epoch: EpochKeys,
+    /// The root secrets: what seals, opens and mints.
+    pub roots: Roots,
     /// Signs tokens.
     pub signer: TokenSigner,
     /// Public keys of every issuer key in use, newest first.
@@ -75,17 +75,18 @@ impl Issuer {
     pub async fn open(
         url: IssuerUrl,
         store: Database,
-        epoch: EpochKeys,
+        roots: impl Into<Roots>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
         lives: Lives,
     ) -> Result<Self, MakeError> {
-        let public_keys = issuer_keys(&store, &epoch, clock.now(), &*random).await?;
+        let roots = roots.into();
+        let public_keys = issuer_keys(&store, &roots, clock.now(), &*random).await?;
         let newest = public_keys.first().ok_or(IssuerKeyError::OtherKey)?;
-        let signer = newest.open(&epoch)?;
+        let signer = newest.open(&roots)?;
         let owner = UserId::from_uuid(rng::bytes(&*random)?);
         let (decoy, _) = new_api_key(
-            &epoch,
+            &roots,
             clock.now(),
             &*random,
             NewApiKey {
@@ -95,7 +96,7 @@ impl Issuer {
                 scope: &KeyScope::default(),
             },
         )?;
-        Ok(Self { url, store, epoch, signer, public_keys, clock, random, lives, decoy })
+        Ok(Self { url, store, roots, signer, public_keys, clock, random, lives, decoy })
     }
 }
 
@@ -105,7 +106,7 @@ impl Issuer {
 /// [`MakeError`].
 pub async fn issuer_keys(
     store: &Database,
-    epoch: &EpochKeys,
+    roots: &Roots,
     now: UnixMillis,
     random: &dyn Random,
 ) -> Result<Vec<SealedIssuerKey>, MakeError> {
@@ -113,7 +114,7 @@ pub async fn issuer_keys(
     if !keys.is_empty() {
         return Ok(keys);
     }
-    store.add_issuer_key(&issuer_key::generate(epoch, now, random)?).await?;
+    store.add_issuer_key(&issuer_key::generate(&roots.sealing(), now, random)?).await?;
     // Read again: where two processes were first at once, both settle on the same order.
     Ok(store.issuer_keys().await?)
 }
@@ -144,11 +145,12 @@ pub struct NewApiKey<'a> {
 /// # Errors
 /// [`MakeError`] without randomness, or for a scope that is too large.
 pub fn new_api_key(
-    epoch: &EpochKeys,
+    roots: &Roots,
     now: UnixMillis,
     random: &dyn Random,
     new: NewApiKey<'_>,
 ) -> Result<(SealedApiKey, ApiSecret), MakeError> {
+    let epoch = roots.sealing();
     let id = ApiKeyId::from_uuid(rng::uuid_v7(now, random)?);
     let secret = ApiSecret::from_bytes(rng::bytes(random)?);
     let scope = new.scope.to_canonical();
@@ -187,7 +189,7 @@ pub fn new_api_key(
 /// [`MakeError`].
 pub async fn first_credential(
     store: &Database,
-    epoch: &EpochKeys,
+    roots: &Roots,
     now: UnixMillis,
     random: &dyn Random,
 ) -> Result<Option<(SealedApiKey, ApiSecret)>, MakeError> {
@@ -205,7 +207,7 @@ pub async fn first_credential(
     }
     let scope = KeyScope { tools: ToolSet::Any, ..KeyScope::default() };
     let new = NewApiKey { owner: user.id, name: user.name, signing: SigningKind::HmacSha256, scope: &scope };
-    let (key, secret) = new_api_key(epoch, now, random, new)?;
+    let (key, secret) = new_api_key(roots, now, random, new)?;
     store.add_api_key(&key, &scope).await?;
     Ok(Some((key, secret)))
 }

@@ -1,5 +1,6 @@
 //! The issuer's Ed25519 key: signs tokens, rests in the database sealed under `K_kek`.
 
+use super::roots::Roots;
 use crate::clock::UnixMillis;
 use crate::rng::{self, NoRandomness, Random};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -37,6 +38,12 @@ pub enum IssuerKeyError {
     /// The seal does not open: another root secret, or an edited row.
     #[error("the issuer's key does not open: {0}")]
     Seal(#[from] SealError),
+    /// The root secret of its epoch is not at hand.
+    #[error("the issuer's key is sealed in epoch {epoch}, and there is no root secret of that epoch")]
+    Epoch {
+        /// The epoch.
+        epoch: u32,
+    },
     /// It opened, and the row's id or public key is not that of the seed.
     #[error("the issuer's key opened, but it is not the key that the row names")]
     OtherKey,
@@ -117,7 +124,8 @@ impl SealedIssuerKey {
     ///
     /// # Errors
     /// [`IssuerKeyError`] for another root secret or a row that is not as it was written.
-    pub fn open(&self, epoch: &EpochKeys) -> Result<TokenSigner, IssuerKeyError> {
+    pub fn open(&self, roots: &Roots) -> Result<TokenSigner, IssuerKeyError> {
+        let epoch = roots.of(self.epoch).ok_or(IssuerKeyError::Epoch { epoch: self.epoch })?;
         let opened = seal::open(&epoch.kek(), self.epoch, &associated_data(&self.kid, &self.public_key), &self.sealed)?;
         let seed: [u8; 32] = opened.as_slice().try_into().map_err(|_| IssuerKeyError::OtherKey)?;
         let seed = Ed25519Seed::from_bytes(seed);
@@ -170,14 +178,14 @@ mod tests {
     fn a_key_comes_back_only_with_its_root_and_its_row() {
         let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
         let sealed = generate(&epoch, UnixMillis(0), &SystemRandom).unwrap();
-        let signer = sealed.open(&epoch).unwrap();
+        let signer = sealed.open(&Roots::from(&epoch)).unwrap();
         assert_eq!(Base64UrlUnpadded::encode_string(signer.public_key()), sealed.public_key);
         assert_eq!(format!("{signer:?}"), format!("TokenSigner({}, …)", sealed.kid));
-        assert!(sealed.open(&RootSecret::from_bytes([8; 32]).epoch(1)).is_err());
+        assert!(sealed.open(&RootSecret::from_bytes([8; 32]).epoch(1).into()).is_err());
         let other = generate(&epoch, UnixMillis(0), &SystemRandom).unwrap();
         let copied = SealedIssuerKey { sealed: other.sealed, ..sealed.clone() };
-        assert!(matches!(copied.open(&epoch), Err(IssuerKeyError::Seal(SealError::DoesNotOpen))));
+        assert!(matches!(copied.open(&Roots::from(&epoch)), Err(IssuerKeyError::Seal(SealError::DoesNotOpen))));
         let renamed = SealedIssuerKey { kid: other.kid, ..sealed };
-        assert!(renamed.open(&epoch).is_err());
+        assert!(renamed.open(&Roots::from(&epoch)).is_err());
     }
 }

@@ -98,6 +98,7 @@ impl Issuer {
         let issued = self.clock.now().seconds();
         let life = self.lives.token_seconds.clamp(1, MAX_TOKEN_SECONDS);
         let tool = content.tool.id.as_str();
+        let epoch = self.roots.minting();
         let claims = Claims {
             iss: self.url.as_str(),
             sub: content.user.as_str(),
@@ -111,13 +112,13 @@ impl Issuer {
             embed_origin: content.embed_origin.map(Origin::as_str),
             end_user: content.end_user.map(EndUser::as_str),
             asr: content.assurance.as_str(),
-            cnf: ConfirmationClaim { kid: Confirmation::session_kid(&content.tool.id, self.epoch.epoch()) },
+            cnf: ConfirmationClaim { kid: Confirmation::session_kid(&content.tool.id, epoch.epoch()) },
             sid: content.session.map(SessionId::as_str),
         };
         let token =
             jsonwebtoken::encode(&self.signer.header, &claims, &self.signer.key).map_err(|_| Refusal::Signing)?;
         let token = Zeroizing::new(token);
-        let tool_key = self.epoch.tool_key(&self.url, &content.tool.id);
+        let tool_key = epoch.tool_key(&self.url, &content.tool.id);
         let digest = TokenDigest::of(token.as_bytes());
         Ok(MintedToken {
             jti,

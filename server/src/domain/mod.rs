@@ -19,3 +19,4 @@ pub mod signed;
 pub mod account;
 
 pub mod refusal;
+pub mod roots;

@@ -56,14 +56,18 @@ impl Issuer {
 impl Keys for IssuerKeyring {
     fn try_tool_keys(&self, token: &UnverifiedToken<'_>, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
         if let Some(tool) = token.unverified_audience() {
-            try_key(&tool, self.0.epoch.epoch(), &self.0.epoch.tool_key(&self.0.url, &tool));
+            for epoch in self.0.roots.all() {
+                if try_key(&tool, epoch.epoch(), &epoch.tool_key(&self.0.url, &tool)) {
+                    return;
+                }
+            }
         }
     }
 
     async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKeyGrant>, SignedRefusal> {
         let (row, known) = self.0.row_or_decoy(id).await.map_err(|refusal| refusal.for_the_wire())?;
         // An unknown key costs what a known one costs, and fails at the same place (T23): under a key that nobody has.
-        let opened = if known { row.open(&self.0.epoch.kek()) } else { self.0.decoy.open(&self.0.epoch.kek()) };
+        let opened = if known { row.open(&self.0.roots) } else { self.0.decoy.open(&self.0.roots) };
         match opened {
             Ok(key) => Ok(Some(ApiKeyGrant {
                 id: key.id,

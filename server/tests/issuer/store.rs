@@ -10,6 +10,7 @@ use bmap_server::clock::UnixMillis;
 use bmap_server::domain::api_key::{KeyScope, KeyState};
 use bmap_server::domain::issuer::{NewApiKey, new_api_key, new_user};
 use bmap_server::domain::issuer_key;
+use bmap_server::domain::roots::Roots;
 use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::session::{Session, SessionId, SessionState};
 use bmap_server::domain::ticket::{EndUser, PlainTicket, Ticket, TicketHash};
@@ -39,13 +40,13 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     let origin = Origin::parse("https://shop.example").unwrap();
     let ends = Some(NOW.seconds() + 60);
     let scope = KeyScope { origins: vec![origin.clone()], expires_at: ends, ..KeyScope::default() };
-    let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
+    let roots = Roots::from(RootSecret::from_bytes([7; 32]).epoch(1));
     let new = NewApiKey { owner: user.id.clone(), name: user.name, signing: SigningKind::Ed25519, scope: &scope };
-    let (key, _) = new_api_key(&epoch, NOW, &SystemRandom, new).unwrap();
+    let (key, _) = new_api_key(&roots, NOW, &SystemRandom, new).unwrap();
     store.add_api_key(&key, &scope).await.unwrap();
     assert!(matches!(store.add_api_key(&key, &scope).await, Err(StoreError::Taken { what: "API key" })));
     let read = store.api_key(&key.id).await.unwrap().unwrap();
-    assert_eq!(read.open(&epoch.kek()).unwrap().scope, scope);
+    assert_eq!(read.open(&roots).unwrap().scope, scope);
     assert!(store.api_key(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
     for id in [&key.id, &ApiKeyId::from_uuid([0; 16])] {
         assert_eq!(store.api_key_or_another(id).await.unwrap().unwrap().id, key.id);

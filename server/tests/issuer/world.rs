@@ -121,7 +121,7 @@ impl World {
         let user = new_user(name.clone(), now, &SystemRandom).unwrap();
         self.issuer.store.add_user(&user).await.unwrap();
         let new = NewApiKey { owner: user.id.clone(), name, signing, scope: &scope };
-        let (key, secret) = new_api_key(&self.issuer.epoch, now, &SystemRandom, new).unwrap();
+        let (key, secret) = new_api_key(&self.issuer.roots, now, &SystemRandom, new).unwrap();
         self.issuer.store.add_api_key(&key, &scope).await.unwrap();
         Host { world: self, user: user.id, id: key.id, secret, signing }
     }
@@ -131,7 +131,8 @@ impl World {
         use base64ct::{Base64UrlUnpadded, Encoding};
         let row = &self.issuer.public_keys[0];
         let bound = format!("bmap/1/issuer-key\n{}\n{}", row.kid, row.public_key);
-        let seed = bmap_protocol::seal::open(&self.issuer.epoch.kek(), row.epoch, bound.as_bytes(), &row.sealed);
+        let seed =
+            bmap_protocol::seal::open(&self.issuer.roots.sealing().kek(), row.epoch, bound.as_bytes(), &row.sealed);
         let mut der = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20".to_vec();
         der.extend_from_slice(&seed.unwrap());
         assert_eq!(Base64UrlUnpadded::encode_string(self.issuer.signer.public_key()), row.public_key);

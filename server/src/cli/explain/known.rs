@@ -102,9 +102,10 @@ impl Known {
         let Some(audience) = token.unverified_audience() else {
             return Ok(Self { problem: Some("the token names no tool".to_owned()), ..Self::default() });
         };
+        let roots = installation.roots.all();
         let tool = installation.store.tool(&audience).await.map_err(CliError::failed)?;
         Ok(Self {
-            keys: vec![key_of(&installation.epoch.tool_key(&issuer, &audience), token)],
+            keys: roots.iter().map(|epoch| key_of(&epoch.tool_key(&issuer, &audience), token)).collect(),
             public_key: None,
             problem: tool.is_none().then(|| format!("there is no tool {audience}")),
             // A renewal comes to the issuer, everything else to the tool.
@@ -122,7 +123,7 @@ impl Known {
         let Some(row) = installation.store.api_key(&id).await.map_err(CliError::failed)? else {
             return problem(format!("there is no API key {id}"));
         };
-        match row.open(&installation.epoch.kek()) {
+        match row.open(&installation.roots) {
             Ok(key) => match key.material {
                 KeyMaterial::Hmac(key) => Ok(Self { keys: vec![MacKey::new(&key)], own, ..Self::default() }),
                 KeyMaterial::Ed25519(public_key) => Ok(Self { public_key: Some(public_key), own, ..Self::default() }),

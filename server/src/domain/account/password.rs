@@ -1,9 +1,10 @@
 //! Passwords: what is presented, what is stored, and the one function between them (Argon2id, RFC 9106).
 
 use super::email::EmailAddress;
+use crate::domain::roots::Roots;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, AssociatedData, Block, Params, ParamsBuilder, Version};
-use bmap_protocol::keys::{EpochKeys, Pepper};
+use bmap_protocol::keys::Pepper;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -105,17 +106,16 @@ impl fmt::Debug for Memory {
     }
 }
 
-/// Hashes and checks passwords with the pepper of one epoch.
+/// Hashes passwords with the pepper of the newest epoch, and checks them with the pepper of the epoch that they were hashed in.
 #[derive(Debug)]
 pub struct Hasher {
-    pepper: Pepper,
-    epoch: u32,
+    roots: Roots,
 }
 
 impl Hasher {
-    /// The hasher of an epoch.
-    pub fn new(keys: &EpochKeys) -> Self {
-        Self { pepper: keys.pepper(), epoch: keys.epoch() }
+    /// The hasher of the root secrets at hand.
+    pub fn new(roots: impl Into<Roots>) -> Self {
+        Self { roots: roots.into() }
     }
 
     /// What to check a password against where there is no account, so that an unknown address costs what a known one costs
@@ -132,7 +132,7 @@ impl Hasher {
             salt: Some(Salt::new(&[0; 16]).map_err(failed)?),
             hash: Some(Output::new(&[0; TAG]).map_err(failed)?),
         };
-        Ok(StoredPassword { phc: hash.to_string(), epoch: self.epoch })
+        Ok(StoredPassword { phc: hash.to_string(), epoch: self.roots.sealing().epoch() })
     }
 
     /// Hashes the password of an address.
@@ -147,14 +147,15 @@ impl Hasher {
         memory: &mut Memory,
     ) -> Result<StoredPassword, PasswordFault> {
         let params = params(email)?;
+        let epoch = self.roots.sealing();
         let hash = PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
             params: ParamsString::try_from(&params).map_err(|_| PasswordFault::Hashing)?,
             salt: Some(Salt::new(salt).map_err(|_| PasswordFault::Hashing)?),
-            hash: Some(self.compute(password, salt, params, memory)?),
+            hash: Some(compute(&epoch.pepper(), password, salt, params, memory)?),
         };
-        Ok(StoredPassword { phc: hash.to_string(), epoch: self.epoch })
+        Ok(StoredPassword { phc: hash.to_string(), epoch: epoch.epoch() })
     }
 
     /// Whether the password is the one stored for the address. What the row asks for is looked at before any of it is done
@@ -169,9 +170,7 @@ impl Hasher {
         stored: &StoredPassword,
         memory: &mut Memory,
     ) -> Result<bool, PasswordFault> {
-        if stored.epoch != self.epoch {
-            return Err(PasswordFault::Epoch { epoch: stored.epoch });
-        }
+        let epoch = self.roots.of(stored.epoch).ok_or(PasswordFault::Epoch { epoch: stored.epoch })?;
         let hash = PasswordHash::new(&stored.phc).map_err(|_| PasswordFault::Form)?;
         let is_ours = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
         let (true, Some(salt), Some(tag)) = (is_ours, hash.salt, hash.hash) else { return Err(PasswordFault::Form) };
@@ -186,29 +185,29 @@ impl Hasher {
             return Err(PasswordFault::Owner);
         }
         // Outputs are compared in constant time.
-        Ok(self.compute(password, salt.as_ref(), params, memory)? == tag)
+        Ok(compute(&epoch.pepper(), password, salt.as_ref(), params, memory)? == tag)
     }
+}
 
-    fn compute(
-        &self,
-        password: &PlainPassword,
-        salt: &[u8],
-        params: Params,
-        memory: &mut Memory,
-    ) -> Result<Output, PasswordFault> {
-        let failed = |_| PasswordFault::Hashing;
-        memory.0.resize(params.block_count(), Block::new());
-        let argon2 = Argon2::new_with_secret(self.pepper.expose(), Algorithm::Argon2id, Version::V0x13, params);
-        let mut tag = Zeroizing::new([0; TAG]);
-        let computed = argon2.map_err(failed)?.hash_password_into_with_memory(
-            password.0.as_bytes(),
-            salt,
-            tag.as_mut_slice(),
-            &mut memory.0,
-        );
-        computed.map_err(failed)?;
-        Output::new(tag.as_slice()).map_err(|_| PasswordFault::Hashing)
-    }
+fn compute(
+    pepper: &Pepper,
+    password: &PlainPassword,
+    salt: &[u8],
+    params: Params,
+    memory: &mut Memory,
+) -> Result<Output, PasswordFault> {
+    let failed = |_| PasswordFault::Hashing;
+    memory.0.resize(params.block_count(), Block::new());
+    let argon2 = Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, Version::V0x13, params);
+    let mut tag = Zeroizing::new([0; TAG]);
+    let computed = argon2.map_err(failed)?.hash_password_into_with_memory(
+        password.0.as_bytes(),
+        salt,
+        tag.as_mut_slice(),
+        &mut memory.0,
+    );
+    computed.map_err(failed)?;
+    Output::new(tag.as_slice()).map_err(|_| PasswordFault::Hashing)
 }
 
 /// The parameters of a new hash.
@@ -240,7 +239,7 @@ mod tests {
     }
 
     fn hasher(root: u8, epoch: u32) -> Hasher {
-        Hasher::new(&RootSecret::from_bytes([root; 32]).epoch(epoch))
+        Hasher::new(RootSecret::from_bytes([root; 32]).epoch(epoch))
     }
 
     #[test]

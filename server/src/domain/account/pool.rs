@@ -77,7 +77,7 @@ mod tests {
     use std::sync::mpsc;
 
     fn pool() -> PasswordPool {
-        PasswordPool::with_workers(Hasher::new(&RootSecret::from_bytes([7; 32]).epoch(1)), 2)
+        PasswordPool::with_workers(Hasher::new(RootSecret::from_bytes([7; 32]).epoch(1)), 2)
     }
 
     #[tokio::test]

@@ -67,7 +67,7 @@ pub struct SignedIn {
 impl AccountService {
     /// Accounts of an issuer.
     pub fn new(issuer: Arc<Issuer>, links: LinkDelivery) -> Self {
-        let passwords = PasswordPool::new(Hasher::new(&issuer.epoch));
+        let passwords = PasswordPool::new(Hasher::new(issuer.roots.clone()));
         Self { issuer, passwords, limits: Limits::default(), links }
     }
 
@@ -168,7 +168,7 @@ impl AccountService {
         let presented = OpaqueToken::parse(Kind::Refresh, token).ok_or(Refusal::UnknownRefreshToken)?;
         let now = self.issuer.clock.now();
         let used = Used { at: now, salt: Salt::from_bytes(rng::bytes(&*self.issuer.random)?) };
-        let next = refresh::successor(&self.issuer.epoch, &presented, &used.salt)?;
+        let next = refresh::successor(&self.issuer.roots.sealing(), &presented, &used.salt)?;
         let rotation = Rotation { presented: presented.hash(), successor: next.token.hash(), used };
         let rotated = self.issuer.store.rotate(&rotation).await?.ok_or(Refusal::UnknownRefreshToken)?;
         if rotated.user_state != UserState::Active {
@@ -186,12 +186,15 @@ impl AccountService {
             self.issuer.store.revoke_user_session(&session.id, now).await?;
             return Err(Refusal::RefreshReused);
         }
-        let next = refresh::successor(&self.issuer.epoch, &presented, &rotated.used.salt)?;
-        if Some(next.token.hash()) != rotated.successor {
-            // The root secret changed within the grace; whoever holds the successor goes on with it.
-            return Err(Refusal::UnknownRefreshToken);
+        // The epoch that made the successor is the newest, or was until a moment ago.
+        for epoch in self.issuer.roots.all() {
+            let next = refresh::successor(&epoch, &presented, &rotated.used.salt)?;
+            if Some(next.token.hash()) == rotated.successor {
+                return self.pair(&session, next, rotated.used.at, now);
+            }
         }
-        self.pair(&session, next, rotated.used.at, now)
+        // Its root secret is not at hand any more; whoever holds the successor goes on with it.
+        Err(Refusal::UnknownRefreshToken)
     }
 
     /// Ends the session of a refresh token, used or not. A text that is none ends nothing, and says nothing (RFC 7009 §2.2).

@@ -35,7 +35,12 @@ async fn a_backend_gets_a_direct_token_in_any_of_four_ways() {
         // The key is the one that the tool's verifier will derive.
         let token = body["access_token"].as_str().unwrap();
         let tool = bmap_protocol::ids::ToolId::parse(TOOL).unwrap();
-        let key = world.issuer.epoch.tool_key(&world.issuer.url, &tool).signing_key(&TokenDigest::of(token.as_bytes()));
+        let key = world
+            .issuer
+            .roots
+            .minting()
+            .tool_key(&world.issuer.url, &tool)
+            .signing_key(&TokenDigest::of(token.as_bytes()));
         assert_eq!(body["signing_key"], Base64UrlUnpadded::encode_string(key.expose()));
     }
 }

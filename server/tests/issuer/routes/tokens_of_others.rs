@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 /// can refuse it.
 async fn renew_with(world: &World, token: &str) -> Answer {
     let tool = ToolId::parse(TOOL).unwrap();
-    let key = world.issuer.epoch.tool_key(&world.issuer.url, &tool).signing_key(&TokenDigest::of(token.as_bytes()));
+    let key =
+        world.issuer.roots.minting().tool_key(&world.issuer.url, &tool).signing_key(&TokenDigest::of(token.as_bytes()));
     let key = RequestKey::Hmac(MacKey::new(&key));
     let call = PageToken::renewal_form(token, TOOL);
     sign_call(world, call, &key, "AAAAAAAAAAAAAAAAAAAAAA", Some(&authorization(token))).send(world.address).await
@@ -44,7 +45,8 @@ fn compact(header: &Value, claims: &str, sign: impl Fn(&[u8]) -> Vec<u8>) -> Str
 async fn issuer_signs(world: &World) -> impl Fn(&[u8]) -> Vec<u8> + use<> {
     let row = bmap_server::store::IssuerKeys::issuer_keys(&world.issuer.store).await.unwrap().remove(0);
     let data = format!("bmap/1/issuer-key\n{}\n{}", row.kid, row.public_key);
-    let seed = bmap_protocol::seal::open(&world.issuer.epoch.kek(), row.epoch, data.as_bytes(), &row.sealed).unwrap();
+    let seed = bmap_protocol::seal::open(&world.issuer.roots.sealing().kek(), row.epoch, data.as_bytes(), &row.sealed)
+        .unwrap();
     let key = Ed25519Seed::from_bytes(seed.as_slice().try_into().unwrap()).signing_key();
     move |bytes| key.sign(bytes).to_bytes().to_vec()
 }
