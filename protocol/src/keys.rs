@@ -3,6 +3,7 @@
 //! ```text
 //! ROOT_e ──► PRK_e ──┬──► K_kek       seals key material at rest
 //!                    ├──► K_pepper    Argon2id secret
+//!                    ├──► K_store     one more purpose at rest, by its name
 //!                    └──► K_tool ──┬──► K_sign     one token's requests
 //!                                  ├──► K_encrypt  one token's payloads
 //!                                  └──► K_hop      gateway → tool
@@ -111,6 +112,14 @@ impl EpochKeys {
     /// `K_pepper = Expand(PRK_e, lp("bmap/1/pepper") ‖ u32(e))`.
     pub fn pepper(&self) -> Pepper {
         Pepper(expand(&self.prk, &[&lp_len(b"bmap/1/pepper"), b"bmap/1/pepper", &self.epoch.to_be_bytes()]))
+    }
+
+    /// `K_store = Expand(PRK_e, lp("bmap/1/store") ‖ u32(e) ‖ lp(purpose))`: seals what else rests in the database, under a key
+    /// for each purpose, so that nothing that was sealed for one is ever opened as another.
+    pub fn storage_key(&self, purpose: &str) -> KeyEncryptionKey {
+        let (label, purpose) = (b"bmap/1/store", purpose.as_bytes());
+        let info: [&[u8]; 5] = [&lp_len(label), label, &self.epoch.to_be_bytes(), &lp_len(purpose), purpose];
+        KeyEncryptionKey(expand(&self.prk, &info))
     }
 
     /// `K_tool = Expand(PRK_e, lp("bmap/1/tool") ‖ u32(e) ‖ lp(issuer) ‖ lp(tool))`: the only key that a tool's verifier holds.
@@ -318,6 +327,16 @@ mod tests {
         let (a, b) = (TokenDigest::of(b"a"), TokenDigest::of(b"b"));
         assert_ne!(key.signing_key(&a).expose(), key.signing_key(&b).expose());
         assert_ne!(key.signing_key(&a).expose(), key.encryption_key(&a).expose());
+    }
+
+    #[test]
+    fn each_purpose_has_a_key_of_its_own() {
+        let keys = RootSecret::from_bytes([7; 32]).epoch(1);
+        let key = |purpose| *keys.storage_key(purpose).expose();
+        assert_eq!(key("mail"), key("mail"));
+        let others = [key("mai"), key(""), *keys.kek().expose(), *keys.pepper().expose()];
+        assert!(!others.contains(&key("mail")));
+        assert_ne!(*RootSecret::from_bytes([7; 32]).epoch(2).storage_key("mail").expose(), key("mail"));
     }
 
     #[test]

@@ -18,5 +18,6 @@ pub mod signed;
 
 pub mod account;
 
+pub mod issuer_code;
 pub mod refusal;
 pub mod roots;

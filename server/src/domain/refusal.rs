@@ -3,6 +3,7 @@
 
 use super::account::password::PasswordFault;
 use super::api_key::BrokenRow;
+use super::issuer_code::IssuerCode;
 use crate::rng::NoRandomness;
 use crate::store::StoreError;
 use bmap_protocol::refusal::{Denial, Refusal as SignedRefusal};
@@ -18,6 +19,14 @@ pub enum Refusal {
     Malformed {
         /// The field.
         field: &'static str,
+    },
+    /// A field of somebody who is signed in, and what is wrong with it.
+    #[error("field {field}: {hint}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// For a person; never with a secret in it.
+        hint: String,
     },
     /// A grant that the token endpoint doesn't know.
     #[error("unknown grant")]
@@ -116,6 +125,35 @@ pub enum Refusal {
     #[error("the session was revoked or is over")]
     SessionOver,
 
+    // What is there does not allow it.
+    /// No such thing, or not this caller's.
+    #[error("no such {what}, or not this caller's")]
+    NotFound {
+        /// What kind of thing.
+        what: &'static str,
+    },
+    /// It was changed while this request was at work.
+    #[error("changed meanwhile")]
+    Conflict,
+    /// What it is does not allow this.
+    #[error("not in this state: {hint}")]
+    InvalidState {
+        /// For a person.
+        hint: &'static str,
+    },
+    /// There are as many as there may be.
+    #[error("limit reached: {hint}")]
+    LimitReached {
+        /// For a person.
+        hint: &'static str,
+    },
+    /// The first request with this idempotency key is not answered yet.
+    #[error("the first request with this idempotency key is in progress")]
+    RequestInProgress,
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
+
     // Limits.
     /// Too many attempts.
     #[error("too many attempts; again in {retry_after} s")]
@@ -149,10 +187,47 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The refusal in the profile's terms, from which code, status and headers follow (profile §6).
+    /// The code, where it is none of the profile's.
+    pub const fn issuer_code(&self) -> Option<IssuerCode> {
+        match self {
+            Refusal::NotFound { .. } => Some(IssuerCode::NotFound),
+            Refusal::Conflict => Some(IssuerCode::Conflict),
+            Refusal::InvalidState { .. } => Some(IssuerCode::InvalidState),
+            Refusal::LimitReached { .. } => Some(IssuerCode::LimitReached),
+            Refusal::RequestInProgress => Some(IssuerCode::RequestInProgress),
+            Refusal::IdempotencyKeyReused => Some(IssuerCode::IdempotencyKeyReused),
+            _ => None,
+        }
+    }
+
+    /// What is said to a person beside the code: where a form is wrong, and what would be right.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Refusal::WeakPassword { hint } | Refusal::Invalid { hint, .. } => Some(hint),
+            Refusal::InvalidState { hint } | Refusal::LimitReached { hint } => Some(hint),
+            _ => None,
+        }
+    }
+
+    /// The field that is named to the caller.
+    pub const fn field(&self) -> Option<&'static str> {
+        match self {
+            Refusal::Invalid { field, .. } => Some(field),
+            _ => None,
+        }
+    }
+
+    /// The refusal in the profile's terms, from which code, status and headers follow (profile §6). For one with a code of its
+    /// own ([`issuer_code`](Self::issuer_code)) it is the nearest.
     pub const fn for_the_wire(&self) -> SignedRefusal {
         match self {
-            Refusal::Malformed { field } => SignedRefusal::Header { name: field },
+            Refusal::Malformed { field } | Refusal::Invalid { field, .. } => SignedRefusal::Header { name: field },
+            Refusal::NotFound { what } => SignedRefusal::Header { name: what },
+            Refusal::Conflict
+            | Refusal::InvalidState { .. }
+            | Refusal::LimitReached { .. }
+            | Refusal::RequestInProgress
+            | Refusal::IdempotencyKeyReused => SignedRefusal::Header { name: "request" },
             Refusal::WeakPassword { .. } => SignedRefusal::Header { name: "password" },
             Refusal::UnknownGrant => SignedRefusal::Header { name: "grant_type" },
             Refusal::SeveralCredentials => SignedRefusal::Header { name: "authorization" },

@@ -1,5 +1,6 @@
 //! Refusals on the wire (RFC 9457, profile §6): the profile's answer, with the `error` of OAuth beside its `code`.
 
+use crate::domain::issuer_code::IssuerCode;
 use crate::domain::refusal::Refusal;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -33,9 +34,17 @@ impl IntoResponse for Refused {
 /// The `error` of RFC 6749 §5.2 (and RFC 8707 §2) for a refusal.
 pub const fn oauth_error(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::Malformed { .. } | Refusal::SeveralCredentials | Refusal::TooLarge | Refusal::WeakPassword { .. } => {
-            "invalid_request"
-        }
+        Refusal::Malformed { .. }
+        | Refusal::Invalid { .. }
+        | Refusal::SeveralCredentials
+        | Refusal::TooLarge
+        | Refusal::WeakPassword { .. }
+        | Refusal::NotFound { .. }
+        | Refusal::Conflict
+        | Refusal::InvalidState { .. }
+        | Refusal::LimitReached { .. }
+        | Refusal::RequestInProgress
+        | Refusal::IdempotencyKeyReused => "invalid_request",
         Refusal::UnknownGrant => "unsupported_grant_type",
         Refusal::NoCredential
         | Refusal::BadCredential
@@ -77,7 +86,10 @@ struct OauthProblem<'a> {
     #[serde(flatten)]
     problem: Problem,
     error: &'static str,
-    /// For a person: why a new password is not taken. Everything else is a code.
+    /// Which field of a form is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
+    /// For a person: why, and what would be right. Programs branch on the code.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
 }
@@ -87,18 +99,36 @@ pub fn render(refusal: &Refusal, request_id: &str, now: UnixTime) -> Response {
     let signed = refusal.for_the_wire();
     let code: Code = signed.code();
     let mut response: Response = problem::answer::<Body>(&signed, request_id.to_owned(), now);
-    let hint = match refusal {
-        Refusal::WeakPassword { hint } => Some(hint.as_str()),
-        _ => None,
+    let problem = match refusal.issuer_code() {
+        None => Problem::new(code, request_id.to_owned(), now),
+        Some(code) => {
+            *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
+            of_issuer(code, request_id.to_owned(), now)
+        }
     };
-    let problem = Problem::new(code, request_id.to_owned(), now);
-    let problem = OauthProblem { problem, error: oauth_error(refusal), hint };
+    if problem.retryable && problem.status == 409 {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    let problem = OauthProblem { problem, error: oauth_error(refusal), field: refusal.field(), hint: refusal.hint() };
     // Texts and numbers: nothing in it can fail to serialise.
     *response.body_mut() = Body::from(Bytes::from(serde_json::to_vec(&problem).unwrap_or_default()));
     if code.status() == 503 && !response.headers().contains_key(RETRY_AFTER) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+/// The profile's problem body for a code that is the issuer's own.
+fn of_issuer(code: IssuerCode, request_id: String, now: UnixTime) -> Problem {
+    Problem {
+        kind: format!("urn:bmap:problem:{}", code.as_str()),
+        title: code.title(),
+        status: code.status(),
+        code: code.as_str(),
+        request_id,
+        server_time: now.millis(),
+        retryable: code.retryable(),
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,92 @@
+//! Codes of the routes that manage things: the profile's table (§6) has only what a verifier says about a request.
+//!
+//! They travel in the same problem body. docs/problems.md explains each.
+
+/// One code of a managing route.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssuerCode {
+    /// 404: no such thing, or somebody else's: not told apart.
+    NotFound,
+    /// 409: somebody changed it meanwhile. Read it, and ask again.
+    Conflict,
+    /// 409: what it is does not allow this.
+    InvalidState,
+    /// 409: there are as many as there may be.
+    LimitReached,
+    /// 409: the first request with this `Idempotency-Key` is not answered yet.
+    RequestInProgress,
+    /// 422: this `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused,
+}
+
+impl IssuerCode {
+    /// Every code, for tables and tests.
+    pub const ALL: [IssuerCode; 6] = [
+        IssuerCode::NotFound,
+        IssuerCode::Conflict,
+        IssuerCode::InvalidState,
+        IssuerCode::LimitReached,
+        IssuerCode::RequestInProgress,
+        IssuerCode::IdempotencyKeyReused,
+    ];
+
+    const fn row(self) -> (&'static str, u16, &'static str) {
+        match self {
+            IssuerCode::NotFound => ("not_found", 404, "Not found"),
+            IssuerCode::Conflict => ("conflict", 409, "Changed meanwhile"),
+            IssuerCode::InvalidState => ("invalid_state", 409, "Not in this state"),
+            IssuerCode::LimitReached => ("limit_reached", 409, "Limit reached"),
+            IssuerCode::RequestInProgress => ("request_in_progress", 409, "The first request is in progress"),
+            IssuerCode::IdempotencyKeyReused => {
+                ("idempotency_key_reused", 422, "Idempotency key used for another request")
+            }
+        }
+    }
+
+    /// The code on the wire.
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status.
+    pub const fn status(self) -> u16 {
+        self.row().1
+    }
+
+    /// A short title for people (RFC 9457 §3.1.3).
+    pub const fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Whether the same call may succeed without anybody changing anything.
+    pub const fn retryable(self) -> bool {
+        matches!(self, IssuerCode::Conflict | IssuerCode::RequestInProgress)
+    }
+
+    /// The code for its name on the wire.
+    pub fn from_name(name: &str) -> Option<IssuerCode> {
+        IssuerCode::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bmap_protocol::code::Code;
+
+    #[test]
+    fn names_are_unique_documented_and_none_of_the_profile() {
+        let page = include_str!("../../../docs/problems.md");
+        for code in IssuerCode::ALL {
+            assert_eq!(IssuerCode::from_name(code.as_str()), Some(code));
+            assert_eq!(Code::from_name(code.as_str()), None);
+            let row = format!("| {} | `{}` |", code.status(), code.as_str());
+            assert!(page.contains(&row), "docs/problems.md has no row {row}");
+        }
+        for code in Code::ALL {
+            let row = format!("| {} | `{}` |", code.status(), code.as_str());
+            assert!(page.contains(&row), "docs/problems.md has no row {row}");
+        }
+    }
+}
