@@ -1,7 +1,7 @@
 //! Opening the database: the one place that knows which engine it is.
 
+use super::bounded::Pool;
 use super::{Result, StoreError};
-use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The database, SQLite or PostgreSQL, behind the traits of this module.
 #[derive(Clone, Debug)]
 pub struct Database {
-    pub(super) pool: AnyPool,
+    pub(super) pool: Pool,
 }
 
 /// What every SQLite connection is told. `FULL` survives a power cut with what was acknowledged; `NORMAL` may not.
@@ -54,12 +54,12 @@ impl Database {
             .connect(url)
             .await?;
         sqlx::migrate!().run(&pool).await?;
-        Ok(Self { pool })
+        Ok(Self { pool: Pool(pool) })
     }
 
     /// Closes every connection, so that SQLite folds its log into the file.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.pool.0.close().await;
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! "Not found" is `None`, never an error. A row that can't be read back into its types is an error and not a default.
 
+mod bounded;
 mod connect;
 mod sql_accounts;
 mod sql_api_keys;
