@@ -22,6 +22,7 @@ pub mod listener;
 pub mod client_address;
 pub mod cors;
 pub mod middleware;
+pub mod openapi;
 pub mod router;
 pub mod routes;
 

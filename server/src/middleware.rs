@@ -8,7 +8,7 @@ use crate::{client_address, cors};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bmap_verifier::problem::{REQUEST_ID, request_id};
@@ -35,7 +35,8 @@ pub struct ClientAddress(pub IpAddr);
 pub fn around(router: Router<App>, app: &App) -> Router<App> {
     // The last one added is the outermost.
     router
-        .fallback(|| async { StatusCode::NOT_FOUND })
+        .fallback(|| async { Refused::from(Refusal::NotFound { what: "route" }) })
+        .method_not_allowed_fallback(|| async { Refused::from(Refusal::MethodNotAllowed) })
         .layer(from_fn_with_state(app.clone(), cors::token_endpoint))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked");
@@ -82,7 +83,7 @@ async fn answered(State(app): State<App>, mut request: Request, next: Next) -> R
 /// Sizes, before anything is read: header lines, and a body limit that also holds for whoever reads the raw body (R47).
 async fn bounded_size(request: Request, next: Next) -> Response {
     if request.headers().len() > MAX_HEADERS {
-        return StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response();
+        return Refused::from(Refusal::HeadersTooLarge).into_response();
     }
     let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
     if request.body().size_hint().lower() > limit {

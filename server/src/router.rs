@@ -7,8 +7,9 @@ use crate::domain::issuer::Issuer;
 use crate::domain::refusal::Refusal;
 use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
 use crate::middleware::{self, ClientAddress};
+use crate::openapi::Doc;
 use crate::routes::credentials::{self, Credential};
-use crate::routes::{auth, health, oauth, tickets, well_known};
+use crate::routes::{auth, health, oauth, openapi, tickets, well_known};
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
 use bmap_protocol::check;
@@ -56,31 +57,38 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// What its author says about it: what it takes, answers and refuses.
+    pub doc: Doc,
     handler: MethodRouter<App>,
 }
 
-/// Every route. Tests walk this list: one without a credential is on purpose (R24).
+/// Every route. Tests walk this list: one without a credential is on purpose (R24). `/openapi.json` is made of it.
 pub fn routes() -> Vec<Route> {
-    let open = |path, handler| Route { method: "GET", path, access: Access::Open, handler };
-    let credential = |path, handler| Route { method: "POST", path, access: Access::Credential, handler };
-    let user = |method, path, handler| Route { method, path, access: Access::User, handler };
-    let own_proof = |method, path, handler| Route { method, path, access: Access::OwnProof, handler };
+    let route = |access| move |method, path, handler, doc| Route { method, path, access, doc, handler };
+    let (open, credential) = (route(Access::Open), route(Access::Credential));
+    let (user, own_proof) = (route(Access::User), route(Access::OwnProof));
     vec![
-        open("/livez", get(health::live)),
-        open("/readyz", get(health::ready)),
-        open("/healthz", get(health::ready)),
-        open("/.well-known/jwks.json", get(well_known::jwks::get)),
-        open("/.well-known/oauth-authorization-server", get(well_known::oauth_authorization_server::get)),
-        credential("/oauth/token", post(oauth::token::post)),
-        credential("/tickets", post(tickets::post)),
-        own_proof("POST", "/auth/register", post(auth::register::post)),
-        own_proof("GET", "/auth/confirm", get(auth::confirm::page)),
-        own_proof("POST", "/auth/confirm", post(auth::confirm::post)),
-        own_proof("POST", "/auth/login", post(auth::login::post)),
-        own_proof("POST", "/auth/refresh", post(auth::refresh::post)),
-        own_proof("POST", "/auth/logout", post(auth::logout::post)),
-        user("GET", "/auth/me", get(auth::me::get)),
-        user("POST", "/auth/password", post(auth::password::post)),
+        open("GET", "/livez", get(health::live), health::live_doc()),
+        open("GET", "/readyz", get(health::ready), health::ready_doc()),
+        open("GET", "/healthz", get(health::ready), health::ready_doc()),
+        open("GET", "/openapi.json", get(openapi::get), openapi::get_doc()),
+        open("GET", "/.well-known/jwks.json", get(well_known::jwks::get), well_known::jwks::get_doc()),
+        open(
+            "GET",
+            "/.well-known/oauth-authorization-server",
+            get(well_known::oauth_authorization_server::get),
+            well_known::oauth_authorization_server::get_doc(),
+        ),
+        credential("POST", "/oauth/token", post(oauth::token::post), oauth::token::post_doc()),
+        credential("POST", "/tickets", post(tickets::post), tickets::post_doc()),
+        own_proof("POST", "/auth/register", post(auth::register::post), auth::register::post_doc()),
+        own_proof("GET", "/auth/confirm", get(auth::confirm::page), auth::confirm::page_doc()),
+        own_proof("POST", "/auth/confirm", post(auth::confirm::post), auth::confirm::post_doc()),
+        own_proof("POST", "/auth/login", post(auth::login::post), auth::login::post_doc()),
+        own_proof("POST", "/auth/refresh", post(auth::refresh::post), auth::refresh::post_doc()),
+        own_proof("POST", "/auth/logout", post(auth::logout::post), auth::logout::post_doc()),
+        user("GET", "/auth/me", get(auth::me::get), auth::me::get_doc()),
+        user("POST", "/auth/password", post(auth::password::post), auth::password::post_doc()),
     ]
 }
 

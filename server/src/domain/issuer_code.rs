@@ -8,6 +8,8 @@
 pub enum IssuerCode {
     /// 404: no such thing, or somebody else's: not told apart.
     NotFound,
+    /// 405: the path has other methods, which `Allow` names.
+    MethodNotAllowed,
     /// 409: somebody changed it meanwhile. Read it, and ask again.
     Conflict,
     /// 409: what it is does not allow this.
@@ -18,22 +20,30 @@ pub enum IssuerCode {
     RequestInProgress,
     /// 422: this `Idempotency-Key` was used for another request.
     IdempotencyKeyReused,
+    /// 415: the body is of another media type than the route reads, or says none.
+    UnsupportedMediaType,
+    /// 431: more header lines than the limit.
+    HeadersTooLarge,
 }
 
 impl IssuerCode {
     /// Every code, for tables and tests.
-    pub const ALL: [IssuerCode; 6] = [
+    pub const ALL: [IssuerCode; 9] = [
         IssuerCode::NotFound,
+        IssuerCode::MethodNotAllowed,
         IssuerCode::Conflict,
         IssuerCode::InvalidState,
         IssuerCode::LimitReached,
         IssuerCode::RequestInProgress,
         IssuerCode::IdempotencyKeyReused,
+        IssuerCode::UnsupportedMediaType,
+        IssuerCode::HeadersTooLarge,
     ];
 
     const fn row(self) -> (&'static str, u16, &'static str) {
         match self {
             IssuerCode::NotFound => ("not_found", 404, "Not found"),
+            IssuerCode::MethodNotAllowed => ("method_not_allowed", 405, "Method not allowed"),
             IssuerCode::Conflict => ("conflict", 409, "Changed meanwhile"),
             IssuerCode::InvalidState => ("invalid_state", 409, "Not in this state"),
             IssuerCode::LimitReached => ("limit_reached", 409, "Limit reached"),
@@ -41,6 +51,8 @@ impl IssuerCode {
             IssuerCode::IdempotencyKeyReused => {
                 ("idempotency_key_reused", 422, "Idempotency key used for another request")
             }
+            IssuerCode::UnsupportedMediaType => ("unsupported_media_type", 415, "Unsupported media type"),
+            IssuerCode::HeadersTooLarge => ("headers_too_large", 431, "Too many headers"),
         }
     }
 

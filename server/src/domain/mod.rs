@@ -19,5 +19,6 @@ pub mod signed;
 pub mod account;
 
 pub mod issuer_code;
+pub mod problem_code;
 pub mod refusal;
 pub mod roots;

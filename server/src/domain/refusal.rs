@@ -4,6 +4,7 @@
 use super::account::password::PasswordFault;
 use super::api_key::BrokenRow;
 use super::issuer_code::IssuerCode;
+use super::problem_code::ProblemCode;
 use crate::rng::NoRandomness;
 use crate::store::StoreError;
 use bmap_protocol::refusal::{Denial, Refusal as SignedRefusal};
@@ -34,6 +35,16 @@ pub enum Refusal {
     /// A body over the limit.
     #[error("body over the limit")]
     TooLarge,
+
+    /// The path has other methods.
+    #[error("method not allowed")]
+    MethodNotAllowed,
+    /// The body is of another media type than the route reads, or says none.
+    #[error("the body is of another media type")]
+    MediaType,
+    /// More header lines than the limit.
+    #[error("too many headers")]
+    HeadersTooLarge,
 
     /// A password that a guesser would try early.
     #[error("password too weak")]
@@ -187,10 +198,21 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The code on the wire.
+    pub const fn code(&self) -> ProblemCode {
+        match self.issuer_code() {
+            Some(code) => ProblemCode::Issuer(code),
+            None => ProblemCode::Profile(self.for_the_wire().code()),
+        }
+    }
+
     /// The code, where it is none of the profile's.
     pub const fn issuer_code(&self) -> Option<IssuerCode> {
         match self {
             Refusal::NotFound { .. } => Some(IssuerCode::NotFound),
+            Refusal::MethodNotAllowed => Some(IssuerCode::MethodNotAllowed),
+            Refusal::MediaType => Some(IssuerCode::UnsupportedMediaType),
+            Refusal::HeadersTooLarge => Some(IssuerCode::HeadersTooLarge),
             Refusal::Conflict => Some(IssuerCode::Conflict),
             Refusal::InvalidState { .. } => Some(IssuerCode::InvalidState),
             Refusal::LimitReached { .. } => Some(IssuerCode::LimitReached),
@@ -227,7 +249,10 @@ impl Refusal {
             | Refusal::InvalidState { .. }
             | Refusal::LimitReached { .. }
             | Refusal::RequestInProgress
-            | Refusal::IdempotencyKeyReused => SignedRefusal::Header { name: "request" },
+            | Refusal::IdempotencyKeyReused
+            | Refusal::MethodNotAllowed
+            | Refusal::MediaType
+            | Refusal::HeadersTooLarge => SignedRefusal::Header { name: "request" },
             Refusal::WeakPassword { .. } => SignedRefusal::Header { name: "password" },
             Refusal::UnknownGrant => SignedRefusal::Header { name: "grant_type" },
             Refusal::SeveralCredentials => SignedRefusal::Header { name: "authorization" },

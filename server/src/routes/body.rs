@@ -18,10 +18,10 @@ pub fn is(headers: &HeaderMap, media_type: &str) -> bool {
 /// none: so no page can have a visitor's browser call them (T28).
 ///
 /// # Errors
-/// [`Refusal::Malformed`].
+/// [`Refusal::MediaType`], [`Refusal::Malformed`].
 pub fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
     if !is(headers, "application/json") {
-        return Err(Refusal::Malformed { field: "content-type" });
+        return Err(Refusal::MediaType);
     }
     serde_json::from_slice(body).map_err(|_| Refusal::Malformed { field: "body" })
 }

@@ -1,5 +1,6 @@
 //! `GET /livez`, `/readyz`, and `/healthz`, which is `/readyz` by its other name.
 
+use crate::openapi::Doc;
 use crate::router::App;
 use crate::store::Settings;
 use axum::Json;
@@ -7,7 +8,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
+use serde::Serialize;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// The process runs.
 pub async fn live() -> Response {
@@ -25,6 +28,28 @@ pub async fn ready(State(app): State<App>) -> Response {
     }
 }
 
+/// How the document describes it.
+pub fn live_doc() -> Doc {
+    Doc::new("Whether the process runs").tag("health").answers::<Health>(StatusCode::OK, "It runs")
+}
+
+/// How the document describes it.
+pub fn ready_doc() -> Doc {
+    Doc::new("Whether the process can do its work")
+        .tag("health")
+        .answers::<Health>(StatusCode::OK, "The database answers")
+        .answers::<Health>(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The database does not answer, or the process is going down",
+        )
+}
+
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// `ok`, or what is wrong.
+    status: &'static str,
+}
+
 fn answer(status: StatusCode, text: &'static str) -> Response {
-    (status, [(CACHE_CONTROL, "no-store")], Json(serde_json::json!({ "status": text }))).into_response()
+    (status, [(CACHE_CONTROL, "no-store")], Json(Health { status: text })).into_response()
 }

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod health;
 pub mod oauth;
+pub mod openapi;
 pub mod tickets;
 pub mod well_known;
 

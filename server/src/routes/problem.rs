@@ -1,17 +1,16 @@
 //! Refusals on the wire (RFC 9457, profile §6): the profile's answer, with the `error` of OAuth beside its `code`.
 
-use crate::domain::issuer_code::IssuerCode;
 use crate::domain::refusal::Refusal;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bmap_protocol::code::Code;
 use bmap_verifier::UnixTime;
-use bmap_verifier::problem::{self, Problem};
+use bmap_verifier::problem;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use std::sync::Arc;
+use utoipa::ToSchema;
 
 /// A refusal on its way out of a handler. `middleware.rs` makes the answer of it, where the request's id is known.
 #[derive(Clone, Debug)]
@@ -41,6 +40,9 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::WeakPassword { .. }
         | Refusal::NotFound { .. }
         | Refusal::Conflict
+        | Refusal::MethodNotAllowed
+        | Refusal::MediaType
+        | Refusal::HeadersTooLarge
         | Refusal::InvalidState { .. }
         | Refusal::LimitReached { .. }
         | Refusal::RequestInProgress
@@ -80,47 +82,43 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
     }
 }
 
-/// The profile's problem with the name that OAuth clients look for.
-#[derive(Serialize)]
-struct OauthProblem<'a> {
-    #[serde(flatten)]
-    problem: Problem,
+/// A problem document (RFC 9457), with the name that OAuth clients look for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// `urn:bmap:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The code's title.
+    title: &'static str,
+    /// The HTTP status.
+    status: u16,
+    /// What programs branch on.
+    code: &'static str,
+    /// Finds the refusal in the log.
+    request_id: &'a str,
+    /// The issuer's time, milliseconds since 1970, so that a caller can set its clock by it.
+    server_time: u64,
+    /// Present and true where the same call may succeed later without anybody changing anything.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schema(required = false)]
+    retryable: bool,
+    /// The nearest `error` of OAuth (RFC 6749 §5.2).
     error: &'static str,
     /// Which field of a form is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'static str>,
-    /// For a person: why, and what would be right. Programs branch on the code.
+    /// For a person: why, and what would be right.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
 }
 
 /// Makes the answer for a refusal.
 pub fn render(refusal: &Refusal, request_id: &str, now: UnixTime) -> Response {
-    let signed = refusal.for_the_wire();
-    let code: Code = signed.code();
-    let mut response: Response = problem::answer::<Body>(&signed, request_id.to_owned(), now);
-    let problem = match refusal.issuer_code() {
-        None => Problem::new(code, request_id.to_owned(), now),
-        Some(code) => {
-            *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            of_issuer(code, request_id.to_owned(), now)
-        }
-    };
-    if problem.retryable && problem.status == 409 {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    let problem = OauthProblem { problem, error: oauth_error(refusal), field: refusal.field(), hint: refusal.hint() };
-    // Texts and numbers: nothing in it can fail to serialise.
-    *response.body_mut() = Body::from(Bytes::from(serde_json::to_vec(&problem).unwrap_or_default()));
-    if code.status() == 503 && !response.headers().contains_key(RETRY_AFTER) {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
-}
-
-/// The profile's problem body for a code that is the issuer's own.
-fn of_issuer(code: IssuerCode, request_id: String, now: UnixTime) -> Problem {
-    Problem {
+    let code = refusal.code();
+    let mut response: Response = problem::answer::<Body>(&refusal.for_the_wire(), request_id.to_owned(), now);
+    *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let problem = ProblemBody {
         kind: format!("urn:bmap:problem:{}", code.as_str()),
         title: code.title(),
         status: code.status(),
@@ -128,7 +126,17 @@ fn of_issuer(code: IssuerCode, request_id: String, now: UnixTime) -> Problem {
         request_id,
         server_time: now.millis(),
         retryable: code.retryable(),
+        error: oauth_error(refusal),
+        field: refusal.field(),
+        hint: refusal.hint(),
+    };
+    // Texts and numbers: nothing in it can fail to serialise.
+    *response.body_mut() = Body::from(Bytes::from(serde_json::to_vec(&problem).unwrap_or_default()));
+    let waits = code.status() == 503 || (code.status() == 409 && code.retryable());
+    if waits && !response.headers().contains_key(RETRY_AFTER) {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
+    response
 }
 
 #[cfg(test)]

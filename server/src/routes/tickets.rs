@@ -6,17 +6,20 @@ use crate::domain::grant::TicketRequest;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
 use crate::domain::ticket::{EndUser, MAX_TICKET_SECONDS};
+use crate::openapi::Doc;
 use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bmap_protocol::code::Code;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TicketForm {
     tool: String,
@@ -27,7 +30,7 @@ struct TicketForm {
     ttl: Option<i64>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TicketAnswer<'a> {
     ticket: &'a str,
     expires_in: i64,
@@ -48,6 +51,17 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let ticket = app.issuer.make_ticket(&caller, wanted).await?;
     let answer = TicketAnswer { ticket: ticket.reveal(), expires_in, server_time: app.issuer.clock.now().0 };
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("Make a ticket for a page")
+        .about("The page swaps it for a token at `/oauth/token`, once.")
+        .takes::<TicketForm>()
+        .answers::<TicketAnswer>(StatusCode::CREATED, "The ticket, shown this once")
+        .refuses(Code::ToolDenied)
+        .refuses(Code::OriginDenied)
+        .refuses(Code::ScopeDenied)
 }
 
 fn read(form: &TicketForm) -> Result<TicketRequest, Refusal> {

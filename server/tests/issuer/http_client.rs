@@ -1,5 +1,6 @@
 //! A request and its answer, over a connection of its own.
 
+use bmap_server::domain::problem_code::ProblemCode;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
@@ -90,9 +91,8 @@ impl Answer {
         let problem = self.json();
         assert_eq!(problem["code"], code, "{problem}");
         assert_eq!(problem["status"], self.status);
-        let of_profile = bmap_protocol::code::Code::from_name(code).map(|code| code.status());
-        let of_issuer = bmap_server::domain::issuer_code::IssuerCode::from_name(code).map(|code| code.status());
-        assert_eq!(Some(self.status), of_profile.or(of_issuer));
+        let expected = ProblemCode::from_name(code).unwrap_or_else(|| panic!("{code} is no code"));
+        assert_eq!(self.status, expected.status());
         assert_eq!(self.header("content-type"), Some("application/problem+json"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(problem["request_id"], self.header("x-request-id").unwrap());

@@ -14,6 +14,7 @@ mod cors;
 mod docs;
 mod edited_accounts;
 mod listener;
+mod openapi;
 mod overload;
 mod router;
 mod routes;

@@ -9,6 +9,7 @@ fn good_call(method: &'static str, path: &str) -> Call {
         "/oauth/token" => Call::form(path, &[("grant_type", "client_credentials"), ("audience", TOOL)]),
         "/tickets" => Call::json(path, &serde_json::json!({ "tool": TOOL, "origin": "https://shop.example" })),
         "/auth/password" => Call::json(path, &serde_json::json!({ "current_password": "a", "new_password": "b" })),
+        _ if method == "POST" => Call::json(path, &serde_json::json!({})),
         _ => Call::new(method, path),
     }
 }
@@ -48,7 +49,14 @@ async fn r24_every_route_asks_for_a_credential_but_these() {
     );
     assert_eq!(
         open,
-        ["/livez", "/readyz", "/healthz", "/.well-known/jwks.json", "/.well-known/oauth-authorization-server"]
+        [
+            "/livez",
+            "/readyz",
+            "/healthz",
+            "/openapi.json",
+            "/.well-known/jwks.json",
+            "/.well-known/oauth-authorization-server"
+        ]
     );
 }
 
@@ -59,10 +67,12 @@ async fn r24_other_spellings_of_a_route_are_no_route() {
         ["/oauth/token/", "//oauth/token", "/OAuth/token", "/oauth/%74oken", "/oauth/./token", "/x", "/oauth/token;x"]
     {
         let answer = Call { path: path.to_owned(), ..good_call("POST", "/oauth/token") }.send(world.address).await;
-        assert_eq!(answer.status, 404, "{path}");
+        answer.assert_refused("not_found");
     }
     for method in ["GET", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT"] {
-        assert_eq!(Call::new(method, "/oauth/token").send(world.address).await.status, 405, "{method}");
+        let answer = Call::new(method, "/oauth/token").send(world.address).await;
+        answer.assert_refused("method_not_allowed");
+        assert_eq!(answer.header("allow"), Some("POST"));
     }
 }
 

@@ -6,19 +6,32 @@ use super::super::body;
 use super::super::problem::Refused;
 use crate::domain::account::opaque::{Kind, OpaqueToken};
 use crate::domain::refusal::Refusal;
+use crate::openapi::Doc;
 use crate::router::App;
 use axum::Json;
 use axum::extract::{Query, Request, State};
 use axum::response::{Html, IntoResponse, Response};
+use bmap_protocol::code::Code;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 /// The token, from the link, the page's form, or JSON.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmForm {
+    #[param(value_type = String)]
+    #[schema(value_type = String)]
     token: Zeroizing<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Confirmed {
+    /// `confirmed`
+    status: &'static str,
+    server_time: i64,
 }
 
 /// The page that the link leads to: one button. It asks nothing of the database.
@@ -57,7 +70,7 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     }
     let form: ConfirmForm = body::json(&parts.headers, &body)?;
     app.accounts.confirm(&form.token).await?;
-    let answer = serde_json::json!({ "status": "confirmed", "server_time": app.issuer.clock.now().0 });
+    let answer = Confirmed { status: "confirmed", server_time: app.issuer.clock.now().0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
@@ -70,4 +83,23 @@ fn html(body: String) -> Response {
     ];
     let page = format!("<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>bmap</title>{body}</html>");
     (headers, Html(page)).into_response()
+}
+
+/// How the document describes it.
+pub fn page_doc() -> Doc {
+    Doc::new("The page that a confirmation link leads to").query::<ConfirmForm>().answers_text(
+        StatusCode::OK,
+        "A page with a button, which confirms",
+        "text/html",
+    )
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("Confirm an address")
+        .takes::<ConfirmForm>()
+        .takes_form::<ConfirmForm>()
+        .answers::<Confirmed>(StatusCode::OK, "It is confirmed: to JSON with JSON, to a form with a page")
+        .answers_text(StatusCode::OK, "", "text/html")
+        .refuses(Code::InvalidCredentials)
 }

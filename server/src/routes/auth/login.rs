@@ -2,10 +2,13 @@
 
 use super::super::body;
 use super::super::problem::Refused;
-use super::{Credentials, answer};
+use super::{Credentials, PairAnswer, answer};
+use crate::openapi::Doc;
 use crate::router::{App, address};
 use axum::extract::{Request, State};
 use axum::response::Response;
+use bmap_protocol::code::Code;
+use http::StatusCode;
 
 /// Signs in: 200 with an access token and a refresh token.
 ///
@@ -17,4 +20,13 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
     let pair = app.accounts.sign_in(&email, password, address(&parts)).await?;
     Ok(answer(&app, &pair))
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("Sign in")
+        .takes::<Credentials>()
+        .answers::<PairAnswer>(StatusCode::OK, "An access token and a refresh token")
+        .refuses(Code::InvalidCredentials)
+        .refuses(Code::RateLimited)
 }

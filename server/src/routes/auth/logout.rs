@@ -3,6 +3,7 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::RefreshForm;
+use crate::openapi::Doc;
 use crate::router::App;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -20,4 +21,11 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let form: RefreshForm = body::json(&parts.headers, &body)?;
     app.accounts.sign_out(&form.refresh_token).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("Sign out")
+        .takes::<RefreshForm>()
+        .answers_empty(StatusCode::NO_CONTENT, "The session is ended, if there was one")
 }

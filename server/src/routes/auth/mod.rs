@@ -18,13 +18,15 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 /// An address and a password.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
     email: String,
+    #[schema(value_type = String)]
     password: Zeroizing<String>,
 }
 
@@ -36,9 +38,10 @@ impl Credentials {
 }
 
 /// A refresh token.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RefreshForm {
+    #[schema(value_type = String)]
     refresh_token: Zeroizing<String>,
 }
 
@@ -46,7 +49,8 @@ fn password_field(text: Zeroizing<String>, field: &'static str) -> Result<PlainP
     PlainPassword::presented(text).ok_or(Refusal::Malformed { field })
 }
 
-#[derive(Serialize)]
+/// An access token and the refresh token that goes with it.
+#[derive(Serialize, ToSchema)]
 struct PairAnswer<'a> {
     access_token: &'a str,
     token_type: &'static str,

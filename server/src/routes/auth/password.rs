@@ -3,19 +3,32 @@
 use super::super::problem::Refused;
 use super::super::{bearer, body};
 use super::password_field;
+use crate::openapi::Doc;
 use crate::router::{App, address};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bmap_protocol::code::Code;
+use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordForm {
+    #[schema(value_type = String)]
     current_password: Zeroizing<String>,
+    #[schema(value_type = String)]
     new_password: Zeroizing<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Changed {
+    /// How many other sessions there were.
+    ended_sessions: u64,
+    server_time: i64,
 }
 
 /// Changes it: 200 with the number of other sessions, which are ended.
@@ -30,6 +43,16 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let current = password_field(form.current_password, "current_password")?;
     let new = password_field(form.new_password, "new_password")?;
     let ended = app.accounts.change_password(&signed_in, current, new, address(&parts)).await?;
-    let answer = serde_json::json!({ "ended_sessions": ended, "server_time": app.issuer.clock.now().0 });
+    let answer = Changed { ended_sessions: ended, server_time: app.issuer.clock.now().0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("Change the password")
+        .about("Every other session of the account is ended.")
+        .takes::<PasswordForm>()
+        .answers::<Changed>(StatusCode::OK, "It is changed")
+        .refuses(Code::InvalidCredentials)
+        .refuses(Code::RateLimited)
 }

@@ -3,12 +3,23 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::Credentials;
+use crate::openapi::Doc;
 use crate::router::{App, address};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bmap_protocol::code::Code;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+#[derive(Serialize, ToSchema)]
+struct Registered {
+    /// `confirmation_sent`
+    status: &'static str,
+    server_time: i64,
+}
 
 /// Registers: 202, whether or not the address has an account.
 ///
@@ -19,6 +30,15 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let body = body::read(body).await?;
     let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
     app.accounts.register(&email, password, address(&parts)).await?;
-    let answer = serde_json::json!({ "status": "confirmation_sent", "server_time": app.issuer.clock.now().0 });
+    let answer = Registered { status: "confirmation_sent", server_time: app.issuer.clock.now().0 };
     Ok((StatusCode::ACCEPTED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("Register an address and a password")
+        .about("The answer is the same whether or not the address has an account.")
+        .takes::<Credentials>()
+        .answers::<Registered>(StatusCode::ACCEPTED, "A link was sent to the address, which confirms it")
+        .refuses(Code::RateLimited)
 }

@@ -5,17 +5,21 @@ use super::super::problem::Refused;
 use crate::domain::grant::Granted;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
+use crate::openapi::Doc;
 use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::code::Code;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
+use http::StatusCode;
 use http::header::{CACHE_CONTROL, ORIGIN};
 use http::request::Parts;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 /// The grant of a token exchange (RFC 8693 §2.1).
@@ -25,7 +29,7 @@ pub const TICKET: &str = "urn:bmap:token-type:ticket";
 /// The type of an access token (RFC 8693 §3): what is given, and what is renewed.
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TokenAnswer<'a> {
     access_token: &'a str,
     token_type: &'static str,
@@ -40,7 +44,7 @@ struct TokenAnswer<'a> {
     encryption_key: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ToolAnswer<'a> {
     id: &'a str,
     base_url: &'a str,
@@ -71,6 +75,43 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         _ => return Err(Refusal::UnknownGrant.into()),
     };
     Ok(answer(&app, &granted))
+}
+
+/// The fields of the form. Which of them a grant needs, the handler says; this is their one description.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "a schema: the handler reads the form field by field, because a repeated field is refused"
+)]
+struct TokenForm {
+    /// `client_credentials`, or `urn:ietf:params:oauth:grant-type:token-exchange`.
+    grant_type: String,
+    /// The tool.
+    audience: String,
+    /// A ticket, or the tool token that is renewed.
+    subject_token: Option<String>,
+    /// `urn:bmap:token-type:ticket`, or `urn:ietf:params:oauth:token-type:access_token`.
+    subject_token_type: Option<String>,
+    /// Scopes, with a space between them.
+    scope: Option<String>,
+    /// `1` asks for an encryption key too.
+    encrypt: Option<String>,
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("The token endpoint")
+        .about(
+            "Client credentials: authenticated with an API key. Token exchange of a ticket: from the ticket's page (`Origin`). \
+             Token exchange of a tool token: signed with that token's key.",
+        )
+        .takes_form::<TokenForm>()
+        .or_without_credential()
+        .answers::<TokenAnswer>(StatusCode::OK, "A token and its signing key")
+        .refuses(Code::ToolDenied)
+        .refuses(Code::OriginDenied)
+        .refuses(Code::ScopeDenied)
+        .refuses(Code::TokenRevoked)
 }
 
 fn answer(app: &App, granted: &Granted) -> Response {
@@ -110,7 +151,7 @@ struct Form(BTreeMap<String, Zeroizing<String>>);
 impl Form {
     fn parse(parts: &Parts, body: &[u8]) -> Result<Self, Refusal> {
         if !body::is(&parts.headers, "application/x-www-form-urlencoded") {
-            return Err(Refusal::Malformed { field: "content-type" });
+            return Err(Refusal::MediaType);
         }
         let pairs: Vec<(String, Zeroizing<String>)> =
             serde_urlencoded::from_bytes(body).map_err(|_| Refusal::Malformed { field: "body" })?;

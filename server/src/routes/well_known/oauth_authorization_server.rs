@@ -1,9 +1,11 @@
 //! `GET /.well-known/oauth-authorization-server`: what this issuer can do (RFC 8414).
 
+use crate::openapi::Doc;
 use crate::router::App;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
 /// Answers with the metadata.
@@ -21,4 +23,9 @@ pub async fn get(State(app): State<App>) -> impl IntoResponse {
         "bmap_tickets_endpoint": format!("{issuer}/tickets"),
     });
     ([(CACHE_CONTROL, "public, max-age=300")], Json(metadata))
+}
+
+/// How the document describes it.
+pub fn get_doc() -> Doc {
+    Doc::new("What this issuer can do").answers_object(StatusCode::OK, "Metadata (RFC 8414)")
 }

@@ -268,7 +268,7 @@ async fn other_forms_are_malformed() {
         assert_eq!(answer.json()["error"], error, "{body}");
     }
     let json = Call::json("/oauth/token", &serde_json::json!({ "grant_type": "client_credentials" }));
-    host.send(json).await.assert_refused("malformed_request");
+    host.send(json).await.assert_refused("unsupported_media_type");
     let two = host.direct_call().header("x-api-key", "eA==");
     host.send(two).await.assert_refused("malformed_request");
 }

@@ -100,7 +100,7 @@ async fn other_forms_are_malformed() {
     let nested = Call::new("POST", "/tickets").body("application/json", "[".repeat(60_000));
     host.send(nested).await.assert_refused("malformed_request");
     let as_form = Call::new("POST", "/tickets").body("application/x-www-form-urlencoded", "tool=places");
-    host.send(as_form).await.assert_refused("malformed_request");
+    host.send(as_form).await.assert_refused("unsupported_media_type");
 }
 
 #[tokio::test]

@@ -71,5 +71,5 @@ async fn other_forms_are_malformed_and_other_tokens_unknown() {
         Call::json("/auth/confirm", &body).send(world.address).await.assert_refused("malformed_request");
     }
     let text = Call::new("POST", "/auth/confirm").body("text/plain", "token=x");
-    text.send(world.address).await.assert_refused("malformed_request");
+    text.send(world.address).await.assert_refused("unsupported_media_type");
 }

@@ -1,0 +1,115 @@
+//! The OpenAPI 3.1 document, made from `routes()` and the types that the handlers read and write.
+//!
+//! A route's method, path and security follow from the list in `router.rs`; its author adds a [`Doc`] with what only the handler
+//! knows. So the document has every route and no other.
+
+mod doc;
+mod problems;
+mod security;
+
+pub use doc::{Doc, Named};
+
+use crate::router::Route;
+use crate::routes::problem::ProblemBody;
+use bmap_verifier::problem::REQUEST_ID;
+use doc::{text_header, text_parameter};
+use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterIn, PathItem};
+use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, Paths, RefOr, Required};
+
+/// The document of these routes.
+pub fn document(routes: &[Route]) -> OpenApi {
+    let mut paths = Paths::new();
+    let mut components = ComponentsBuilder::new().schema_from::<ProblemBody>();
+    for route in routes {
+        let operation = operation(route);
+        let item = PathItem::new(method(route.method), operation);
+        // A wildcard is written `{*name}` in a route, and is a part like others in the document.
+        let path = route.path.replace("{*", "{");
+        match paths.paths.get_mut(&path) {
+            Some(known) => known.merge_operations(item),
+            None => drop(paths.paths.insert(path, item)),
+        }
+        components = components.schemas_from_iter(route.doc.schemas.clone());
+    }
+    for (name, scheme) in security::schemes() {
+        components = components.security_scheme(name, scheme);
+    }
+    let info = InfoBuilder::new()
+        .title("bmap issuer")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "Accounts, API keys, tools, tickets and tokens. Times are milliseconds since 1970 unless a name ends in `_in` \
+             (seconds). Errors are problem documents (RFC 9457); `code` is what to branch on.",
+        ))
+        .build();
+    utoipa::openapi::OpenApiBuilder::new().info(info).paths(paths).components(Some(components.build())).build()
+}
+
+fn operation(route: &Route) -> Operation {
+    let doc = &route.doc;
+    let mut operation = OperationBuilder::new()
+        .operation_id(Some(operation_id(route)))
+        .tag(doc.tag.unwrap_or_else(|| first_part(route.path)))
+        .summary(Some(doc.summary))
+        .description(doc.description)
+        .request_body(doc.body.clone())
+        .securities(Some(securities(route)));
+    let named =
+        |name: &str| doc.parameters.iter().any(|known| known.parameter_in == ParameterIn::Path && known.name == name);
+    for name in path_parts(route.path).filter(|name| !named(name)) {
+        operation = operation.parameter(text_parameter(name, ParameterIn::Path, Required::True, ""));
+    }
+    for parameter in &doc.parameters {
+        operation = operation.parameter(parameter.clone());
+    }
+    let request_id =
+        || RefOr::T(text_header("Finds the request in the log; the caller's own where it sent a plain one"));
+    for (status, answer) in &doc.answers {
+        let mut answer = answer.clone();
+        answer.headers.insert(REQUEST_ID.to_string(), request_id());
+        operation = operation.response(status.to_string(), answer);
+    }
+    for codes in problems::of(route.access, doc).chunk_by(|one, other| one.status() == other.status()) {
+        let Some(status) = codes.first().map(|code| code.status()) else { continue };
+        let mut answer = problems::answer(status, codes);
+        answer.headers.insert(REQUEST_ID.to_string(), request_id());
+        operation = operation.response(status.to_string(), answer);
+    }
+    operation.build()
+}
+
+fn securities(route: &Route) -> Vec<utoipa::openapi::SecurityRequirement> {
+    let mut all = security::of(route.access);
+    if route.doc.without_credential {
+        all.extend([security::tool_token(), security::nothing()]);
+    }
+    all
+}
+
+fn method(name: &str) -> HttpMethod {
+    match name {
+        "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
+        "PATCH" => HttpMethod::Patch,
+        "DELETE" => HttpMethod::Delete,
+        _ => HttpMethod::Get,
+    }
+}
+
+/// `post_auth_login` for `POST /auth/login`.
+fn operation_id(route: &Route) -> String {
+    let words = route.path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.collect();
+    format!("{}_{}", route.method.to_ascii_lowercase(), words.join("_"))
+}
+
+fn first_part(path: &str) -> &str {
+    path.split('/').find(|part| !part.is_empty()).unwrap_or("/")
+}
+
+/// The names in `/api-keys/{id}`.
+fn path_parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| name.trim_start_matches('*'))
+}
