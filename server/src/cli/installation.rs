@@ -1,10 +1,10 @@
 //! The data folder, the root secret and the database, opened for a command or for the server.
 
 use super::{CliError, Context};
-use crate::config::{Config, load_root};
-use crate::domain::roots::Roots;
+use crate::config::{Config, RootPlace, load_root};
+use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
 use crate::rng::SystemRandom;
-use crate::store::{Database, Settings, data_dir};
+use crate::store::{Database, Settings, StoreError, data_dir};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 
 /// The name of the setting that holds the issuer's URL.
@@ -14,6 +14,7 @@ pub(super) const ISSUER_SETTING: &str = "issuer";
 pub(super) struct Installation {
     pub(super) config: Config,
     pub(super) roots: Roots,
+    pub(super) place: RootPlace,
     pub(super) store: Database,
 }
 
@@ -27,7 +28,12 @@ impl Installation {
             Some(url) => Database::open(url.expose()).await,
             None => Database::open_sqlite(&config.data_dir.join("bmap.sqlite")).await,
         };
-        Ok(Self { store: store.map_err(CliError::failed)?, roots, config })
+        let store = store.map_err(CliError::failed)?;
+        let place = RootPlace::find(&config, &context.environment).map_err(CliError::failed)?;
+        let again = place.clone();
+        let roots = roots.with_reread(move || again.read().ok());
+        mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
+        Ok(Self { store, roots, place, config })
     }
 
     /// The issuer's URL: as configured, else as the server last ran, else as it would run.
@@ -39,4 +45,13 @@ impl Installation {
         let known = known.and_then(|text| IssuerUrl::parse(&text).ok());
         Ok(known.unwrap_or_else(|| self.config.issuer_for(self.config.listen)))
     }
+}
+
+/// Takes over in which epoch tokens are to be minted.
+pub(super) async fn mint_as_told(roots: &Roots, store: &Database) -> Result<(), StoreError> {
+    let told = store.setting(TOKEN_EPOCH_SETTING).await?;
+    if let Some(epoch) = told.and_then(|text| text.parse().ok()) {
+        roots.mint_in(epoch);
+    }
+    Ok(())
 }

@@ -4,12 +4,14 @@ mod config;
 mod credential_text;
 mod curl;
 mod explain;
+mod follow_roots;
 mod healthcheck;
 mod installation;
 mod key;
 mod origin;
 mod output;
 mod raw_request;
+mod root;
 mod serve;
 mod sign;
 mod sign_key;
@@ -61,6 +63,9 @@ enum Command {
     /// Tools
     #[command(subcommand)]
     Tool(tool::ToolCommand),
+    /// Root secrets: the change from one to the next
+    #[command(subcommand)]
+    Root(root::RootCommand),
     /// Print the headers that sign a request, also as a curl command
     Sign(Box<sign::Sign>),
     /// Explain why a signature does not hold: both signature bases and the first difference
@@ -151,6 +156,7 @@ async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::User(command) => user::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
         Command::Tool(command) => tool::run(command, context).await,
+        Command::Root(command) => root::run(command, context).await,
         Command::Sign(command) => sign::run(&command, context).await,
         Command::Explain(command) => explain::run(&command, context).await,
         Command::Config(command) => config::run(&command, context),

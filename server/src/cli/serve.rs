@@ -1,5 +1,6 @@
 //! `bmap serve`.
 
+use super::follow_roots;
 use super::installation::{ISSUER_SETTING, Installation};
 use super::{CliError, Context};
 use crate::clock::{Clock, SystemClock};
@@ -25,7 +26,7 @@ pub(super) struct Serve {
 }
 
 pub(super) async fn run(context: &Context) -> Result<(), CliError> {
-    let Installation { config, roots, store } = Installation::open(context).await?;
+    let Installation { config, roots, place, store } = Installation::open(context).await?;
     start_log(&config.log, config.log_format)?;
     let listener = Listener::bind(config.listen, config.max_connections)
         .await
@@ -61,6 +62,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     }
     println!("bmap {} listens on {address}, issuer {url}", env!("CARGO_PKG_VERSION"));
 
+    let following = tokio::spawn(follow_roots::follow(place, Arc::clone(&issuer)));
     let cleaning = tokio::spawn(clean_up(Arc::clone(&issuer)));
     let stop = {
         let app = app.clone();
@@ -70,6 +72,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
         }
     };
     listener.serve(app.router(), stop).await;
+    following.abort();
     cleaning.abort();
     store.close().await;
     Ok(())

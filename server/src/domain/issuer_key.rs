@@ -109,14 +109,9 @@ pub fn generate(epoch: &EpochKeys, now: UnixMillis, random: &dyn Random) -> Resu
     let seed = Ed25519Seed::from_bytes(rng::bytes(random)?);
     let public_key = Base64UrlUnpadded::encode_string(&seed.public_key());
     let kid = kid(&public_key).ok_or(IssuerKeyError::OtherKey)?;
-    let sealed = seal::seal(
-        &epoch.kek(),
-        epoch.epoch(),
-        rng::bytes(random)?,
-        &associated_data(&kid, &public_key),
-        seed.expose(),
-    )?;
-    Ok(SealedIssuerKey { kid, epoch: epoch.epoch(), public_key, sealed, created_at: now })
+    let mut key = SealedIssuerKey { kid, epoch: epoch.epoch(), public_key, sealed: String::new(), created_at: now };
+    key.sealed = key.seal(epoch, rng::bytes(random)?, seed.expose())?;
+    Ok(key)
 }
 
 impl SealedIssuerKey {
@@ -126,7 +121,7 @@ impl SealedIssuerKey {
     /// [`IssuerKeyError`] for another root secret or a row that is not as it was written.
     pub fn open(&self, roots: &Roots) -> Result<TokenSigner, IssuerKeyError> {
         let epoch = roots.of(self.epoch).ok_or(IssuerKeyError::Epoch { epoch: self.epoch })?;
-        let opened = seal::open(&epoch.kek(), self.epoch, &associated_data(&self.kid, &self.public_key), &self.sealed)?;
+        let opened = self.unseal(&epoch)?;
         let seed: [u8; 32] = opened.as_slice().try_into().map_err(|_| IssuerKeyError::OtherKey)?;
         let seed = Ed25519Seed::from_bytes(seed);
         let public_key = seed.public_key();
@@ -138,6 +133,18 @@ impl SealedIssuerKey {
         header.typ = Some("at+jwt".to_owned());
         header.kid = Some(self.kid.clone());
         Ok(TokenSigner { header, key: EncodingKey::from_ed_der(&pkcs8(&seed)), kid: self.kid.clone(), public_key })
+    }
+}
+
+impl SealedIssuerKey {
+    /// Seals the seed of this key in an epoch.
+    pub(super) fn seal(&self, epoch: &EpochKeys, nonce: [u8; 12], seed: &[u8]) -> Result<String, SealError> {
+        seal::seal(&epoch.kek(), epoch.epoch(), nonce, &associated_data(&self.kid, &self.public_key), seed)
+    }
+
+    /// The seed, not looked at any further.
+    pub(super) fn unseal(&self, epoch: &EpochKeys) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        seal::open(&epoch.kek(), self.epoch, &associated_data(&self.kid, &self.public_key), &self.sealed)
     }
 }
 

@@ -21,4 +21,5 @@ pub mod account;
 pub mod issuer_code;
 pub mod problem_code;
 pub mod refusal;
+pub mod reseal;
 pub mod roots;

@@ -5,11 +5,24 @@
 //! all the same one.
 
 use bmap_protocol::keys::EpochKeys;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
+/// Reads the roots again, for an epoch that is not at hand.
+type Reread = dyn Fn() -> Option<Vec<EpochKeys>> + Send + Sync;
+
 /// Shared by everything in a process that derives a key; what one clone is told, all know.
-#[derive(Clone, Debug)]
-pub struct Roots(Arc<RwLock<State>>);
+#[derive(Clone)]
+pub struct Roots {
+    state: Arc<RwLock<State>>,
+    reread: Option<Arc<Reread>>,
+}
+
+impl fmt::Debug for Roots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.read(|state| state.fmt(f))
+    }
+}
 
 #[derive(Debug)]
 struct State {
@@ -25,6 +38,11 @@ struct State {
 #[error("there is no root secret")]
 pub struct NoRoot;
 
+/// The setting that says in which epoch tokens are minted; without it, in the oldest that is at hand.
+pub const TOKEN_EPOCH_SETTING: &str = "token_epoch";
+/// The setting that says since when, unix milliseconds.
+pub const TOKEN_EPOCH_SINCE_SETTING: &str = "token_epoch_since";
+
 impl Roots {
     /// The roots of some epochs, in any order. Tokens are minted in the oldest until [`mint_in`](Self::mint_in) says otherwise.
     ///
@@ -33,7 +51,14 @@ impl Roots {
     pub fn new(epochs: Vec<EpochKeys>) -> Result<Self, NoRoot> {
         let (oldest, later) = in_order(epochs)?;
         let minting = oldest.epoch();
-        Ok(Self(Arc::new(RwLock::new(State { oldest, later, minting }))))
+        Ok(Self { state: Arc::new(RwLock::new(State { oldest, later, minting })), reread: None })
+    }
+
+    /// The same, where an epoch that is not at hand is looked for once more: another process may have made it just now, and
+    /// sealed a row in it. Only rows name epochs, so nobody from outside can cause it.
+    #[must_use]
+    pub fn with_reread(self, reread: impl Fn() -> Option<Vec<EpochKeys>> + Send + Sync + 'static) -> Self {
+        Self { reread: Some(Arc::new(reread)), ..self }
     }
 
     /// The newest: seals and hashes what is written from now on.
@@ -48,6 +73,11 @@ impl Roots {
 
     /// One epoch; `None` where its root is not at hand.
     pub fn of(&self, epoch: u32) -> Option<EpochKeys> {
+        let known = self.read(|state| state.of(epoch).cloned());
+        if known.is_some() {
+            return known;
+        }
+        self.replace(self.reread.as_ref()?()?).ok()?;
         self.read(|state| state.of(epoch).cloned())
     }
 
@@ -73,11 +103,11 @@ impl Roots {
 
     // A panic while the lock is held leaves whole values: poisoning says nothing here.
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
-        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn write(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.state.write().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -90,7 +120,8 @@ impl State {
 impl From<EpochKeys> for Roots {
     fn from(only: EpochKeys) -> Self {
         let minting = only.epoch();
-        Self(Arc::new(RwLock::new(State { oldest: only, later: Vec::new(), minting })))
+        let state = State { oldest: only, later: Vec::new(), minting };
+        Self { state: Arc::new(RwLock::new(state)), reread: None }
     }
 }
 
@@ -131,5 +162,16 @@ mod tests {
         assert_eq!((clone.sealing().epoch(), clone.minting().epoch()), (4, 3), "epoch 2 is gone, the oldest mints");
         assert_eq!(roots.replace(Vec::new()), Err(NoRoot));
         assert_eq!(clone.sealing().epoch(), 4);
+    }
+
+    #[test]
+    fn an_epoch_that_another_process_made_is_found() {
+        let roots = Roots::from(epoch(1)).with_reread(|| Some(vec![epoch(1), epoch(2)]));
+        let clone = roots.clone();
+        assert_eq!(roots.sealing().epoch(), 1);
+        assert!(roots.of(2).is_some() && roots.of(3).is_none());
+        assert_eq!(clone.sealing().epoch(), 2);
+        let unreadable = Roots::from(epoch(1)).with_reread(|| None);
+        assert!(unreadable.of(2).is_none() && unreadable.of(1).is_some());
     }
 }

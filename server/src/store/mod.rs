@@ -6,6 +6,7 @@ mod bounded;
 mod connect;
 mod sql_accounts;
 mod sql_api_keys;
+mod sql_epochs;
 mod sql_issuer_keys;
 mod sql_row;
 mod sql_sessions;
@@ -202,6 +203,40 @@ pub trait IssuerKeys {
     fn add_issuer_key(&self, key: &SealedIssuerKey) -> impl Future<Output = Result<()>> + Send;
     /// Those that are not retired, newest first.
     fn issuer_keys(&self) -> impl Future<Output = Result<Vec<SealedIssuerKey>>> + Send;
+}
+
+/// How many rows of a kind need the root of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochUse {
+    /// The kind.
+    pub what: String,
+    /// The epoch.
+    pub epoch: u32,
+    /// How many.
+    pub rows: i64,
+}
+
+/// What is sealed in which epoch.
+pub trait Epochs {
+    /// Which rows need which root, oldest epoch first.
+    fn epochs_in_use(&self) -> impl Future<Output = Result<Vec<EpochUse>>> + Send;
+    /// API keys of epochs before `epoch`, behind `after` in the order of ids, at most so many.
+    fn api_keys_before(
+        &self,
+        epoch: u32,
+        after: Option<&ApiKeyId>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
+    /// Puts another epoch's seal into the key's row, if that is still as it was read; whether it was.
+    fn reseal_api_key(&self, key: &SealedApiKey, epoch: u32, sealed: &str)
+    -> impl Future<Output = Result<bool>> + Send;
+    /// The same for a key of the issuer.
+    fn reseal_issuer_key(
+        &self,
+        key: &SealedIssuerKey,
+        epoch: u32,
+        sealed: &str,
+    ) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// Facts about this installation.

@@ -13,6 +13,10 @@ use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
 use sqlx::any::AnyRow;
 
+/// The keys of earlier epochs, behind an id, in the order of their ids.
+pub(super) const COLUMNS_OF_API_KEYS_BEFORE: &str = "SELECT id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at \
+     FROM api_keys WHERE epoch < $1 AND id > $2 ORDER BY id LIMIT $3";
+
 impl ApiKeys for Database {
     async fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope) -> Result<()> {
         let revoked_at = match key.state {
@@ -103,7 +107,7 @@ impl ApiKeys for Database {
     }
 }
 
-fn read(row: &AnyRow) -> Result<SealedApiKey> {
+pub(super) fn read(row: &AnyRow) -> Result<SealedApiKey> {
     let columns = Columns { table: "api_keys", row };
     Ok(SealedApiKey {
         id: columns.parsed("id", |text| ApiKeyId::parse(text).ok())?,

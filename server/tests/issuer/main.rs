@@ -16,6 +16,7 @@ mod edited_accounts;
 mod listener;
 mod openapi;
 mod overload;
+mod root_rotation;
 mod router;
 mod routes;
 mod sealed_rows;

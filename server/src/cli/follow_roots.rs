@@ -1,0 +1,49 @@
+//! A running server takes over what `bmap root` does beside it: a new root secret, the epoch of new tokens, one that is gone.
+
+use super::installation::mint_as_told;
+use crate::config::RootPlace;
+use crate::domain::issuer::Issuer;
+use crate::domain::reseal::reseal;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a change may go unseen. A row in a new epoch is opened at once: for that the roots are read again.
+pub(super) const EVERY: Duration = Duration::from_secs(5);
+
+/// Looks again and again; never ends.
+pub(super) async fn follow(place: RootPlace, issuer: Arc<Issuer>) {
+    loop {
+        tokio::time::sleep(EVERY).await;
+        look(&place, &issuer).await;
+    }
+}
+
+/// Takes over what changed. Whatever can't be read stays as it was.
+async fn look(place: &RootPlace, issuer: &Issuer) {
+    let before = issuer.roots.sealing().epoch();
+    match place.read() {
+        Ok(epochs) => {
+            // None at all is an error of `read`, so there is one.
+            let _replaced = issuer.roots.replace(epochs);
+        }
+        Err(error) => tracing::error!("the root secrets can't be read again; those from before go on: {error}"),
+    }
+    if let Err(error) = mint_as_told(&issuer.roots, &issuer.store).await {
+        tracing::warn!("the epoch of new tokens can't be read: {error}");
+    }
+    let now = issuer.roots.sealing().epoch();
+    if now == before {
+        return;
+    }
+    tracing::info!(epoch = now, "a new root secret: what is sealed is sealed in it from now on");
+    // What this process wrote in the old epoch while `bmap root rotate` was at work, and whatever that left.
+    match reseal(&issuer.store, &issuer.roots, &*issuer.random, |_| {}).await {
+        Ok(resealed) => {
+            tracing::info!(rows = resealed.done, "sealed in the new epoch");
+            for row in resealed.broken {
+                tracing::error!(row, "ALARM: a sealed row does not open and stays in its epoch");
+            }
+        }
+        Err(error) => tracing::error!("sealing in the new epoch: {error}; `bmap root rotate` goes on with it"),
+    }
+}

@@ -1,0 +1,167 @@
+//! `bmap root status|rotate|activate|retire`: the change from one root secret to the next, without a moment in which anything
+//! that was good is refused.
+
+use super::installation::Installation;
+use super::{CliError, Context, output};
+use crate::clock::{Clock, SystemClock};
+use crate::domain::mint::MAX_TOKEN_SECONDS;
+use crate::domain::reseal::{Resealed, reseal};
+use crate::domain::roots::{TOKEN_EPOCH_SETTING, TOKEN_EPOCH_SINCE_SETTING};
+use crate::rng::SystemRandom;
+use crate::store::{EpochUse, Epochs, Settings};
+use bmap_protocol::keys::EpochKeys;
+use clap::Subcommand;
+use serde_json::json;
+
+/// How long after `activate` the former root is kept: the longest life of a token, and what clocks may differ.
+const KEEP_SECONDS: i64 = MAX_TOKEN_SECONDS + 60;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RootCommand {
+    /// Which root secrets are at hand, what each does, and what still needs it
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the next root secret and seal everything in it; run again, it goes on where it was
+    Rotate {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Mint tokens in the newest epoch: once every tool has a credential that was printed after `rotate`
+    Activate,
+    /// Delete the root secret of an epoch that nothing needs any more
+    Retire {
+        /// The epoch
+        epoch: u32,
+        /// Delete it although these still need it: the accounts with a password of that epoch have to reset it
+        #[arg(long)]
+        forget_passwords: bool,
+    },
+}
+
+pub(super) async fn run(command: RootCommand, context: &Context) -> Result<(), CliError> {
+    let installation = Installation::open(context).await?;
+    match command {
+        RootCommand::Status { json } => status(&installation, json).await?,
+        RootCommand::Rotate { json } => rotate(&installation, json).await?,
+        RootCommand::Activate => activate(&installation).await?,
+        RootCommand::Retire { epoch, forget_passwords } => retire(&installation, epoch, forget_passwords).await?,
+    }
+    installation.store.close().await;
+    Ok(())
+}
+
+async fn status(installation: &Installation, json: bool) -> Result<(), CliError> {
+    let uses = installation.store.epochs_in_use().await.map_err(CliError::failed)?;
+    let roots = &installation.roots;
+    let (sealing, minting) = (roots.sealing().epoch(), roots.minting().epoch());
+    let at_hand: Vec<u32> = roots.all().iter().map(EpochKeys::epoch).collect();
+    let mut epochs: Vec<u32> = at_hand.iter().copied().chain(uses.iter().map(|one| one.epoch)).collect();
+    epochs.sort_unstable();
+    epochs.dedup();
+    let of = |epoch: u32| uses.iter().filter(move |one| one.epoch == epoch);
+    if json {
+        let describe = |epoch: &u32| {
+            let rows: serde_json::Map<_, _> = of(*epoch).map(|one| (one.what.clone(), one.rows.into())).collect();
+            json!({
+                "epoch": epoch, "at_hand": at_hand.contains(epoch), "seals": *epoch == sealing,
+                "mints": *epoch == minting, "rows": rows,
+            })
+        };
+        return output::json(&epochs.iter().map(describe).collect::<Vec<_>>());
+    }
+    let heading = ["epoch", "root secret", "does", "is needed by"].map(str::to_owned).to_vec();
+    let row = |epoch: &u32| {
+        let does = [(sealing, "seals"), (minting, "mints tokens")].into_iter().filter(|(which, _)| which == epoch);
+        let needed: Vec<String> = of(*epoch).map(|one| format!("{} {}", one.rows, one.what)).collect();
+        vec![
+            epoch.to_string(),
+            if at_hand.contains(epoch) { "at hand" } else { "MISSING" }.to_owned(),
+            does.map(|(_, what)| what).collect::<Vec<_>>().join(", "),
+            if needed.is_empty() { "nothing".to_owned() } else { needed.join(", ") },
+        ]
+    };
+    output::table(&std::iter::once(heading).chain(epochs.iter().map(row)).collect::<Vec<_>>());
+    Ok(())
+}
+
+async fn rotate(installation: &Installation, json: bool) -> Result<(), CliError> {
+    let roots = &installation.roots;
+    let newest = roots.sealing().epoch();
+    if roots.minting().epoch() == newest {
+        let next = newest.checked_add(1).ok_or_else(|| CliError::Failed("there is no later epoch".to_owned()))?;
+        let file = installation.place.create(next, &SystemRandom).map_err(CliError::failed)?;
+        roots.replace(installation.place.read().map_err(CliError::failed)?).map_err(CliError::failed)?;
+        eprintln!("bmap: the root secret of epoch {next} is {}; back it up as you do the others", file.display());
+    } else {
+        eprintln!("bmap: going on with the change to epoch {newest}, which mints no tokens yet");
+    }
+    let progress = |so_far: &Resealed| eprintln!("bmap: {} rows sealed", so_far.done);
+    let resealed = reseal(&installation.store, roots, &SystemRandom, progress).await.map_err(CliError::failed)?;
+    let epoch = roots.sealing().epoch();
+    if json {
+        output::json(&json!({ "epoch": epoch, "sealed": resealed.done, "broken": resealed.broken }))?;
+    } else {
+        println!("Sealed in epoch {epoch}: {} rows.", resealed.done);
+        println!("Next: give every tool a new credential (bmap tool credential ID), then run bmap root activate.");
+    }
+    if resealed.broken.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::Failed(format!("these rows do not open and stay as they are: {}", resealed.broken.join(", "))))
+}
+
+async fn activate(installation: &Installation) -> Result<(), CliError> {
+    let epoch = installation.roots.sealing().epoch();
+    if installation.roots.minting().epoch() == epoch {
+        println!("Tokens are minted in epoch {epoch} already.");
+        return Ok(());
+    }
+    let now = SystemClock.now().0.to_string();
+    // The time first: stopped between the two, the former root is kept longer and not shorter.
+    for (name, value) in [(TOKEN_EPOCH_SINCE_SETTING, now), (TOKEN_EPOCH_SETTING, epoch.to_string())] {
+        installation.store.set_setting(name, &value).await.map_err(CliError::failed)?;
+    }
+    println!("Running servers mint tokens in epoch {epoch} within {} s.", super::follow_roots::EVERY.as_secs());
+    println!("In {} minutes the former root can go: bmap root status, bmap root retire EPOCH.", KEEP_SECONDS / 60 + 1);
+    Ok(())
+}
+
+async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool) -> Result<(), CliError> {
+    let refused = |why: String| Err(CliError::Failed(format!("epoch {epoch} is kept: {why}")));
+    let roots = &installation.roots;
+    if roots.of(epoch).is_none() {
+        return Err(CliError::NotFound(format!("there is no root secret of epoch {epoch}")));
+    }
+    if epoch == roots.sealing().epoch() {
+        return refused("it is the one that seals".to_owned());
+    }
+    if epoch == roots.minting().epoch() {
+        return refused("tokens are minted in it (bmap root activate)".to_owned());
+    }
+    let since = installation.store.setting(TOKEN_EPOCH_SINCE_SETTING).await.map_err(CliError::failed)?;
+    let since = since.and_then(|text| text.parse::<i64>().ok()).unwrap_or(i64::MAX);
+    let passed = SystemClock.now().0.saturating_sub(since) / 1000;
+    if passed < KEEP_SECONDS {
+        let left = KEEP_SECONDS.saturating_sub(passed).min(KEEP_SECONDS);
+        return refused(format!("tokens of it may live for {left} s more"));
+    }
+    let needed = installation.store.epochs_in_use().await.map_err(CliError::failed)?;
+    let is_in_the_way = |one: &&EpochUse| one.epoch == epoch && !(forget_passwords && one.what == "passwords");
+    let needed: Vec<String> =
+        needed.iter().filter(is_in_the_way).map(|one| format!("{} {}", one.rows, one.what)).collect();
+    if !needed.is_empty() {
+        return refused(format!(
+            "{} need it. Keys are sealed anew by bmap root rotate; a password when its owner signs in, or else it has to be \
+             reset (--forget-passwords); everything else ends by itself within a day",
+            needed.join(", ")
+        ));
+    }
+    let file = installation.place.delete(epoch).map_err(CliError::failed)?;
+    println!("{} is deleted. Backups of it open old backups of the database, and nothing else.", file.display());
+    println!("Tools can have credentials without it now: bmap tool credential ID.");
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Which rows need the root of which epoch, and the change from one to the next.
+
+use super::sql_api_keys::{COLUMNS_OF_API_KEYS_BEFORE, read};
+use super::sql_row::Columns;
+use super::{Database, EpochUse, Epochs, Result};
+use crate::domain::api_key::SealedApiKey;
+use crate::domain::issuer_key::SealedIssuerKey;
+use bmap_protocol::ids::ApiKeyId;
+use sqlx::Row;
+
+impl Epochs for Database {
+    async fn epochs_in_use(&self) -> Result<Vec<EpochUse>> {
+        let rows = sqlx::query(
+            "SELECT 'API keys' AS what, epoch, COUNT(*) AS number FROM api_keys GROUP BY epoch \
+             UNION ALL SELECT 'issuer keys', epoch, COUNT(*) FROM issuer_keys WHERE retired_at IS NULL GROUP BY epoch \
+             UNION ALL SELECT 'passwords', pepper_epoch, COUNT(*) FROM accounts GROUP BY pepper_epoch \
+             UNION ALL SELECT 'registrations', pepper_epoch, COUNT(*) FROM registrations GROUP BY pepper_epoch",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut uses = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let columns = Columns { table: "epochs in use", row };
+            uses.push(EpochUse {
+                what: columns.text("what")?,
+                epoch: columns.epoch("epoch")?,
+                rows: row.try_get("number")?,
+            });
+        }
+        uses.sort_by(|a, b| (a.epoch, &a.what).cmp(&(b.epoch, &b.what)));
+        Ok(uses)
+    }
+
+    async fn api_keys_before(&self, epoch: u32, after: Option<&ApiKeyId>, most: u16) -> Result<Vec<SealedApiKey>> {
+        let rows = sqlx::query(COLUMNS_OF_API_KEYS_BEFORE)
+            .bind(i64::from(epoch))
+            .bind(after.map_or("", ApiKeyId::as_str))
+            .bind(i64::from(most))
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn reseal_api_key(&self, key: &SealedApiKey, epoch: u32, sealed: &str) -> Result<bool> {
+        let done = sqlx::query("UPDATE api_keys SET epoch = $1, sealed = $2 WHERE id = $3 AND sealed = $4")
+            .bind(i64::from(epoch))
+            .bind(sealed)
+            .bind(key.id.as_str())
+            .bind(key.sealed.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn reseal_issuer_key(&self, key: &SealedIssuerKey, epoch: u32, sealed: &str) -> Result<bool> {
+        let done = sqlx::query("UPDATE issuer_keys SET epoch = $1, sealed = $2 WHERE kid = $3 AND sealed = $4")
+            .bind(i64::from(epoch))
+            .bind(sealed)
+            .bind(key.kid.as_str())
+            .bind(key.sealed.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+}
