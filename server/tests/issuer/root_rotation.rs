@@ -5,7 +5,7 @@ use crate::operator::{Operator, Server};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use bmap_server::store::{Database, Settings};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 struct Key {
     id: String,
@@ -80,9 +80,10 @@ async fn a_root_is_changed_beside_a_running_server() {
     assert!(operator.fails(&["root", "retire", "1"]).1.contains("tokens are minted in it"));
 
     operator.out(&["root", "activate"]);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut looks = 0;
     while epoch(&token(&server, &keys[0]).await.granted()) == 1 {
-        assert!(Instant::now() < deadline, "the server does not mint in the new epoch");
+        looks += 1;
+        assert!(looks < 150, "the server does not mint in the new epoch");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert!(operator.fails(&["root", "retire", "1"]).1.contains("may live for"));
