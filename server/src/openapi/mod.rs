@@ -13,7 +13,9 @@ use crate::router::Route;
 use crate::routes::problem::ProblemBody;
 use bmap_verifier::problem::REQUEST_ID;
 use doc::{text_header, text_parameter};
+use std::collections::BTreeMap;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterIn, PathItem};
+use utoipa::openapi::response::Response;
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, Paths, RefOr, Required};
 
 /// The document of these routes.
@@ -62,17 +64,22 @@ fn operation(route: &Route) -> Operation {
     for parameter in &doc.parameters {
         operation = operation.parameter(parameter.clone());
     }
-    let request_id =
-        || RefOr::T(text_header("Finds the request in the log; the caller's own where it sent a plain one"));
-    for (status, answer) in &doc.answers {
-        let mut answer = answer.clone();
-        answer.headers.insert(REQUEST_ID.to_string(), request_id());
-        operation = operation.response(status.to_string(), answer);
-    }
+    let mut answers: BTreeMap<u16, Response> = doc.answers.iter().cloned().collect();
     for codes in problems::of(route.access, doc).chunk_by(|one, other| one.status() == other.status()) {
         let Some(status) = codes.first().map(|code| code.status()) else { continue };
-        let mut answer = problems::answer(status, codes);
-        answer.headers.insert(REQUEST_ID.to_string(), request_id());
+        let problem = problems::answer(status, codes);
+        match answers.get_mut(&status) {
+            // Some statuses are an answer as well as a problem: `/readyz` and 503.
+            Some(answer) => {
+                answer.content.extend(problem.content);
+                answer.headers.extend(problem.headers);
+            }
+            None => drop(answers.insert(status, problem)),
+        }
+    }
+    for (status, mut answer) in answers {
+        let id = text_header("Finds the request in the log; the caller's own where it sent a plain one");
+        answer.headers.insert(REQUEST_ID.to_string(), RefOr::T(id));
         operation = operation.response(status.to_string(), answer);
     }
     operation.build()

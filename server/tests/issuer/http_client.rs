@@ -54,7 +54,7 @@ impl Call {
         self
     }
 
-    /// Sends it, and waits for the whole answer.
+    /// Sends it, and waits for the whole answer, which has to be in the OpenAPI document.
     pub(crate) async fn send(&self, to: SocketAddr) -> Answer {
         let stream = TcpStream::connect(to).await.unwrap();
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -71,7 +71,9 @@ impl Call {
         let body = body.collect().await.unwrap().to_bytes().to_vec();
         drop(sender);
         let _ = connection.await;
-        Answer { status: head.status.as_u16(), headers: head.headers, body }
+        let answer = Answer { status: head.status.as_u16(), headers: head.headers, body };
+        crate::documented::assert_documented(self, &answer);
+        answer
     }
 }
 

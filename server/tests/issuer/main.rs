@@ -3,6 +3,7 @@
 //! Modules mirror the routes and layers that they test; `R…` and `T…` in a test's name is a row of the threat list.
 
 mod actors;
+mod documented;
 mod http_client;
 mod log;
 mod operator;
