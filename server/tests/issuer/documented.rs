@@ -113,12 +113,11 @@ fn matches(template: &str, path: &str) -> bool {
 fn conforms(schema: &Value, value: &Value, place: &str) -> Result<(), String> {
     let mut members = Vec::new();
     validate(schema, value, place, &mut members)?;
-    if let (Value::Object(object), false) = (value, members.is_empty()) {
-        if let Some(extra) = object.keys().find(|name| !members.contains(name)) {
-            return Err(format!("{place}: a member {extra}"));
-        }
+    let named = |name: &&String| members.is_empty() || members.contains(name);
+    match value.as_object().and_then(|object| object.keys().find(|name| !named(name))) {
+        Some(extra) => Err(format!("{place}: a member {extra}")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn validate(schema: &Value, value: &Value, place: &str, members: &mut Vec<String>) -> Result<(), String> {
@@ -138,7 +137,8 @@ fn validate(schema: &Value, value: &Value, place: &str, members: &mut Vec<String
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),
     };
-    if !kinds.is_empty() && !kinds.contains(&kind(value)) && !(kinds.contains(&"number") && value.is_number()) {
+    let is_one = kinds.contains(&kind(value)) || (kinds.contains(&"number") && value.is_number());
+    if !kinds.is_empty() && !is_one {
         return Err(format!("{place}: {} instead of {kinds:?}", kind(value)));
     }
     if schema["enum"].as_array().is_some_and(|known| !known.contains(value)) {
