@@ -6,12 +6,13 @@ use crate::domain::grant::Renewable;
 use crate::domain::issuer::Issuer;
 use crate::domain::refusal::Refusal;
 use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
+use crate::domain::users::Admin;
 use crate::middleware::{self, ClientAddress};
 use crate::openapi::Doc;
 use crate::routes::credentials::{self, Credential};
-use crate::routes::{auth, health, oauth, openapi, tickets, well_known};
+use crate::routes::{auth, bearer, health, oauth, openapi, tickets, users, well_known};
 use axum::Router;
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use bmap_protocol::check;
 use bmap_verifier::Principal;
 use bytes::Bytes;
@@ -44,6 +45,9 @@ pub enum Access {
     Credential,
     /// Only with a user's access token, asked for in the same way.
     User,
+    /// Only as an admin: with an admin's access token, or with an API key of an admin in any of its ways. The handler asks for it
+    /// in the same way.
+    Admin,
     /// Anybody may send it, and what its own fields hold decides: a password, a refresh token, a link's token. None of these
     /// answers whether somebody has an account.
     OwnProof,
@@ -51,7 +55,7 @@ pub enum Access {
 
 /// One route.
 pub struct Route {
-    /// `GET` or `POST`.
+    /// `GET`, `POST`, `PUT` or `DELETE`.
     pub method: &'static str,
     /// Its path.
     pub path: &'static str,
@@ -67,6 +71,7 @@ pub fn routes() -> Vec<Route> {
     let route = |access| move |method, path, handler, doc| Route { method, path, access, doc, handler };
     let (open, credential) = (route(Access::Open), route(Access::Credential));
     let (user, own_proof) = (route(Access::User), route(Access::OwnProof));
+    let admin = route(Access::Admin);
     vec![
         open("GET", "/livez", get(health::live), health::live_doc()),
         open("GET", "/readyz", get(health::ready), health::ready_doc()),
@@ -89,6 +94,11 @@ pub fn routes() -> Vec<Route> {
         own_proof("POST", "/auth/logout", post(auth::logout::post), auth::logout::post_doc()),
         user("GET", "/auth/me", get(auth::me::get), auth::me::get_doc()),
         user("POST", "/auth/password", post(auth::password::post), auth::password::post_doc()),
+        admin("GET", "/users", get(users::get), users::get_doc()),
+        admin("GET", "/users/{id}", get(users::user::get), users::user::get_doc()),
+        admin("POST", "/users/{id}/deactivate", post(users::deactivate::post), users::deactivate::post_doc()),
+        admin("POST", "/users/{id}/activate", post(users::activate::post), users::activate::post_doc()),
+        admin("PUT", "/users/{id}/role", put(users::role::put), users::role::put_doc()),
     ]
 }
 
@@ -141,6 +151,19 @@ impl App {
                 _ => Err(Refusal::BadCredential),
             },
         }
+    }
+
+    /// The admin who is calling: signed in, or with an API key of its own by whichever of the four ways.
+    ///
+    /// # Errors
+    /// [`Refusal`]; whoever is known and no admin is [`Refusal::NotAdmin`].
+    pub async fn admin(&self, head: &Parts, body: &Bytes) -> Result<Admin, Refusal> {
+        if !bearer::is_shown(&head.headers) {
+            let caller = self.caller(head, body).await?;
+            return self.issuer.admin(caller.user, Some(caller.key.id));
+        }
+        let signed_in = bearer::signed_in(self, &head.headers).await?;
+        self.issuer.admin(signed_in.user, None)
     }
 
     /// The verified token that a request was signed with, which must be the one that it asks to renew.

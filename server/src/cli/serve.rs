@@ -7,10 +7,12 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::LogFormat;
 use crate::domain::account::service::LinkDelivery;
 use crate::domain::issuer::{Issuer, first_credential};
+use crate::domain::role::Role;
+use crate::domain::user::UserState;
 use crate::listener::Listener;
 use crate::rng::SystemRandom;
 use crate::router::App;
-use crate::store::{Accounts, Sessions, Settings, Tickets, UserSessions};
+use crate::store::{Accounts, Sessions, Settings, Tickets, UserSessions, Users};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
 use std::sync::Arc;
@@ -59,6 +61,12 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     if let Some((key, secret)) = first.map_err(CliError::failed)? {
         println!("First start: user \"admin\" and an API key for every tool were made. The secret is shown this once.");
         println!("  key id  {}\n  secret  {}", key.id, *secret.reveal());
+    }
+    let users = store.users().await.map_err(CliError::failed)?;
+    if !users.iter().any(|user| user.state == UserState::Active && issuer.role(user) == Role::Admin) {
+        println!(
+            "No active user is an admin: `bmap user role USER admin` makes one, who may administer users over HTTP."
+        );
     }
     println!("bmap {} listens on {address}, issuer {url}", env!("CARGO_PKG_VERSION"));
 

@@ -1,13 +1,15 @@
-//! `bmap user add|list|deactivate|activate`.
+//! `bmap user add|list|deactivate|activate|role`.
 
 use super::installation::Installation;
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::account::email::EmailAddress;
 use crate::domain::issuer::new_user;
+use crate::domain::role::{Role, UnverifiedRole};
+use crate::domain::roots::Roots;
 use crate::domain::user::{User, UserName, UserState};
 use crate::rng::SystemRandom;
-use crate::store::{Accounts, Database, Users};
+use crate::store::{Accounts, Database, UserChange, Users};
 use bmap_protocol::ids::UserId;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -19,6 +21,9 @@ pub(super) enum UserCommand {
     Add {
         /// Its name
         name: UserName,
+        /// Make it an admin, who may administer users over HTTP
+        #[arg(long)]
+        admin: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -39,15 +44,25 @@ pub(super) enum UserCommand {
         /// Id, name or email address
         user: String,
     },
+    /// Say who is an admin, who may administer users over HTTP
+    Role {
+        /// Id, name or email address
+        user: String,
+        /// `admin` or `member`
+        role: Role,
+    },
 }
 
 pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), CliError> {
-    let store = Installation::open(context).await?.store;
+    let Installation { store, roots, .. } = Installation::open(context).await?;
     match command {
-        UserCommand::Add { name, json } => {
-            let user = new_user(name, SystemClock.now(), &SystemRandom).map_err(CliError::failed)?;
+        UserCommand::Add { name, admin, json } => {
+            let mut user = new_user(name, SystemClock.now(), &SystemRandom).map_err(CliError::failed)?;
+            if admin {
+                user.unverified_role = UnverifiedRole::seal(&roots, &user.id, Role::Admin);
+            }
             store.add_user(&user).await.map_err(CliError::failed)?;
-            if json { output::json(&describe(&user, None))? } else { println!("{}", user.id) }
+            if json { output::json(&describe(&user, None, &roots))? } else { println!("{}", user.id) }
         }
         UserCommand::List { json } => {
             let users = store.users().await.map_err(CliError::failed)?;
@@ -56,11 +71,12 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
                 accounts.iter().map(|account| (account.user.as_str(), account.email.as_str())).collect();
             let email = |user: &User| emails.get(user.id.as_str()).copied();
             if json {
-                output::json(&users.iter().map(|user| describe(user, email(user))).collect::<Vec<_>>())?;
+                output::json(&users.iter().map(|user| describe(user, email(user), &roots)).collect::<Vec<_>>())?;
             } else {
-                let heading = ["id", "name", "email", "state"].map(str::to_owned).to_vec();
+                let heading = ["id", "name", "email", "role", "state"].map(str::to_owned).to_vec();
                 let row = |user: &User| {
-                    let texts = [user.id.as_str(), user.name.as_str(), email(user).unwrap_or("-"), state(user)];
+                    let role = user.role(&roots).as_str();
+                    let texts = [user.id.as_str(), user.name.as_str(), email(user).unwrap_or("-"), role, state(user)];
                     texts.map(str::to_owned).to_vec()
                 };
                 let rows = users.iter().map(row);
@@ -74,6 +90,12 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
         UserCommand::Activate { user } => {
             let user = find(&store, &user).await?;
             store.set_deactivated(&user.id, None).await.map_err(CliError::failed)?;
+        }
+        UserCommand::Role { user, role } => {
+            let user = find(&store, &user).await?;
+            // The operator may leave nobody: whoever can run this can make another one.
+            let change = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, role));
+            store.change_user(&user.id, &change, &|_| true).await.map_err(CliError::failed)?;
         }
     }
     store.close().await;
@@ -110,13 +132,14 @@ fn state(user: &User) -> &'static str {
     }
 }
 
-fn describe(user: &User, email: Option<&str>) -> Value {
+fn describe(user: &User, email: Option<&str>, roots: &Roots) -> Value {
     let deactivated_at = match user.state {
         UserState::Active => None,
         UserState::Deactivated { at } => Some(at.0),
     };
     json!({
-        "id": user.id.as_str(), "name": user.name.as_str(), "email": email, "state": state(user),
+        "id": user.id.as_str(), "name": user.name.as_str(), "email": email,
+        "role": user.role(roots).as_str(), "state": state(user),
         "created_at": user.created_at.0, "deactivated_at": deactivated_at,
     })
 }

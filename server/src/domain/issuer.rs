@@ -2,6 +2,7 @@
 
 use super::api_key::{KeyScope, KeyState, SealedApiKey};
 use super::issuer_key::{self, IssuerKeyError, SealedIssuerKey, TokenSigner};
+use super::role::{Role, UnverifiedRole};
 use super::roots::Roots;
 use super::user::{User, UserName, UserState};
 use crate::clock::{Clock, UnixMillis};
@@ -119,12 +120,18 @@ pub async fn issuer_keys(
     Ok(store.issuer_keys().await?)
 }
 
-/// A new active user.
+/// A new active user, who is no admin.
 ///
 /// # Errors
 /// [`NoRandomness`].
 pub fn new_user(name: UserName, now: UnixMillis, random: &dyn Random) -> Result<User, NoRandomness> {
-    Ok(User { id: UserId::from_uuid(rng::uuid_v7(now, random)?), name, state: UserState::Active, created_at: now })
+    Ok(User {
+        id: UserId::from_uuid(rng::uuid_v7(now, random)?),
+        name,
+        state: UserState::Active,
+        unverified_role: UnverifiedRole::member(),
+        created_at: now,
+    })
 }
 
 /// What a new API key is to be.
@@ -183,7 +190,7 @@ pub fn new_api_key(
     Ok((key, secret))
 }
 
-/// Adds the first user, `admin`, with an API key for every tool; `None` if it was made before.
+/// Adds the first user, `admin`, who is one, with an API key for every tool; `None` if it was made before.
 ///
 /// # Errors
 /// [`MakeError`].
@@ -199,7 +206,8 @@ pub async fn first_credential(
     if store.user_by_name(&name).await?.is_some() {
         return Ok(None);
     }
-    let user = new_user(name, now, random)?;
+    let mut user = new_user(name, now, random)?;
+    user.unverified_role = UnverifiedRole::seal(roots, &user.id, Role::Admin);
     match store.add_user(&user).await {
         Ok(()) => {}
         Err(StoreError::Taken { .. }) => return Ok(None), // another process was first

@@ -6,6 +6,8 @@
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IssuerCode {
+    /// 403: only an admin may.
+    AdminRequired,
     /// 404: no such thing, or somebody else's: not told apart.
     NotFound,
     /// 405: the path has other methods, which `Allow` names.
@@ -28,7 +30,8 @@ pub enum IssuerCode {
 
 impl IssuerCode {
     /// Every code, for tables and tests.
-    pub const ALL: [IssuerCode; 9] = [
+    pub const ALL: [IssuerCode; 10] = [
+        IssuerCode::AdminRequired,
         IssuerCode::NotFound,
         IssuerCode::MethodNotAllowed,
         IssuerCode::Conflict,
@@ -42,6 +45,7 @@ impl IssuerCode {
 
     const fn row(self) -> (&'static str, u16, &'static str) {
         match self {
+            IssuerCode::AdminRequired => ("admin_required", 403, "Only for an admin"),
             IssuerCode::NotFound => ("not_found", 404, "Not found"),
             IssuerCode::MethodNotAllowed => ("method_not_allowed", 405, "Method not allowed"),
             IssuerCode::Conflict => ("conflict", 409, "Changed meanwhile"),

@@ -1,6 +1,7 @@
 //! What the issuer knows and decides: accounts, API keys, tools, tickets, sessions, tokens. No HTTP and no SQL in here.
 
 pub mod api_key;
+pub mod role;
 pub mod scope;
 pub mod session;
 pub mod ticket;
@@ -15,6 +16,7 @@ pub mod self_test;
 pub mod authenticate;
 pub mod grant;
 pub mod signed;
+pub mod users;
 
 pub mod account;
 

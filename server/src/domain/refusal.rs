@@ -136,6 +136,10 @@ pub enum Refusal {
     #[error("the session was revoked or is over")]
     SessionOver,
 
+    /// Only an admin may.
+    #[error("the user is no admin")]
+    NotAdmin,
+
     // What is there does not allow it.
     /// No such thing, or not this caller's.
     #[error("no such {what}, or not this caller's")]
@@ -209,6 +213,7 @@ impl Refusal {
     /// The code, where it is none of the profile's.
     pub const fn issuer_code(&self) -> Option<IssuerCode> {
         match self {
+            Refusal::NotAdmin => Some(IssuerCode::AdminRequired),
             Refusal::NotFound { .. } => Some(IssuerCode::NotFound),
             Refusal::MethodNotAllowed => Some(IssuerCode::MethodNotAllowed),
             Refusal::MediaType => Some(IssuerCode::UnsupportedMediaType),
@@ -245,6 +250,7 @@ impl Refusal {
         match self {
             Refusal::Malformed { field } | Refusal::Invalid { field, .. } => SignedRefusal::Header { name: field },
             Refusal::NotFound { what } => SignedRefusal::Header { name: what },
+            Refusal::NotAdmin => SignedRefusal::Denied(Denial::Scope),
             Refusal::Conflict
             | Refusal::InvalidState { .. }
             | Refusal::LimitReached { .. }

@@ -1,5 +1,7 @@
 //! Users: a person or a company with an account. Only an active user's keys and tokens work.
 
+use super::role::{Role, UnverifiedRole};
+use super::roots::Roots;
 use crate::clock::UnixMillis;
 use bmap_protocol::ids::UserId;
 use std::fmt;
@@ -13,8 +15,20 @@ pub struct User {
     pub name: UserName,
     /// Whether it may do anything.
     pub state: UserState,
+    /// Its role as the row has it; [`role`](Self::role) is what it proves.
+    pub unverified_role: UnverifiedRole,
     /// When it was made.
     pub created_at: UnixMillis,
+}
+
+impl User {
+    /// Its role. A row that does not prove what it says is an alarm, and makes no admin (T13).
+    pub fn role(&self, roots: &Roots) -> Role {
+        self.unverified_role.open(roots, &self.id).unwrap_or_else(|broken| {
+            tracing::error!(user = self.id.as_str(), "ALARM: the role of a user can't be believed: {broken}");
+            Role::Member
+        })
+    }
 }
 
 /// Whether a user's keys and tokens work.

@@ -56,6 +56,10 @@ pub(super) fn of(access: Access, doc: &Doc) -> Vec<ProblemCode> {
     match access {
         Access::Credential => codes.extend(CREDENTIAL.map(ProblemCode::Profile)),
         Access::User => codes.extend(USER.map(ProblemCode::Profile)),
+        Access::Admin => {
+            codes.extend(CREDENTIAL.into_iter().chain(USER).map(ProblemCode::Profile));
+            codes.push(IssuerCode::AdminRequired.into());
+        }
         Access::Open | Access::OwnProof => {}
     }
     if doc.body.is_some() {

@@ -41,10 +41,14 @@ pub(super) fn of(access: Access) -> Vec<SecurityRequirement> {
     match access {
         Access::Open | Access::OwnProof => Vec::new(),
         Access::User => vec![one("accessToken")],
-        Access::Credential => {
-            vec![one("basic"), one("apiKey"), one("xApiKey").add("xApiSecret", none()), one("signature")]
-        }
+        Access::Credential => api_key(),
+        Access::Admin => [one("accessToken")].into_iter().chain(api_key()).collect(),
     }
+}
+
+/// An API key in one of its four ways.
+fn api_key() -> Vec<SecurityRequirement> {
+    vec![one("basic"), one("apiKey"), one("xApiKey").add("xApiSecret", none()), one("signature")]
 }
 
 /// The requirement that nothing is required.

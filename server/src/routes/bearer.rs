@@ -3,8 +3,14 @@
 use crate::domain::account::service::SignedIn;
 use crate::domain::refusal::Refusal;
 use crate::router::App;
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+/// Whether the request shows one, good or bad: an API key comes in other ways.
+pub fn is_shown(headers: &HeaderMap) -> bool {
+    let scheme = |value: &HeaderValue| Some(value.to_str().ok()?.split_once(' ')?.0.eq_ignore_ascii_case("bearer"));
+    headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value) == Some(true))
+}
 
 /// Who is signed in.
 ///

@@ -5,6 +5,7 @@ pub mod health;
 pub mod oauth;
 pub mod openapi;
 pub mod tickets;
+pub mod users;
 pub mod well_known;
 
 pub mod bearer;

@@ -29,6 +29,7 @@ use crate::domain::account::refresh::{Rotation, Used};
 use crate::domain::account::{Account, Registration, UserSession};
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::issuer_key::SealedIssuerKey;
+use crate::domain::role::UnverifiedRole;
 use crate::domain::session::{Session, SessionId};
 use crate::domain::ticket::{Ticket, TicketHash};
 use crate::domain::tool::Tool;
@@ -76,8 +77,44 @@ pub trait Users {
     fn user_by_name(&self, name: &UserName) -> impl Future<Output = Result<Option<User>>> + Send;
     /// All, oldest first.
     fn users(&self) -> impl Future<Output = Result<Vec<User>>> + Send;
+    /// Up to `limit` users with their addresses, oldest first, beginning after that one.
+    fn users_after(
+        &self,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<(User, Option<EmailAddress>)>>> + Send;
+    /// Changes a user, whole or not at all. `keep` is shown the active users whose rows say that they are admins, as they would be
+    /// after the change, and says whether it holds; of several changes at once each is shown what the one before left.
+    fn change_user(
+        &self,
+        id: &UserId,
+        change: &UserChange,
+        keep: &(dyn Fn(&[User]) -> bool + Sync),
+    ) -> impl Future<Output = Result<UserChanged>> + Send;
     /// Deactivates at a time, which ends the user's sessions for good, or activates with `None`; whether there is such a user.
     fn set_deactivated(&self, id: &UserId, at: Option<UnixMillis>) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// What is to become of a user.
+#[derive(Clone, Debug)]
+pub enum UserChange {
+    /// Deactivated, at a time; its sessions end for good.
+    Deactivate(UnixMillis),
+    /// Active again.
+    Activate,
+    /// Of another role.
+    Role(UnverifiedRole),
+}
+
+/// What became of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserChanged {
+    /// It is as asked for.
+    Done,
+    /// There is no such user.
+    NoSuchUser,
+    /// It was not to be: nothing changed.
+    Refused,
 }
 
 /// Accounts, and what waits to become one.

@@ -45,6 +45,11 @@ impl Columns<'_> {
         Ok(self.row.try_get::<Option<i64>, _>(column)?.map(UnixMillis))
     }
 
+    /// A number that may be null.
+    pub(super) fn optional_number(&self, column: &'static str) -> Result<Option<i64>> {
+        Ok(self.row.try_get::<Option<i64>, _>(column)?)
+    }
+
     /// An epoch's number.
     pub(super) fn epoch(&self, column: &'static str) -> Result<u32> {
         let number = self.row.try_get::<i64, _>(column)?;

@@ -1,9 +1,12 @@
 //! Users.
 
+use super::bounded::InTransaction;
 use super::connect::taken;
 use super::sql_row::Columns;
-use super::{Database, Result, Users};
+use super::{Database, Result, UserChange, UserChanged, Users};
 use crate::clock::UnixMillis;
+use crate::domain::account::email::EmailAddress;
+use crate::domain::role::UnverifiedRole;
 use crate::domain::user::{User, UserName, UserState};
 use bmap_protocol::ids::UserId;
 use sqlx::any::AnyRow;
@@ -14,58 +17,134 @@ impl Users for Database {
             UserState::Active => None,
             UserState::Deactivated { at } => Some(at.0),
         };
-        sqlx::query("INSERT INTO users (id, name, created_at, deactivated_at) VALUES ($1, $2, $3, $4)")
-            .bind(user.id.as_str())
-            .bind(user.name.as_str())
-            .bind(user.created_at.0)
-            .bind(deactivated_at)
-            .execute(&self.pool)
-            .await
-            .map_err(taken("user"))?;
+        sqlx::query(
+            "INSERT INTO users (id, name, created_at, deactivated_at, role, role_epoch, role_mac) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(user.id.as_str())
+        .bind(user.name.as_str())
+        .bind(user.created_at.0)
+        .bind(deactivated_at)
+        .bind(user.unverified_role.role.as_str())
+        .bind(user.unverified_role.epoch)
+        .bind(user.unverified_role.mac.as_deref())
+        .execute(&self.pool)
+        .await
+        .map_err(taken("user"))?;
         Ok(())
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>> {
-        let row = sqlx::query("SELECT id, name, created_at, deactivated_at FROM users WHERE id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "SELECT id, name, created_at, deactivated_at, role, role_epoch, role_mac FROM users WHERE id = $1",
+        )
+        .bind(id.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         row.as_ref().map(read).transpose()
     }
 
     async fn user_by_name(&self, name: &UserName) -> Result<Option<User>> {
-        let row = sqlx::query("SELECT id, name, created_at, deactivated_at FROM users WHERE name = $1")
-            .bind(name.as_str())
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "SELECT id, name, created_at, deactivated_at, role, role_epoch, role_mac FROM users WHERE name = $1",
+        )
+        .bind(name.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
         row.as_ref().map(read).transpose()
     }
 
     async fn users(&self) -> Result<Vec<User>> {
-        let rows = sqlx::query("SELECT id, name, created_at, deactivated_at FROM users ORDER BY id")
-            .fetch_all(&self.pool)
-            .await?;
+        let rows = sqlx::query(
+            "SELECT id, name, created_at, deactivated_at, role, role_epoch, role_mac FROM users ORDER BY id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
         rows.iter().map(read).collect()
+    }
+
+    async fn users_after(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<(User, Option<EmailAddress>)>> {
+        // Ids sort by the time they were made, and every one sorts behind the empty text.
+        let rows = sqlx::query(
+            "SELECT u.id, u.name, u.created_at, u.deactivated_at, u.role, u.role_epoch, u.role_mac, a.email \
+             FROM users u LEFT JOIN accounts a ON a.user_id = u.id WHERE u.id > $1 ORDER BY u.id LIMIT $2",
+        )
+        .bind(after.map_or("", UserId::as_str))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        let email = |row| Columns { table: "accounts", row }.optional("email", |text| EmailAddress::parse(text).ok());
+        rows.iter().map(|row| Ok((read(row)?, email(row)?))).collect()
+    }
+
+    async fn change_user(
+        &self,
+        id: &UserId,
+        change: &UserChange,
+        keep: &(dyn Fn(&[User]) -> bool + Sync),
+    ) -> Result<UserChanged> {
+        let mut transaction = self.pool.begin().await?;
+        // First one row that all of these write: whoever comes meanwhile waits here, and reads below what is left then.
+        sqlx::query(
+            "INSERT INTO settings (name, value) VALUES ('admins_changed_by', $1) \
+             ON CONFLICT (name) DO UPDATE SET value = $1",
+        )
+        .bind(id.as_str())
+        .execute(&mut *transaction)
+        .await?;
+        let done = match change {
+            UserChange::Deactivate(at) => deactivate(&mut transaction, id, Some(*at)).await?,
+            UserChange::Activate => deactivate(&mut transaction, id, None).await?,
+            UserChange::Role(role) => {
+                let set = sqlx::query("UPDATE users SET role = $1, role_epoch = $2, role_mac = $3 WHERE id = $4")
+                    .bind(role.role.as_str())
+                    .bind(role.epoch)
+                    .bind(role.mac.as_deref())
+                    .bind(id.as_str())
+                    .execute(&mut *transaction)
+                    .await?;
+                set.rows_affected() > 0
+            }
+        };
+        if !done {
+            return Ok(UserChanged::NoSuchUser);
+        }
+        let admins = sqlx::query(
+            "SELECT id, name, created_at, deactivated_at, role, role_epoch, role_mac FROM users \
+             WHERE role = 'admin' AND deactivated_at IS NULL",
+        )
+        .fetch_all(&mut *transaction)
+        .await?;
+        if !keep(&admins.iter().map(read).collect::<Result<Vec<_>>>()?) {
+            return Ok(UserChanged::Refused);
+        }
+        transaction.commit().await?;
+        Ok(UserChanged::Done)
     }
 
     async fn set_deactivated(&self, id: &UserId, at: Option<UnixMillis>) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        let done = sqlx::query("UPDATE users SET deactivated_at = $1 WHERE id = $2")
-            .bind(at.map(|at| at.0))
-            .bind(id.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        if let Some(at) = at {
-            // Ended and not only refused: activating the user again brings none of them back.
-            sqlx::query("UPDATE user_sessions SET revoked_at = COALESCE(revoked_at, $1) WHERE user_id = $2")
-                .bind(at.0)
-                .bind(id.as_str())
-                .execute(&mut *transaction)
-                .await?;
-        }
+        let done = deactivate(&mut transaction, id, at).await?;
         transaction.commit().await?;
-        Ok(done.rows_affected() > 0)
+        Ok(done)
     }
+}
+
+async fn deactivate(inside: &mut InTransaction, id: &UserId, at: Option<UnixMillis>) -> Result<bool> {
+    let done = sqlx::query("UPDATE users SET deactivated_at = $1 WHERE id = $2")
+        .bind(at.map(|at| at.0))
+        .bind(id.as_str())
+        .execute(&mut *inside)
+        .await?;
+    if let Some(at) = at {
+        // Ended and not only refused: activating the user again brings none of them back.
+        sqlx::query("UPDATE user_sessions SET revoked_at = COALESCE(revoked_at, $1) WHERE user_id = $2")
+            .bind(at.0)
+            .bind(id.as_str())
+            .execute(&mut *inside)
+            .await?;
+    }
+    Ok(done.rows_affected() > 0)
 }
 
 fn read(row: &AnyRow) -> Result<User> {
@@ -76,6 +155,11 @@ fn read(row: &AnyRow) -> Result<User> {
         state: match columns.optional_time("deactivated_at")? {
             None => UserState::Active,
             Some(at) => UserState::Deactivated { at },
+        },
+        unverified_role: UnverifiedRole {
+            role: columns.text("role")?,
+            epoch: columns.optional_number("role_epoch")?,
+            mac: columns.optional_text("role_mac")?,
         },
         created_at: columns.time("created_at")?,
     })

@@ -29,6 +29,11 @@ fn the_first_start_needs_nothing_and_shows_its_credential_once() {
     drop(server);
     let again = operator.serve();
     assert!(!again.greeting.contains("bms_"), "{}", again.greeting);
+    assert!(!again.greeting.contains("No active user is an admin"), "{}", again.greeting);
+    drop(again);
+    operator.out(&["user", "role", "admin", "member"]);
+    let hinting = operator.serve();
+    assert!(hinting.greeting.contains("bmap user role USER admin"), "{}", hinting.greeting);
 }
 
 #[test]
@@ -50,6 +55,15 @@ fn commands_work_while_the_server_runs() {
     operator.out(&["user", "deactivate", "ana"]);
     assert_eq!(operator.json(&["user", "list"])[1]["state"], "deactivated");
     operator.out(&["user", "activate", &user]);
+    // The first user is an admin, and others by the operator's word alone.
+    assert_eq!(operator.json(&["user", "list"])[0]["role"], "admin");
+    assert_eq!(operator.json(&["user", "list"])[1]["role"], "member");
+    operator.out(&["user", "role", "ana", "admin"]);
+    assert_eq!(operator.json(&["user", "list"])[1]["role"], "admin");
+    operator.out(&["user", "role", "ana", "member"]);
+    assert_eq!(operator.json(&["user", "add", "ben", "--admin"])["role"], "admin");
+    assert_eq!(operator.fails(&["user", "role", "ana", "root"]).0, 2);
+    assert_eq!(operator.fails(&["user", "role", "nobody", "admin"]).0, 3);
     operator.out(&["tool", "remove", "places"]);
     assert_eq!(operator.json(&["tool", "list"]), serde_json::json!([]));
     for arguments in [&["user", "list"][..], &["key", "list"], &["tool", "list"]] {

@@ -4,6 +4,7 @@ use crate::http_client::{Answer, Call};
 use crate::world::World;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::UserId;
+use bmap_server::domain::role::Role;
 use serde_json::{Value, json};
 
 pub(crate) const PASSWORD: &str = "violet-kettle-49-marsh";
@@ -66,6 +67,22 @@ impl World {
 
     pub(crate) async fn me(&self, access: &str) -> Answer {
         me(access).send(self.address).await
+    }
+}
+
+impl World {
+    /// Somebody who is an admin, signed in.
+    pub(crate) async fn admin(&self, email: &str) -> Pair {
+        let pair = self.person(email).await.sign_in().await;
+        self.issuer.set_role(&pair.user(), Role::Admin).await.unwrap();
+        pair
+    }
+}
+
+impl Pair {
+    /// The call with this access token.
+    pub(crate) async fn send(&self, world: &World, call: Call) -> Answer {
+        call.header("authorization", &format!("Bearer {}", self.access)).send(world.address).await
     }
 }
 

@@ -5,9 +5,9 @@ use bmap_protocol::seal::SigningKind;
 use sqlx::AnyPool;
 
 /// Writes into the database behind the server's back.
-pub(crate) async fn edit(world: &World, sql: &'static str) {
+pub(crate) async fn edit(world: &World, sql: &str) {
     let pool = AnyPool::connect(&format!("sqlite://{}", world.database_file().display())).await.unwrap();
-    let done = sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
     assert!(done.rows_affected() > 0, "{sql}");
     pool.close().await;
 }
@@ -23,7 +23,7 @@ async fn t13_a_row_edited_by_hand_does_not_work() {
             "UPDATE api_keys SET scope = replace(scope, '\"expires_at\":null', '\"expires_at\":99999999999')",
             "UPDATE api_keys SET scope = replace(scope, ',', ', ')",
             // Given to somebody else.
-            "INSERT INTO users VALUES ('usr_00000000000000000000000000000000', 'mallory', 0, NULL); \
+            "INSERT INTO users (id, name, created_at, deactivated_at) VALUES ('usr_00000000000000000000000000000000', 'mallory', 0, NULL); \
              UPDATE api_keys SET user_id = 'usr_00000000000000000000000000000000'",
             // Another epoch, another way to sign, damaged.
             "UPDATE api_keys SET epoch = 2",

@@ -10,14 +10,17 @@ use bmap_server::clock::UnixMillis;
 use bmap_server::domain::api_key::{KeyScope, KeyState};
 use bmap_server::domain::issuer::{NewApiKey, new_api_key, new_user};
 use bmap_server::domain::issuer_key;
+use bmap_server::domain::role::{Role, UnverifiedRole};
 use bmap_server::domain::roots::Roots;
 use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::session::{Session, SessionId, SessionState};
 use bmap_server::domain::ticket::{EndUser, PlainTicket, Ticket, TicketHash};
 use bmap_server::domain::tool::{Tool, ToolOrigins};
-use bmap_server::domain::user::{UserName, UserState};
+use bmap_server::domain::user::{User, UserName, UserState};
 use bmap_server::rng::SystemRandom;
-use bmap_server::store::{ApiKeys, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, Users};
+use bmap_server::store::{
+    ApiKeys, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, UserChange, UserChanged, Users,
+};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,6 +37,7 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     assert_eq!(store.user(&user.id).await.unwrap().unwrap().state, UserState::Deactivated { at: NOW });
     assert!(store.users().await.unwrap().iter().any(|known| known.id == user.id));
     assert!(store.set_deactivated(&user.id, None).await.unwrap());
+    roles(store, &user).await;
     assert!(!store.set_deactivated(&UserId::from_uuid([0; 16]), None).await.unwrap());
 
     assert!(store.api_key_or_another(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
@@ -59,6 +63,48 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     assert_eq!(store.api_keys().await.unwrap()[0].state, KeyState::Revoked { at: NOW });
     assert!(!store.revoke_api_key(&ApiKeyId::from_uuid([0; 16]), NOW).await.unwrap());
     (user.id, key.id)
+}
+
+/// Roles, and that of two changes at once the second is shown what the first left.
+async fn roles(store: &Database, user: &User) {
+    let roots = Roots::from(RootSecret::from_bytes([7; 32]).epoch(1));
+    let nobody = UserId::from_uuid([0; 16]);
+    let no_such = store.change_user(&nobody, &UserChange::Activate, &|_| true).await.unwrap();
+    assert_eq!(no_such, UserChanged::NoSuchUser);
+    let mut admins = Vec::new();
+    for name in ["first admin", "second admin"] {
+        let mut admin = new_user(UserName::parse(name).unwrap(), NOW, &SystemRandom).unwrap();
+        admin.unverified_role = UnverifiedRole::seal(&roots, &admin.id, Role::Admin);
+        store.add_user(&admin).await.unwrap();
+        assert_eq!(store.user(&admin.id).await.unwrap().unwrap().role(&roots), Role::Admin);
+        admins.push(admin.id);
+    }
+    let one_stays = |left: &[User]| left.iter().any(|user| user.role(&roots) == Role::Admin);
+    let change = UserChange::Deactivate(NOW);
+    let both = admins.iter().map(|id| store.change_user(id, &change, &one_stays));
+    let mut both: Vec<UserChanged> =
+        futures_util::future::join_all(both).await.into_iter().map(Result::unwrap).collect();
+    both.sort_by_key(|changed| *changed != UserChanged::Done);
+    assert_eq!(both, [UserChanged::Done, UserChanged::Refused]);
+    for (id, role) in [(&user.id, Role::Admin), (&admins[0], Role::Member), (&admins[1], Role::Member)] {
+        let change = UserChange::Role(UnverifiedRole::seal(&roots, id, role));
+        assert_eq!(store.change_user(id, &change, &one_stays).await.unwrap(), UserChanged::Done);
+        assert_eq!(store.user(id).await.unwrap().unwrap().role(&roots), role);
+    }
+    let last = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, Role::Member));
+    assert_eq!(store.change_user(&user.id, &last, &one_stays).await.unwrap(), UserChanged::Refused);
+    assert_eq!(store.user(&user.id).await.unwrap().unwrap().role(&roots), Role::Admin);
+    for id in &admins {
+        assert_eq!(store.change_user(id, &UserChange::Activate, &|_| true).await.unwrap(), UserChanged::Done);
+    }
+
+    let all = store.users_after(None, 100).await.unwrap();
+    let ids: Vec<UserId> = all.iter().map(|(user, _)| user.id.clone()).collect();
+    assert!(ids.is_sorted() && ids.len() >= 4);
+    assert!(all.iter().any(|(_, email)| email.as_ref().is_some_and(|email| email.as_str() == "ana@shop.example")));
+    let page = store.users_after(Some(&ids[0]), 2).await.unwrap();
+    assert_eq!(page.iter().map(|(user, _)| &user.id).collect::<Vec<_>>(), ids[1..3].iter().collect::<Vec<_>>());
+    assert!(store.users_after(ids.last(), 2).await.unwrap().is_empty());
 }
 
 async fn tools(store: &Database) -> ToolId {

@@ -1,0 +1,34 @@
+//! `POST /users/{id}/deactivate`.
+
+use super::super::body;
+use super::super::problem::Refused;
+use super::{answer, doc_of_one, named};
+use crate::domain::issuer_code::IssuerCode;
+use crate::openapi::Doc;
+use crate::router::App;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+
+/// Deactivates a user: 200 with the user as it is then. Its sessions end for good; the last active admin stays active.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(
+    State(app): State<App>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    app.admin(&parts, &body::read(body).await?).await?;
+    let id = named(id)?;
+    app.issuer.deactivate_user(&id).await?;
+    answer(&app, &id).await
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    doc_of_one("Deactivate a user")
+        .about("Ends its sessions for good; its keys and the renewal of its tokens stop at once.")
+        .refuses(IssuerCode::InvalidState)
+}

@@ -1,0 +1,165 @@
+use crate::http_client::{Answer, Call};
+use crate::person::{Pair, login};
+use crate::sealed_rows::edit;
+use crate::world::World;
+use bmap_server::clock::Clock;
+use bmap_server::domain::role::Role;
+use bmap_server::store::ApiKeys;
+use serde_json::json;
+
+fn post(id: &str, verb: &str) -> Call {
+    Call::new("POST", &format!("/users/{id}/{verb}"))
+}
+
+fn role(id: &str, role: &str) -> Call {
+    Call { method: "PUT", ..Call::json(&format!("/users/{id}/role"), &json!({ "role": role })) }
+}
+
+async fn users(world: &World, as_whom: &Pair, query: &str) -> Answer {
+    as_whom.send(world, Call::new("GET", &format!("/users{query}"))).await
+}
+
+#[tokio::test]
+async fn an_admin_is_one_by_access_token_or_by_a_key_of_its_own_in_any_way() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let admin = world.admin("ana@shop.example").await;
+    users(&world, &admin, "").await.granted();
+    let list = || Call::new("GET", "/users");
+    host.send(list()).await.assert_refused("admin_required");
+    host.signed(list()).send(world.address).await.assert_refused("admin_required");
+    world.issuer.set_role(&host.user, Role::Admin).await.unwrap();
+    host.send(list()).await.granted();
+    host.signed(list()).send(world.address).await.granted();
+    let member = world.person("ben@shop.example").await.sign_in().await;
+    let refused = users(&world, &member, "").await;
+    refused.assert_refused("admin_required");
+    assert_eq!(refused.json()["error"], "access_denied");
+    // A role that was taken away counts at once, and so does a key.
+    world.issuer.set_role(&admin.user(), Role::Member).await.unwrap();
+    users(&world, &admin, "").await.assert_refused("admin_required");
+    world.issuer.store.revoke_api_key(&host.id, world.clock.now()).await.unwrap();
+    host.send(list()).await.assert_refused("key_revoked");
+}
+
+#[tokio::test]
+async fn t13_a_role_that_was_written_by_hand_makes_no_admin_and_is_said_aloud() {
+    let world = World::start().await;
+    let admin = world.admin("ana@shop.example").await;
+    let mallory = world.person("mallory@shop.example").await.sign_in().await;
+    let (ana, to) = (admin.user(), mallory.user());
+    for sql in [
+        format!("UPDATE users SET role = 'admin' WHERE id = '{to}'"),
+        format!("UPDATE users SET role = 'admin', role_epoch = 1, role_mac = '{}' WHERE id = '{to}'", "A".repeat(43)),
+        format!(
+            "UPDATE users SET role = 'admin', role_epoch = 1, \
+             role_mac = (SELECT role_mac FROM users WHERE id = '{ana}') WHERE id = '{to}'"
+        ),
+        format!("UPDATE users SET role = 'Admin' WHERE id = '{to}'"),
+    ] {
+        edit(&world, &sql).await;
+        users(&world, &mallory, "").await.assert_refused("admin_required");
+        let log = crate::log::text();
+        assert!(log.lines().any(|line| line.contains("ALARM: the role") && line.contains(to.as_str())), "{sql}");
+        let shown = admin.send(&world, Call::new("GET", &format!("/users/{to}"))).await.granted();
+        assert_eq!(shown["role"], "member");
+    }
+    // It counts for nothing where the last admin is asked for, either.
+    admin.send(&world, post(ana.as_str(), "deactivate")).await.assert_refused("invalid_state");
+}
+
+#[tokio::test]
+async fn users_come_a_page_at_a_time() {
+    let world = World::start().await;
+    let admin = world.admin("ana@shop.example").await;
+    for _ in 0..4 {
+        world.clock.advance_seconds(1);
+        world.host().await;
+    }
+    let all = users(&world, &admin, "").await.granted();
+    let ids = |page: &serde_json::Value| -> Vec<String> {
+        page["users"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!((ids(&all).len(), all.get("next_cursor")), (5, None));
+    assert_eq!(all["users"][0]["email"], "ana@shop.example");
+    assert_eq!((all["users"][0]["role"].as_str(), all["users"][1]["role"].as_str()), (Some("admin"), Some("member")));
+    let mut seen = Vec::new();
+    let mut query = "?limit=2".to_owned();
+    loop {
+        let page = users(&world, &admin, &query).await.granted();
+        seen.extend(ids(&page));
+        let Some(cursor) = page.get("next_cursor") else { break };
+        assert_eq!(ids(&page).len(), 2);
+        query = format!("?limit=2&cursor={}", cursor.as_str().unwrap());
+    }
+    assert_eq!(seen, ids(&all));
+    assert_eq!(users(&world, &admin, "?limit=5").await.granted().get("next_cursor"), None);
+    for query in ["?limit=0", "?limit=201", "?limit=x", "?cursor=x", "?cursor=%27%20OR%201=1--", "?page=2"] {
+        users(&world, &admin, query).await.assert_refused("malformed_request");
+    }
+}
+
+#[tokio::test]
+async fn deactivating_ends_sessions_and_keys_and_activating_brings_back_no_session() {
+    let world = World::start().await;
+    let admin = world.admin("ana@shop.example").await;
+    let ben = world.person("ben@shop.example").await;
+    let pair = ben.sign_in().await;
+    let id = pair.user();
+    let answer = admin.send(&world, post(id.as_str(), "deactivate")).await;
+    let user = answer.granted();
+    assert_eq!(
+        (user["state"].as_str(), user["deactivated_at"].as_i64()),
+        (Some("deactivated"), Some(world.clock.now().0))
+    );
+    world.me(&pair.access).await.assert_refused("user_inactive");
+    login("ben@shop.example", crate::person::PASSWORD).send(world.address).await.assert_refused("invalid_credentials");
+    let user = admin.send(&world, post(id.as_str(), "activate")).await.granted();
+    assert_eq!((user["state"].as_str(), user["deactivated_at"].is_null()), (Some("active"), true));
+    world.me(&pair.access).await.assert_refused("invalid_token");
+    ben.sign_in().await;
+
+    let host = world.host().await;
+    admin.send(&world, post(host.user.as_str(), "deactivate")).await.granted();
+    host.send(host.direct_call()).await.assert_refused("user_inactive");
+}
+
+#[tokio::test]
+async fn the_last_active_admin_stays_one() {
+    let world = World::start().await;
+    let ana = world.admin("ana@shop.example").await;
+    let ben = world.person("ben@shop.example").await.sign_in().await;
+    let (ana_id, ben_id) = (ana.user(), ben.user());
+    for call in [post(ana_id.as_str(), "deactivate"), role(ana_id.as_str(), "member")] {
+        ana.send(&world, call).await.assert_refused("invalid_state");
+    }
+    users(&world, &ana, "").await.granted();
+    assert_eq!(ana.send(&world, role(ben_id.as_str(), "admin")).await.granted()["role"], "admin");
+    // An admin who is not active is none.
+    ben.send(&world, post(ana_id.as_str(), "deactivate")).await.granted();
+    ben.send(&world, role(ben_id.as_str(), "member")).await.assert_refused("invalid_state");
+    ben.send(&world, post(ana_id.as_str(), "activate")).await.granted();
+    assert_eq!(ben.send(&world, role(ben_id.as_str(), "member")).await.granted()["role"], "member");
+    users(&world, &ben, "").await.assert_refused("admin_required");
+}
+
+#[tokio::test]
+async fn other_ids_are_nobody_and_other_forms_malformed() {
+    let world = World::start().await;
+    let admin = world.admin("ana@shop.example").await;
+    let id = admin.user();
+    for other in ["usr_00000000000000000000000000000000", "usr_x", "%27%20OR%201=1--", "%ff", "..%2f"] {
+        for call in [
+            Call::new("GET", &format!("/users/{other}")),
+            post(other, "deactivate"),
+            post(other, "activate"),
+            role(other, "admin"),
+        ] {
+            admin.send(&world, call).await.assert_refused("not_found");
+        }
+    }
+    for body in [json!({}), json!({ "role": "root" }), json!({ "role": "admin", "x": 1 }), json!("admin")] {
+        let call = Call { method: "PUT", ..Call::json(&format!("/users/{id}/role"), &body) };
+        admin.send(&world, call).await.assert_refused("malformed_request");
+    }
+}
