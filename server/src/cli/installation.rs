@@ -4,11 +4,18 @@ use super::{CliError, Context};
 use crate::config::{Config, RootPlace, load_root};
 use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
 use crate::rng::SystemRandom;
+use crate::store::address::Address;
+use crate::store::schema::Pending;
 use crate::store::{Database, Settings, StoreError, data_dir};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 
 /// The name of the setting that holds the issuer's URL.
 pub(super) const ISSUER_SETTING: &str = "issuer";
+
+/// Where the database is: as configured, else in the data folder.
+pub(super) fn database(config: &Config) -> Address {
+    config.database_url.clone().unwrap_or_else(|| Address::file(&config.data_dir.join("bmap.sqlite")))
+}
 
 /// Everything that a command works on.
 pub(super) struct Installation {
@@ -24,10 +31,8 @@ impl Installation {
         let config = context.config()?;
         data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
         let roots = load_root(&config, &context.environment, &SystemRandom).map_err(CliError::failed)?;
-        let store = match &config.database_url {
-            Some(url) => Database::open(url.expose()).await,
-            None => Database::open_sqlite(&config.data_dir.join("bmap.sqlite")).await,
-        };
+        let pending = if config.migrate_at_start { Pending::Apply } else { Pending::Refuse };
+        let store = Database::open(&database(&config), pending).await;
         let store = store.map_err(CliError::failed)?;
         let place = RootPlace::find(&config, &context.environment).map_err(CliError::failed)?;
         let again = place.clone();

@@ -8,6 +8,7 @@ mod follow_roots;
 mod healthcheck;
 mod installation;
 mod key;
+mod migrate;
 mod origin;
 mod output;
 mod raw_request;
@@ -70,6 +71,8 @@ enum Command {
     Sign(Box<sign::Sign>),
     /// Explain why a signature does not hold: both signature bases and the first difference
     Explain(explain::Explain),
+    /// Bring the database's schema up to this program's, as `serve` does at its start
+    Migrate(migrate::Migrate),
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -159,6 +162,7 @@ async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Root(command) => root::run(command, context).await,
         Command::Sign(command) => sign::run(&command, context).await,
         Command::Explain(command) => explain::run(&command, context).await,
+        Command::Migrate(command) => migrate::run(&command, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Healthcheck(command) => healthcheck::run(&command, context).await,
     }

@@ -12,6 +12,7 @@ use crate::domain::user::UserState;
 use crate::listener::Listener;
 use crate::rng::SystemRandom;
 use crate::router::App;
+use crate::store::address::Address;
 use crate::store::{Accounts, Sessions, Settings, Tickets, UserSessions, Users};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
@@ -30,6 +31,9 @@ pub(super) struct Serve {
 pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let Installation { config, roots, place, store } = Installation::open(context).await?;
     start_log(&config.log, config.log_format)?;
+    if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
+        tracing::warn!("sslmode=disable: whoever is between here and the database reads and changes everything");
+    }
     let listener = Listener::bind(config.listen, config.max_connections)
         .await
         .map_err(|error| CliError::Failed(format!("listen on {}: {error}", config.listen)))?;

@@ -33,6 +33,7 @@ pub const KEYS: &[Key] = &[
     flag(key("data_dir", "BMAP_DATA_DIR", Some("./bmap-data")), "data-dir"),
     flag(key("issuer", "BMAP_ISSUER", None), "issuer"),
     secret(key("database_url", "BMAP_DATABASE_URL", None)),
+    key("migrate_at_start", "BMAP_MIGRATE_AT_START", Some("true")),
     secret(key("root_secret", "BMAP_ROOT_SECRET", None)),
     key("root_secret_file", "BMAP_ROOT_SECRET_FILE", None),
     key("token_seconds", "BMAP_TOKEN_SECONDS", Some("300")),

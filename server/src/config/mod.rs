@@ -15,6 +15,7 @@ pub use show::show;
 
 use crate::domain::issuer::Lives;
 use crate::domain::mint::MAX_TOKEN_SECONDS;
+use crate::store::address::Address;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use ipnet::IpNet;
 use layers::{Layers, Value};
@@ -98,7 +99,9 @@ pub struct Config {
     /// The issuer's public URL, where it was said; else it follows from `listen`.
     pub issuer: Option<IssuerUrl>,
     /// The database's URL, where it is not the SQLite file in the data folder. May hold a password.
-    pub database_url: Option<SecretText>,
+    pub database_url: Option<Address>,
+    /// Whether the schema is brought up at the start; else a schema that is behind is refused.
+    pub migrate_at_start: bool,
     /// The root secret itself, base64url, where it is not in a file.
     pub root_secret: Option<SecretText>,
     /// The root secret's file, where it is not in the data folder.
@@ -167,7 +170,7 @@ impl Config {
                 .find("issuer")
                 .map(|value| value.parse(|text| text.parse::<IssuerUrl>().map_err(|error| error.to_string())))
                 .transpose()?,
-            database_url: layers.find("database_url").map(|value| value.parse(database_url)).transpose()?,
+            database_url: layers.find("database_url").map(|value| value.parse(address)).transpose()?,
             root_secret: secret("root_secret"),
             root_secret_file: layers.find("root_secret_file").map(|value| PathBuf::from(&value.text)),
             lives: Lives {
@@ -176,11 +179,8 @@ impl Config {
             },
             max_connections: usize::try_from(seconds("max_connections", 1..=65_536)?).unwrap_or(1024),
             trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
-            development: layers.get("development")?.parse(|text| match text {
-                "true" => Ok(true),
-                "false" => Ok(false),
-                _ => Err("neither true nor false".to_owned()),
-            })?,
+            development: layers.get("development")?.parse(yes_or_no)?,
+            migrate_at_start: layers.get("migrate_at_start")?.parse(yes_or_no)?,
             log: layers.get("log")?.parse(|text| Ok(text.to_owned()))?,
             log_format: layers.get("log_format")?.parse(|text| match text {
                 "text" => Ok(LogFormat::Text),
@@ -202,14 +202,21 @@ impl Config {
     }
 }
 
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err("neither true nor false".to_owned()),
+    }
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text).map_err(|error| error.to_string())
+}
+
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
     texts.map(|text| text.parse().map_err(|_| format!("{text:?} is not a network like 10.0.0.0/8"))).collect()
-}
-
-fn database_url(text: &str) -> Result<SecretText, String> {
-    let known = ["sqlite:", "postgres:", "postgresql:"].iter().any(|scheme| text.starts_with(scheme));
-    if known { Ok(SecretText(text.to_owned().into())) } else { Err("neither sqlite: nor postgres:".to_owned()) }
 }
 
 impl Value {

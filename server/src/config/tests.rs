@@ -59,6 +59,8 @@ fn a_bad_value_is_named_with_its_source() {
         (("BMAP_LOG_FORMAT", "xml"), "log_format"),
         (("BMAP_DEVELOPMENT", "yes"), "development"),
         (("BMAP_DATABASE_URL", "mysql://root:hunter2@db"), "database_url"),
+        (("BMAP_DATABASE_URL", "postgres://root:hunter2@db/x?sslmode=prefer"), "database_url"),
+        (("BMAP_MIGRATE_AT_START", "no"), "migrate_at_start"),
     ] {
         let error = load(None, &[environment], &[]).unwrap_err().to_string();
         assert!(error.starts_with(key) && error.contains(environment.0), "{error}");
@@ -75,12 +77,12 @@ fn secrets_come_from_files_too_and_are_never_shown() {
     fs::write(folder.path().join("bmap-database-url"), "postgres://u:hunter3@db/bmap").unwrap();
     let path = folder.path().join("url").display().to_string();
     let config = load(None, &[("BMAP_DATABASE_URL_FILE", &path)], &[]).unwrap();
-    assert_eq!(config.database_url.as_ref().unwrap().expose(), "postgres://u:hunter2@db/bmap");
+    assert_eq!(config.database_url.as_ref().unwrap().expose(), "postgres://u:hunter2@db/bmap?sslmode=verify-full");
     let shown = format!("{} {config:?}", show(&config));
     assert!(shown.contains("database_url = (set, not shown)") && !shown.contains("hunter"), "{shown}");
     let directory = folder.path().display().to_string();
     let config = load(None, &[("CREDENTIALS_DIRECTORY", &directory)], &[]).unwrap();
-    assert_eq!(config.database_url.unwrap().expose(), "postgres://u:hunter3@db/bmap");
+    assert_eq!(config.database_url.unwrap().expose(), "postgres://u:hunter3@db/bmap?sslmode=verify-full");
 }
 
 #[test]

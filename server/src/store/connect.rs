@@ -1,20 +1,46 @@
 //! Opening the database: the one place that knows which engine it is.
 
+use super::address::{Address, Engine};
 use super::bounded::Pool;
+use super::schema::{Pending, Schema};
 use super::{Result, StoreError};
 use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyConnection, Connection, Row};
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 /// The database, SQLite or PostgreSQL, behind the traits of this module.
 #[derive(Clone, Debug)]
 pub struct Database {
     pub(super) pool: Pool,
+    /// When the database was last tried, and whether it let itself be written.
+    pub(super) tried: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
+/// Connections of one process.
+const MAX_CONNECTIONS: u32 = 8;
+/// Longest wait for a connection, the making of a new one included.
+const ACQUIRE_TIME: Duration = Duration::from_secs(2);
+/// Longest that a connection may take to say that it is alive.
+const PROBE_TIME: Duration = Duration::from_millis(500);
+/// Longest wait at the end, for connections that are in use.
+const CLOSE_TIME: Duration = Duration::from_secs(5);
+
 /// What every SQLite connection is told. `FULL` survives a power cut with what was acknowledged; `NORMAL` may not.
-const PRAGMAS: &str =
-    "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON;";
+const SQLITE_SESSION: &str =
+    "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
+
+/// What every PostgreSQL connection is told: deadlines; how the server finds out that we are gone, so that it frees our locks;
+/// and what the statements of this module are written for, whatever the server's defaults are.
+const POSTGRES_SESSION: &str = "SET statement_timeout = 5000; SET lock_timeout = 4000; \
+    SET idle_in_transaction_session_timeout = 20000; \
+    SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; \
+    SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
 impl Database {
     /// Opens the SQLite file, makes it if there is none, and brings its schema up to date.
@@ -22,45 +48,72 @@ impl Database {
     /// # Errors
     /// [`StoreError`] if the file can't be opened or a migration fails.
     pub async fn open_sqlite(file: &Path) -> Result<Self> {
-        let mut url = String::from("sqlite://");
-        for byte in file.as_os_str().as_encoded_bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => url.push(char::from(*byte)),
-                other => url.push_str(&format!("%{other:02X}")),
-            }
-        }
-        url.push_str("?mode=rwc");
-        Self::open(&url).await
+        Self::open(&Address::file(file), Pending::Apply).await
     }
 
-    /// Opens the database at a URL (`sqlite:` or `postgres:`) and brings its schema up to date.
+    /// Opens the database.
     ///
     /// # Errors
-    /// [`StoreError`] if it can't be reached or a migration fails.
-    pub async fn open(url: &str) -> Result<Self> {
-        sqlx::any::install_default_drivers();
-        let is_sqlite = url.starts_with("sqlite:");
-        let pool = AnyPoolOptions::new()
-            .max_connections(8)
-            .acquire_timeout(Duration::from_secs(5))
-            .after_connect(move |connection, _| {
-                Box::pin(async move {
-                    if is_sqlite {
-                        sqlx::raw_sql(PRAGMAS).execute(&mut *connection).await?;
-                    }
-                    Ok(())
+    /// [`StoreError`] if it can't be reached, a migration fails, or its schema is not this program's.
+    pub async fn open(address: &Address, pending: Pending) -> Result<Self> {
+        let mut schema = Schema::open(address).await?;
+        match pending {
+            Pending::Apply => {
+                let applied = |step: &super::schema::Step| tracing::info!(step.version, step.name, "migration applied");
+                schema.bring_up(applied).await?;
+            }
+            Pending::Refuse => schema.must_be_current().await?,
+        }
+        let options = AnyPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(ACQUIRE_TIME);
+        // sqlx's own test has no deadline; where one is needed, it is below.
+        let options = options.test_before_acquire(false);
+        let options = match address.engine {
+            Engine::Sqlite => options.after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(SQLITE_SESSION).execute(connection).await.map(|_| ()) })
+            }),
+            Engine::Postgres => options
+                .after_connect(|connection, _| {
+                    Box::pin(async move {
+                        sqlx::raw_sql(POSTGRES_SESSION).execute(&mut *connection).await?;
+                        if is_read_only(connection).await? { Err(read_only()) } else { Ok(()) }
+                    })
                 })
-            })
-            .connect(url)
-            .await?;
-        sqlx::migrate!().run(&pool).await?;
-        Ok(Self { pool: Pool(pool) })
+                .before_acquire(|connection, _| Box::pin(async move { Ok(!is_read_only(connection).await?) }))
+                // What was given up on is waited for here, before sqlx does so without a deadline.
+                .after_release(|connection, _| {
+                    Box::pin(async move { in_time(connection.ping()).await.map(|()| true) })
+                }),
+        };
+        let pool = options.connect(address.expose()).await?;
+        schema.close().await;
+        Ok(Self { pool: Pool(pool), tried: Arc::default() })
     }
 
     /// Closes every connection, so that SQLite folds its log into the file.
     pub async fn close(&self) {
-        self.pool.0.close().await;
+        if timeout(CLOSE_TIME, self.pool.0.close()).await.is_err() {
+            tracing::warn!("a connection to the database was still in use");
+        }
     }
+}
+
+/// Whether this node takes no writes, which also says whether it answers at all. A node that was demoted, or is a standby, may
+/// be behind: a key that was revoked could still be good there, so nothing is read from it either (F10).
+async fn is_read_only(connection: &mut AnyConnection) -> std::result::Result<bool, sqlx::Error> {
+    let row = in_time(sqlx::query("SHOW transaction_read_only").fetch_one(connection)).await?;
+    Ok(row.try_get::<String, _>(0)? != "off")
+}
+
+/// A connection that says nothing is no connection (F11).
+async fn in_time<T>(
+    answer: impl Future<Output = std::result::Result<T, sqlx::Error>>,
+) -> std::result::Result<T, sqlx::Error> {
+    let silent = || sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the connection does not answer"));
+    timeout(PROBE_TIME, answer).await.unwrap_or_else(|_| Err(silent()))
+}
+
+fn read_only() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "this node of the database takes no writes"))
 }
 
 /// Turns a broken uniqueness rule into [`StoreError::Taken`].

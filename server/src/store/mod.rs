@@ -16,8 +16,10 @@ mod sql_tools;
 mod sql_user_sessions;
 mod sql_users;
 
+pub mod address;
 pub mod data_dir;
 pub mod root_file;
+pub mod schema;
 
 pub use connect::Database;
 
@@ -62,6 +64,35 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("migrations: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A newer program has been at this database.
+    #[error(
+        "the database has migration {found}, and this program knows {known} at most: a newer bmap has been at it, so use that one"
+    )]
+    Newer {
+        /// What it has.
+        found: i64,
+        /// The last one that is known here.
+        known: i64,
+    },
+    /// The database was made by other migrations than this program's.
+    #[error(
+        "migration {version} of the database is not this program's migration {version}: it was made by another build"
+    )]
+    Altered {
+        /// Which one.
+        version: i64,
+    },
+    /// The schema is behind, and nobody is to bring it up but `bmap migrate`.
+    #[error(
+        "the schema of the database is behind by {pending} migrations, and migrate_at_start is false: run `bmap migrate`"
+    )]
+    Behind {
+        /// How many are missing.
+        pending: usize,
+    },
+    /// The database could not be written when it was last tried, a moment ago.
+    #[error("the database could not be written a moment ago")]
+    Unwritable,
 }
 
 /// Result of storage.
@@ -282,6 +313,6 @@ pub trait Settings {
     fn setting(&self, name: &str) -> impl Future<Output = Result<Option<String>>> + Send;
     /// Sets it.
     fn set_setting(&self, name: &str, value: &str) -> impl Future<Output = Result<()>> + Send;
-    /// Whether the database answers.
+    /// Whether the database answers and takes writes. It is tried at most once a second, however many ask.
     fn ping(&self) -> impl Future<Output = Result<()>> + Send;
 }

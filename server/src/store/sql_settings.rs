@@ -1,7 +1,12 @@
 //! Facts about this installation.
 
-use super::{Database, Result, Settings};
+use super::{Database, Result, Settings, StoreError};
 use sqlx::Row;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long the answer to "can it be written" holds: strangers may ask.
+const TRIED_FOR: Duration = Duration::from_secs(1);
 
 impl Settings for Database {
     async fn setting(&self, name: &str) -> Result<Option<String>> {
@@ -22,7 +27,16 @@ impl Settings for Database {
     }
 
     async fn ping(&self) -> Result<()> {
-        sqlx::query("SELECT value FROM settings WHERE name = 'issuer'").fetch_optional(&self.pool).await?;
-        Ok(())
+        // Whoever asks meanwhile waits for this answer.
+        let mut tried = self.tried.lock().await;
+        if let Some((at, was_written)) = *tried
+            && at.elapsed() < TRIED_FOR
+        {
+            return if was_written { Ok(()) } else { Err(StoreError::Unwritable) };
+        }
+        // Reading would not do: with a full disk, or one that loses what is written, everything can still be read (F02, F03).
+        let written = self.set_setting("readiness", "written").await;
+        *tried = Some((Instant::now(), written.is_ok()));
+        written
     }
 }

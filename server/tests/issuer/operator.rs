@@ -69,6 +69,14 @@ impl Operator {
         (output.status.code().unwrap(), error)
     }
 
+    /// Writes into the database behind everybody's back.
+    pub(crate) async fn edit(&self, sql: &'static str) {
+        sqlx::any::install_default_drivers();
+        let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", self.path("data/bmap.sqlite"))).await.unwrap();
+        assert!(sqlx::raw_sql(sql).execute(&pool).await.unwrap().rows_affected() > 0, "{sql}");
+        pool.close().await;
+    }
+
     pub(crate) fn serve(&self) -> Server {
         self.serve_with(&[])
     }

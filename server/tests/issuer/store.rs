@@ -18,6 +18,8 @@ use bmap_server::domain::ticket::{EndUser, PlainTicket, Ticket, TicketHash};
 use bmap_server::domain::tool::{Tool, ToolOrigins};
 use bmap_server::domain::user::{User, UserName, UserState};
 use bmap_server::rng::SystemRandom;
+use bmap_server::store::address::Address;
+use bmap_server::store::schema::Pending;
 use bmap_server::store::{
     ApiKeys, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, UserChange, UserChanged, Users,
 };
@@ -221,7 +223,7 @@ async fn every_statement_works_on_postgresql() {
         return;
     };
     let server = Postgres::start(&programs);
-    let store = Database::open(&server.url).await.unwrap();
+    let store = Database::open(&Address::parse(&server.url).unwrap(), Pending::Apply).await.unwrap();
     every_statement(&store).await;
     crate::store_accounts::r38_and_r39_at_once(store).await;
 }

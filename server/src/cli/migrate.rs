@@ -1,0 +1,79 @@
+//! `bmap migrate`.
+
+use super::installation::database;
+use super::{CliError, Context, output};
+use crate::store::address::{Address, Engine};
+use crate::store::data_dir;
+use crate::store::schema::{Schema, Step};
+use clap::Args;
+use serde_json::json;
+
+#[derive(Debug, Args)]
+pub(super) struct Migrate {
+    /// Change nothing; exit with 1 when something is pending
+    #[arg(long)]
+    check: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(command: &Migrate, context: &Context) -> Result<(), CliError> {
+    let config = context.config()?;
+    let address = database(&config);
+    if command.check {
+        let steps = look(&address).await?;
+        print(&address, &steps, &[], command.json)?;
+        return match steps.iter().filter(|step| !step.is_applied).count() {
+            0 => Ok(()),
+            pending => Err(CliError::Failed(format!("{pending} migrations are pending: run `bmap migrate`"))),
+        };
+    }
+    data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
+    let mut schema = Schema::open(&address).await.map_err(CliError::failed)?;
+    let mut new = Vec::new();
+    let done = schema.bring_up(|step| {
+        // On standard error, so that the result alone is on standard output.
+        eprintln!("{:04} {} applied", step.version, step.name);
+        new.push(step.version);
+    });
+    done.await.map_err(CliError::failed)?;
+    let steps = schema.steps().await.map_err(CliError::failed)?;
+    schema.close().await;
+    print(&address, &steps, &new, command.json)
+}
+
+/// What the database has. One that is not there has nothing, and is not made by asking.
+async fn look(address: &Address) -> Result<Vec<Step>, CliError> {
+    if address.is_missing_file() {
+        return Ok(Schema::none());
+    }
+    let mut schema = Schema::open(&address.as_it_is()).await.map_err(CliError::failed)?;
+    let steps = schema.steps().await.map_err(CliError::failed)?;
+    schema.close().await;
+    Ok(steps)
+}
+
+fn print(address: &Address, steps: &[Step], new: &[i64], as_json: bool) -> Result<(), CliError> {
+    let state = |step: &Step| match step.is_applied {
+        true if new.contains(&step.version) => "new",
+        true => "applied",
+        false => "pending",
+    };
+    if as_json {
+        let engine = match address.engine {
+            Engine::Sqlite => "sqlite",
+            Engine::Postgres => "postgresql",
+        };
+        let migrations: Vec<_> = steps
+            .iter()
+            .map(|step| json!({ "version": step.version, "name": step.name, "state": state(step) }))
+            .collect();
+        let pending = steps.iter().filter(|step| !step.is_applied).count();
+        return output::json(&json!({ "database": engine, "migrations": migrations, "pending": pending }));
+    }
+    let heading = ["migration", "name", "state"].map(str::to_owned).to_vec();
+    let row = |step: &Step| vec![format!("{:04}", step.version), step.name.to_owned(), state(step).to_owned()];
+    output::table(&std::iter::once(heading).chain(steps.iter().map(row)).collect::<Vec<_>>());
+    Ok(())
+}

@@ -1,0 +1,198 @@
+//! Where the database is: an SQLite file, or a PostgreSQL server, to which a connection over a network is encrypted.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// A database's address. It may hold a password, so it is not shown.
+#[derive(Clone)]
+pub struct Address {
+    /// Which database it is.
+    pub engine: Engine,
+    url: Zeroizing<String>,
+    /// The file, where its name needs no decoding.
+    file: Option<PathBuf>,
+}
+
+/// A text that is no database's address; the text itself is in none of these.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// Another scheme.
+    #[error("neither sqlite: nor postgres:")]
+    Scheme,
+    /// Not a URL.
+    #[error("not a URL; a password's special characters are written as %XX")]
+    Url,
+    /// TLS only if the server likes: whoever is in between can say that it does not.
+    #[error("sslmode allow and prefer protect nothing on the way to another host: write verify-full, or disable")]
+    Opportunistic,
+}
+
+impl Address {
+    /// The address of a file, which is made if there is none.
+    pub fn file(path: &Path) -> Self {
+        let mut url = String::from("sqlite://");
+        for byte in path.as_os_str().as_encoded_bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => url.push(char::from(*byte)),
+                other => url.push_str(&format!("%{other:02X}")),
+            }
+        }
+        url.push_str("?mode=rwc");
+        Self { engine: Engine::Sqlite, url: url.into(), file: Some(path.to_owned()) }
+    }
+
+    /// Reads `sqlite:` and `postgres:` URLs. To another host the connection is TLS with a checked certificate
+    /// (`sslmode=verify-full`) unless the URL says otherwise.
+    ///
+    /// # Errors
+    /// [`AddressError`].
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        if let Some(rest) = text.strip_prefix("sqlite:") {
+            let mut url = text.to_owned();
+            if !rest.contains("mode=") {
+                url.push_str(if rest.contains('?') { "&mode=rwc" } else { "?mode=rwc" });
+            }
+            let path = rest.split('?').next().unwrap_or_default();
+            let file = (!path.contains('%')).then(|| PathBuf::from(path.strip_prefix("//").unwrap_or(path)));
+            return Ok(Self { engine: Engine::Sqlite, url: url.into(), file });
+        }
+        if !text.starts_with("postgres:") && !text.starts_with("postgresql:") {
+            return Err(AddressError::Scheme);
+        }
+        let mut url = Url::parse(text).map_err(|_| AddressError::Url)?;
+        if !is_here(&host(&url)) {
+            match tls_mode(&url).as_deref() {
+                None => {
+                    url.query_pairs_mut().append_pair("sslmode", "verify-full");
+                }
+                Some("allow" | "prefer") => return Err(AddressError::Opportunistic),
+                Some(_) => {}
+            }
+        }
+        Ok(Self { engine: Engine::Postgres, url: String::from(url).into(), file: None })
+    }
+
+    /// The URL, with everything that it holds.
+    pub fn expose(&self) -> &str {
+        &self.url
+    }
+
+    /// Whether it is a file that is not there.
+    pub fn is_missing_file(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| !file.exists())
+    }
+
+    /// The same, but a file that is not there is not made.
+    #[must_use]
+    pub fn as_it_is(&self) -> Self {
+        Self { url: self.url.replace("mode=rwc", "mode=rw").into(), ..self.clone() }
+    }
+
+    /// Whether this leads to another host by a connection that anybody on the way can read and change.
+    pub fn is_in_the_clear(&self) -> bool {
+        let Ok(url) = Url::parse(&self.url) else { return false };
+        self.engine == Engine::Postgres && !is_here(&host(&url)) && tls_mode(&url).as_deref() == Some("disable")
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Address({:?}, …)", self.engine)
+    }
+}
+
+/// Where a PostgreSQL URL leads; the last of several parameters counts, as it does for sqlx.
+fn host(url: &Url) -> String {
+    let host = parameter(url, &["host", "hostaddr"]);
+    host.or_else(|| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn tls_mode(url: &Url) -> Option<String> {
+    parameter(url, &["sslmode", "ssl-mode"])
+}
+
+fn parameter(url: &Url, names: &[&str]) -> Option<String> {
+    url.query_pairs().filter(|(name, _)| names.contains(&&**name)).last().map(|(_, value)| value.into_owned())
+}
+
+/// Whether a host is this machine: loopback, a folder with a Unix socket, or none at all.
+fn is_here(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_folder = host.starts_with('/') || host.to_ascii_lowercase().starts_with("%2f");
+    host.is_empty() || host == "localhost" || is_folder || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> String {
+        Address::parse(text).unwrap().expose().to_owned()
+    }
+
+    #[test]
+    fn to_another_host_goes_tls_that_is_checked() {
+        assert_eq!(url("postgres://u:p@db.example/bmap"), "postgres://u:p@db.example/bmap?sslmode=verify-full");
+        assert_eq!(url("postgres:///bmap?host=db.example"), "postgres:///bmap?host=db.example&sslmode=verify-full");
+        assert!(url("postgresql://u@[2001:db8::1]:5433/bmap?application_name=x").ends_with("&sslmode=verify-full"));
+        for said in ["disable", "require", "verify-ca", "verify-full"] {
+            let text = format!("postgres://db.example/bmap?sslmode={said}");
+            assert_eq!(url(&text), text);
+            assert_eq!(Address::parse(&text).unwrap().is_in_the_clear(), said == "disable");
+        }
+        for said in ["allow", "prefer"] {
+            let text = format!("postgres://db.example/bmap?sslmode={said}");
+            assert_eq!(Address::parse(&text).unwrap_err(), AddressError::Opportunistic);
+        }
+    }
+
+    #[test]
+    fn on_this_machine_nothing_is_added() {
+        for text in [
+            "postgres://bmap@127.0.0.1:5432/bmap",
+            "postgres://bmap@localhost/bmap",
+            "postgres://bmap@[::1]/bmap",
+            "postgres://%2Fvar%2Frun%2Fpostgresql/bmap",
+            "postgres:///bmap?host=/var/run/postgresql",
+            "postgres://bmap@localhost/bmap?sslmode=prefer",
+        ] {
+            assert_eq!(url(text), text);
+            assert!(!Address::parse(text).unwrap().is_in_the_clear());
+        }
+    }
+
+    #[test]
+    fn a_file_is_made_unless_it_is_only_looked_at() {
+        assert_eq!(Address::file(Path::new("/a b/c.sqlite")).expose(), "sqlite:///a%20b/c.sqlite?mode=rwc");
+        assert_eq!(url("sqlite:/var/lib/bmap/x"), "sqlite:/var/lib/bmap/x?mode=rwc");
+        assert_eq!(url("sqlite:x?cache=private"), "sqlite:x?cache=private&mode=rwc");
+        assert_eq!(url("sqlite:x?mode=rw"), "sqlite:x?mode=rw");
+        assert_eq!(Address::parse("sqlite:x").unwrap().as_it_is().expose(), "sqlite:x?mode=rw");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_and_not_repeated() {
+        for (text, error) in [
+            ("mysql://root:hunter2@db/x", AddressError::Scheme),
+            ("", AddressError::Scheme),
+            ("postgres://u:hunter2@db:port/x", AddressError::Url),
+        ] {
+            assert_eq!(Address::parse(text).unwrap_err(), error);
+            assert!(!error.to_string().contains("hunter2"));
+        }
+        assert_eq!(format!("{:?}", Address::parse("postgres://u:hunter2@db/x").unwrap()), "Address(Postgres, …)");
+    }
+}
