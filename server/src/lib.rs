@@ -30,7 +30,9 @@ pub mod domain;
 pub mod store;
 
 pub mod clock;
+pub mod metrics;
 pub mod rng;
+pub mod trace_id;
 
 /// Installs the process-wide cryptography of the JWT library and of TLS: aws-lc-rs for both. A second call changes
 /// nothing.

@@ -1,13 +1,16 @@
 //! Every layer around the routes, outermost first: answer (request id, log, problem bodies), sizes, time, CORS.
 
+use crate::clock::Stopwatch;
 use crate::domain::refusal::Refusal;
 use crate::domain::signed::MAX_BODY;
+use crate::metrics::{self, InFlight};
 use crate::router::App;
 use crate::routes::problem::{self, Refused};
+use crate::trace_id::trace_id;
 use crate::{client_address, cors};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -17,6 +20,7 @@ use http_body_util::Limited;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
 
 /// Most header lines of a request. The listener has the same bound; here it holds for HTTP/2 too.
 pub const MAX_HEADERS: usize = 64;
@@ -49,8 +53,11 @@ pub fn around(router: Router<App>, app: &App) -> Router<App> {
 
 /// The outermost layer: the request's id and address on the way in; log, problem body and common headers on the way out.
 async fn answered(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let began = app.issuer.unix_time();
+    let (began, watch, in_flight) = (app.issuer.unix_time(), Stopwatch::start(), InFlight::begin());
     let id = request_id(request.headers(), began);
+    // Everything that is logged on the way says which request it was.
+    let span = tracing::info_span!("request", request_id = id, trace_id = trace_id(request.headers()));
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let peer = request.extensions().get::<PeerSocket>().map(|peer| peer.0.ip());
     let address = client_address::of(peer, request.headers(), &app.trusted_proxies);
     if let Some(address) = address {
@@ -58,11 +65,14 @@ async fn answered(State(app): State<App>, mut request: Request, next: Next) -> R
     }
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(128).collect();
-    let mut response = next.run(request).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let _logged = span.enter();
     let now = app.issuer.unix_time();
     if let Some(Refused(refusal)) = response.extensions_mut().remove::<Refused>() {
         let problem = problem::render(&refusal, &id, now);
-        tracing::info!(request_id = id, status = problem.status().as_u16(), refused = %refusal, "refused");
+        let code = refusal.code().as_str();
+        metrics::refused(code);
+        tracing::info!(code, refused = %refusal, "refused");
         let (parts, body) = problem.into_parts();
         *response.status_mut() = parts.status;
         *response.body_mut() = body;
@@ -74,9 +84,13 @@ async fn answered(State(app): State<App>, mut request: Request, next: Next) -> R
         headers.insert(REQUEST_ID, value);
     }
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    let took = now.millis().saturating_sub(began.millis());
+    let took = watch.elapsed();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    metrics::answered(&method, route, response.status(), took);
+    drop(in_flight);
+    let took = took.as_millis();
     // `{:?}` escapes what a caller put into its path (T33).
-    tracing::info!(request_id = id, %method, path = ?path, status = response.status().as_u16(), took, "answered");
+    tracing::info!(%method, route, path = ?path, status = response.status().as_u16(), took, "answered");
     response
 }
 

@@ -14,6 +14,7 @@ mod output;
 mod raw_request;
 mod root;
 mod serve;
+mod serve_metrics;
 mod sign;
 mod sign_key;
 mod target_url;

@@ -1,8 +1,8 @@
 //! `bmap serve`.
 
-use super::follow_roots;
 use super::installation::{ISSUER_SETTING, Installation};
 use super::{CliError, Context};
+use super::{follow_roots, serve_metrics};
 use crate::clock::{Clock, SystemClock};
 use crate::config::LogFormat;
 use crate::domain::account::service::LinkDelivery;
@@ -72,6 +72,13 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
             "No active user is an admin: `bmap user role USER admin` makes one, who may administer users over HTTP."
         );
     }
+    let metrics = match config.metrics_listen {
+        Some(listen) => Some(serve_metrics::start(listen, &store).await?),
+        None => None,
+    };
+    if let Some(metrics) = &metrics {
+        println!("metrics for Prometheus on http://{}/metrics", metrics.address);
+    }
     println!("bmap {} listens on {address}, issuer {url}", env!("CARGO_PKG_VERSION"));
 
     let following = tokio::spawn(follow_roots::follow(place, Arc::clone(&issuer)));
@@ -84,6 +91,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
         }
     };
     listener.serve(app.router(), stop).await;
+    drop(metrics);
     following.abort();
     cleaning.abort();
     store.close().await;

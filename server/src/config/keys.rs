@@ -38,6 +38,7 @@ pub const KEYS: &[Key] = &[
     key("root_secret_file", "BMAP_ROOT_SECRET_FILE", None),
     key("token_seconds", "BMAP_TOKEN_SECONDS", Some("300")),
     key("session_seconds", "BMAP_SESSION_SECONDS", Some("43200")),
+    key("metrics_listen", "BMAP_METRICS_LISTEN", None),
     key("max_connections", "BMAP_MAX_CONNECTIONS", Some("1024")),
     key("trusted_proxies", "BMAP_TRUSTED_PROXIES", Some("")),
     key("development", "BMAP_DEVELOPMENT", Some("false")),

@@ -108,6 +108,8 @@ pub struct Config {
     pub root_secret_file: Option<PathBuf>,
     /// How long tokens and sessions live.
     pub lives: Lives,
+    /// Where the numbers for Prometheus are shown; nowhere if this is not set.
+    pub metrics_listen: Option<SocketAddr>,
     /// Most connections at once.
     pub max_connections: usize,
     /// Peers whose `X-Forwarded-For` is believed.
@@ -177,6 +179,10 @@ impl Config {
                 token_seconds: seconds("token_seconds", 30..=MAX_TOKEN_SECONDS)?,
                 session_seconds: seconds("session_seconds", 60..=30 * 86_400)?,
             },
+            metrics_listen: layers
+                .find("metrics_listen")
+                .map(|value| value.parse(|text| text.parse().map_err(|_| "not an address and port".to_owned())))
+                .transpose()?,
             max_connections: usize::try_from(seconds("max_connections", 1..=65_536)?).unwrap_or(1024),
             trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
             development: layers.get("development")?.parse(yes_or_no)?,

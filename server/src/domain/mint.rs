@@ -120,6 +120,7 @@ impl Issuer {
         let token = Zeroizing::new(token);
         let tool_key = epoch.tool_key(&self.url, &content.tool.id);
         let digest = TokenDigest::of(token.as_bytes());
+        crate::metrics::minted(content.assurance.as_str());
         Ok(MintedToken {
             jti,
             expires_in: life,

@@ -89,6 +89,11 @@ impl Database {
         Ok(Self { pool: Pool(pool), tried: Arc::default() })
     }
 
+    /// Connections that are open, and how many of them have nothing to do.
+    pub fn connections(&self) -> (u32, usize) {
+        (self.pool.0.size(), self.pool.0.num_idle())
+    }
+
     /// Closes every connection, so that SQLite folds its log into the file.
     pub async fn close(&self) {
         if timeout(CLOSE_TIME, self.pool.0.close()).await.is_err() {

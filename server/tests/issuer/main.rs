@@ -15,6 +15,7 @@ mod cors;
 mod docs;
 mod edited_accounts;
 mod listener;
+mod metrics;
 mod migrate;
 mod openapi;
 mod overload;

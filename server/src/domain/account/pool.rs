@@ -1,7 +1,9 @@
 //! Where passwords are hashed: away from the runtime's threads, on a bounded number of its blocking ones (R40, T27).
 
 use super::password::{Hasher, Memory};
+use crate::clock::Stopwatch;
 use crate::domain::refusal::Refusal;
+use crate::metrics;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -61,7 +63,9 @@ impl PasswordPool {
             let _held = (place, worker);
             // There are never more of them than workers.
             let mut memory = memories.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            let watch = Stopwatch::start();
             let done = work(&hasher, &mut memory);
+            metrics::hashed(watch.elapsed());
             memories.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
             done
         });

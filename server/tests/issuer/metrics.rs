@@ -1,0 +1,73 @@
+//! What an operator sees from outside: numbers, and the log's lines.
+
+use crate::http_client::Call;
+use crate::operator::Operator;
+use serde_json::Value;
+use std::net::SocketAddr;
+
+/// The value of a series, as Prometheus would read it.
+fn value(text: &str, series: &str) -> Option<f64> {
+    text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_are_counted_and_say_nothing_of_anybody() {
+    let operator = Operator::new();
+    let server = operator.serve_with(&[("BMAP_METRICS_LISTEN", "127.0.0.1:0")]);
+    let issuer: SocketAddr = server.address.parse().unwrap();
+    let shown = server.greeting.lines().find_map(|line| line.strip_prefix("metrics for Prometheus on http://"));
+    let shown: SocketAddr = shown.unwrap().trim_end_matches("/metrics").parse().unwrap();
+    for _ in 0..3 {
+        Call::new("GET", "/.well-known/jwks.json").send(issuer).await.granted();
+    }
+    let secret = "bmk_00000000000000000000000000000000";
+    let call = Call::form("/oauth/token", &[("grant_type", "client_credentials"), ("audience", "places")]);
+    call.header("authorization", "Basic Ym1rXzA6eA==").send(issuer).await.assert_refused("invalid_credentials");
+    Call::new("GET", &format!("/nowhere/{secret}")).send(issuer).await.assert_refused("not_found");
+    Call::new("PROPFIND", "/auth/me").send(issuer).await;
+
+    let answer = Call::new("GET", "/metrics").send(shown).await;
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let text = String::from_utf8(answer.body).unwrap();
+    let jwks = r#"bmap_http_requests_total{method="GET",route="/.well-known/jwks.json",status="200"}"#;
+    assert_eq!(value(&text, jwks), Some(3.0), "{text}");
+    assert_eq!(value(&text, r#"bmap_http_requests_total{method="GET",route="none",status="404"}"#), Some(1.0));
+    assert!(text.contains(r#"method="other""#), "{text}");
+    assert_eq!(value(&text, r#"bmap_refusals_total{code="invalid_credentials"}"#), Some(1.0));
+    let bucket = r#"bmap_http_request_duration_seconds_bucket{route="/.well-known/jwks.json",le="+Inf"}"#;
+    assert_eq!(value(&text, bucket), Some(3.0), "buckets, which can be added up, and no quantiles: {text}");
+    assert_eq!(value(&text, "bmap_http_requests_in_flight"), Some(0.0));
+    assert!(value(&text, r#"bmap_database_connections{state="idle"}"#).is_some());
+    assert!(text.contains(&format!("bmap_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))));
+    assert!(!text.contains("bmk_") && !text.contains("nowhere"), "{text}");
+
+    // Nowhere else.
+    assert_eq!(Call::new("GET", "/metrics").send(issuer).await.status, 404);
+    Call::new("GET", "/auth/me").send(shown).await;
+    assert_eq!(Call::new("GET", "/livez").send(shown).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t33_every_line_of_the_log_is_an_object_that_names_its_request() {
+    let operator = Operator::new();
+    let server = operator.serve_with(&[("BMAP_LOG_FORMAT", "json"), ("BMAP_DEVELOPMENT", "true")]);
+    let issuer: SocketAddr = server.address.parse().unwrap();
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let call = Call::new("GET", "/x%0a%7b%22level%22%3a%22ERROR%22%7d").header("x-request-id", "from-the-proxy");
+    call.header("traceparent", &format!("00-{trace}-b7ad6b7169203331-01"))
+        .send(issuer)
+        .await
+        .assert_refused("not_found");
+    let register = serde_json::json!({ "email": "ana@shop.example", "password": "violet-kettle-49-marsh" });
+    Call::json("/auth/register", &register).header("x-request-id", "registers").send(issuer).await.granted();
+    let log = std::fs::read_to_string(operator.path("log")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let of = |id: &str| lines.iter().filter(|line| line["span"]["request_id"] == id).collect::<Vec<_>>();
+    let strange = of("from-the-proxy");
+    assert!(strange.iter().all(|line| line["span"]["trace_id"] == trace) && strange.len() >= 2, "{log}");
+    let answered = strange.iter().find(|line| line["fields"]["message"] == "answered").expect(&log);
+    assert_eq!((&answered["fields"]["status"], &answered["fields"]["route"]), (&404.into(), &"none".into()), "{log}");
+    assert!(strange.iter().any(|line| line["fields"]["code"] == "not_found"), "{log}");
+    // What a handler logs on its way names the request too: here the link of a development server.
+    assert!(of("registers").iter().any(|line| line.to_string().contains("token=bmc_")), "{log}");
+}
