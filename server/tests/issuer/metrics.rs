@@ -26,7 +26,7 @@ async fn numbers_are_counted_and_say_nothing_of_anybody() {
     Call::new("GET", &format!("/nowhere/{secret}")).send(issuer).await.assert_refused("not_found");
     Call::new("PROPFIND", "/auth/me").send(issuer).await;
 
-    let answer = Call::new("GET", "/metrics").send(shown).await;
+    let answer = Call::new("GET", "/metrics").send_elsewhere(shown).await;
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let text = String::from_utf8(answer.body).unwrap();
     let jwks = r#"bmap_http_requests_total{method="GET",route="/.well-known/jwks.json",status="200"}"#;
@@ -43,8 +43,8 @@ async fn numbers_are_counted_and_say_nothing_of_anybody() {
 
     // Nowhere else.
     assert_eq!(Call::new("GET", "/metrics").send(issuer).await.status, 404);
-    Call::new("GET", "/auth/me").send(shown).await;
-    assert_eq!(Call::new("GET", "/livez").send(shown).await.status, 404);
+    Call::new("GET", "/auth/me").send_elsewhere(shown).await;
+    assert_eq!(Call::new("GET", "/livez").send_elsewhere(shown).await.status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
