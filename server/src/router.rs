@@ -12,7 +12,7 @@ use crate::openapi::Doc;
 use crate::routes::credentials::{self, Credential};
 use crate::routes::{auth, bearer, health, oauth, openapi, tickets, users, well_known};
 use axum::Router;
-use axum::routing::{MethodRouter, get, post, put};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use bmap_protocol::check;
 use bmap_verifier::Principal;
 use bytes::Bytes;
@@ -94,6 +94,10 @@ pub fn routes() -> Vec<Route> {
         own_proof("POST", "/auth/logout", post(auth::logout::post), auth::logout::post_doc()),
         user("GET", "/auth/me", get(auth::me::get), auth::me::get_doc()),
         user("POST", "/auth/password", post(auth::password::post), auth::password::post_doc()),
+        user("POST", "/auth/deactivate", post(auth::deactivate::post), auth::deactivate::post_doc()),
+        user("GET", "/auth/sessions", get(auth::sessions::get), auth::sessions::get_doc()),
+        user("DELETE", "/auth/sessions", delete(auth::sessions::delete_others), auth::sessions::delete_others_doc()),
+        user("DELETE", "/auth/sessions/{id}", delete(auth::sessions::delete), auth::sessions::delete_doc()),
         admin("GET", "/users", get(users::get), users::get_doc()),
         admin("GET", "/users/{id}", get(users::user::get), users::user::get_doc()),
         admin("POST", "/users/{id}/deactivate", post(users::deactivate::post), users::deactivate::post_doc()),

@@ -15,6 +15,7 @@ mod raw_request;
 mod root;
 mod serve;
 mod serve_metrics;
+mod session;
 mod sign;
 mod sign_key;
 mod target_url;
@@ -62,6 +63,9 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Sessions
+    #[command(subcommand)]
+    Session(session::SessionCommand),
     /// Tools
     #[command(subcommand)]
     Tool(tool::ToolCommand),
@@ -159,6 +163,7 @@ async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Serve(_) => serve::run(context).await,
         Command::User(command) => user::run(command, context).await,
         Command::Key(command) => key::run(command, context).await,
+        Command::Session(command) => session::run(command, context).await,
         Command::Tool(command) => tool::run(command, context).await,
         Command::Root(command) => root::run(command, context).await,
         Command::Sign(command) => sign::run(&command, context).await,

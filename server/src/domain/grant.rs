@@ -152,6 +152,7 @@ impl Issuer {
             user: user.id,
             key: key.id,
             tool: tool.id.clone(),
+            user_session: None,
             created_at: now,
             expires_at: now.plus_seconds(self.lives.session_seconds),
             state: SessionState::Active,

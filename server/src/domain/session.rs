@@ -29,12 +29,15 @@ impl SessionId {
 pub struct Session {
     /// Its id.
     pub id: SessionId,
-    /// Whose it is.
+    /// Whom its tokens are about.
     pub user: UserId,
-    /// The API key whose ticket began it.
+    /// The API key that its tokens come from: that of the ticket, or the one that the page named. Its owner is that user only
+    /// where a ticket began the session.
     pub key: ApiKeyId,
     /// The tool that it is for.
     pub tool: ToolId,
+    /// The session of whoever signed in, where their access token began this one: this one ends with it.
+    pub user_session: Option<SessionId>,
     /// When it began.
     pub created_at: UnixMillis,
     /// The end of its renewals.

@@ -28,7 +28,7 @@ use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::password::StoredPassword;
 use crate::domain::account::refresh::{Rotation, Used};
-use crate::domain::account::{Account, Registration, UserSession};
+use crate::domain::account::{Account, LiveSession, Registration, UserSession};
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::issuer_key::SealedIssuerKey;
 use crate::domain::role::UnverifiedRole;
@@ -203,6 +203,19 @@ pub trait UserSessions {
     ) -> impl Future<Output = Result<bool>> + Send;
     /// The session with that id.
     fn user_session(&self, id: &SessionId) -> impl Future<Output = Result<Option<UserSession>>> + Send;
+    /// The sessions that live, newest first: of one user or of all.
+    fn live_user_sessions(
+        &self,
+        user: Option<&UserId>,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Vec<LiveSession>>> + Send;
+    /// Ends every live session of a user but one; how many.
+    fn revoke_other_user_sessions(
+        &self,
+        user: &UserId,
+        but: &SessionId,
+        at: UnixMillis,
+    ) -> impl Future<Output = Result<u64>> + Send;
     /// Uses a refresh token that was not used before, and adds its successor; of any number of callers at once exactly one
     /// does. What its row says then; `None` if there is no such token.
     fn rotate(&self, rotation: &Rotation) -> impl Future<Output = Result<Option<Rotated>>> + Send;
@@ -259,6 +272,12 @@ pub trait Sessions {
     fn add_session(&self, session: &Session) -> impl Future<Output = Result<()>> + Send;
     /// The session with that id.
     fn session(&self, id: &SessionId) -> impl Future<Output = Result<Option<Session>>> + Send;
+    /// The sessions that live, newest first: of one user or of all.
+    fn live_sessions(
+        &self,
+        user: Option<&UserId>,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Vec<Session>>> + Send;
     /// Revokes; whether there is such a session. A second time changes nothing.
     fn revoke_session(&self, id: &SessionId, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
     /// Deletes what has ended; how many.

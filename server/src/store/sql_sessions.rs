@@ -6,6 +6,7 @@ use super::{Database, Result, Sessions};
 use crate::clock::UnixMillis;
 use crate::domain::session::{Session, SessionId, SessionState};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use sqlx::any::AnyRow;
 
 impl Sessions for Database {
     async fn add_session(&self, session: &Session) -> Result<()> {
@@ -14,13 +15,14 @@ impl Sessions for Database {
             SessionState::Revoked { at } => Some(at.0),
         };
         sqlx::query(
-            "INSERT INTO sessions (id, user_id, key_id, tool, created_at, expires_at, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO sessions (id, user_id, key_id, tool, user_session_id, created_at, expires_at, revoked_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(session.id.as_str())
         .bind(session.user.as_str())
         .bind(session.key.as_str())
         .bind(session.tool.as_str())
+        .bind(session.user_session.as_ref().map(SessionId::as_str))
         .bind(session.created_at.0)
         .bind(session.expires_at.0)
         .bind(revoked_at)
@@ -32,25 +34,24 @@ impl Sessions for Database {
 
     async fn session(&self, id: &SessionId) -> Result<Option<Session>> {
         let row = sqlx::query(
-            "SELECT id, user_id, key_id, tool, created_at, expires_at, revoked_at FROM sessions WHERE id = $1",
+            "SELECT id, user_id, key_id, tool, user_session_id, created_at, expires_at, revoked_at FROM sessions WHERE id = $1",
         )
         .bind(id.as_str())
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = &row else { return Ok(None) };
-        let columns = Columns { table: "sessions", row };
-        Ok(Some(Session {
-            id: columns.parsed("id", SessionId::parse)?,
-            user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
-            key: columns.parsed("key_id", |text| ApiKeyId::parse(text).ok())?,
-            tool: columns.parsed("tool", |text| ToolId::parse(text).ok())?,
-            created_at: columns.time("created_at")?,
-            expires_at: columns.time("expires_at")?,
-            state: match columns.optional_time("revoked_at")? {
-                None => SessionState::Active,
-                Some(at) => SessionState::Revoked { at },
-            },
-        }))
+        row.as_ref().map(read).transpose()
+    }
+
+    async fn live_sessions(&self, user: Option<&UserId>, now: UnixMillis) -> Result<Vec<Session>> {
+        let rows = sqlx::query(
+            "SELECT id, user_id, key_id, tool, user_session_id, created_at, expires_at, revoked_at FROM sessions \
+             WHERE ($1 = '' OR user_id = $1) AND revoked_at IS NULL AND expires_at > $2 ORDER BY id DESC",
+        )
+        .bind(user.map_or("", UserId::as_str))
+        .bind(now.0)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read).collect()
     }
 
     async fn revoke_session(&self, id: &SessionId, at: UnixMillis) -> Result<bool> {
@@ -66,4 +67,21 @@ impl Sessions for Database {
         let done = sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
         Ok(done.rows_affected())
     }
+}
+
+fn read(row: &AnyRow) -> Result<Session> {
+    let columns = Columns { table: "sessions", row };
+    Ok(Session {
+        id: columns.parsed("id", SessionId::parse)?,
+        user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+        key: columns.parsed("key_id", |text| ApiKeyId::parse(text).ok())?,
+        tool: columns.parsed("tool", |text| ToolId::parse(text).ok())?,
+        user_session: columns.optional("user_session_id", SessionId::parse)?,
+        created_at: columns.time("created_at")?,
+        expires_at: columns.time("expires_at")?,
+        state: match columns.optional_time("revoked_at")? {
+            None => SessionState::Active,
+            Some(at) => SessionState::Revoked { at },
+        },
+    })
 }

@@ -4,10 +4,10 @@ use super::connect::taken;
 use super::sql_row::Columns;
 use super::{Database, Result, Rotated, UserSessions};
 use crate::clock::UnixMillis;
-use crate::domain::account::UserSession;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::password::StoredPassword;
 use crate::domain::account::refresh::{Rotation, Salt, Used};
+use crate::domain::account::{LiveSession, UserSession};
 use crate::domain::session::{SessionId, SessionState};
 use crate::domain::user::UserState;
 use bmap_protocol::ids::UserId;
@@ -68,6 +68,38 @@ impl UserSessions for Database {
         .fetch_optional(&self.pool)
         .await?;
         row.as_ref().map(read).transpose()
+    }
+
+    async fn live_user_sessions(&self, user: Option<&UserId>, now: UnixMillis) -> Result<Vec<LiveSession>> {
+        let rows = sqlx::query(
+            "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, \
+             COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
+             FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
+             WHERE ($1 = '' OR s.user_id = $1) AND s.revoked_at IS NULL AND s.expires_at > $2 \
+             GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at ORDER BY s.id DESC",
+        )
+        .bind(user.map_or("", UserId::as_str))
+        .bind(now.0)
+        .fetch_all(&self.pool)
+        .await?;
+        let live = |row| {
+            let last_used_at = Columns { table: "user_sessions", row }.time("last_used_at")?;
+            Ok(LiveSession { session: read(row)?, last_used_at })
+        };
+        rows.iter().map(live).collect()
+    }
+
+    async fn revoke_other_user_sessions(&self, user: &UserId, but: &SessionId, at: UnixMillis) -> Result<u64> {
+        let ended = sqlx::query(
+            "UPDATE user_sessions SET revoked_at = $1 \
+             WHERE user_id = $2 AND id <> $3 AND revoked_at IS NULL AND expires_at > $1",
+        )
+        .bind(at.0)
+        .bind(user.as_str())
+        .bind(but.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(ended.rows_affected())
     }
 
     async fn rotate(&self, rotation: &Rotation) -> Result<Option<Rotated>> {

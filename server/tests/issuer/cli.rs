@@ -78,6 +78,10 @@ fn mistakes_have_their_exit_codes() {
     assert_eq!(operator.fails(&["user", "add", "ana"]).0, 1);
     assert_eq!(operator.fails(&["user", "deactivate", "bob"]).0, 3);
     assert_eq!(operator.fails(&["tool", "credential", "places"]).0, 3);
+    for id in ["ses_00000000000000000000000000000000", "x"] {
+        assert_eq!(operator.fails(&["session", "revoke", id]).0, 3);
+    }
+    assert_eq!(operator.fails(&["session", "list", "--user", "bob"]).0, 3);
     assert_eq!(operator.fails(&["key", "revoke", "bmk_00000000000000000000000000000000"]).0, 3);
     assert_eq!(operator.fails(&["frobnicate"]).0, 2);
     let (code, error) = operator.fails(&["tool", "add", "places", "--url", "https://Places.Example/"]);

@@ -9,6 +9,7 @@ fn good_call(method: &'static str, path: &str) -> Call {
         "/oauth/token" => Call::form(path, &[("grant_type", "client_credentials"), ("audience", TOOL)]),
         "/tickets" => Call::json(path, &serde_json::json!({ "tool": TOOL, "origin": "https://shop.example" })),
         "/users/{id}/role" => Call::json(path, &serde_json::json!({ "role": "admin" })),
+        "/auth/deactivate" => Call::json(path, &serde_json::json!({ "password": "a" })),
         "/auth/password" => Call::json(path, &serde_json::json!({ "current_password": "a", "new_password": "b" })),
         _ if method == "POST" => Call::json(path, &serde_json::json!({})),
         _ => Call::new(method, path),

@@ -167,6 +167,7 @@ async fn sessions(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId
         user: user.clone(),
         key: key.clone(),
         tool: tool.clone(),
+        user_session: Some(SessionId::from_uuid([9; 16])),
         created_at: NOW,
         expires_at: NOW,
         state: SessionState::Active,
@@ -174,9 +175,16 @@ async fn sessions(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId
     store.add_session(&session).await.unwrap();
     assert!(matches!(store.add_session(&session).await, Err(StoreError::Taken { what: "session" })));
     assert_eq!(store.session(&id).await.unwrap().as_ref(), Some(&session));
+    let before = UnixMillis(NOW.0 - 1);
+    for whose in [None, Some(user)] {
+        assert_eq!(store.live_sessions(whose, before).await.unwrap(), std::slice::from_ref(&session));
+    }
+    assert!(store.live_sessions(Some(&UserId::from_uuid([0; 16])), before).await.unwrap().is_empty());
+    assert!(store.live_sessions(None, NOW).await.unwrap().is_empty(), "over");
     assert!(store.revoke_session(&id, NOW).await.unwrap());
     assert!(store.revoke_session(&id, NOW.plus_seconds(5)).await.unwrap());
     assert_eq!(store.session(&id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
+    assert!(store.live_sessions(None, before).await.unwrap().is_empty(), "revoked");
     assert!(!store.revoke_session(&SessionId::from_uuid([2; 16]), NOW).await.unwrap());
     assert_eq!(store.delete_ended_sessions(NOW).await.unwrap(), 0);
     assert_eq!(store.delete_ended_sessions(NOW.plus_seconds(1)).await.unwrap(), 1);

@@ -8,7 +8,7 @@ use bmap_server::domain::account::opaque::{Kind, OpaqueToken, TokenHash};
 use bmap_server::domain::account::password::{Hasher, Memory, PlainPassword, StoredPassword};
 use bmap_server::domain::account::refresh::{Rotation, Salt, Used};
 use bmap_server::domain::account::service::{AccountService, LinkDelivery};
-use bmap_server::domain::account::{Registration, UserSession};
+use bmap_server::domain::account::{LiveSession, Registration, UserSession};
 use bmap_server::domain::issuer::{Issuer, Lives, new_user};
 use bmap_server::domain::refusal::Refusal;
 use bmap_server::domain::session::{SessionId, SessionState};
@@ -84,6 +84,15 @@ async fn sessions(store: &Database, user: &UserId) {
     assert!(!store.add_user_session(&session(9), &token(9), &password("older")).await.unwrap());
     rotations(store, &session(1), &token(1)).await;
 
+    let live = |byte, seconds| LiveSession { session: session(byte), last_used_at: NOW.plus_seconds(seconds) };
+    let all = [live(3, 0), live(2, 0), live(1, 1)];
+    assert_eq!(store.live_user_sessions(Some(user), NOW).await.unwrap(), all);
+    assert_eq!(store.live_user_sessions(None, NOW).await.unwrap(), all);
+    assert!(store.live_user_sessions(Some(&UserId::from_uuid([0; 16])), NOW).await.unwrap().is_empty());
+    assert!(store.live_user_sessions(None, NOW.plus_seconds(60)).await.unwrap().is_empty());
+    let nobody = UserId::from_uuid([0; 16]);
+    assert_eq!(store.revoke_other_user_sessions(&nobody, &session(1).id, NOW).await.unwrap(), 0);
+
     let account = store.account(user).await.unwrap().unwrap();
     let (but, account) = (session(1).id, &account);
     let change = async |new| store.change_password(account, &password(new), &but, NOW).await.unwrap();
@@ -100,6 +109,8 @@ async fn sessions(store: &Database, user: &UserId) {
     assert!(store.set_deactivated(user, None).await.unwrap());
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, ended);
     assert!(store.add_user_session(&session(9), &token(9), &password("second")).await.unwrap());
+    assert_eq!(store.revoke_other_user_sessions(user, &session(9).id, NOW).await.unwrap(), 0);
+    assert_eq!(store.live_user_sessions(Some(user), NOW).await.unwrap().len(), 1);
     assert!(store.revoke_session_of(&token(9), NOW).await.unwrap());
     assert!(store.revoke_user_session(&session(9).id, NOW.plus_seconds(9)).await.unwrap());
     assert_eq!(store.user_session(&session(9).id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });

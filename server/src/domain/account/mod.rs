@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: [`email`] and [`password`] (what is presented), [`pool`] (where hashing happens), [`limits`]
 //! (how often), [`opaque`] (tokens of which only the hash is stored), [`access`] (the JWT), [`refresh`] (rotation), [`service`]
-//! (every decision).
+//! (every decision), [`own`] (what somebody who is signed in sees and ends).
 
 pub mod email;
 pub mod password;
@@ -15,6 +15,8 @@ pub mod opaque;
 pub mod refresh;
 
 pub mod service;
+
+pub mod own;
 
 use super::session::{SessionId, SessionState};
 use super::user::UserState;
@@ -62,6 +64,15 @@ pub struct UserSession {
     pub expires_at: UnixMillis,
     /// Whether it was ended before.
     pub state: SessionState,
+}
+
+/// A session that lives, as its user is shown it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveSession {
+    /// The session.
+    pub session: UserSession,
+    /// When it was last gone on with, or begun.
+    pub last_used_at: UnixMillis,
 }
 
 impl UserSession {

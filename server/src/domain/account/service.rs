@@ -38,7 +38,7 @@ pub enum LinkDelivery {
 
 /// Accounts at work.
 pub struct AccountService {
-    issuer: Arc<Issuer>,
+    pub(super) issuer: Arc<Issuer>,
     passwords: PasswordPool,
     limits: Limits,
     links: LinkDelivery,
@@ -244,17 +244,28 @@ impl AccountService {
         new: PlainPassword,
         address: IpAddr,
     ) -> Result<u64, Refusal> {
-        let account = self.account(&signed_in.user.id).await?.ok_or(Refusal::WrongPassword)?;
-        // A stolen access token is no way around the limit on guesses.
-        self.limits.sign_in(&account.email, address, self.issuer.clock.now())?;
-        if !self.matches(current, &account.email, account.password.clone()).await? {
-            return Err(Refusal::WrongPassword);
-        }
+        let account = self.proved_account(signed_in, current, address).await?;
         let new = self.hash(new, &account.email).await?;
         let now = self.issuer.clock.now();
         let ended = self.issuer.store.change_password(&account, &new, &signed_in.session.id, now).await?;
         self.limits.signed_in(&account.email);
         ended.ok_or(Refusal::WrongPassword)
+    }
+
+    /// The account of whoever is signed in and also knows its password.
+    pub(super) async fn proved_account(
+        &self,
+        signed_in: &SignedIn,
+        password: PlainPassword,
+        address: IpAddr,
+    ) -> Result<Account, Refusal> {
+        let account = self.account(&signed_in.user.id).await?.ok_or(Refusal::WrongPassword)?;
+        // A stolen access token is no way around the limit on guesses.
+        self.limits.sign_in(&account.email, address, self.issuer.clock.now())?;
+        if !self.matches(password, &account.email, account.password.clone()).await? {
+            return Err(Refusal::WrongPassword);
+        }
+        Ok(account)
     }
 
     fn pair(

@@ -2,12 +2,14 @@
 //! have it send (T28).
 
 pub mod confirm;
+pub mod deactivate;
 pub mod login;
 pub mod logout;
 pub mod me;
 pub mod password;
 pub mod refresh;
 pub mod register;
+pub mod sessions;
 
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::password::PlainPassword;

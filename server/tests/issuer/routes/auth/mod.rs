@@ -1,7 +1,9 @@
 mod confirm;
+mod deactivate;
 mod login;
 mod logout;
 mod me;
 mod password;
 mod refresh;
 mod register;
+mod sessions;

@@ -1,0 +1,83 @@
+//! `bmap session list|revoke`: sessions of people who signed in, and of pages at tools.
+
+use super::installation::Installation;
+use super::{CliError, Context, output, user};
+use crate::clock::{Clock, SystemClock};
+use crate::domain::account::LiveSession;
+use crate::domain::session::{Session, SessionId};
+use crate::store::{Sessions, UserSessions};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SessionCommand {
+    /// List the sessions that live: of people who signed in, and of pages at tools
+    List {
+        /// Only those of this user: id, name or email address
+        #[arg(long)]
+        user: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a session: it is not gone on with any more, and tokens are not renewed in it
+    Revoke {
+        /// Its id
+        id: String,
+    },
+}
+
+pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<(), CliError> {
+    let store = Installation::open(context).await?.store;
+    let now = SystemClock.now();
+    match command {
+        SessionCommand::List { user, json } => {
+            let user = match user {
+                Some(text) => Some(user::find(&store, &text).await?.id),
+                None => None,
+            };
+            let people = store.live_user_sessions(user.as_ref(), now).await.map_err(CliError::failed)?;
+            let pages = store.live_sessions(user.as_ref(), now).await.map_err(CliError::failed)?;
+            let all: Vec<Value> = people.iter().map(of_person).chain(pages.iter().map(of_page)).collect();
+            if json {
+                output::json(&all)?;
+            } else {
+                output::table(&table(&all));
+            }
+        }
+        SessionCommand::Revoke { id } => {
+            let unknown = || CliError::NotFound(format!("there is no session {id:?}"));
+            let id = SessionId::parse(&id).ok_or_else(unknown)?;
+            let ended = store.revoke_user_session(&id, now).await.map_err(CliError::failed)?
+                || store.revoke_session(&id, now).await.map_err(CliError::failed)?;
+            if !ended {
+                return Err(unknown());
+            }
+        }
+    }
+    store.close().await;
+    Ok(())
+}
+
+fn of_person(live: &LiveSession) -> Value {
+    let session = &live.session;
+    json!({
+        "id": session.id.as_str(), "kind": "user", "user": session.user.as_str(), "tool": null, "key": null,
+        "created_at": session.created_at.0, "last_used_at": live.last_used_at.0, "expires_at": session.expires_at.0,
+    })
+}
+
+fn of_page(session: &Session) -> Value {
+    json!({
+        "id": session.id.as_str(), "kind": "tool", "user": session.user.as_str(), "tool": session.tool.as_str(),
+        "key": session.key.as_str(), "user_session": session.user_session.as_ref().map(SessionId::as_str),
+        "created_at": session.created_at.0, "expires_at": session.expires_at.0,
+    })
+}
+
+fn table(sessions: &[Value]) -> Vec<Vec<String>> {
+    let columns = ["id", "kind", "user", "tool", "key"];
+    let cell = |session: &Value, column| session.get(column).and_then(Value::as_str).unwrap_or("-").to_owned();
+    let rows = sessions.iter().map(|session| columns.iter().map(|column| cell(session, *column)).collect());
+    std::iter::once(columns.map(str::to_owned).to_vec()).chain(rows).collect()
+}
