@@ -10,6 +10,8 @@ use crate::domain::users::Admin;
 use crate::middleware::{self, ClientAddress};
 use crate::openapi::Doc;
 use crate::routes::credentials::{self, Credential};
+#[cfg(feature = "docs-ui")]
+use crate::routes::docs;
 use crate::routes::{auth, bearer, health, oauth, openapi, tickets, users, well_known};
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, post, put};
@@ -72,7 +74,8 @@ pub fn routes() -> Vec<Route> {
     let (open, credential) = (route(Access::Open), route(Access::Credential));
     let (user, own_proof) = (route(Access::User), route(Access::OwnProof));
     let admin = route(Access::Admin);
-    vec![
+    #[cfg_attr(not(feature = "docs-ui"), expect(unused_mut, reason = "the page's routes are added below"))]
+    let mut all = vec![
         open("GET", "/livez", get(health::live), health::live_doc()),
         open("GET", "/readyz", get(health::ready), health::ready_doc()),
         open("GET", "/healthz", get(health::ready), health::ready_doc()),
@@ -103,7 +106,14 @@ pub fn routes() -> Vec<Route> {
         admin("POST", "/users/{id}/deactivate", post(users::deactivate::post), users::deactivate::post_doc()),
         admin("POST", "/users/{id}/activate", post(users::activate::post), users::activate::post_doc()),
         admin("PUT", "/users/{id}/role", put(users::role::put), users::role::put_doc()),
-    ]
+    ];
+    #[cfg(feature = "docs-ui")]
+    all.extend([
+        open("GET", "/docs", get(docs::redirect), docs::redirect_doc()),
+        open("GET", "/docs/", get(docs::page), docs::page_doc()),
+        open("GET", "/docs/{file}", get(docs::asset), docs::asset_doc()),
+    ]);
+    all
 }
 
 impl App {

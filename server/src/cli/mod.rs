@@ -9,6 +9,7 @@ mod healthcheck;
 mod installation;
 mod key;
 mod migrate;
+mod openapi;
 mod origin;
 mod output;
 mod raw_request;
@@ -81,6 +82,8 @@ enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Print the OpenAPI document of the HTTP interface
+    Openapi,
     /// Ask a running server whether it is ready
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -170,6 +173,7 @@ async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Explain(command) => explain::run(&command, context).await,
         Command::Migrate(command) => migrate::run(&command, context).await,
         Command::Config(command) => config::run(&command, context),
+        Command::Openapi => openapi::run(),
         Command::Healthcheck(command) => healthcheck::run(&command, context).await,
     }
 }

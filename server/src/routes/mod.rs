@@ -1,6 +1,8 @@
 //! The routes. A file mirrors its URL; `router.rs` lists them all.
 
 pub mod auth;
+#[cfg(feature = "docs-ui")]
+pub mod docs;
 pub mod health;
 pub mod oauth;
 pub mod openapi;

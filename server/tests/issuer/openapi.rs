@@ -114,6 +114,33 @@ async fn every_reference_leads_to_a_schema_and_no_name_to_two() {
     }
 }
 
+#[tokio::test]
+async fn the_page_loads_nothing_from_elsewhere() {
+    let world = World::start().await;
+    let get = |path: &str| Call::new("GET", path);
+    assert_eq!(get("/docs").send(world.address).await.header("location"), Some("docs/"));
+    for path in
+        ["/docs/", "/docs/index.html", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/favicon-32x32.png"]
+    {
+        let answer = get(path).send(world.address).await;
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(answer.status == 200 && policy.starts_with("default-src 'self';"), "{path}: {policy}");
+        assert!(!policy.contains("unsafe") && !policy.contains("http") && !policy.contains('*'), "{path}: {policy}");
+    }
+    let start = get("/docs/swagger-initializer.js").send(world.address).await;
+    let start = String::from_utf8(start.body).unwrap();
+    assert!(start.contains("../openapi.json") && !start.contains("http"), "{start}");
+    for path in ["/docs/x", "/docs/%2e%2e", "/docs/..%2fopenapi.json", "/docs/a/b"] {
+        get(path).send(world.address).await.assert_refused("not_found");
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_prints_what_the_server_answers() {
+    let printed = crate::operator::Operator::new().out(&["openapi"]);
+    assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), served().await);
+}
+
 #[test]
 fn the_document_is_the_same_each_time() {
     assert_eq!(document(&routes()).to_json().unwrap(), document(&routes()).to_json().unwrap());

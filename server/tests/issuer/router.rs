@@ -24,12 +24,14 @@ async fn r24_every_route_asks_for_a_credential_but_these() {
     for route in routes() {
         for query in ["", "?signature=x&Signature-Input=bmap%3D()", "?access_token=x"] {
             let call = Call { method: route.method, ..good_call(route.method, route.path) };
-            let path = route.path.replace("{id}", "usr_00000000000000000000000000000000");
+            let path =
+                route.path.replace("{id}", "usr_00000000000000000000000000000000").replace("{file}", "index.html");
             let answer = Call { path: format!("{path}{query}"), ..call }.send(world.address).await;
             match route.access {
                 Access::Credential | Access::Admin => answer.assert_refused("missing_signature"),
                 Access::User => answer.assert_refused("invalid_token"),
                 Access::OwnProof => answer.assert_refused("malformed_request"),
+                Access::Open if route.path == "/docs" => assert_eq!(answer.header("location"), Some("docs/")),
                 Access::Open => assert_eq!(answer.status, 200, "{}", route.path),
             }
         }
@@ -58,7 +60,10 @@ async fn r24_every_route_asks_for_a_credential_but_these() {
             "/healthz",
             "/openapi.json",
             "/.well-known/jwks.json",
-            "/.well-known/oauth-authorization-server"
+            "/.well-known/oauth-authorization-server",
+            "/docs",
+            "/docs/",
+            "/docs/{file}",
         ]
     );
 }
