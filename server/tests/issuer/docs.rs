@@ -32,7 +32,7 @@ fn t33_docs_accounts_does_what_it_says_and_no_log_level_shows_a_secret() {
         .env("PATH", path)
         .env("ISSUER", format!("http://{}", server.address))
         .env("LOG", operator.path("log"))
-        .env("BMAP_DATA_DIR", operator.path("data"))
+        .envs(operator.environment())
         .output()
         .unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -1,5 +1,6 @@
 //! Somebody who can write the database, but has no root secret, signs in as nobody; and who can read it, finds no secret.
 
+use crate::database::is_postgres;
 use crate::person::{PASSWORD, Pair, change_password, login, register};
 use crate::sealed_rows::edit;
 use crate::world::World;
@@ -45,13 +46,17 @@ async fn r41_a_row_that_asks_for_the_impossible_is_refused_at_once_and_said_alou
         world.person("ana@shop.example").await;
         edit(&world, sql).await;
         let mut fastest = Duration::MAX;
-        for _ in 0..40 {
+        // A busy machine may take its time with some of them.
+        for _ in 0..200 {
             // Far enough on that no limit is met.
             world.clock.advance_seconds(60);
             let began = now();
             let refused = login("ana@shop.example", PASSWORD).header("x-request-id", "r41").send(world.address).await;
             fastest = fastest.min(began.elapsed());
             refused.assert_refused("invalid_credentials");
+            if fastest < Duration::from_millis(5) {
+                break;
+            }
         }
         assert!(fastest < Duration::from_millis(5), "{sql}: {fastest:?}");
         let alarms = crate::log::text();
@@ -64,8 +69,13 @@ async fn t27_unknown_tokens_and_passwords_need_no_turn_at_writing() {
     let world = World::start().await;
     world.person("ana@shop.example").await;
     // Somebody else writes, for as long as it takes.
-    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", world.database_file().display())).await.unwrap();
-    let writer = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+    let pool = sqlx::AnyPool::connect(&world.database.url()).await.unwrap();
+    let begin = if is_postgres() {
+        "BEGIN; LOCK TABLE users, accounts, registrations, user_sessions, refresh_tokens IN EXCLUSIVE MODE"
+    } else {
+        "BEGIN IMMEDIATE"
+    };
+    let writer = pool.begin_with(begin).await.unwrap();
     let noise = async {
         let of_kind = |prefix: &str| format!("{prefix}{}", "A".repeat(43));
         world.refresh(&of_kind("bmr_")).await.assert_refused("invalid_token");
@@ -94,9 +104,7 @@ async fn t12_t33_no_password_or_token_is_in_the_database_or_the_log() {
     let next = Pair::of(&world.refresh(&pair.refresh).await);
     world.refresh("bmr_canary").await.assert_refused("invalid_token");
     change_password(&next.access, canary, newer).send(world.address).await.granted();
-    let mut database = std::fs::read(world.database_file()).unwrap();
-    let wal = world.database_file().with_extension("sqlite-wal");
-    database.extend(std::fs::read(wal).unwrap_or_default());
+    let database = world.database.dump();
     let log = crate::log::text();
     let holds = |text: &str| {
         let needle = text.as_bytes();

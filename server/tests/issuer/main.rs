@@ -1,13 +1,16 @@
 //! The issuer from outside: a server in this process, on a port of its own, with a data folder of its own for each test.
+//! Everything runs on SQLite, and on PostgreSQL with `TEST_DATABASE=postgresql`.
 //!
 //! Modules mirror the routes and layers that they test; `R…` and `T…` in a test's name is a row of the threat list.
 
 mod actors;
+mod database;
 mod documented;
 mod http_client;
 mod log;
 mod operator;
 mod person;
+mod postgres;
 mod world;
 
 mod cli;

@@ -1,5 +1,6 @@
 //! An operator, with a data folder and real processes.
 
+use crate::database::{TestDatabase, is_postgres};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -8,9 +9,10 @@ use tempfile::TempDir;
 
 pub(crate) const BMAP: &str = env!("CARGO_BIN_EXE_bmap");
 
-/// An operator with a data folder, and no environment.
+/// An operator with a data folder and, where this run is about PostgreSQL, a database there.
 pub(crate) struct Operator {
     pub(crate) folder: TempDir,
+    pub(crate) database: Option<TestDatabase>,
 }
 
 /// A server process; killed when the test ends.
@@ -29,7 +31,7 @@ impl Drop for Server {
 
 impl Operator {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), database: is_postgres().then(TestDatabase::empty) }
     }
 
     pub(crate) fn path(&self, name: &str) -> String {
@@ -38,12 +40,24 @@ impl Operator {
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(BMAP);
-        command.args(arguments).env_clear().env("BMAP_DATA_DIR", self.path("data")).current_dir(self.folder.path());
+        command.args(arguments).env_clear().envs(self.environment()).current_dir(self.folder.path());
         command
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
+    }
+
+    /// Where the data folder and the database are.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let database = self.database.iter().map(|database| ("BMAP_DATABASE_URL", database.url()));
+        std::iter::once(("BMAP_DATA_DIR", self.path("data"))).chain(database).collect()
+    }
+
+    /// The database, as the commands use it.
+    pub(crate) fn database_url(&self) -> String {
+        let file = || format!("sqlite://{}", self.path("data/bmap.sqlite"));
+        self.database.as_ref().map_or_else(file, TestDatabase::url)
     }
 
     /// What a command prints; it must succeed.
@@ -70,10 +84,10 @@ impl Operator {
     }
 
     /// Writes into the database behind everybody's back.
-    pub(crate) async fn edit(&self, sql: &'static str) {
+    pub(crate) async fn edit(&self, sql: &str) {
         sqlx::any::install_default_drivers();
-        let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", self.path("data/bmap.sqlite"))).await.unwrap();
-        assert!(sqlx::raw_sql(sql).execute(&pool).await.unwrap().rows_affected() > 0, "{sql}");
+        let pool = sqlx::AnyPool::connect(&self.database_url()).await.unwrap();
+        assert!(sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap().rows_affected() > 0, "{sql}");
         pool.close().await;
     }
 

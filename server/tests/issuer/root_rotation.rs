@@ -3,6 +3,8 @@
 use crate::http_client::{Answer, Call};
 use crate::operator::{Operator, Server};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use bmap_server::store::address::Address;
+use bmap_server::store::schema::Pending;
 use bmap_server::store::{Database, Settings};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -47,9 +49,13 @@ fn epochs_of_credential(operator: &Operator) -> Vec<u64> {
     json["epochs"].as_array().unwrap().iter().map(|epoch| epoch["epoch"].as_u64().unwrap()).collect()
 }
 
+async fn open(operator: &Operator) -> Database {
+    Database::open(&Address::parse(&operator.database_url()).unwrap(), Pending::Apply).await.unwrap()
+}
+
 /// Makes `activate` a quarter of an hour old.
 async fn time_passes(operator: &Operator) {
-    let store = Database::open_sqlite(&operator.folder.path().join("data/bmap.sqlite")).await.unwrap();
+    let store = open(operator).await;
     let since: i64 = store.setting("token_epoch_since").await.unwrap().unwrap().parse().unwrap();
     store.set_setting("token_epoch_since", &(since - 900_000).to_string()).await.unwrap();
     store.close().await;
@@ -110,9 +116,8 @@ async fn a_root_is_changed_beside_a_running_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_does_not_open_is_named_and_left_alone() {
     let (operator, keys) = installation();
-    let file = operator.folder.path().join("data/bmap.sqlite");
-    Database::open_sqlite(&file).await.unwrap().close().await;
-    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+    open(&operator).await.close().await;
+    let pool = sqlx::AnyPool::connect(&operator.database_url()).await.unwrap();
     let edit = "UPDATE api_keys SET scope = replace(scope, 'places', 'secrets') WHERE id = $1";
     sqlx::query(edit).bind(&keys[0].id).execute(&pool).await.unwrap();
     pool.close().await;

@@ -2,14 +2,10 @@
 
 use crate::world::{PAGE, World};
 use bmap_protocol::seal::SigningKind;
-use sqlx::AnyPool;
 
 /// Writes into the database behind the server's back.
 pub(crate) async fn edit(world: &World, sql: &str) {
-    let pool = AnyPool::connect(&format!("sqlite://{}", world.database_file().display())).await.unwrap();
-    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-    assert!(done.rows_affected() > 0, "{sql}");
-    pool.close().await;
+    world.database.edit(sql).await;
 }
 
 #[tokio::test]
@@ -95,7 +91,7 @@ async fn t12_a_dump_holds_no_secret() {
     let page = host.page_token().await;
     let ticket = host.ticket().await;
     world.issuer.store.close().await;
-    let dump = std::fs::read(world.database_file()).unwrap();
+    let dump = world.database.dump();
     let holds = |needle: &[u8]| dump.windows(needle.len()).any(|window| window == needle);
     assert!(holds(host.id.as_str().as_bytes()), "the dump is the right file");
     let shown = host.secret.reveal();

@@ -1,6 +1,8 @@
 //! Every statement of the storage, on SQLite, and on PostgreSQL where it is installed: the SQL text is one, and only
 //! running it on both shows that it is good on both.
 
+use crate::database::TestDatabase;
+use crate::postgres;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
@@ -18,13 +20,10 @@ use bmap_server::domain::ticket::{EndUser, PlainTicket, Ticket, TicketHash};
 use bmap_server::domain::tool::{Tool, ToolOrigins};
 use bmap_server::domain::user::{User, UserName, UserState};
 use bmap_server::rng::SystemRandom;
-use bmap_server::store::address::Address;
 use bmap_server::store::schema::Pending;
 use bmap_server::store::{
     ApiKeys, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, UserChange, UserChanged, Users,
 };
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
 
@@ -225,72 +224,12 @@ async fn every_statement_works_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_statement_works_on_postgresql() {
-    let Some(programs) = programs() else {
-        assert!(std::env::var_os("CI").is_none(), "CI runs both databases, and PostgreSQL is not installed");
+    if !postgres::is_installed() {
         println!("PostgreSQL is not installed: its half of this test was not run");
         return;
-    };
-    let server = Postgres::start(&programs);
-    let store = Database::open(&Address::parse(&server.url).unwrap(), Pending::Apply).await.unwrap();
+    }
+    let database = TestDatabase::on_server("template1");
+    let store = Database::open(&database.address(), Pending::Apply).await.unwrap();
     every_statement(&store).await;
     crate::store_accounts::r38_and_r39_at_once(store).await;
-}
-
-/// Debian's folder of PostgreSQL's programs.
-fn programs() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    versions.filter_map(|version| Some(version.ok()?.path().join("bin"))).find(|bin| bin.join("initdb").exists())
-}
-
-/// A PostgreSQL of one's own, stopped when the test ends.
-struct Postgres {
-    url: String,
-    data: PathBuf,
-    programs: PathBuf,
-    _folder: tempfile::TempDir,
-}
-
-impl Postgres {
-    fn start(programs: &Path) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let data = folder.path().join("data");
-        std::fs::create_dir(&data).unwrap();
-        if is_root() {
-            // It refuses to run as root.
-            let owned = Command::new("chown").arg("-R").arg("nobody").arg(folder.path()).status();
-            assert!(owned.unwrap().success());
-        }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let path = data.display().to_string();
-        run(programs, "initdb", &["-D", &path, "-U", "bmap", "-A", "trust", "--no-sync"]);
-        let options = format!("-p {port} -k {path} -h 127.0.0.1");
-        let log = data.join("log").display().to_string();
-        run(programs, "pg_ctl", &["-D", &path, "-o", &options, "-l", &log, "-w", "start"]);
-        let url = format!("postgres://bmap@127.0.0.1:{port}/postgres");
-        Self { url, data, programs: programs.to_owned(), _folder: folder }
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        run(&self.programs, "pg_ctl", &["-D", &self.data.display().to_string(), "-m", "immediate", "stop"]);
-    }
-}
-
-fn run(programs: &Path, program: &str, arguments: &[&str]) {
-    let program = programs.join(program);
-    let mut command = if is_root() {
-        let mut command = Command::new("runuser");
-        command.args(["-u", "nobody", "--"]).arg(&program);
-        command
-    } else {
-        Command::new(&program)
-    };
-    let status = command.args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-    assert!(status.success(), "{} {arguments:?}", program.display());
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    id.stdout.trim_ascii() == b"0"
 }

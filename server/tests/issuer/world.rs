@@ -1,6 +1,7 @@
 //! A server of one's own.
 
 use crate::actors::Host;
+use crate::database::TestDatabase;
 use bmap_protocol::ids::{Issuer as IssuerUrl, ToolId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
@@ -16,11 +17,9 @@ use bmap_server::domain::user::UserName;
 use bmap_server::listener::Listener;
 use bmap_server::rng::SystemRandom;
 use bmap_server::router::App;
-use bmap_server::store::{ApiKeys, Database, Tools, Users};
+use bmap_server::store::{ApiKeys, Tools, Users};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 /// The page that the host's key registers.
@@ -35,7 +34,7 @@ pub(crate) struct World {
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) app: App,
-    folder: TempDir,
+    pub(crate) database: TestDatabase,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -47,8 +46,7 @@ impl World {
     /// A server that believes these proxies.
     pub(crate) async fn with(trusted_proxies: Vec<ipnet::IpNet>) -> Self {
         bmap_server::install_crypto_providers();
-        let folder = tempfile::tempdir().unwrap();
-        let store = Database::open_sqlite(&folder.path().join("bmap.sqlite")).await.unwrap();
+        let (database, store) = TestDatabase::migrated().await;
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 4096).await.unwrap();
         let address = listener.local_address().unwrap();
         let url = IssuerUrl::parse(&format!("http://{address}")).unwrap();
@@ -65,7 +63,7 @@ impl World {
         tokio::spawn(listener.serve(app.router(), async move {
             let _ = stopped.await;
         }));
-        let world = Self { address, issuer, clock, app, folder, stop: Some(stop) };
+        let world = Self { address, issuer, clock, app, database, stop: Some(stop) };
         world.add_tool(TOOL, ToolOrigins::AnyRegistered).await;
         world.add_tool(OTHER_TOOL, ToolOrigins::AnyRegistered).await;
         world
@@ -81,10 +79,6 @@ impl World {
 
     pub(crate) fn stop(&mut self) {
         self.stop.take().unwrap().send(()).unwrap();
-    }
-
-    pub(crate) fn database_file(&self) -> PathBuf {
-        self.folder.path().join("bmap.sqlite")
     }
 
     pub(crate) async fn add_tool(&self, id: &str, origins: ToolOrigins) {

@@ -1,0 +1,120 @@
+//! A PostgreSQL of one's own, from Debian's package: on a free port, run as an ordinary user, gone when the tests are.
+
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// For tests that need no power cut survived: nothing is waited for until it is on the disk.
+pub(crate) const HASTY: &str = "fsync=off\nfull_page_writes=off\nmax_connections=800\nshared_buffers=64MB\n";
+
+/// A server with its data.
+pub(crate) struct Cluster {
+    programs: PathBuf,
+    data: String,
+    pub(crate) port: u16,
+    watchdog: Child,
+}
+
+/// Debian's folder of PostgreSQL's programs.
+fn programs() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    versions.filter_map(|version| Some(version.ok()?.path().join("bin"))).find(|bin| bin.join("initdb").exists())
+}
+
+/// Whether it is installed. In CI it has to be.
+pub(crate) fn is_installed() -> bool {
+    let installed = programs().is_some();
+    assert!(installed || std::env::var_os("CI").is_none(), "CI runs both databases, and PostgreSQL is not installed");
+    installed
+}
+
+impl Cluster {
+    /// A new one, started, with these lines of configuration.
+    pub(crate) fn new(settings: &str) -> Self {
+        let programs = programs().expect("PostgreSQL is installed");
+        // Kept: the watchdog removes it.
+        let folder = TempDir::new().unwrap().keep();
+        if is_root() {
+            // It refuses to run as root.
+            assert!(Command::new("chown").arg("nobody").arg(&folder).status().unwrap().success());
+        }
+        let data = folder.join("data").display().to_string();
+        // Ends the server and removes its data when this process is gone, in whatever way: then its standard input ends.
+        let end = "cat; \"$@\"; rm -rf \"$0\"";
+        let stop = as_ordinary_user(programs.join("pg_ctl"));
+        let mut watchdog = Command::new("sh");
+        watchdog.args(["-c", end]).arg(&folder).arg(stop.get_program()).args(stop.get_args());
+        watchdog.args(["-D", &data, "-m", "immediate", "stop"]);
+        // Not in our process group: Ctrl-C at a terminal is for us.
+        let watchdog = watchdog.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut cluster = Self { programs, data, port: 0, watchdog: watchdog.spawn().unwrap() };
+        let data = cluster.data.clone();
+        assert!(cluster.run("initdb", &["-D", &data, "-U", "bmap", "-A", "trust", "-E", "UTF8", "--no-sync"]));
+        let mut configuration = format!("listen_addresses='127.0.0.1'\nunix_socket_directories='{data}'\n");
+        configuration.push_str(settings);
+        let file = std::path::Path::new(&data).join("postgresql.auto.conf");
+        std::fs::write(file, configuration).unwrap();
+        // A port that is free now may be somebody else's in a moment.
+        let started = (0..5).any(|_| {
+            cluster.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            cluster.start()
+        });
+        assert!(started, "PostgreSQL does not start; its log is in {data}");
+        cluster
+    }
+
+    /// Starts it, and waits until it answers; whether it does.
+    pub(crate) fn start(&self) -> bool {
+        let log = format!("{}/log", self.data);
+        self.run("pg_ctl", &["-D", &self.data, "-o", &format!("-p {}", self.port), "-l", &log, "-w", "start"])
+    }
+
+    /// The URL of a database.
+    pub(crate) fn url(&self, database: &str) -> String {
+        format!("postgres://bmap@127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Runs a program of PostgreSQL's against a database; what it printed.
+    #[track_caller]
+    pub(crate) fn ask(&self, program: &str, database: &str, arguments: &[&str]) -> Vec<u8> {
+        let mut command = Command::new(self.programs.join(program));
+        let output = command.arg("-d").arg(self.url(database)).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// Executes SQL; the rows, without headings.
+    #[track_caller]
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        let arguments = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", sql];
+        String::from_utf8(self.ask("psql", database, &arguments)).unwrap()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> bool {
+        let mut command = as_ordinary_user(self.programs.join(program));
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().unwrap().success()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let _ = self.watchdog.wait();
+    }
+}
+
+fn as_ordinary_user(program: PathBuf) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("runuser");
+    command.args(["-u", "nobody", "--"]).arg(program).current_dir("/");
+    command
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output().unwrap();
+    id.stdout.trim_ascii() == b"0"
+}
