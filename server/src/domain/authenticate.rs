@@ -91,7 +91,7 @@ impl Issuer {
         self.active_user(&key.owner).await
     }
 
-    async fn active_user(&self, id: &UserId) -> Result<User, Refusal> {
+    pub(super) async fn active_user(&self, id: &UserId) -> Result<User, Refusal> {
         match self.store.user(id).await? {
             Some(user) if user.state == UserState::Active => Ok(user),
             _ => Err(Refusal::UserInactive),

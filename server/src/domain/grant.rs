@@ -46,9 +46,9 @@ pub struct TicketRequest {
 pub struct Renewable {
     /// The tool.
     pub tool: ToolId,
-    /// The user.
+    /// Whom it is about.
     pub user: UserId,
-    /// The API key.
+    /// The API key that it comes from.
     pub key: ApiKeyId,
     /// Scopes.
     pub scope: Scopes,
@@ -188,14 +188,15 @@ impl Issuer {
             return Err(Refusal::SessionOver);
         }
         let key = self.open_key(&current.key).await?;
-        let user = self.usable(&key).await?;
+        let owner = self.usable(&key).await?;
+        self.subject_stands(&session, &owner, current.assurance).await?;
         let tool = self.tool_for(&key, tool).await?;
         if let Some(origin) = &current.origin {
             origin_allowed(&key, &tool, origin)?;
         }
         let token = self.mint(&TokenContent {
             tool: &tool,
-            user: &user.id,
+            user: &session.user,
             key: &key.id,
             scope: current.scope.clone(),
             origin: current.origin.as_ref(),
@@ -209,19 +210,19 @@ impl Issuer {
     }
 
     /// The tool, if there is one and the key may get tokens for it; the two are not told apart.
-    async fn tool_for(&self, key: &ApiKey, tool: &ToolId) -> Result<Tool, Refusal> {
+    pub(super) async fn tool_for(&self, key: &ApiKey, tool: &ToolId) -> Result<Tool, Refusal> {
         let tool = self.store.tool(tool).await?;
         tool.filter(|tool| key.scope.tools.contains(&tool.id)).ok_or(Refusal::ToolDenied)
     }
 }
 
 /// Whether the key registered the origin and the tool takes it.
-fn origin_allowed(key: &ApiKey, tool: &Tool, origin: &Origin) -> Result<(), Refusal> {
+pub(super) fn origin_allowed(key: &ApiKey, tool: &Tool, origin: &Origin) -> Result<(), Refusal> {
     if key.scope.origins.contains(origin) && tool.origins.allow(origin) { Ok(()) } else { Err(Refusal::OriginDenied) }
 }
 
 /// The scopes of a token: those asked for, all known to the tool; without any, those that the tool asks for.
-fn scope_for(tool: &Tool, asked: Option<Scopes>) -> Result<Scopes, Refusal> {
+pub(super) fn scope_for(tool: &Tool, asked: Option<Scopes>) -> Result<Scopes, Refusal> {
     let known = tool.scopes.union(&tool.required_scopes);
     match asked {
         None => Ok(tool.required_scopes.clone()),

@@ -15,6 +15,7 @@ pub mod self_test;
 
 pub mod authenticate;
 pub mod grant;
+pub mod grant_for_user;
 pub mod signed;
 pub mod users;
 

@@ -132,6 +132,9 @@ pub enum Refusal {
     /// The tool doesn't know the scope.
     #[error("the tool does not know the scope")]
     ScopeDenied,
+    /// The tool asks for more than somebody who is signed in.
+    #[error("the tool asks for more assurance")]
+    AssuranceTooLow,
     /// The session was revoked or is over.
     #[error("the session was revoked or is over")]
     SessionOver,
@@ -289,6 +292,7 @@ impl Refusal {
             Refusal::ToolDenied => SignedRefusal::Denied(Denial::Tool),
             Refusal::OriginDenied => SignedRefusal::Denied(Denial::Origin),
             Refusal::ScopeDenied => SignedRefusal::Denied(Denial::Scope),
+            Refusal::AssuranceTooLow => SignedRefusal::Denied(Denial::Assurance),
             Refusal::SessionOver => SignedRefusal::Denied(Denial::TokenRevoked),
 
             Refusal::RateLimited { retry_after } => SignedRefusal::RateLimited { retry_after: *retry_after },

@@ -88,13 +88,20 @@ impl Keys for IssuerKeyring {
 
 impl Standing for IssuerKeyring {
     async fn check(&self, principal: &Principal) -> Result<(), SignedRefusal> {
-        let id = match principal {
-            Principal::ApiKey(grant) => &grant.id,
-            Principal::Token(token) => &token.claims().client_id,
+        let (id, subject) = match principal {
+            Principal::ApiKey(grant) => (&grant.id, None),
+            Principal::Token(token) => (&token.claims().client_id, Some(&token.claims().subject)),
             _ => return Err(SignedRefusal::InvalidCredentials),
         };
-        let standing = async { self.0.usable(&self.0.open_key(id).await?).await };
-        standing.await.map(|_| ()).map_err(|refusal| refusal.for_the_wire())
+        let standing = async {
+            let owner = self.0.usable(&self.0.open_key(id).await?).await?;
+            match subject {
+                // Somebody else than the key's owner: whoever is signed in on its page.
+                Some(Subject::User(user)) if *user != owner.id => self.0.active_user(user).await.map(|_| ()),
+                _ => Ok(()),
+            }
+        };
+        standing.await.map_err(|refusal: Refusal| refusal.for_the_wire())
     }
 }
 

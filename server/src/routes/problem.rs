@@ -70,7 +70,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         Refusal::KeyRevoked | Refusal::UserInactive | Refusal::AddressDenied | Refusal::OriginDenied => {
             "unauthorized_client"
         }
-        Refusal::ToolDenied => "invalid_target",
+        Refusal::ToolDenied | Refusal::AssuranceTooLow => "invalid_target",
         Refusal::ScopeDenied => "invalid_scope",
         Refusal::RateLimited { .. }
         | Refusal::PoolFull

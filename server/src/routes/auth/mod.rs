@@ -53,7 +53,7 @@ fn password_field(text: Zeroizing<String>, field: &'static str) -> Result<PlainP
 
 /// An access token and the refresh token that goes with it.
 #[derive(Serialize, ToSchema)]
-struct PairAnswer<'a> {
+pub(super) struct PairAnswer<'a> {
     access_token: &'a str,
     token_type: &'static str,
     expires_in: i64,
@@ -61,7 +61,7 @@ struct PairAnswer<'a> {
     server_time: i64,
 }
 
-fn answer(app: &App, pair: &TokenPair) -> Response {
+pub(super) fn answer(app: &App, pair: &TokenPair) -> Response {
     let refresh_token = pair.refresh.reveal();
     let answer = PairAnswer {
         access_token: &pair.access,

@@ -1,3 +1,5 @@
 //! `/oauth/…`
 
 pub mod token;
+
+mod form;

@@ -1,10 +1,13 @@
 //! `POST /oauth/token`: the token endpoint (RFC 6749 §3.2, RFC 8693; profile §7).
 
+use super::super::auth::{self, PairAnswer};
 use super::super::body;
+use super::super::credentials;
 use super::super::problem::Refused;
+use super::form::{Form, page_origin};
 use crate::domain::grant::Granted;
+use crate::domain::grant_for_user::UserGrant;
 use crate::domain::refusal::Refusal;
-use crate::domain::scope::Scopes;
 use crate::openapi::Doc;
 use crate::router::App;
 use axum::Json;
@@ -12,13 +15,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::code::Code;
-use bmap_protocol::ids::ToolId;
-use bmap_protocol::origin::Origin;
 use http::StatusCode;
-use http::header::{CACHE_CONTROL, ORIGIN};
+use http::header::CACHE_CONTROL;
 use http::request::Parts;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -26,7 +26,8 @@ use zeroize::Zeroizing;
 pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// The type of a ticket as a subject token.
 pub const TICKET: &str = "urn:bmap:token-type:ticket";
-/// The type of an access token (RFC 8693 §3): what is given, and what is renewed.
+/// The type of an access token (RFC 8693 §3): what is given, and what it is given for. Its audience says whether that one is a
+/// tool's, which is renewed, or the issuer's own, which a user shows.
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 #[derive(Serialize, ToSchema)]
@@ -68,13 +69,49 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
             app.issuer.grant_for_ticket(form.text("subject_token")?, &form.tool()?, &origin, form.encrypt()?).await?
         }
         (TOKEN_EXCHANGE, Some(ACCESS_TOKEN)) => {
-            let current = app.renewable(&parts, &body, form.text("subject_token")?).await?;
-            app.issuer.renew(&current, &form.tool()?, form.encrypt()?).await?
+            let subject = form.text("subject_token")?;
+            if app.issuer.unverified_is_for_issuer(subject) {
+                no_credential(&parts)?;
+                let wanted = UserGrant {
+                    client: form.client()?,
+                    tool: form.tool()?,
+                    origin: page_origin(&parts)?,
+                    scope: form.scope()?,
+                    encrypt: form.encrypt()?,
+                };
+                let signed_in = app.accounts.signed_in(&app.issuer.read_access(subject)?).await?;
+                app.issuer.grant_for_user(&signed_in, wanted).await?
+            } else {
+                let current = app.renewable(&parts, &body, subject).await?;
+                app.issuer.renew(&current, &form.tool()?, form.encrypt()?).await?
+            }
+        }
+        ("refresh_token", _) => {
+            no_credential(&parts)?;
+            let pair = app.accounts.refresh(form.text("refresh_token")?).await?;
+            return Ok(auth::answer(&app, &pair));
         }
         (TOKEN_EXCHANGE, _) => return Err(Refusal::Malformed { field: "subject_token_type" }.into()),
         _ => return Err(Refusal::UnknownGrant.into()),
     };
     Ok(answer(&app, &granted))
+}
+
+/// Grants whose one proof is a field of the form. Another credential beside it would be ignored, so it is refused.
+fn no_credential(parts: &Parts) -> Result<(), Refusal> {
+    match credentials::find(&parts.headers) {
+        Err(Refusal::NoCredential) => Ok(()),
+        _ => Err(Refusal::SeveralCredentials),
+    }
+}
+
+/// What the endpoint answers: a tool's token, or for a refresh token the next pair.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a schema: the two answers are written where they are made")]
+enum TokenEndpointAnswer<'a> {
+    Tool(TokenAnswer<'a>),
+    Pair(PairAnswer<'a>),
 }
 
 /// The fields of the form. Which of them a grant needs, the handler says; this is their one description.
@@ -84,14 +121,18 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     reason = "a schema: the handler reads the form field by field, because a repeated field is refused"
 )]
 struct TokenForm {
-    /// `client_credentials`, or `urn:ietf:params:oauth:grant-type:token-exchange`.
+    /// `client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`, or `refresh_token`.
     grant_type: String,
-    /// The tool.
-    audience: String,
-    /// A ticket, or the tool token that is renewed.
+    /// The tool; for every grant but `refresh_token`.
+    audience: Option<String>,
+    /// A ticket, the tool token that is renewed, or a user's access token.
     subject_token: Option<String>,
     /// `urn:bmap:token-type:ticket`, or `urn:ietf:params:oauth:token-type:access_token`.
     subject_token_type: Option<String>,
+    /// The API key that registered the page and the tool, for a user's access token.
+    client_id: Option<String>,
+    /// For the grant of that name.
+    refresh_token: Option<String>,
     /// Scopes, with a space between them.
     scope: Option<String>,
     /// `1` asks for an encryption key too.
@@ -103,14 +144,16 @@ pub fn post_doc() -> Doc {
     Doc::new("The token endpoint")
         .about(
             "Client credentials: authenticated with an API key. Token exchange of a ticket: from the ticket's page (`Origin`). \
-             Token exchange of a tool token: signed with that token's key.",
+             Token exchange of a tool token: signed with that token's key. Token exchange of a user's access token: from a page \
+             (`Origin`) that `client_id` registered. Refresh token: the next pair, as `/auth/refresh`.",
         )
         .takes_form::<TokenForm>()
         .or_without_credential()
-        .answers::<TokenAnswer>(StatusCode::OK, "A token and its signing key")
+        .answers::<TokenEndpointAnswer<'_>>(StatusCode::OK, "A token and its signing key; for a refresh token the next pair")
         .refuses(Code::ToolDenied)
         .refuses(Code::OriginDenied)
         .refuses(Code::ScopeDenied)
+        .refuses(Code::AssuranceTooLow)
         .refuses(Code::TokenRevoked)
 }
 
@@ -131,61 +174,4 @@ fn answer(app: &App, granted: &Granted) -> Response {
         encryption_key: encryption_key.as_ref().map(|key| key.as_str()),
     };
     ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
-}
-
-/// The page that asks. `middleware.rs` has already refused an origin that nobody registered.
-fn page_origin(parts: &Parts) -> Result<Origin, Refusal> {
-    let mut values = parts.headers.get_all(ORIGIN).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => {
-            value.to_str().ok().and_then(|text| Origin::parse(text).ok()).ok_or(Refusal::OriginDenied)
-        }
-        (None, _) => Err(Refusal::OriginDenied),
-        (Some(_), Some(_)) => Err(Refusal::Malformed { field: "origin" }),
-    }
-}
-
-/// A form without repeated fields (RFC 6749 §3.2).
-struct Form(BTreeMap<String, Zeroizing<String>>);
-
-impl Form {
-    fn parse(parts: &Parts, body: &[u8]) -> Result<Self, Refusal> {
-        if !body::is(&parts.headers, "application/x-www-form-urlencoded") {
-            return Err(Refusal::MediaType);
-        }
-        let pairs: Vec<(String, Zeroizing<String>)> =
-            serde_urlencoded::from_bytes(body).map_err(|_| Refusal::Malformed { field: "body" })?;
-        let mut form = BTreeMap::new();
-        for (name, value) in pairs {
-            if form.insert(name, value).is_some() {
-                return Err(Refusal::Malformed { field: "body" });
-            }
-        }
-        Ok(Self(form))
-    }
-
-    /// A field; an empty one counts as absent (RFC 6749 §3.2).
-    fn optional(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
-    }
-
-    fn text(&self, field: &'static str) -> Result<&str, Refusal> {
-        self.optional(field).ok_or(Refusal::Malformed { field })
-    }
-
-    fn tool(&self) -> Result<ToolId, Refusal> {
-        ToolId::parse(self.text("audience")?).map_err(|_| Refusal::Malformed { field: "audience" })
-    }
-
-    fn scope(&self) -> Result<Option<Scopes>, Refusal> {
-        self.optional("scope").map(Scopes::parse).transpose().map_err(|_| Refusal::Malformed { field: "scope" })
-    }
-
-    fn encrypt(&self) -> Result<bool, Refusal> {
-        match self.optional("encrypt") {
-            None | Some("0") => Ok(false),
-            Some("1") => Ok(true),
-            Some(_) => Err(Refusal::Malformed { field: "encrypt" }),
-        }
-    }
 }

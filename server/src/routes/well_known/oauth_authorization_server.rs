@@ -15,7 +15,7 @@ pub async fn get(State(app): State<App>) -> impl IntoResponse {
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-        "grant_types_supported": ["client_credentials", super::super::oauth::token::TOKEN_EXCHANGE],
+        "grant_types_supported": ["client_credentials", "refresh_token", super::super::oauth::token::TOKEN_EXCHANGE],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
         // There is no authorization endpoint, so there are no response types; the member is required.
         "response_types_supported": [],

@@ -1,8 +1,10 @@
 mod auth;
 mod health;
 mod oauth_token;
+mod refresh_grant;
 mod renewal;
 mod tickets;
 mod tokens_of_others;
+mod user_grant;
 mod users;
 mod well_known;

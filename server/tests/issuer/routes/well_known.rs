@@ -30,4 +30,7 @@ async fn the_metadata_names_the_endpoints() {
     assert_eq!(metadata["token_endpoint"], format!("{issuer}/oauth/token"));
     assert_eq!(metadata["jwks_uri"], format!("{issuer}/.well-known/jwks.json"));
     assert_eq!(metadata["response_types_supported"], serde_json::json!([]));
+    let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+    let grants = serde_json::json!(["client_credentials", "refresh_token", exchange]);
+    assert_eq!(metadata["grant_types_supported"], grants);
 }

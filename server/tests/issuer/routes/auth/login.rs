@@ -114,8 +114,7 @@ async fn a_users_access_token_is_no_tool_token() {
     let page = host.page_token().await;
     let pair = world.person("ana@shop.example").await.sign_in().await;
     let signed = page.signed_as(PageToken::renewal_form(&pair.access, TOOL), &pair.access);
-    let refused = signed.send(world.address).await;
-    assert_eq!(refused.status, 401, "{:?}", refused.json());
+    signed.send(world.address).await.assert_refused("malformed_request");
     // And the other way round.
     world.me(page.token()).await.assert_refused("invalid_token");
 }

@@ -1,0 +1,110 @@
+//! Tool tokens for somebody who is signed in, on the page of somebody else's API key (profile §7).
+//!
+//! Whom a token is about and which key it comes from are two things. A ticket's token is about the key's owner. Here it is about
+//! the person, and the key only says which pages and tools there are: its id is public, and proves nothing.
+
+use super::account::service::SignedIn;
+use super::api_key::ApiKey;
+use super::grant::{Granted, origin_allowed, scope_for};
+use super::issuer::Issuer;
+use super::mint::TokenContent;
+use super::refusal::Refusal;
+use super::scope::Scopes;
+use super::session::{Session, SessionId, SessionState};
+use super::user::User;
+use crate::rng;
+use crate::store::{Sessions, UserSessions};
+use bmap_protocol::ids::{ApiKeyId, ToolId};
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::Assurance;
+
+/// What a page asks for in the name of whoever is signed in.
+#[derive(Clone, Debug)]
+pub struct UserGrant {
+    /// The API key that registered the page and the tool.
+    pub client: ApiKeyId,
+    /// The tool.
+    pub tool: ToolId,
+    /// The page, as its browser said.
+    pub origin: Origin,
+    /// Scopes; `None` for those that the tool asks for.
+    pub scope: Option<Scopes>,
+    /// Whether to give out the payload key too.
+    pub encrypt: bool,
+}
+
+impl Issuer {
+    /// Token exchange of a user's access token.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn grant_for_user(&self, signed_in: &SignedIn, wanted: UserGrant) -> Result<Granted, Refusal> {
+        let key = self.client_of_page(&wanted.client, &wanted.origin).await?;
+        self.usable(&key).await?;
+        let tool = self.tool_for(&key, &wanted.tool).await?;
+        origin_allowed(&key, &tool, &wanted.origin)?;
+        if tool.min_assurance > Assurance::User {
+            return Err(Refusal::AssuranceTooLow);
+        }
+        let scope = scope_for(&tool, wanted.scope)?;
+        let now = self.clock.now();
+        let session = Session {
+            id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),
+            user: signed_in.user.id.clone(),
+            key: key.id,
+            tool: tool.id.clone(),
+            user_session: Some(signed_in.session.id.clone()),
+            created_at: now,
+            expires_at: now.plus_seconds(self.lives.session_seconds).min(signed_in.session.expires_at),
+            state: SessionState::Active,
+        };
+        self.store.add_session(&session).await?;
+        let token = self.mint(&TokenContent {
+            tool: &tool,
+            user: &session.user,
+            key: &session.key,
+            scope,
+            origin: Some(&wanted.origin),
+            embed_origin: None,
+            end_user: None,
+            assurance: Assurance::User,
+            session: Some(&session.id),
+            encrypt: wanted.encrypt,
+        })?;
+        Ok(Granted { token, tool })
+    }
+
+    /// The key that a page names, if it registered that page. Where there is none, some other row is opened, and the answer is
+    /// the same: so nobody learns which ids there are (R31).
+    async fn client_of_page(&self, id: &ApiKeyId, origin: &Origin) -> Result<ApiKey, Refusal> {
+        let (row, known) = self.row_or_decoy(id).await?;
+        let opened = row.open(&self.roots);
+        if !known {
+            return Err(Refusal::OriginDenied);
+        }
+        let key = opened?;
+        if key.scope.origins.contains(origin) { Ok(key) } else { Err(Refusal::OriginDenied) }
+    }
+
+    /// Whether tokens of a session may still be about whom they are about; `owner` is the user of its key.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(super) async fn subject_stands(
+        &self,
+        session: &Session,
+        owner: &User,
+        assurance: Assurance,
+    ) -> Result<(), Refusal> {
+        match (&session.user_session, assurance) {
+            (None, Assurance::Server) if session.user == owner.id => Ok(()),
+            (Some(id), Assurance::User) => {
+                self.active_user(&session.user).await?;
+                let signed_in = self.store.user_session(id).await?;
+                let lives = signed_in.is_some_and(|it| it.user == session.user && it.is_live(self.clock.now()));
+                if lives { Ok(()) } else { Err(Refusal::SessionOver) }
+            }
+            _ => Err(Refusal::SessionOver),
+        }
+    }
+}

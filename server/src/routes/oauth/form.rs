@@ -1,0 +1,72 @@
+//! The token endpoint's form, read field by field.
+
+use super::super::body;
+use crate::domain::refusal::Refusal;
+use crate::domain::scope::Scopes;
+use bmap_protocol::ids::{ApiKeyId, ToolId};
+use bmap_protocol::origin::Origin;
+use http::header::ORIGIN;
+use http::request::Parts;
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+/// The page that asks. `middleware.rs` has already refused an origin that nobody registered.
+pub(super) fn page_origin(parts: &Parts) -> Result<Origin, Refusal> {
+    let mut values = parts.headers.get_all(ORIGIN).iter();
+    match (values.next(), values.next()) {
+        (Some(value), None) => {
+            value.to_str().ok().and_then(|text| Origin::parse(text).ok()).ok_or(Refusal::OriginDenied)
+        }
+        (None, _) => Err(Refusal::OriginDenied),
+        (Some(_), Some(_)) => Err(Refusal::Malformed { field: "origin" }),
+    }
+}
+
+/// A form without repeated fields (RFC 6749 §3.2).
+pub(super) struct Form(BTreeMap<String, Zeroizing<String>>);
+
+impl Form {
+    pub(super) fn parse(parts: &Parts, body: &[u8]) -> Result<Self, Refusal> {
+        if !body::is(&parts.headers, "application/x-www-form-urlencoded") {
+            return Err(Refusal::MediaType);
+        }
+        let pairs: Vec<(String, Zeroizing<String>)> =
+            serde_urlencoded::from_bytes(body).map_err(|_| Refusal::Malformed { field: "body" })?;
+        let mut form = BTreeMap::new();
+        for (name, value) in pairs {
+            if form.insert(name, value).is_some() {
+                return Err(Refusal::Malformed { field: "body" });
+            }
+        }
+        Ok(Self(form))
+    }
+
+    /// A field; an empty one counts as absent (RFC 6749 §3.2).
+    pub(super) fn optional(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn text(&self, field: &'static str) -> Result<&str, Refusal> {
+        self.optional(field).ok_or(Refusal::Malformed { field })
+    }
+
+    pub(super) fn tool(&self) -> Result<ToolId, Refusal> {
+        ToolId::parse(self.text("audience")?).map_err(|_| Refusal::Malformed { field: "audience" })
+    }
+
+    pub(super) fn client(&self) -> Result<ApiKeyId, Refusal> {
+        ApiKeyId::parse(self.text("client_id")?).map_err(|_| Refusal::Malformed { field: "client_id" })
+    }
+
+    pub(super) fn scope(&self) -> Result<Option<Scopes>, Refusal> {
+        self.optional("scope").map(Scopes::parse).transpose().map_err(|_| Refusal::Malformed { field: "scope" })
+    }
+
+    pub(super) fn encrypt(&self) -> Result<bool, Refusal> {
+        match self.optional("encrypt") {
+            None | Some("0") => Ok(false),
+            Some("1") => Ok(true),
+            Some(_) => Err(Refusal::Malformed { field: "encrypt" }),
+        }
+    }
+}
