@@ -1,6 +1,7 @@
 //! Every layer around the routes, outermost first: answer (request id, log, problem bodies), sizes, time, CORS.
 
 use crate::clock::Stopwatch;
+use crate::domain::audit::Source;
 use crate::domain::refusal::Refusal;
 use crate::domain::signed::MAX_BODY;
 use crate::metrics::{self, InFlight};
@@ -63,12 +64,15 @@ async fn answered(State(app): State<App>, mut request: Request, next: Next) -> R
     if let Some(address) = address {
         request.extensions_mut().insert(ClientAddress(address));
     }
+    let source = Source::request(address, &id);
+    request.extensions_mut().insert(source.clone());
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(128).collect();
     let mut response = next.run(request).instrument(span.clone()).await;
     let _logged = span.enter();
     let now = app.issuer.unix_time();
     if let Some(Refused(refusal)) = response.extensions_mut().remove::<Refused>() {
+        app.issuer.audit.refused(&source, &refusal, app.issuer.clock.now());
         let problem = problem::render(&refusal, &id, now);
         let code = refusal.code().as_str();
         metrics::refused(code);

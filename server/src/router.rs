@@ -1,6 +1,7 @@
 //! Every route, in one list, and what the handlers share.
 
 use crate::domain::account::service::{AccountService, LinkDelivery};
+use crate::domain::audit::{Action, Source};
 use crate::domain::authenticate::Caller;
 use crate::domain::grant::Renewable;
 use crate::domain::issuer::Issuer;
@@ -150,17 +151,18 @@ impl App {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Who is calling with an API key, by whichever of the four ways (profile §4, §7).
+    /// Who is calling with an API key, by whichever of the four ways (profile §4, §7), and for what.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn caller(&self, head: &Parts, body: &Bytes) -> Result<Caller, Refusal> {
+    pub async fn caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
+        let source = source(head, action);
         match credentials::find(&head.headers)? {
-            Credential::Secret(presented) => self.issuer.caller_by_secret(&presented, address(head)).await,
+            Credential::Secret(presented) => self.issuer.caller_by_secret(&presented, &source).await,
             Credential::Signature => match self.verify(head, body).await?.principal() {
                 Principal::ApiKey(grant) => {
                     let key = self.issuer.open_key(&grant.id).await?;
-                    self.issuer.caller(key, address(head)).await
+                    self.issuer.caller(key, &source).await
                 }
                 _ => Err(Refusal::BadCredential),
             },
@@ -171,13 +173,13 @@ impl App {
     ///
     /// # Errors
     /// [`Refusal`]; whoever is known and no admin is [`Refusal::NotAdmin`].
-    pub async fn admin(&self, head: &Parts, body: &Bytes) -> Result<Admin, Refusal> {
+    pub async fn admin(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Admin, Refusal> {
         if !bearer::is_shown(&head.headers) {
-            let caller = self.caller(head, body).await?;
-            return self.issuer.admin(caller.user, Some(caller.key.id));
+            let caller = self.caller(head, body, action).await?;
+            return self.issuer.admin(caller.user, Some(caller.key.id), &caller.source);
         }
-        let signed_in = bearer::signed_in(self, &head.headers).await?;
-        self.issuer.admin(signed_in.user, None)
+        let signed_in = bearer::signed_in(self, head, action).await?;
+        self.issuer.admin(signed_in.user, None, &signed_in.source)
     }
 
     /// The verified token that a request was signed with, which must be the one that it asks to renew.
@@ -204,4 +206,12 @@ impl App {
 /// The caller's address, which `middleware.rs` put there; without it, one that no CIDR list allows.
 pub fn address(head: &Parts) -> IpAddr {
     head.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0)
+}
+
+/// Where the request comes from, which `middleware.rs` put there: for the audit log, and for what is found out about the caller.
+/// `action` is what the route is for.
+pub fn source(head: &Parts, action: Action) -> Source {
+    let source = head.extensions.get::<Source>().cloned().unwrap_or_else(|| Source::request(None, ""));
+    source.does(action);
+    source
 }

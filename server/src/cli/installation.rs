@@ -2,6 +2,7 @@
 
 use super::{CliError, Context};
 use crate::config::{Config, RootPlace, load_root};
+use crate::domain::audit::chain::ChainKeys;
 use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
 use crate::rng::SystemRandom;
 use crate::store::address::Address;
@@ -38,6 +39,7 @@ impl Installation {
         let again = place.clone();
         let roots = roots.with_reread(move || again.read().ok());
         mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
+        let store = store.recording(ChainKeys::new(roots.clone()));
         Ok(Self { store, roots, place, config })
     }
 

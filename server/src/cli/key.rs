@@ -5,7 +5,8 @@ use super::origin::page_origin;
 use super::{CliError, Context, output, user};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::api_key::{KeyScope, KeyState, MAX_SCOPE_ENTRIES, SealedApiKey, ToolSet};
-use crate::domain::issuer::{NewApiKey, new_api_key};
+use crate::domain::audit::{Action, Event, Source};
+use crate::domain::issuer::{NewApiKey, key_created, new_api_key};
 use crate::domain::user::UserName;
 use crate::rng::SystemRandom;
 use crate::store::{ApiKeys, Tools};
@@ -73,7 +74,9 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
         KeyCommand::Add(add_command) => add(add_command, &installation).await?,
         KeyCommand::List { json } => list(json, &installation).await?,
         KeyCommand::Revoke { id } => {
-            if !installation.store.revoke_api_key(&id, SystemClock.now()).await.map_err(CliError::failed)? {
+            let now = SystemClock.now();
+            let event = Event::done(Action::ApiKeyRevoke, &Source::command_line(), now);
+            if !installation.store.revoke_api_key(&id, now, &event).await.map_err(CliError::failed)? {
                 return Err(CliError::NotFound(format!("there is no API key {id}")));
             }
         }
@@ -111,7 +114,8 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     };
     let new = NewApiKey { owner: owner.id, name: add.name, signing, scope: &scope };
     let (key, secret) = new_api_key(&installation.roots, now, &SystemRandom, new).map_err(CliError::failed)?;
-    installation.store.add_api_key(&key, &scope).await.map_err(CliError::failed)?;
+    let event = key_created(&key, &scope, &Source::command_line());
+    installation.store.add_api_key(&key, &scope, &event).await.map_err(CliError::failed)?;
     let shown = secret.reveal();
     if add.json {
         let mut described = describe(&key);

@@ -61,7 +61,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
         false => app,
     };
 
-    let first = first_credential(&store, &issuer.roots, SystemClock.now(), &SystemRandom).await;
+    let first = first_credential(&issuer.store, &issuer.roots, SystemClock.now(), &SystemRandom).await;
     if let Some((key, secret)) = first.map_err(CliError::failed)? {
         println!("First start: user \"admin\" and an API key for every tool were made. The secret is shown this once.");
         println!("  key id  {}\n  secret  {}", key.id, *secret.reveal());
@@ -94,6 +94,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     drop(metrics);
     following.abort();
     cleaning.abort();
+    issuer.audit.settle().await;
     store.close().await;
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::installation::Installation;
 use super::{CliError, Context, output, user};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::account::LiveSession;
+use crate::domain::audit::{Action, Event, Source};
 use crate::domain::session::{Session, SessionId};
 use crate::store::{Sessions, UserSessions};
 use clap::Subcommand;
@@ -48,8 +49,9 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
         SessionCommand::Revoke { id } => {
             let unknown = || CliError::NotFound(format!("there is no session {id:?}"));
             let id = SessionId::parse(&id).ok_or_else(unknown)?;
-            let ended = store.revoke_user_session(&id, now).await.map_err(CliError::failed)?
-                || store.revoke_session(&id, now).await.map_err(CliError::failed)?;
+            let event = Event::done(Action::SessionRevoke, &Source::command_line(), now);
+            let ended = store.revoke_user_session(&id, now, &event).await.map_err(CliError::failed)?
+                || store.revoke_session(&id, now, &event).await.map_err(CliError::failed)?;
             if !ended {
                 return Err(unknown());
             }

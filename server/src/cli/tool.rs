@@ -5,9 +5,10 @@ use super::installation::Installation;
 use super::origin::{base_url, page_origin};
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
+use crate::domain::audit::{Action, Event, Source};
 use crate::domain::scope::Scopes;
 use crate::domain::tool::{Tool, ToolOrigins, assurance};
-use crate::store::Tools;
+use crate::store::{AuditLog, Tools};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
@@ -68,10 +69,14 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
         ToolCommand::List { json } => list(json, &installation).await?,
         ToolCommand::Credential { id } => {
             let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
-            println!("{}", *credential(&tool, &installation).await?.expose());
+            let credential = credential(&tool, &installation).await?;
+            let event = Event::done(Action::ToolCredential, &Source::command_line(), SystemClock.now()).on(&id);
+            installation.store.append(&[event]).await.map_err(CliError::failed)?;
+            println!("{}", *credential.expose());
         }
         ToolCommand::Remove { id } => {
-            if !installation.store.remove_tool(&id).await.map_err(CliError::failed)? {
+            let event = Event::done(Action::ToolRemove, &Source::command_line(), SystemClock.now()).on(&id);
+            if !installation.store.remove_tool(&id, &event).await.map_err(CliError::failed)? {
                 return Err(not_found(&id));
             }
         }
@@ -93,7 +98,7 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         required_scopes: add.require_scopes,
         created_at: SystemClock.now(),
     };
-    installation.store.add_tool(&tool).await.map_err(CliError::failed)?;
+    installation.store.add_tool(&tool, &tool.added(&Source::command_line())).await.map_err(CliError::failed)?;
     if add.json {
         output::json(&describe(&tool))
     } else {

@@ -4,7 +4,8 @@ use super::installation::Installation;
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::account::email::EmailAddress;
-use crate::domain::issuer::new_user;
+use crate::domain::audit::{Action, Event, Source};
+use crate::domain::issuer::{new_user, user_created};
 use crate::domain::role::{Role, UnverifiedRole};
 use crate::domain::roots::Roots;
 use crate::domain::user::{User, UserName, UserState};
@@ -61,7 +62,8 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
             if admin {
                 user.unverified_role = UnverifiedRole::seal(&roots, &user.id, Role::Admin);
             }
-            store.add_user(&user).await.map_err(CliError::failed)?;
+            let event = user_created(&user, &Source::command_line());
+            store.add_user(&user, &event).await.map_err(CliError::failed)?;
             if json { output::json(&describe(&user, None, &roots))? } else { println!("{}", user.id) }
         }
         UserCommand::List { json } => {
@@ -85,17 +87,21 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
         }
         UserCommand::Deactivate { user } => {
             let user = find(&store, &user).await?;
-            store.set_deactivated(&user.id, Some(SystemClock.now())).await.map_err(CliError::failed)?;
+            let now = SystemClock.now();
+            let event = Event::done(Action::UserDeactivate, &Source::command_line(), now).on(&user.id);
+            store.set_deactivated(&user.id, Some(now), &event).await.map_err(CliError::failed)?;
         }
         UserCommand::Activate { user } => {
             let user = find(&store, &user).await?;
-            store.set_deactivated(&user.id, None).await.map_err(CliError::failed)?;
+            let event = Event::done(Action::UserActivate, &Source::command_line(), SystemClock.now()).on(&user.id);
+            store.set_deactivated(&user.id, None, &event).await.map_err(CliError::failed)?;
         }
         UserCommand::Role { user, role } => {
             let user = find(&store, &user).await?;
             // The operator may leave nobody: whoever can run this can make another one.
             let change = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, role));
-            store.change_user(&user.id, &change, &|_| true).await.map_err(CliError::failed)?;
+            let event = change.event(&user.id, &Source::command_line(), SystemClock.now());
+            store.change_user(&user.id, &change, &|_| true, &event).await.map_err(CliError::failed)?;
         }
     }
     store.close().await;

@@ -3,6 +3,7 @@
 //! A [`SealedApiKey`] is what the database says. Nothing may be done with it but to [`open`](SealedApiKey::open) it, and
 //! it opens only as it was written: every use of a key goes through there, so a row that was edited by hand is refused (T13).
 
+use super::audit::Event;
 use super::roots::Roots;
 use super::user::UserName;
 use crate::clock::UnixMillis;
@@ -225,6 +226,16 @@ impl KeyScope {
         let origins = canonical.origins.iter().map(|origin| Origin::parse(origin)).collect::<Result<_, _>>();
         let origins = origins.map_err(|_| InvalidKeyScope)?;
         Ok(Self { tools, origins, cidrs: canonical.cidrs, expires_at: canonical.expires_at })
+    }
+
+    /// The event, and what the scope allows.
+    pub fn told(&self, event: Event) -> Event {
+        let event = event.with("tools", &self.tools).with("origins", self.origins.as_slice());
+        let event = event.with("cidrs", self.cidrs.as_slice());
+        match self.expires_at {
+            Some(end) => event.with("expires_at", end),
+            None => event,
+        }
     }
 
     /// Whether the key may be used from `address`.

@@ -1,13 +1,13 @@
 //! Who is calling with an API key: by its secret, or by a signature.
 
 use super::api_key::{ApiKey, SealedApiKey};
+use super::audit::{Actor, Source, Target};
 use super::issuer::Issuer;
 use super::refusal::Refusal;
 use super::user::{User, UserState};
 use crate::store::{ApiKeys, Users};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, UserId};
-use std::net::IpAddr;
 
 /// A secret that a caller presented with a key id.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Caller {
     pub key: ApiKey,
     /// Its user.
     pub user: User,
+    /// Where it calls from.
+    pub source: Source,
 }
 
 impl Issuer {
@@ -43,7 +45,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn caller_by_secret(&self, presented: &PresentedSecret, address: IpAddr) -> Result<Caller, Refusal> {
+    pub async fn caller_by_secret(&self, presented: &PresentedSecret, source: &Source) -> Result<Caller, Refusal> {
         let id = presented.id.as_ref().unwrap_or(&self.decoy.id);
         let (row, known) = self.row_or_decoy(id).await?;
         let opened = row.open(&self.roots);
@@ -51,11 +53,12 @@ impl Issuer {
         if !known {
             return Err(Refusal::UnknownKey);
         }
+        source.is_about(Target::ApiKey { key: row.id, owner: row.owner });
         let key = opened?;
         if !matches {
             return Err(Refusal::WrongSecret);
         }
-        self.caller(key, address).await
+        self.caller(key, source).await
     }
 
     /// The row of a key, and whether it is that key's: for an unknown id it is some other row, to do the same work on.
@@ -69,12 +72,13 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn caller(&self, key: ApiKey, address: IpAddr) -> Result<Caller, Refusal> {
-        if !key.scope.allows_address(address) {
+    pub async fn caller(&self, key: ApiKey, source: &Source) -> Result<Caller, Refusal> {
+        source.acts_as(Actor::ApiKey { key: key.id.clone(), owner: key.owner.clone() });
+        if !key.scope.allows_address(source.ip()) {
             return Err(Refusal::AddressDenied);
         }
         let user = self.usable(&key).await?;
-        Ok(Caller { key, user })
+        Ok(Caller { key, user, source: source.clone() })
     }
 
     /// Whether a key works at all, wherever it is used from: not revoked, not over, its user active.

@@ -1,6 +1,7 @@
 //! What the token endpoint and the ticket endpoint grant (profile §7).
 
 use super::api_key::ApiKey;
+use super::audit::{Action, Actor, Event, Source};
 use super::authenticate::Caller;
 use super::issuer::Issuer;
 use super::mint::{MintedToken, TokenContent};
@@ -90,6 +91,9 @@ impl Issuer {
             session: None,
             encrypt,
         })?;
+        self.audit
+            .record(granted(Event::done(Action::TokenGrant, &caller.source, self.clock.now()), &token, &tool))
+            .await?;
         Ok(Granted { token, tool })
     }
 
@@ -116,6 +120,8 @@ impl Issuer {
         let plain = PlainTicket::from_bytes(&rng::bytes(&*self.random)?);
         let hash = TicketHash::of(plain.reveal()).ok_or(Refusal::Signing)?;
         self.store.add_ticket(&hash, &ticket).await?;
+        let event = Event::done(Action::TicketCreate, &caller.source, self.clock.now()).on(&ticket.tool);
+        self.audit.record(event.with("origin", &ticket.origin).with("scope", &ticket.scope)).await?;
         Ok(plain)
     }
 
@@ -129,9 +135,12 @@ impl Issuer {
         tool: &ToolId,
         origin: &Origin,
         encrypt: bool,
+        source: &Source,
     ) -> Result<Granted, Refusal> {
         let hash = TicketHash::of(ticket).ok_or(Refusal::UnknownTicket)?;
         let ticket = self.store.take_ticket(&hash).await?.ok_or(Refusal::UnknownTicket)?;
+        // Whoever has a ticket has it from this key's backend.
+        source.acts_as(Actor::ApiKey { key: ticket.key.clone(), owner: ticket.user.clone() });
         let now = self.clock.now();
         if now >= ticket.expires_at {
             return Err(Refusal::UnknownTicket);
@@ -170,6 +179,8 @@ impl Issuer {
             session: Some(&session.id),
             encrypt,
         })?;
+        let event = Event::done(Action::TokenGrant, source, now).with("origin", origin).with("session", &session.id);
+        self.audit.record(granted(event, &token, &tool)).await?;
         Ok(Granted { token, tool })
     }
 
@@ -177,7 +188,17 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn renew(&self, current: &Renewable, tool: &ToolId, encrypt: bool) -> Result<Granted, Refusal> {
+    pub async fn renew(
+        &self,
+        current: &Renewable,
+        tool: &ToolId,
+        encrypt: bool,
+        source: &Source,
+    ) -> Result<Granted, Refusal> {
+        source.acts_as(match current.assurance {
+            Assurance::User => Actor::User(current.user.clone()),
+            _ => Actor::ApiKey { key: current.key.clone(), owner: current.user.clone() },
+        });
         if current.tool != *tool {
             return Err(Refusal::ToolDenied);
         }
@@ -206,6 +227,8 @@ impl Issuer {
             session: Some(&session.id),
             encrypt,
         })?;
+        let event = Event::done(Action::TokenRenew, source, self.clock.now()).with("session", &session.id);
+        self.audit.record(granted(event, &token, &tool)).await?;
         Ok(Granted { token, tool })
     }
 
@@ -214,6 +237,11 @@ impl Issuer {
         let tool = self.store.tool(tool).await?;
         tool.filter(|tool| key.scope.tools.contains(&tool.id)).ok_or(Refusal::ToolDenied)
     }
+}
+
+/// The event of a granted token: its tool, its id and its scopes. The token itself is nobody's business.
+pub(super) fn granted(event: Event, token: &MintedToken, tool: &Tool) -> Event {
+    event.on(&tool.id).with("token", &token.jti).with("scope", &token.scope)
 }
 
 /// Whether the key registered the origin and the tool takes it.

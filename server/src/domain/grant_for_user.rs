@@ -5,7 +5,8 @@
 
 use super::account::service::SignedIn;
 use super::api_key::ApiKey;
-use super::grant::{Granted, origin_allowed, scope_for};
+use super::audit::{Action, Event};
+use super::grant::{Granted, granted, origin_allowed, scope_for};
 use super::issuer::Issuer;
 use super::mint::TokenContent;
 use super::refusal::Refusal;
@@ -71,6 +72,9 @@ impl Issuer {
             session: Some(&session.id),
             encrypt: wanted.encrypt,
         })?;
+        let event = Event::done(Action::TokenGrant, &signed_in.source, now).with("origin", &wanted.origin);
+        let event = event.with("client", &session.key).with("session", &session.id);
+        self.audit.record(granted(event, &token, &tool)).await?;
         Ok(Granted { token, tool })
     }
 

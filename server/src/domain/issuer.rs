@@ -1,6 +1,9 @@
 //! The issuer at work: what every decision is made with.
 
 use super::api_key::{KeyScope, KeyState, SealedApiKey};
+use super::audit::chain::ChainKeys;
+use super::audit::writer::AuditWriter;
+use super::audit::{Action, Event, Source, Target};
 use super::issuer_key::{self, IssuerKeyError, SealedIssuerKey, TokenSigner};
 use super::role::{Role, UnverifiedRole};
 use super::roots::Roots;
@@ -34,6 +37,8 @@ pub struct Issuer {
     pub url: IssuerUrl,
     /// Storage.
     pub store: Database,
+    /// Records tokens and refusals. What changes the database is recorded by the change itself.
+    pub audit: AuditWriter,
     /// The root secrets: what seals, opens and mints.
     pub roots: Roots,
     /// Signs tokens.
@@ -82,6 +87,7 @@ impl Issuer {
         lives: Lives,
     ) -> Result<Self, MakeError> {
         let roots = roots.into();
+        let store = store.recording(ChainKeys::new(roots.clone()));
         let public_keys = issuer_keys(&store, &roots, clock.now(), &*random).await?;
         let newest = public_keys.first().ok_or(IssuerKeyError::OtherKey)?;
         let signer = newest.open(&roots)?;
@@ -97,7 +103,8 @@ impl Issuer {
                 scope: &KeyScope::default(),
             },
         )?;
-        Ok(Self { url, store, roots, signer, public_keys, clock, random, lives, decoy })
+        let audit = AuditWriter::start(store.clone(), Arc::clone(&clock));
+        Ok(Self { url, store, audit, roots, signer, public_keys, clock, random, lives, decoy })
     }
 }
 
@@ -190,6 +197,18 @@ pub fn new_api_key(
     Ok((key, secret))
 }
 
+/// What the audit log says of a new user.
+pub fn user_created(user: &User, source: &Source) -> Event {
+    Event::done(Action::UserCreate, source, user.created_at).on(&user.id).with("name", &user.name)
+}
+
+/// What the audit log says of a new API key.
+pub fn key_created(key: &SealedApiKey, scope: &KeyScope, source: &Source) -> Event {
+    let target = Target::ApiKey { key: key.id.clone(), owner: key.owner.clone() };
+    let event = Event::done(Action::ApiKeyCreate, source, key.created_at).on(target);
+    scope.told(event.with("name", &key.name).with("signing", key.signing.as_str()))
+}
+
 /// Adds the first user, `admin`, who is one, with an API key for every tool; `None` if it was made before.
 ///
 /// # Errors
@@ -208,7 +227,8 @@ pub async fn first_credential(
     }
     let mut user = new_user(name, now, random)?;
     user.unverified_role = UnverifiedRole::seal(roots, &user.id, Role::Admin);
-    match store.add_user(&user).await {
+    let source = Source::system();
+    match store.add_user(&user, &user_created(&user, &source).with("role", &Role::Admin)).await {
         Ok(()) => {}
         Err(StoreError::Taken { .. }) => return Ok(None), // another process was first
         Err(error) => return Err(error.into()),
@@ -216,6 +236,6 @@ pub async fn first_credential(
     let scope = KeyScope { tools: ToolSet::Any, ..KeyScope::default() };
     let new = NewApiKey { owner: user.id, name: user.name, signing: SigningKind::HmacSha256, scope: &scope };
     let (key, secret) = new_api_key(roots, now, random, new)?;
-    store.add_api_key(&key, &scope).await?;
+    store.add_api_key(&key, &scope, &key_created(&key, &scope, &source)).await?;
     Ok(Some((key, secret)))
 }

@@ -49,7 +49,7 @@ pub struct MintedToken {
     /// The compact JWT.
     pub token: Zeroizing<String>,
     /// Its `jti`: the `keyid` of its signatures.
-    pub jti: String,
+    pub jti: TokenId,
     /// Seconds until it ends.
     pub expires_in: i64,
     /// Its scopes.
@@ -58,6 +58,17 @@ pub struct MintedToken {
     pub signing_key: SigningKey,
     /// `K_encrypt`, where it was asked for.
     pub encryption_key: Option<EncryptionKey>,
+}
+
+/// A token's id: 16 random bytes, base64url. No secret: it stands in each of the token's signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenId(String);
+
+impl TokenId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 #[derive(Serialize)]
@@ -94,7 +105,7 @@ impl Issuer {
     /// # Errors
     /// [`Refusal`] without randomness, or where signing fails.
     pub fn mint(&self, content: &TokenContent<'_>) -> Result<MintedToken, Refusal> {
-        let jti = Base64UrlUnpadded::encode_string(&rng::bytes::<16>(&*self.random)?);
+        let jti = TokenId(Base64UrlUnpadded::encode_string(&rng::bytes::<16>(&*self.random)?));
         let issued = self.clock.now().seconds();
         let life = self.lives.token_seconds.clamp(1, MAX_TOKEN_SECONDS);
         let tool = content.tool.id.as_str();
@@ -106,7 +117,7 @@ impl Issuer {
             client_id: content.key.as_str(),
             iat: issued,
             exp: issued.saturating_add(life),
-            jti: &jti,
+            jti: jti.as_str(),
             scope: content.scope.to_string(),
             origin: content.origin.map(Origin::as_str),
             embed_origin: content.embed_origin.map(Origin::as_str),

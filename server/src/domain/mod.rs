@@ -21,6 +21,8 @@ pub mod users;
 
 pub mod account;
 
+pub mod audit;
+
 pub mod issuer_code;
 pub mod problem_code;
 pub mod refusal;

@@ -187,6 +187,12 @@ pub enum Refusal {
     /// Nothing is configured that would bring a confirmation link to its reader.
     #[error("registration is not configured: there is no mail server, and `development` is not set")]
     NoLinkDelivery,
+    /// More callers wait for their entry in the audit log than there may be.
+    #[error("too many wait for the audit log")]
+    AuditFull,
+    /// The audit log did not take the entry, so what it was to say is not done.
+    #[error("the audit log was not written")]
+    AuditUnwritten,
     /// Storage failed.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
@@ -297,10 +303,13 @@ impl Refusal {
 
             Refusal::RateLimited { retry_after } => SignedRefusal::RateLimited { retry_after: *retry_after },
 
-            Refusal::NoLinkDelivery | Refusal::Store(_) | Refusal::Random(_) | Refusal::Signing | Refusal::Panicked => {
-                SignedRefusal::IssuerUnavailable
-            }
-            Refusal::PoolFull | Refusal::Slow => SignedRefusal::Overloaded,
+            Refusal::AuditUnwritten
+            | Refusal::NoLinkDelivery
+            | Refusal::Store(_)
+            | Refusal::Random(_)
+            | Refusal::Signing
+            | Refusal::Panicked => SignedRefusal::IssuerUnavailable,
+            Refusal::PoolFull | Refusal::AuditFull | Refusal::Slow => SignedRefusal::Overloaded,
         }
     }
 }

@@ -53,7 +53,7 @@ impl Issuer {
         let claims = UnverifiedToken::parse(&minted.token)
             .and_then(|token| token.verify(&[key]))
             .map_err(|error| failed("verifier", &error))?;
-        if claims.issuer != self.url || claims.audience != tool.id || *claims.id != *minted.jti {
+        if claims.issuer != self.url || claims.audience != tool.id || *claims.id != *minted.jti.as_str() {
             return Err(failed("verifier", &"other claims"));
         }
 

@@ -1,5 +1,6 @@
 //! Tools: the services that are protected.
 
+use super::audit::{Action, Event, Source};
 use super::scope::Scopes;
 use crate::clock::UnixMillis;
 use bmap_protocol::ids::ToolId;
@@ -23,6 +24,14 @@ pub struct Tool {
     pub required_scopes: Scopes,
     /// When it was made.
     pub created_at: UnixMillis,
+}
+
+impl Tool {
+    /// What the audit log says of a tool that was added.
+    pub fn added(&self, source: &Source) -> Event {
+        let event = Event::done(Action::ToolCreate, source, self.created_at).on(&self.id);
+        event.with("base_url", &self.base_url).with("origins", &self.origins)
+    }
 }
 
 /// Which pages may use a tool.

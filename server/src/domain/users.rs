@@ -1,6 +1,7 @@
 //! Administration of users: who may, and what becomes of whom.
 
 use super::account::email::EmailAddress;
+use super::audit::Source;
 use super::issuer::Issuer;
 use super::refusal::Refusal;
 use super::role::{Role, UnverifiedRole};
@@ -15,6 +16,8 @@ pub struct Admin {
     pub user: User,
     /// The API key, where it used one of its own; else it is signed in.
     pub key: Option<ApiKeyId>,
+    /// Where it calls from.
+    pub source: Source,
 }
 
 /// A user as admins are shown it.
@@ -38,9 +41,9 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Refusal::NotAdmin`].
-    pub fn admin(&self, user: User, key: Option<ApiKeyId>) -> Result<Admin, Refusal> {
+    pub fn admin(&self, user: User, key: Option<ApiKeyId>, source: &Source) -> Result<Admin, Refusal> {
         match self.role(&user) {
-            Role::Admin => Ok(Admin { user, key }),
+            Role::Admin => Ok(Admin { user, key, source: source.clone() }),
             Role::Member => Err(Refusal::NotAdmin),
         }
     }
@@ -69,32 +72,34 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Refusal::NotFound`], or [`Refusal::InvalidState`] where nobody would be left to activate it again.
-    pub async fn deactivate_user(&self, id: &UserId) -> Result<(), Refusal> {
-        self.change_user(id, &UserChange::Deactivate(self.clock.now())).await
+    pub async fn deactivate_user(&self, id: &UserId, source: &Source) -> Result<(), Refusal> {
+        self.change_user(id, &UserChange::Deactivate(self.clock.now()), source).await
     }
 
     /// Activates a user again.
     ///
     /// # Errors
     /// [`Refusal::NotFound`].
-    pub async fn activate_user(&self, id: &UserId) -> Result<(), Refusal> {
-        self.change_user(id, &UserChange::Activate).await
+    pub async fn activate_user(&self, id: &UserId, source: &Source) -> Result<(), Refusal> {
+        self.change_user(id, &UserChange::Activate, source).await
     }
 
     /// Gives a user a role.
     ///
     /// # Errors
     /// [`Refusal::NotFound`] or [`Refusal::InvalidState`].
-    pub async fn set_role(&self, id: &UserId, role: Role) -> Result<(), Refusal> {
-        self.change_user(id, &UserChange::Role(UnverifiedRole::seal(&self.roots, id, role))).await
+    pub async fn set_role(&self, id: &UserId, role: Role, source: &Source) -> Result<(), Refusal> {
+        self.change_user(id, &UserChange::Role(UnverifiedRole::seal(&self.roots, id, role)), source).await
     }
 
     /// Changes a user, unless that takes the last active admin away. Where there is none, nothing is taken away.
-    async fn change_user(&self, id: &UserId, change: &UserChange) -> Result<(), Refusal> {
+    async fn change_user(&self, id: &UserId, change: &UserChange, source: &Source) -> Result<(), Refusal> {
+        source.is_about(id);
         let user = self.store.user(id).await?.ok_or(Refusal::NotFound { what: "user" })?;
         let takes_an_admin = self.role(&user) == Role::Admin;
         let keep = |left: &[User]| !takes_an_admin || left.iter().any(|user| self.role(user) == Role::Admin);
-        match self.store.change_user(id, change, &keep).await? {
+        let event = change.event(id, source, self.clock.now());
+        match self.store.change_user(id, change, &keep, &event).await? {
             UserChanged::Done => Ok(()),
             UserChanged::NoSuchUser => Err(Refusal::NotFound { what: "user" }),
             UserChanged::Refused => {

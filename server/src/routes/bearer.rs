@@ -1,9 +1,11 @@
 //! A user's access token on a request: `Authorization: Bearer …` (RFC 6750 §2.1), and nowhere else.
 
 use crate::domain::account::service::SignedIn;
+use crate::domain::audit::Action;
 use crate::domain::refusal::Refusal;
-use crate::router::App;
+use crate::router::{App, source};
 use http::header::AUTHORIZATION;
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 
 /// Whether the request shows one, good or bad: an API key comes in other ways.
@@ -12,16 +14,17 @@ pub fn is_shown(headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value) == Some(true))
 }
 
-/// Who is signed in.
+/// Who is signed in, and for what.
 ///
 /// # Errors
 /// [`Refusal`]; no token at all is answered like a bad one.
-pub async fn signed_in(app: &App, headers: &HeaderMap) -> Result<SignedIn, Refusal> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
+pub async fn signed_in(app: &App, head: &Parts, action: Action) -> Result<SignedIn, Refusal> {
+    let source = source(head, action);
+    let mut values = head.headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::BadAccessToken) };
     let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refusal::BadAccessToken)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal::BadAccessToken);
     }
-    app.accounts.signed_in(&app.issuer.read_access(token)?).await
+    app.accounts.signed_in(&app.issuer.read_access(token)?, &source).await
 }

@@ -75,6 +75,8 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         Refusal::RateLimited { .. }
         | Refusal::PoolFull
         | Refusal::NoLinkDelivery
+        | Refusal::AuditFull
+        | Refusal::AuditUnwritten
         | Refusal::Store(_)
         | Refusal::Random(_)
         | Refusal::Signing

@@ -2,6 +2,7 @@
 
 use super::body;
 use super::problem::Refused;
+use crate::domain::audit::Action;
 use crate::domain::grant::TicketRequest;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
@@ -44,7 +45,7 @@ struct TicketAnswer<'a> {
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
-    let caller = app.caller(&parts, &body).await?;
+    let caller = app.caller(&parts, &body, Action::TicketCreate).await?;
     let form: TicketForm = body::json(&parts.headers, &body)?;
     let wanted = read(&form)?;
     let expires_in = wanted.ttl;

@@ -4,6 +4,7 @@ use super::address::{Address, Engine};
 use super::bounded::Pool;
 use super::schema::{Pending, Schema};
 use super::{Result, StoreError};
+use crate::domain::audit::chain::ChainKeys;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection, Row};
 use std::io;
@@ -19,6 +20,8 @@ pub struct Database {
     pub(super) pool: Pool,
     /// When the database was last tried, and whether it let itself be written.
     pub(super) tried: Arc<Mutex<Option<(Instant, bool)>>>,
+    /// What its audit log is chained with.
+    pub(super) chain: Option<ChainKeys>,
 }
 
 /// Connections of one process.
@@ -86,7 +89,7 @@ impl Database {
         };
         let pool = options.connect(address.expose()).await?;
         schema.close().await;
-        Ok(Self { pool: Pool(pool), tried: Arc::default() })
+        Ok(Self { pool: Pool(pool), tried: Arc::default(), chain: None })
     }
 
     /// Connections that are open, and how many of them have nothing to do.

@@ -2,10 +2,12 @@
 //!
 //! "Not found" is `None`, never an error. A row that can't be read back into its types is an error and not a default.
 
+mod append_only;
 mod bounded;
 mod connect;
 mod sql_accounts;
 mod sql_api_keys;
+mod sql_audit;
 mod sql_epochs;
 mod sql_issuer_keys;
 mod sql_row;
@@ -30,8 +32,10 @@ use crate::domain::account::password::StoredPassword;
 use crate::domain::account::refresh::{Rotation, Used};
 use crate::domain::account::{Account, LiveSession, Registration, UserSession};
 use crate::domain::api_key::{KeyScope, SealedApiKey};
+use crate::domain::audit::chain::{Head, Row};
+use crate::domain::audit::{Action, Event, Source};
 use crate::domain::issuer_key::SealedIssuerKey;
-use crate::domain::role::UnverifiedRole;
+use crate::domain::role::{Role, UnverifiedRole};
 use crate::domain::session::{Session, SessionId};
 use crate::domain::ticket::{Ticket, TicketHash};
 use crate::domain::tool::Tool;
@@ -58,6 +62,9 @@ pub enum StoreError {
         /// The column.
         column: &'static str,
     },
+    /// A change can't be recorded: the database was opened without the keys of its audit log.
+    #[error("the database was opened without the keys of its audit log, so nothing that is recorded can be changed")]
+    NotRecording,
     /// The database can't be reached or did not do as told.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
@@ -98,10 +105,21 @@ pub enum StoreError {
 /// Result of storage.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// The audit log. Everything else in this module that takes an [`Event`] appends it in the transaction of its change: both are
+/// done, or neither.
+pub trait AuditLog {
+    /// Appends events, in this order and in one transaction.
+    fn append(&self, events: &[Event]) -> impl Future<Output = Result<()>> + Send;
+    /// The last entry.
+    fn audit_head(&self) -> impl Future<Output = Result<Head>> + Send;
+    /// Entries in their order, from the one after `after`.
+    fn audit_rows(&self, after: i64, limit: u32) -> impl Future<Output = Result<Vec<Row>>> + Send;
+}
+
 /// Users.
 pub trait Users {
     /// Adds one; [`StoreError::Taken`] if the name is taken.
-    fn add_user(&self, user: &User) -> impl Future<Output = Result<()>> + Send;
+    fn add_user(&self, user: &User, event: &Event) -> impl Future<Output = Result<()>> + Send;
     /// The user with that id.
     fn user(&self, id: &UserId) -> impl Future<Output = Result<Option<User>>> + Send;
     /// The user with that name.
@@ -121,9 +139,15 @@ pub trait Users {
         id: &UserId,
         change: &UserChange,
         keep: &(dyn Fn(&[User]) -> bool + Sync),
+        event: &Event,
     ) -> impl Future<Output = Result<UserChanged>> + Send;
     /// Deactivates at a time, which ends the user's sessions for good, or activates with `None`; whether there is such a user.
-    fn set_deactivated(&self, id: &UserId, at: Option<UnixMillis>) -> impl Future<Output = Result<bool>> + Send;
+    fn set_deactivated(
+        &self,
+        id: &UserId,
+        at: Option<UnixMillis>,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// What is to become of a user.
@@ -135,6 +159,21 @@ pub enum UserChange {
     Activate,
     /// Of another role.
     Role(UnverifiedRole),
+}
+
+impl UserChange {
+    /// What the audit log says of it.
+    pub fn event(&self, user: &UserId, source: &Source, now: UnixMillis) -> Event {
+        let done = |action| Event::done(action, source, now).on(user);
+        match self {
+            UserChange::Deactivate(_) => done(Action::UserDeactivate),
+            UserChange::Activate => done(Action::UserActivate),
+            UserChange::Role(role) if role.role == Role::Admin.as_str() => {
+                done(Action::UserRole).with("role", &Role::Admin)
+            }
+            UserChange::Role(_) => done(Action::UserRole).with("role", &Role::Member),
+        }
+    }
 }
 
 /// What became of a user.
@@ -161,11 +200,17 @@ pub trait Accounts {
         &self,
         token: &TokenHash,
         registration: &Registration,
+        event: &Event,
     ) -> impl Future<Output = Result<()>> + Send;
     /// Makes the account of a registration, for that new user, and drops every registration of its address: whole or not at
     /// all. `false` if the registration is not there or has ended by the user's `created_at`; [`StoreError::Taken`] if the
     /// address has an account.
-    fn confirm_registration(&self, token: &TokenHash, user: &User) -> impl Future<Output = Result<bool>> + Send;
+    fn confirm_registration(
+        &self,
+        token: &TokenHash,
+        user: &User,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Deletes registrations that have ended; how many.
     fn delete_ended_registrations(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
     /// Changes a password and ends every session of the user but one; how many. `None`, and nothing changes, if the password is
@@ -176,6 +221,7 @@ pub trait Accounts {
         new: &StoredPassword,
         but: &SessionId,
         at: UnixMillis,
+        event: &Event,
     ) -> impl Future<Output = Result<Option<u64>>> + Send;
 }
 
@@ -200,6 +246,7 @@ pub trait UserSessions {
         session: &UserSession,
         refresh: &TokenHash,
         password: &StoredPassword,
+        event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// The session with that id.
     fn user_session(&self, id: &SessionId) -> impl Future<Output = Result<Option<UserSession>>> + Send;
@@ -215,14 +262,26 @@ pub trait UserSessions {
         user: &UserId,
         but: &SessionId,
         at: UnixMillis,
+        event: &Event,
     ) -> impl Future<Output = Result<u64>> + Send;
     /// Uses a refresh token that was not used before, and adds its successor; of any number of callers at once exactly one
     /// does. What its row says then; `None` if there is no such token.
-    fn rotate(&self, rotation: &Rotation) -> impl Future<Output = Result<Option<Rotated>>> + Send;
+    /// The event is recorded of the one that does, as the doing of the session's user.
+    fn rotate(&self, rotation: &Rotation, event: &Event) -> impl Future<Output = Result<Option<Rotated>>> + Send;
     /// Ends a session; whether there is such a session. A second time changes nothing.
-    fn revoke_user_session(&self, id: &SessionId, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+    fn revoke_user_session(
+        &self,
+        id: &SessionId,
+        at: UnixMillis,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Ends the session of a refresh token; whether there is such a token.
-    fn revoke_session_of(&self, token: &TokenHash, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+    fn revoke_session_of(
+        &self,
+        token: &TokenHash,
+        at: UnixMillis,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Deletes sessions whose time is over, with their refresh tokens; how many.
     fn delete_ended_user_sessions(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }
@@ -230,7 +289,12 @@ pub trait UserSessions {
 /// API keys.
 pub trait ApiKeys {
     /// Adds one; `scope` says which origins it registers.
-    fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope) -> impl Future<Output = Result<()>> + Send;
+    fn add_api_key(
+        &self,
+        key: &SealedApiKey,
+        scope: &KeyScope,
+        event: &Event,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// The row with that id.
     fn api_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<SealedApiKey>>> + Send;
     /// The row with that id; where there is none, another one, so that reading costs the same (R31). `None` without any row.
@@ -238,7 +302,8 @@ pub trait ApiKeys {
     /// All rows, oldest first.
     fn api_keys(&self) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
     /// Revokes; whether there is such a key. A second time changes nothing.
-    fn revoke_api_key(&self, id: &ApiKeyId, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+    fn revoke_api_key(&self, id: &ApiKeyId, at: UnixMillis, event: &Event)
+    -> impl Future<Output = Result<bool>> + Send;
     /// Whether a key that has not ended registered this origin. A key that was revoked, or whose user was deactivated, still counts:
     /// this decides who may read an answer, and a page must be able to read that answer's `key_revoked` or `user_inactive`.
     fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
@@ -247,13 +312,13 @@ pub trait ApiKeys {
 /// Tools.
 pub trait Tools {
     /// Adds one; [`StoreError::Taken`] if the id is taken.
-    fn add_tool(&self, tool: &Tool) -> impl Future<Output = Result<()>> + Send;
+    fn add_tool(&self, tool: &Tool, event: &Event) -> impl Future<Output = Result<()>> + Send;
     /// The tool with that id.
     fn tool(&self, id: &ToolId) -> impl Future<Output = Result<Option<Tool>>> + Send;
     /// All, by id.
     fn tools(&self) -> impl Future<Output = Result<Vec<Tool>>> + Send;
     /// Removes; whether there was one.
-    fn remove_tool(&self, id: &ToolId) -> impl Future<Output = Result<bool>> + Send;
+    fn remove_tool(&self, id: &ToolId, event: &Event) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// Tickets.
@@ -279,7 +344,12 @@ pub trait Sessions {
         now: UnixMillis,
     ) -> impl Future<Output = Result<Vec<Session>>> + Send;
     /// Revokes; whether there is such a session. A second time changes nothing.
-    fn revoke_session(&self, id: &SessionId, at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+    fn revoke_session(
+        &self,
+        id: &SessionId,
+        at: UnixMillis,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Deletes what has ended; how many.
     fn delete_ended_sessions(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }

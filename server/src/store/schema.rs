@@ -1,7 +1,7 @@
 //! The schema: which migrations the database has, and bringing it up to this program's.
 
 use super::address::{Address, Engine};
-use super::{Result, StoreError};
+use super::{Result, StoreError, append_only};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{AnyConnection, Connection};
@@ -43,6 +43,7 @@ pub struct Step {
 #[derive(Debug)]
 pub struct Schema {
     connection: AnyConnection,
+    engine: Engine,
 }
 
 impl Schema {
@@ -59,7 +60,7 @@ impl Schema {
         if address.engine == Engine::Postgres {
             sqlx::raw_sql(UNHURRIED).execute(&mut connection).await?;
         }
-        Ok(Self { connection })
+        Ok(Self { connection, engine: address.engine })
     }
 
     /// The schema of a database that is not there: everything is pending.
@@ -114,6 +115,7 @@ impl Schema {
             }
             applied(step);
         }
+        append_only::guard(&mut self.connection, self.engine).await?;
         Ok(pending.len())
     }
 

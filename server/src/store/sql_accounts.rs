@@ -8,6 +8,7 @@ use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::password::StoredPassword;
 use crate::domain::account::{Account, Registration};
+use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
 use crate::domain::user::{User, UserState};
 use bmap_protocol::ids::UserId;
@@ -46,7 +47,8 @@ impl Accounts for Database {
         rows.iter().map(read).collect()
     }
 
-    async fn add_registration(&self, token: &TokenHash, registration: &Registration) -> Result<()> {
+    async fn add_registration(&self, token: &TokenHash, registration: &Registration, event: &Event) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query(
             "INSERT INTO registrations (hash, email, password, pepper_epoch, expires_at) VALUES ($1, $2, $3, $4, $5)",
         )
@@ -55,13 +57,14 @@ impl Accounts for Database {
         .bind(registration.password.phc.as_str())
         .bind(i64::from(registration.password.epoch))
         .bind(registration.expires_at.0)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(taken("registration"))?;
-        Ok(())
+        self.record(&mut transaction, event).await?;
+        Ok(transaction.commit().await?)
     }
 
-    async fn confirm_registration(&self, token: &TokenHash, user: &User) -> Result<bool> {
+    async fn confirm_registration(&self, token: &TokenHash, user: &User, event: &Event) -> Result<bool> {
         // Noise takes no turn at writing: SQLite has one writer at a time.
         let known = sqlx::query("SELECT email FROM registrations WHERE hash = $1")
             .bind(token.as_str())
@@ -105,6 +108,7 @@ impl Accounts for Database {
             .bind(email.as_str())
             .execute(&mut *transaction)
             .await?;
+        self.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -121,6 +125,7 @@ impl Accounts for Database {
         new: &StoredPassword,
         but: &SessionId,
         at: UnixMillis,
+        event: &Event,
     ) -> Result<Option<u64>> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
@@ -145,8 +150,10 @@ impl Accounts for Database {
         .bind(but.as_str())
         .execute(&mut *transaction)
         .await?;
+        let ended = ended.rows_affected();
+        self.record(&mut transaction, &event.clone().with("ended_sessions", ended)).await?;
         transaction.commit().await?;
-        Ok(Some(ended.rows_affected()))
+        Ok(Some(ended))
     }
 }
 

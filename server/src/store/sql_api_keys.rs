@@ -5,6 +5,7 @@ use super::sql_row::Columns;
 use super::{ApiKeys, Database, Result};
 use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, KeyState, SealedApiKey};
+use crate::domain::audit::{Event, Target};
 use crate::domain::user::UserName;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::api_key::StoredHash;
@@ -18,7 +19,7 @@ pub(super) const COLUMNS_OF_API_KEYS_BEFORE: &str = "SELECT id, user_id, name, s
      FROM api_keys WHERE epoch < $1 AND id > $2 ORDER BY id LIMIT $3";
 
 impl ApiKeys for Database {
-    async fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope) -> Result<()> {
+    async fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope, event: &Event) -> Result<()> {
         let revoked_at = match key.state {
             KeyState::Active => None,
             KeyState::Revoked { at } => Some(at.0),
@@ -49,6 +50,7 @@ impl ApiKeys for Database {
                 .execute(&mut *transaction)
                 .await?;
         }
+        self.record(&mut transaction, event).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -85,13 +87,24 @@ impl ApiKeys for Database {
         rows.iter().map(read).collect()
     }
 
-    async fn revoke_api_key(&self, id: &ApiKeyId, at: UnixMillis) -> Result<bool> {
-        let done = sqlx::query("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
-            .bind(at.0)
-            .bind(id.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() > 0)
+    async fn revoke_api_key(&self, id: &ApiKeyId, at: UnixMillis, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let revoked =
+            sqlx::query("UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL RETURNING user_id")
+                .bind(at.0)
+                .bind(id.as_str())
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some(row) = &revoked else {
+            drop(transaction);
+            return Ok(self.api_key(id).await?.is_some());
+        };
+        let columns = Columns { table: "api_keys", row };
+        let owner = columns.parsed("user_id", |text| UserId::parse(text).ok())?;
+        let event = event.clone().on(Target::ApiKey { key: id.clone(), owner });
+        self.record(&mut transaction, &event).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> Result<bool> {

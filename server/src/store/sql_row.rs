@@ -35,6 +35,11 @@ impl Columns<'_> {
         }
     }
 
+    /// A number.
+    pub(super) fn number(&self, column: &'static str) -> Result<i64> {
+        Ok(self.row.try_get::<i64, _>(column)?)
+    }
+
     /// A time.
     pub(super) fn time(&self, column: &'static str) -> Result<UnixMillis> {
         Ok(UnixMillis(self.row.try_get::<i64, _>(column)?))

@@ -4,6 +4,7 @@ use super::connect::taken;
 use super::sql_row::Columns;
 use super::{Database, Result, Sessions};
 use crate::clock::UnixMillis;
+use crate::domain::audit::{Event, Target};
 use crate::domain::session::{Session, SessionId, SessionState};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use sqlx::any::AnyRow;
@@ -54,13 +55,23 @@ impl Sessions for Database {
         rows.iter().map(read).collect()
     }
 
-    async fn revoke_session(&self, id: &SessionId, at: UnixMillis) -> Result<bool> {
-        let done = sqlx::query("UPDATE sessions SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
-            .bind(at.0)
-            .bind(id.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() > 0)
+    async fn revoke_session(&self, id: &SessionId, at: UnixMillis, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let revoked =
+            sqlx::query("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL RETURNING user_id")
+                .bind(at.0)
+                .bind(id.as_str())
+                .fetch_optional(&mut *transaction)
+                .await?;
+        let Some(row) = &revoked else {
+            drop(transaction);
+            return Ok(self.session(id).await?.is_some());
+        };
+        let columns = Columns { table: "sessions", row };
+        let user = columns.parsed("user_id", |text| UserId::parse(text).ok())?;
+        self.record(&mut transaction, &event.clone().on(Target::Session { id: id.clone(), user })).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn delete_ended_sessions(&self, now: UnixMillis) -> Result<u64> {

@@ -3,6 +3,7 @@
 use super::connect::taken;
 use super::sql_row::Columns;
 use super::{Database, Result, Tools};
+use crate::domain::audit::Event;
 use crate::domain::scope::Scopes;
 use crate::domain::tool::{Tool, ToolOrigins, assurance};
 use bmap_protocol::ids::ToolId;
@@ -10,7 +11,8 @@ use bmap_protocol::origin::Origin;
 use sqlx::any::AnyRow;
 
 impl Tools for Database {
-    async fn add_tool(&self, tool: &Tool) -> Result<()> {
+    async fn add_tool(&self, tool: &Tool, event: &Event) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
         // Origins have no space in them, so the list is one text.
         sqlx::query(
             "INSERT INTO tools (id, base_url, origins, min_assurance, scopes, required_scopes, created_at) \
@@ -23,10 +25,11 @@ impl Tools for Database {
         .bind(tool.scopes.to_string())
         .bind(tool.required_scopes.to_string())
         .bind(tool.created_at.0)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(taken("tool"))?;
-        Ok(())
+        self.record(&mut transaction, event).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn tool(&self, id: &ToolId) -> Result<Option<Tool>> {
@@ -48,9 +51,15 @@ impl Tools for Database {
         rows.iter().map(read).collect()
     }
 
-    async fn remove_tool(&self, id: &ToolId) -> Result<bool> {
-        let done = sqlx::query("DELETE FROM tools WHERE id = $1").bind(id.as_str()).execute(&self.pool).await?;
-        Ok(done.rows_affected() > 0)
+    async fn remove_tool(&self, id: &ToolId, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let done = sqlx::query("DELETE FROM tools WHERE id = $1").bind(id.as_str()).execute(&mut *transaction).await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 }
 

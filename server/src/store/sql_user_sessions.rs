@@ -8,6 +8,7 @@ use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::password::StoredPassword;
 use crate::domain::account::refresh::{Rotation, Salt, Used};
 use crate::domain::account::{LiveSession, UserSession};
+use crate::domain::audit::{Actor, Event};
 use crate::domain::session::{SessionId, SessionState};
 use crate::domain::user::UserState;
 use bmap_protocol::ids::UserId;
@@ -19,6 +20,7 @@ impl UserSessions for Database {
         session: &UserSession,
         refresh: &TokenHash,
         password: &StoredPassword,
+        event: &Event,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         // First the account's row, which a change of password writes too: of the two, one waits for the other, so a session
@@ -56,6 +58,7 @@ impl UserSessions for Database {
             .execute(&mut *transaction)
             .await
             .map_err(taken("refresh token"))?;
+        self.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -89,7 +92,14 @@ impl UserSessions for Database {
         rows.iter().map(live).collect()
     }
 
-    async fn revoke_other_user_sessions(&self, user: &UserId, but: &SessionId, at: UnixMillis) -> Result<u64> {
+    async fn revoke_other_user_sessions(
+        &self,
+        user: &UserId,
+        but: &SessionId,
+        at: UnixMillis,
+        event: &Event,
+    ) -> Result<u64> {
+        let mut transaction = self.pool.begin().await?;
         let ended = sqlx::query(
             "UPDATE user_sessions SET revoked_at = $1 \
              WHERE user_id = $2 AND id <> $3 AND revoked_at IS NULL AND expires_at > $1",
@@ -97,12 +107,17 @@ impl UserSessions for Database {
         .bind(at.0)
         .bind(user.as_str())
         .bind(but.as_str())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await?;
-        Ok(ended.rows_affected())
+        let ended = ended.rows_affected();
+        if ended > 0 {
+            self.record(&mut transaction, &event.clone().with("ended_sessions", ended)).await?;
+            transaction.commit().await?;
+        }
+        Ok(ended)
     }
 
-    async fn rotate(&self, rotation: &Rotation) -> Result<Option<Rotated>> {
+    async fn rotate(&self, rotation: &Rotation, event: &Event) -> Result<Option<Rotated>> {
         // Noise takes no turn at writing: SQLite has one writer at a time.
         if self.session_of(&rotation.presented).await?.is_none() {
             return Ok(None);
@@ -136,22 +151,39 @@ impl UserSessions for Database {
         .fetch_optional(&mut *transaction)
         .await?;
         let rotated = row.as_ref().map(read_rotated).transpose()?;
+        let goes_on = |rotated: &&Rotated| {
+            let is_live = rotated.session.is_live(rotation.used.at) && rotated.user_state == UserState::Active;
+            is_live && won.rows_affected() > 0
+        };
+        if let Some(rotated) = rotated.as_ref().filter(goes_on) {
+            self.record(&mut transaction, &of_session(event, &rotated.session)).await?;
+        }
         transaction.commit().await?;
         Ok(rotated)
     }
 
-    async fn revoke_user_session(&self, id: &SessionId, at: UnixMillis) -> Result<bool> {
-        let done = sqlx::query("UPDATE user_sessions SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
-            .bind(at.0)
-            .bind(id.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() > 0)
+    async fn revoke_user_session(&self, id: &SessionId, at: UnixMillis, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let revoked = sqlx::query(
+            "UPDATE user_sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL \
+             RETURNING id AS session_id, user_id, created_at, expires_at, revoked_at",
+        )
+        .bind(at.0)
+        .bind(id.as_str())
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let Some(session) = revoked.as_ref().map(read).transpose()? else {
+            drop(transaction);
+            return Ok(self.user_session(id).await?.is_some());
+        };
+        self.record(&mut transaction, &of_session(event, &session)).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
-    async fn revoke_session_of(&self, token: &TokenHash, at: UnixMillis) -> Result<bool> {
+    async fn revoke_session_of(&self, token: &TokenHash, at: UnixMillis, event: &Event) -> Result<bool> {
         match self.session_of(token).await? {
-            Some(session) => self.revoke_user_session(&session, at).await,
+            Some(session) => self.revoke_user_session(&session, at, event).await,
             None => Ok(false),
         }
     }
@@ -182,6 +214,15 @@ impl Database {
             .await?;
         let Some(row) = &row else { return Ok(None) };
         Columns { table: "refresh_tokens", row }.parsed("session_id", SessionId::parse).map(Some)
+    }
+}
+
+/// The event, of this session; and of its user, where nobody else proved to be behind it: whoever holds its refresh token is its user.
+fn of_session(event: &Event, session: &UserSession) -> Event {
+    let event = event.clone().on(session.target());
+    match event.actor {
+        Actor::Anonymous => event.by(Actor::User(session.user.clone())),
+        _ => event,
     }
 }
 

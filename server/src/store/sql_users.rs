@@ -6,17 +6,19 @@ use super::sql_row::Columns;
 use super::{Database, Result, UserChange, UserChanged, Users};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::audit::Event;
 use crate::domain::role::UnverifiedRole;
 use crate::domain::user::{User, UserName, UserState};
 use bmap_protocol::ids::UserId;
 use sqlx::any::AnyRow;
 
 impl Users for Database {
-    async fn add_user(&self, user: &User) -> Result<()> {
+    async fn add_user(&self, user: &User, event: &Event) -> Result<()> {
         let deactivated_at = match user.state {
             UserState::Active => None,
             UserState::Deactivated { at } => Some(at.0),
         };
+        let mut transaction = self.pool.begin().await?;
         sqlx::query(
             "INSERT INTO users (id, name, created_at, deactivated_at, role, role_epoch, role_mac) \
              VALUES ($1, $2, $3, $4, $5, $6, $7)",
@@ -28,10 +30,11 @@ impl Users for Database {
         .bind(user.unverified_role.role.as_str())
         .bind(user.unverified_role.epoch)
         .bind(user.unverified_role.mac.as_deref())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(taken("user"))?;
-        Ok(())
+        self.record(&mut transaction, event).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn user(&self, id: &UserId) -> Result<Option<User>> {
@@ -82,6 +85,7 @@ impl Users for Database {
         id: &UserId,
         change: &UserChange,
         keep: &(dyn Fn(&[User]) -> bool + Sync),
+        event: &Event,
     ) -> Result<UserChanged> {
         let mut transaction = self.pool.begin().await?;
         // First one row that all of these write: whoever comes meanwhile waits here, and reads below what is left then.
@@ -118,15 +122,19 @@ impl Users for Database {
         if !keep(&admins.iter().map(read).collect::<Result<Vec<_>>>()?) {
             return Ok(UserChanged::Refused);
         }
+        self.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(UserChanged::Done)
     }
 
-    async fn set_deactivated(&self, id: &UserId, at: Option<UnixMillis>) -> Result<bool> {
+    async fn set_deactivated(&self, id: &UserId, at: Option<UnixMillis>, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        let done = deactivate(&mut transaction, id, at).await?;
+        if !deactivate(&mut transaction, id, at).await? {
+            return Ok(false);
+        }
+        self.record(&mut transaction, event).await?;
         transaction.commit().await?;
-        Ok(done)
+        Ok(true)
     }
 }
 

@@ -1,5 +1,6 @@
 use crate::actors::exchange;
 use crate::http_client::Call;
+use crate::world::event;
 use crate::world::{PAGE, World};
 use bmap_protocol::seal::SigningKind;
 use bmap_server::clock::UnixMillis;
@@ -92,7 +93,7 @@ async fn a_page_reads_why_its_key_stopped_working_until_the_key_ends() {
     let ends = i64::try_from(world.now()).unwrap() + 60;
     let host = world.host_with(SigningKind::HmacSha256, KeyScope { expires_at: Some(ends), ..World::scope() }).await;
     let ticket = host.ticket().await;
-    world.issuer.store.revoke_api_key(&host.id, UnixMillis(1)).await.unwrap();
+    world.issuer.store.revoke_api_key(&host.id, UnixMillis(1), &event()).await.unwrap();
     let answer = exchange(&ticket).send(world.address).await;
     answer.assert_refused("key_revoked");
     assert_eq!(answer.header(ALLOW_ORIGIN), Some(PAGE));

@@ -29,4 +29,5 @@ mod sealed_rows;
 mod secrets;
 mod store;
 mod store_accounts;
+mod store_audit;
 mod timing;

@@ -74,7 +74,7 @@ impl World {
     /// Somebody who is an admin, signed in.
     pub(crate) async fn admin(&self, email: &str) -> Pair {
         let pair = self.person(email).await.sign_in().await;
-        self.issuer.set_role(&pair.user(), Role::Admin).await.unwrap();
+        self.issuer.set_role(&pair.user(), Role::Admin, &crate::world::source()).await.unwrap();
         pair
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::database::TestDatabase;
 use crate::postgres;
+use crate::world::event;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
@@ -10,6 +11,7 @@ use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
 use bmap_server::clock::UnixMillis;
 use bmap_server::domain::api_key::{KeyScope, KeyState};
+use bmap_server::domain::audit::chain::ChainKeys;
 use bmap_server::domain::issuer::{NewApiKey, new_api_key, new_user};
 use bmap_server::domain::issuer_key;
 use bmap_server::domain::role::{Role, UnverifiedRole};
@@ -22,24 +24,25 @@ use bmap_server::domain::user::{User, UserName, UserState};
 use bmap_server::rng::SystemRandom;
 use bmap_server::store::schema::Pending;
 use bmap_server::store::{
-    ApiKeys, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, UserChange, UserChanged, Users,
+    ApiKeys, AuditLog, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, UserChange, UserChanged,
+    Users,
 };
 
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
 
 async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     let user = new_user(UserName::parse("Škoda a.s.").unwrap(), NOW, &SystemRandom).unwrap();
-    store.add_user(&user).await.unwrap();
-    assert!(matches!(store.add_user(&user).await, Err(StoreError::Taken { what: "user" })));
+    store.add_user(&user, &event()).await.unwrap();
+    assert!(matches!(store.add_user(&user, &event()).await, Err(StoreError::Taken { what: "user" })));
     assert_eq!(store.user(&user.id).await.unwrap().as_ref(), Some(&user));
     assert_eq!(store.user_by_name(&user.name).await.unwrap().as_ref(), Some(&user));
     assert_eq!(store.user(&UserId::from_uuid([0; 16])).await.unwrap(), None);
-    assert!(store.set_deactivated(&user.id, Some(NOW)).await.unwrap());
+    assert!(store.set_deactivated(&user.id, Some(NOW), &event()).await.unwrap());
     assert_eq!(store.user(&user.id).await.unwrap().unwrap().state, UserState::Deactivated { at: NOW });
     assert!(store.users().await.unwrap().iter().any(|known| known.id == user.id));
-    assert!(store.set_deactivated(&user.id, None).await.unwrap());
+    assert!(store.set_deactivated(&user.id, None, &event()).await.unwrap());
     roles(store, &user).await;
-    assert!(!store.set_deactivated(&UserId::from_uuid([0; 16]), None).await.unwrap());
+    assert!(!store.set_deactivated(&UserId::from_uuid([0; 16]), None, &event()).await.unwrap());
 
     assert!(store.api_key_or_another(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
     let origin = Origin::parse("https://shop.example").unwrap();
@@ -48,8 +51,8 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     let roots = Roots::from(RootSecret::from_bytes([7; 32]).epoch(1));
     let new = NewApiKey { owner: user.id.clone(), name: user.name, signing: SigningKind::Ed25519, scope: &scope };
     let (key, _) = new_api_key(&roots, NOW, &SystemRandom, new).unwrap();
-    store.add_api_key(&key, &scope).await.unwrap();
-    assert!(matches!(store.add_api_key(&key, &scope).await, Err(StoreError::Taken { what: "API key" })));
+    store.add_api_key(&key, &scope, &event()).await.unwrap();
+    assert!(matches!(store.add_api_key(&key, &scope, &event()).await, Err(StoreError::Taken { what: "API key" })));
     let read = store.api_key(&key.id).await.unwrap().unwrap();
     assert_eq!(read.open(&roots).unwrap().scope, scope);
     assert!(store.api_key(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
@@ -59,10 +62,10 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     assert!(store.is_registered_origin(&origin, NOW).await.unwrap());
     assert!(!store.is_registered_origin(&origin, NOW.plus_seconds(60)).await.unwrap());
     assert!(!store.is_registered_origin(&Origin::parse("https://other.example").unwrap(), NOW).await.unwrap());
-    assert!(store.revoke_api_key(&key.id, NOW).await.unwrap());
-    assert!(store.revoke_api_key(&key.id, NOW.plus_seconds(1)).await.unwrap());
+    assert!(store.revoke_api_key(&key.id, NOW, &event()).await.unwrap());
+    assert!(store.revoke_api_key(&key.id, NOW.plus_seconds(1), &event()).await.unwrap());
     assert_eq!(store.api_keys().await.unwrap()[0].state, KeyState::Revoked { at: NOW });
-    assert!(!store.revoke_api_key(&ApiKeyId::from_uuid([0; 16]), NOW).await.unwrap());
+    assert!(!store.revoke_api_key(&ApiKeyId::from_uuid([0; 16]), NOW, &event()).await.unwrap());
     (user.id, key.id)
 }
 
@@ -70,33 +73,34 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
 async fn roles(store: &Database, user: &User) {
     let roots = Roots::from(RootSecret::from_bytes([7; 32]).epoch(1));
     let nobody = UserId::from_uuid([0; 16]);
-    let no_such = store.change_user(&nobody, &UserChange::Activate, &|_| true).await.unwrap();
+    let no_such = store.change_user(&nobody, &UserChange::Activate, &|_| true, &event()).await.unwrap();
     assert_eq!(no_such, UserChanged::NoSuchUser);
     let mut admins = Vec::new();
     for name in ["first admin", "second admin"] {
         let mut admin = new_user(UserName::parse(name).unwrap(), NOW, &SystemRandom).unwrap();
         admin.unverified_role = UnverifiedRole::seal(&roots, &admin.id, Role::Admin);
-        store.add_user(&admin).await.unwrap();
+        store.add_user(&admin, &event()).await.unwrap();
         assert_eq!(store.user(&admin.id).await.unwrap().unwrap().role(&roots), Role::Admin);
         admins.push(admin.id);
     }
     let one_stays = |left: &[User]| left.iter().any(|user| user.role(&roots) == Role::Admin);
     let change = UserChange::Deactivate(NOW);
-    let both = admins.iter().map(|id| store.change_user(id, &change, &one_stays));
+    let event_of_both = event();
+    let both = admins.iter().map(|id| store.change_user(id, &change, &one_stays, &event_of_both));
     let mut both: Vec<UserChanged> =
         futures_util::future::join_all(both).await.into_iter().map(Result::unwrap).collect();
     both.sort_by_key(|changed| *changed != UserChanged::Done);
     assert_eq!(both, [UserChanged::Done, UserChanged::Refused]);
     for (id, role) in [(&user.id, Role::Admin), (&admins[0], Role::Member), (&admins[1], Role::Member)] {
         let change = UserChange::Role(UnverifiedRole::seal(&roots, id, role));
-        assert_eq!(store.change_user(id, &change, &one_stays).await.unwrap(), UserChanged::Done);
+        assert_eq!(store.change_user(id, &change, &one_stays, &event()).await.unwrap(), UserChanged::Done);
         assert_eq!(store.user(id).await.unwrap().unwrap().role(&roots), role);
     }
     let last = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, Role::Member));
-    assert_eq!(store.change_user(&user.id, &last, &one_stays).await.unwrap(), UserChanged::Refused);
+    assert_eq!(store.change_user(&user.id, &last, &one_stays, &event()).await.unwrap(), UserChanged::Refused);
     assert_eq!(store.user(&user.id).await.unwrap().unwrap().role(&roots), Role::Admin);
     for id in &admins {
-        assert_eq!(store.change_user(id, &UserChange::Activate, &|_| true).await.unwrap(), UserChanged::Done);
+        assert_eq!(store.change_user(id, &UserChange::Activate, &|_| true, &event()).await.unwrap(), UserChanged::Done);
     }
 
     let all = store.users_after(None, 100).await.unwrap();
@@ -120,11 +124,11 @@ async fn tools(store: &Database) -> ToolId {
         required_scopes: Scopes::default(),
         created_at: NOW,
     };
-    store.add_tool(&tool).await.unwrap();
-    assert!(matches!(store.add_tool(&tool).await, Err(StoreError::Taken { what: "tool" })));
+    store.add_tool(&tool, &event()).await.unwrap();
+    assert!(matches!(store.add_tool(&tool, &event()).await, Err(StoreError::Taken { what: "tool" })));
     assert_eq!(store.tool(&id).await.unwrap(), Some(tool.clone()));
     assert_eq!(store.tools().await.unwrap(), [tool]);
-    assert!(store.remove_tool(&id).await.unwrap() && !store.remove_tool(&id).await.unwrap());
+    assert!(store.remove_tool(&id, &event()).await.unwrap() && !store.remove_tool(&id, &event()).await.unwrap());
     assert_eq!(store.tool(&id).await.unwrap(), None);
     id
 }
@@ -180,14 +184,19 @@ async fn sessions(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId
     }
     assert!(store.live_sessions(Some(&UserId::from_uuid([0; 16])), before).await.unwrap().is_empty());
     assert!(store.live_sessions(None, NOW).await.unwrap().is_empty(), "over");
-    assert!(store.revoke_session(&id, NOW).await.unwrap());
-    assert!(store.revoke_session(&id, NOW.plus_seconds(5)).await.unwrap());
+    assert!(store.revoke_session(&id, NOW, &crate::world::event()).await.unwrap());
+    assert!(store.revoke_session(&id, NOW.plus_seconds(5), &crate::world::event()).await.unwrap());
     assert_eq!(store.session(&id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
     assert!(store.live_sessions(None, before).await.unwrap().is_empty(), "revoked");
-    assert!(!store.revoke_session(&SessionId::from_uuid([2; 16]), NOW).await.unwrap());
+    assert!(!store.revoke_session(&SessionId::from_uuid([2; 16]), NOW, &crate::world::event()).await.unwrap());
     assert_eq!(store.delete_ended_sessions(NOW).await.unwrap(), 0);
     assert_eq!(store.delete_ended_sessions(NOW.plus_seconds(1)).await.unwrap(), 1);
     assert_eq!(store.session(&id).await.unwrap(), None);
+}
+
+/// The database, which records with the keys of these tests' root secret.
+pub(crate) fn recording(store: Database) -> Database {
+    store.recording(ChainKeys::new(RootSecret::from_bytes([7; 32]).epoch(1).into()))
 }
 
 async fn every_statement(store: &Database) {
@@ -197,6 +206,7 @@ async fn every_statement(store: &Database) {
     store.set_setting("issuer", "b").await.unwrap();
     assert_eq!(store.setting("issuer").await.unwrap().as_deref(), Some("b"));
     crate::store_accounts::every_statement(store).await;
+    crate::store_audit::every_statement(store).await;
     let (user, key) = accounts(store).await;
     let tool = tools(store).await;
     tickets(store, &user, &key, &tool).await;
@@ -214,12 +224,15 @@ async fn every_statement_works_on_sqlite() {
     let folder = tempfile::tempdir().unwrap();
     // A name that has to be escaped in the database's URL.
     let file = folder.path().join("a b%20?#ä.sqlite");
-    every_statement(&Database::open_sqlite(&file).await.unwrap()).await;
+    let store = Database::open_sqlite(&file).await.unwrap();
+    assert!(matches!(store.remove_tool(&ToolId::parse("places").unwrap(), &event()).await, Ok(false)));
+    assert!(matches!(store.append(&[event()]).await, Err(StoreError::NotRecording)));
+    every_statement(&recording(store)).await;
     assert!(file.exists());
     // Opened again: the migrations have run already, and what was written is there.
     let again = Database::open_sqlite(&file).await.unwrap();
     assert_eq!(again.setting("issuer").await.unwrap().as_deref(), Some("b"));
-    crate::store_accounts::r38_and_r39_at_once(again).await;
+    crate::store_accounts::r38_and_r39_at_once(recording(again)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -229,7 +242,14 @@ async fn every_statement_works_on_postgresql() {
         return;
     }
     let database = TestDatabase::on_server("template1");
-    let store = Database::open(&database.address(), Pending::Apply).await.unwrap();
+    let store = recording(Database::open(&database.address(), Pending::Apply).await.unwrap());
+    // Several processes that start at once.
+    let address = database.address();
+    let others = (0..4).map(|_| Database::open(&address, Pending::Apply));
+    let others: Vec<Database> = futures_util::future::join_all(others).await.into_iter().map(Result::unwrap).collect();
+    for other in others {
+        other.close().await;
+    }
     every_statement(&store).await;
     crate::store_accounts::r38_and_r39_at_once(store).await;
 }

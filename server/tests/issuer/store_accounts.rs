@@ -1,5 +1,6 @@
 //! Every statement about accounts and their sessions, for `store.rs` to run on both engines, and the races on refresh tokens.
 
+use crate::world::{event, source};
 use bmap_protocol::ids::{Issuer as IssuerUrl, UserId};
 use bmap_protocol::keys::RootSecret;
 use bmap_server::clock::{ManualClock, UnixMillis};
@@ -32,21 +33,21 @@ pub(crate) async fn every_statement(store: &Database) {
     let registration = |expires_at| Registration { email: email.clone(), password: password("first"), expires_at };
     let token = |byte| hash(Kind::Confirmation, byte);
     for byte in [1, 2] {
-        store.add_registration(&token(byte), &registration(NOW.plus_seconds(1))).await.unwrap();
+        store.add_registration(&token(byte), &registration(NOW.plus_seconds(1)), &event()).await.unwrap();
     }
-    let again = store.add_registration(&token(1), &registration(NOW)).await;
+    let again = store.add_registration(&token(1), &registration(NOW), &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "registration" })));
-    store.add_registration(&token(3), &registration(NOW)).await.unwrap();
+    store.add_registration(&token(3), &registration(NOW), &event()).await.unwrap();
     let user = new_user(UserName::parse("ana").unwrap(), NOW, &SystemRandom).unwrap();
-    assert!(!store.confirm_registration(&token(3), &user).await.unwrap(), "ended");
-    assert!(!store.confirm_registration(&token(9), &user).await.unwrap(), "never made");
+    assert!(!store.confirm_registration(&token(3), &user, &event()).await.unwrap(), "ended");
+    assert!(!store.confirm_registration(&token(9), &user, &event()).await.unwrap(), "never made");
     assert!(store.account_by_email(&email).await.unwrap().is_none());
-    assert!(store.confirm_registration(&token(1), &user).await.unwrap());
-    assert!(!store.confirm_registration(&token(2), &user).await.unwrap(), "dropped with the first");
+    assert!(store.confirm_registration(&token(1), &user, &event()).await.unwrap());
+    assert!(!store.confirm_registration(&token(2), &user, &event()).await.unwrap(), "dropped with the first");
     // A second account of the address is not made, and nothing of it stays.
-    store.add_registration(&token(4), &registration(NOW.plus_seconds(1))).await.unwrap();
+    store.add_registration(&token(4), &registration(NOW.plus_seconds(1)), &event()).await.unwrap();
     let second = new_user(UserName::parse("second").unwrap(), NOW, &SystemRandom).unwrap();
-    let taken = store.confirm_registration(&token(4), &second).await;
+    let taken = store.confirm_registration(&token(4), &second, &event()).await;
     assert!(matches!(taken, Err(StoreError::Taken { what: "account" })), "{taken:?}");
     assert!(store.user(&second.id).await.unwrap().is_none());
     assert_eq!(store.delete_ended_registrations(NOW.plus_seconds(1)).await.unwrap(), 0);
@@ -72,16 +73,16 @@ async fn sessions(store: &Database, user: &UserId) {
     let token = |byte| hash(Kind::Refresh, byte);
     let first = password("first");
     for byte in [1, 2, 3] {
-        assert!(store.add_user_session(&session(byte), &token(byte), &first).await.unwrap());
+        assert!(store.add_user_session(&session(byte), &token(byte), &first, &event()).await.unwrap());
     }
-    let again = store.add_user_session(&session(1), &token(9), &first).await;
+    let again = store.add_user_session(&session(1), &token(9), &first, &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "session" })));
-    let again = store.add_user_session(&session(9), &token(1), &first).await;
+    let again = store.add_user_session(&session(9), &token(1), &first, &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "refresh token" })));
     assert_eq!(store.user_session(&session(9).id).await.unwrap(), None);
     assert_eq!(store.user_session(&session(1).id).await.unwrap(), Some(session(1)));
     // A password that is not the account's any more begins nothing, nor does a user that is not active.
-    assert!(!store.add_user_session(&session(9), &token(9), &password("older")).await.unwrap());
+    assert!(!store.add_user_session(&session(9), &token(9), &password("older"), &event()).await.unwrap());
     rotations(store, &session(1), &token(1)).await;
 
     let live = |byte, seconds| LiveSession { session: session(byte), last_used_at: NOW.plus_seconds(seconds) };
@@ -91,47 +92,50 @@ async fn sessions(store: &Database, user: &UserId) {
     assert!(store.live_user_sessions(Some(&UserId::from_uuid([0; 16])), NOW).await.unwrap().is_empty());
     assert!(store.live_user_sessions(None, NOW.plus_seconds(60)).await.unwrap().is_empty());
     let nobody = UserId::from_uuid([0; 16]);
-    assert_eq!(store.revoke_other_user_sessions(&nobody, &session(1).id, NOW).await.unwrap(), 0);
+    assert_eq!(
+        store.revoke_other_user_sessions(&nobody, &session(1).id, NOW, &crate::world::event()).await.unwrap(),
+        0
+    );
 
     let account = store.account(user).await.unwrap().unwrap();
     let (but, account) = (session(1).id, &account);
-    let change = async |new| store.change_password(account, &password(new), &but, NOW).await.unwrap();
+    let change = async |new| store.change_password(account, &password(new), &but, NOW, &event()).await.unwrap();
     assert_eq!(change("second").await, Some(2));
     assert_eq!(change("third").await, None, "the account has another password by now");
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, SessionState::Active);
     assert_eq!(store.user_session(&session(2).id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
-    assert!(!store.add_user_session(&session(9), &token(9), &first).await.unwrap());
+    assert!(!store.add_user_session(&session(9), &token(9), &first, &event()).await.unwrap());
 
-    assert!(store.set_deactivated(user, Some(NOW.plus_seconds(3))).await.unwrap());
+    assert!(store.set_deactivated(user, Some(NOW.plus_seconds(3)), &event()).await.unwrap());
     let ended = SessionState::Revoked { at: NOW.plus_seconds(3) };
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, ended);
-    assert!(!store.add_user_session(&session(9), &token(9), &password("second")).await.unwrap());
-    assert!(store.set_deactivated(user, None).await.unwrap());
+    assert!(!store.add_user_session(&session(9), &token(9), &password("second"), &event()).await.unwrap());
+    assert!(store.set_deactivated(user, None, &event()).await.unwrap());
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, ended);
-    assert!(store.add_user_session(&session(9), &token(9), &password("second")).await.unwrap());
-    assert_eq!(store.revoke_other_user_sessions(user, &session(9).id, NOW).await.unwrap(), 0);
+    assert!(store.add_user_session(&session(9), &token(9), &password("second"), &crate::world::event()).await.unwrap());
+    assert_eq!(store.revoke_other_user_sessions(user, &session(9).id, NOW, &crate::world::event()).await.unwrap(), 0);
     assert_eq!(store.live_user_sessions(Some(user), NOW).await.unwrap().len(), 1);
-    assert!(store.revoke_session_of(&token(9), NOW).await.unwrap());
-    assert!(store.revoke_user_session(&session(9).id, NOW.plus_seconds(9)).await.unwrap());
+    assert!(store.revoke_session_of(&token(9), NOW, &crate::world::event()).await.unwrap());
+    assert!(store.revoke_user_session(&session(9).id, NOW.plus_seconds(9), &crate::world::event()).await.unwrap());
     assert_eq!(store.user_session(&session(9).id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
-    assert!(!store.revoke_session_of(&token(99), NOW).await.unwrap());
-    assert!(!store.revoke_user_session(&session(99).id, NOW).await.unwrap());
+    assert!(!store.revoke_session_of(&token(99), NOW, &event()).await.unwrap());
+    assert!(!store.revoke_user_session(&session(99).id, NOW, &event()).await.unwrap());
     assert_eq!(store.delete_ended_user_sessions(NOW.plus_seconds(60)).await.unwrap(), 0);
     assert_eq!(store.delete_ended_user_sessions(NOW.plus_seconds(61)).await.unwrap(), 4);
-    assert!(!store.revoke_session_of(&token(1), NOW).await.unwrap(), "its refresh tokens go with it");
+    assert!(!store.revoke_session_of(&token(1), NOW, &event()).await.unwrap(), "its refresh tokens go with it");
 }
 
 async fn rotations(store: &Database, session: &UserSession, token: &TokenHash) {
     let used = |seconds, salt| Used { at: NOW.plus_seconds(seconds), salt: Salt::from_bytes([salt; 32]) };
     let rotation =
         |successor, used| Rotation { presented: token.clone(), successor: hash(Kind::Refresh, successor), used };
-    let first = store.rotate(&rotation(11, used(1, 1))).await.unwrap().unwrap();
+    let first = store.rotate(&rotation(11, used(1, 1)), &event()).await.unwrap().unwrap();
     assert_eq!((&first.session, first.user_state, &first.used), (session, UserState::Active, &used(1, 1)));
     assert_eq!(first.successor, Some(hash(Kind::Refresh, 11)));
-    let second = store.rotate(&rotation(12, used(2, 2))).await.unwrap().unwrap();
+    let second = store.rotate(&rotation(12, used(2, 2)), &event()).await.unwrap().unwrap();
     assert_eq!((second.used, second.successor), (used(1, 1), Some(hash(Kind::Refresh, 11))));
     let unknown = Rotation { presented: hash(Kind::Refresh, 12), successor: token.clone(), used: used(3, 3) };
-    assert!(store.rotate(&unknown).await.unwrap().is_none(), "the loser's successor is not there");
+    assert!(store.rotate(&unknown, &event()).await.unwrap().is_none(), "the loser's successor is not there");
 }
 
 /// Fifty callers at once with one refresh token, twenty times over: one successor, one pair. Then the same with a token that
@@ -147,13 +151,13 @@ pub(crate) async fn r38_and_r39_at_once(store: Database) {
         expires_at: NOW.plus_seconds(60),
     };
     let token = OpaqueToken::from_bytes(Kind::Confirmation, [77; 32]);
-    store.add_registration(&token.hash(), &registration).await.unwrap();
+    store.add_registration(&token.hash(), &registration, &event()).await.unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let url = IssuerUrl::parse("https://auth.example").unwrap();
     let issuer = Issuer::open(url, store, epoch, clock.clone(), Arc::new(SystemRandom), Lives::default()).await;
     let accounts = Arc::new(AccountService::new(Arc::new(issuer.unwrap()), LinkDelivery::None));
-    accounts.confirm(&token.reveal()).await.unwrap();
-    let signed_in = accounts.sign_in(&email, plain(), "127.0.0.1".parse().unwrap()).await.unwrap();
+    accounts.confirm(&token.reveal(), &source()).await.unwrap();
+    let signed_in = accounts.sign_in(&email, plain(), &source()).await.unwrap();
     let mut current = signed_in.refresh.reveal().to_string();
     for round in 0..20 {
         let before = current.clone();
@@ -170,14 +174,14 @@ pub(crate) async fn r38_and_r39_at_once(store: Database) {
     for refused in at_once(&accounts, &before).await {
         assert!(matches!(refused, Err(Refusal::RefreshReused | Refusal::UserSessionOver)), "{refused:?}");
     }
-    assert!(matches!(accounts.refresh(&next).await, Err(Refusal::UserSessionOver)));
+    assert!(matches!(accounts.refresh(&next, &source()).await, Err(Refusal::UserSessionOver)));
 }
 
 async fn at_once(accounts: &Arc<AccountService>, token: &str) -> Vec<Result<(String, String), Refusal>> {
     let calls = (0..50).map(|_| {
         let (accounts, token) = (Arc::clone(accounts), token.to_owned());
         tokio::spawn(async move {
-            let pair = accounts.refresh(&token).await?;
+            let pair = accounts.refresh(&token, &source()).await?;
             Ok((pair.access.to_string(), pair.refresh.reveal().to_string()))
         })
     });

@@ -10,6 +10,7 @@ use bmap_protocol::token::Assurance;
 use bmap_server::clock::{Clock, ManualClock, UnixMillis};
 use bmap_server::domain::account::service::LinkDelivery;
 use bmap_server::domain::api_key::{KeyScope, ToolSet};
+use bmap_server::domain::audit::{Action, Event, Source};
 use bmap_server::domain::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_user};
 use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::tool::{Tool, ToolOrigins};
@@ -18,7 +19,7 @@ use bmap_server::listener::Listener;
 use bmap_server::rng::SystemRandom;
 use bmap_server::router::App;
 use bmap_server::store::{ApiKeys, Tools, Users};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -27,6 +28,16 @@ pub(crate) const PAGE: &str = "https://shop.example";
 /// The tool that everything is about, and another one.
 pub(crate) const TOOL: &str = "places";
 pub(crate) const OTHER_TOOL: &str = "postcards";
+
+/// Something to be recorded, where a test is not about what is.
+pub(crate) fn event() -> Event {
+    Event::done(Action::Request, &Source::system(), UnixMillis(1_795_000_000_000))
+}
+
+/// A request from this machine, where a test calls what is behind the routes.
+pub(crate) fn source() -> Source {
+    Source::request(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), "req_of_a_test")
+}
 
 /// A running server. Its clock stands still until it is moved.
 pub(crate) struct World {
@@ -91,7 +102,7 @@ impl World {
             required_scopes: Scopes::default(),
             created_at: self.clock.now(),
         };
-        self.issuer.store.add_tool(&tool).await.unwrap();
+        self.issuer.store.add_tool(&tool, &event()).await.unwrap();
     }
 
     /// A host with a key for both tools and its page.
@@ -113,10 +124,10 @@ impl World {
         let number = self.issuer.store.users().await.unwrap().len();
         let name = UserName::parse(&format!("host {number}")).unwrap();
         let user = new_user(name.clone(), now, &SystemRandom).unwrap();
-        self.issuer.store.add_user(&user).await.unwrap();
+        self.issuer.store.add_user(&user, &event()).await.unwrap();
         let new = NewApiKey { owner: user.id.clone(), name, signing, scope: &scope };
         let (key, secret) = new_api_key(&self.issuer.roots, now, &SystemRandom, new).unwrap();
-        self.issuer.store.add_api_key(&key, &scope).await.unwrap();
+        self.issuer.store.add_api_key(&key, &scope, &event()).await.unwrap();
         Host { world: self, user: user.id, id: key.id, secret, signing }
     }
 

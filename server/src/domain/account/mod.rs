@@ -18,6 +18,7 @@ pub mod service;
 
 pub mod own;
 
+use super::audit::Target;
 use super::session::{SessionId, SessionState};
 use super::user::UserState;
 use crate::clock::UnixMillis;
@@ -76,6 +77,11 @@ pub struct LiveSession {
 }
 
 impl UserSession {
+    /// The session as the audit log names it.
+    pub fn target(&self) -> Target {
+        Target::Session { id: self.id.clone(), user: self.user.clone() }
+    }
+
     /// Whether it is neither ended nor over.
     pub fn is_live(&self, now: UnixMillis) -> bool {
         self.state == SessionState::Active && now < self.expires_at

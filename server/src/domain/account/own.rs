@@ -3,10 +3,10 @@
 use super::LiveSession;
 use super::password::PlainPassword;
 use super::service::{AccountService, SignedIn};
+use crate::domain::audit::{Action, Event};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::SessionId;
 use crate::store::UserSessions;
-use std::net::IpAddr;
 
 impl AccountService {
     /// The sessions of whoever is signed in, newest first.
@@ -27,7 +27,8 @@ impl AccountService {
         let session = self.issuer.store.user_session(id).await?;
         let own = session.filter(|session| session.user == signed_in.user.id && session.is_live(now));
         let own = own.ok_or(Refusal::NotFound { what: "session" })?;
-        self.issuer.store.revoke_user_session(&own.id, now).await?;
+        let event = Event::done(Action::SessionRevoke, &signed_in.source, now);
+        self.issuer.store.revoke_user_session(&own.id, now, &event).await?;
         Ok(())
     }
 
@@ -37,20 +38,17 @@ impl AccountService {
     /// [`Refusal`] where the database does not answer.
     pub async fn end_other_sessions(&self, signed_in: &SignedIn) -> Result<u64, Refusal> {
         let now = self.issuer.clock.now();
-        Ok(self.issuer.store.revoke_other_user_sessions(&signed_in.user.id, &signed_in.session.id, now).await?)
+        let (user, but) = (&signed_in.user.id, &signed_in.session.id);
+        let event = Event::done(Action::SessionRevoke, &signed_in.source, now).on(user);
+        Ok(self.issuer.store.revoke_other_user_sessions(user, but, now, &event).await?)
     }
 
     /// Deactivates the user who is signed in and knows the password. Only an admin brings it back.
     ///
     /// # Errors
     /// [`Refusal`], also for the last active admin.
-    pub async fn deactivate(
-        &self,
-        signed_in: &SignedIn,
-        password: PlainPassword,
-        address: IpAddr,
-    ) -> Result<(), Refusal> {
-        let account = self.proved_account(signed_in, password, address).await?;
-        self.issuer.deactivate_user(&account.user).await
+    pub async fn deactivate(&self, signed_in: &SignedIn, password: PlainPassword) -> Result<(), Refusal> {
+        let account = self.proved_account(signed_in, password).await?;
+        self.issuer.deactivate_user(&account.user, &signed_in.source).await
     }
 }

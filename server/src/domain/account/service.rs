@@ -9,6 +9,7 @@ use super::pool::PasswordPool;
 use super::refresh::{self, Rotation, Salt, Used};
 use super::{Account, Registration, UserSession};
 use crate::clock::UnixMillis;
+use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::issuer::{Issuer, new_user};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{SessionId, SessionState};
@@ -16,7 +17,6 @@ use crate::domain::user::{User, UserName, UserState};
 use crate::rng;
 use crate::store::{Accounts, StoreError, UserSessions, Users};
 use bmap_protocol::ids::UserId;
-use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -62,6 +62,8 @@ pub struct SignedIn {
     pub user: User,
     /// The session.
     pub session: UserSession,
+    /// Where they call from.
+    pub source: Source,
 }
 
 impl AccountService {
@@ -80,18 +82,20 @@ impl AccountService {
         &self,
         email: &EmailAddress,
         password: PlainPassword,
-        address: IpAddr,
+        source: &Source,
     ) -> Result<(), Refusal> {
         if self.links == LinkDelivery::None {
             return Err(Refusal::NoLinkDelivery);
         }
         let now = self.issuer.clock.now();
-        self.limits.register(email, address, now)?;
+        self.limits.register(email, source.ip(), now)?;
         let password = self.hash(password, email).await?;
         let token = OpaqueToken::from_bytes(Kind::Confirmation, rng::bytes(&*self.issuer.random)?);
         let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
         let registration = Registration { email: email.clone(), password, expires_at };
-        self.issuer.store.add_registration(&token.hash(), &registration).await?;
+        // Alike whether or not the address has an account; and without the address, which may be anybody's.
+        let event = Event::done(Action::UserRegister, source, now);
+        self.issuer.store.add_registration(&token.hash(), &registration, &event).await?;
         if self.issuer.store.account_by_email(email).await?.is_some() {
             // Nobody gets the link of this one, so it ends unused.
             tracing::info!(%email, "registration of an address that has an account");
@@ -106,14 +110,15 @@ impl AccountService {
     ///
     /// # Errors
     /// [`Refusal::UnknownConfirmation`] for one that was never made, was used or has ended.
-    pub async fn confirm(&self, token: &str) -> Result<(), Refusal> {
+    pub async fn confirm(&self, token: &str, source: &Source) -> Result<(), Refusal> {
         let token = OpaqueToken::parse(Kind::Confirmation, token).ok_or(Refusal::UnknownConfirmation)?;
         let now = self.issuer.clock.now();
         // Its name is its id: a name of somebody's choice could be one that an operator gives out.
         let placeholder = UserName::parse("new").map_err(|_| Refusal::Signing)?;
         let mut user = new_user(placeholder, now, &*self.issuer.random)?;
         user.name = UserName::parse(user.id.as_str()).map_err(|_| Refusal::Signing)?;
-        match self.issuer.store.confirm_registration(&token.hash(), &user).await {
+        let event = Event::done(Action::UserConfirm, source, now).by(Actor::User(user.id.clone())).on(&user.id);
+        match self.issuer.store.confirm_registration(&token.hash(), &user, &event).await {
             Ok(true) => Ok(()),
             // Another link for the same address was followed before.
             Ok(false) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),
@@ -129,12 +134,15 @@ impl AccountService {
         &self,
         email: &EmailAddress,
         password: PlainPassword,
-        address: IpAddr,
+        source: &Source,
     ) -> Result<TokenPair, Refusal> {
-        self.limits.sign_in(email, address, self.issuer.clock.now())?;
+        self.limits.sign_in(email, source.ip(), self.issuer.clock.now())?;
         let account = self.issuer.store.account_by_email(email).await?;
         let stored = match &account {
-            Some(account) => account.password.clone(),
+            Some(account) => {
+                source.is_about(&account.user);
+                account.password.clone()
+            }
             None => self.passwords.hasher().decoy(email)?,
         };
         let matches = self.matches(password, email, stored).await?;
@@ -149,8 +157,10 @@ impl AccountService {
             state: SessionState::Active,
         };
         let refresh = OpaqueToken::from_bytes(Kind::Refresh, rng::bytes(&*self.issuer.random)?);
+        source.acts_as(Actor::User(session.user.clone()));
+        let event = Event::done(Action::UserSignIn, source, now).on(session.target()).with("by", "password");
         // The database asks once more: a password that was changed meanwhile begins no session.
-        if !self.issuer.store.add_user_session(&session, &refresh.hash(), &account.password).await? {
+        if !self.issuer.store.add_user_session(&session, &refresh.hash(), &account.password, &event).await? {
             return Err(Refusal::WrongPassword);
         }
         self.limits.signed_in(email);
@@ -164,13 +174,15 @@ impl AccountService {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn refresh(&self, token: &str) -> Result<TokenPair, Refusal> {
+    pub async fn refresh(&self, token: &str, source: &Source) -> Result<TokenPair, Refusal> {
         let presented = OpaqueToken::parse(Kind::Refresh, token).ok_or(Refusal::UnknownRefreshToken)?;
         let now = self.issuer.clock.now();
         let used = Used { at: now, salt: Salt::from_bytes(rng::bytes(&*self.issuer.random)?) };
         let next = refresh::successor(&self.issuer.roots.sealing(), &presented, &used.salt)?;
         let rotation = Rotation { presented: presented.hash(), successor: next.token.hash(), used };
-        let rotated = self.issuer.store.rotate(&rotation).await?.ok_or(Refusal::UnknownRefreshToken)?;
+        let event = Event::done(Action::SessionRefresh, source, now);
+        let rotated = self.issuer.store.rotate(&rotation, &event).await?.ok_or(Refusal::UnknownRefreshToken)?;
+        source.is_about(rotated.session.target());
         if rotated.user_state != UserState::Active {
             return Err(Refusal::UserInactive);
         }
@@ -183,7 +195,9 @@ impl AccountService {
         }
         if !rotated.used.is_within_grace(now) {
             tracing::warn!(session = session.id.as_str(), "a used refresh token came back: its session is ended");
-            self.issuer.store.revoke_user_session(&session.id, now).await?;
+            let event = Event::done(Action::SessionRevoke, source, now).by(Actor::System);
+            let event = event.with("reason", "a used refresh token came back");
+            self.issuer.store.revoke_user_session(&session.id, now, &event).await?;
             return Err(Refusal::RefreshReused);
         }
         // The epoch that made the successor is the newest, or was until a moment ago.
@@ -201,9 +215,11 @@ impl AccountService {
     ///
     /// # Errors
     /// [`Refusal`] where the database does not answer.
-    pub async fn sign_out(&self, token: &str) -> Result<(), Refusal> {
+    pub async fn sign_out(&self, token: &str, source: &Source) -> Result<(), Refusal> {
         if let Some(token) = OpaqueToken::parse(Kind::Refresh, token) {
-            self.issuer.store.revoke_session_of(&token.hash(), self.issuer.clock.now()).await?;
+            let now = self.issuer.clock.now();
+            let event = Event::done(Action::UserSignOut, source, now);
+            self.issuer.store.revoke_session_of(&token.hash(), now, &event).await?;
         }
         Ok(())
     }
@@ -212,7 +228,8 @@ impl AccountService {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn signed_in(&self, access: &AccessToken) -> Result<SignedIn, Refusal> {
+    pub async fn signed_in(&self, access: &AccessToken, source: &Source) -> Result<SignedIn, Refusal> {
+        source.acts_as(Actor::User(access.user.clone()));
         let session = self.issuer.store.user_session(&access.session).await?;
         let session = session.filter(|session| session.user == access.user).ok_or(Refusal::UserSessionOver)?;
         let user = self.issuer.store.user(&access.user).await?.ok_or(Refusal::UserSessionOver)?;
@@ -222,7 +239,7 @@ impl AccountService {
         if !session.is_live(self.issuer.clock.now()) {
             return Err(Refusal::UserSessionOver);
         }
-        Ok(SignedIn { user, session })
+        Ok(SignedIn { user, session, source: source.clone() })
     }
 
     /// The account of a user: address and password. `None` for a user who has no password.
@@ -242,12 +259,12 @@ impl AccountService {
         signed_in: &SignedIn,
         current: PlainPassword,
         new: PlainPassword,
-        address: IpAddr,
     ) -> Result<u64, Refusal> {
-        let account = self.proved_account(signed_in, current, address).await?;
+        let account = self.proved_account(signed_in, current).await?;
         let new = self.hash(new, &account.email).await?;
         let now = self.issuer.clock.now();
-        let ended = self.issuer.store.change_password(&account, &new, &signed_in.session.id, now).await?;
+        let event = Event::done(Action::PasswordChange, &signed_in.source, now).on(&account.user);
+        let ended = self.issuer.store.change_password(&account, &new, &signed_in.session.id, now, &event).await?;
         self.limits.signed_in(&account.email);
         ended.ok_or(Refusal::WrongPassword)
     }
@@ -257,11 +274,10 @@ impl AccountService {
         &self,
         signed_in: &SignedIn,
         password: PlainPassword,
-        address: IpAddr,
     ) -> Result<Account, Refusal> {
         let account = self.account(&signed_in.user.id).await?.ok_or(Refusal::WrongPassword)?;
         // A stolen access token is no way around the limit on guesses.
-        self.limits.sign_in(&account.email, address, self.issuer.clock.now())?;
+        self.limits.sign_in(&account.email, signed_in.source.ip(), self.issuer.clock.now())?;
         if !self.matches(password, &account.email, account.password.clone()).await? {
             return Err(Refusal::WrongPassword);
         }

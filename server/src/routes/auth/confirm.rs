@@ -5,9 +5,10 @@
 use super::super::body;
 use super::super::problem::Refused;
 use crate::domain::account::opaque::{Kind, OpaqueToken};
+use crate::domain::audit::Action;
 use crate::domain::refusal::Refusal;
 use crate::openapi::Doc;
-use crate::router::App;
+use crate::router::{App, source};
 use axum::Json;
 use axum::extract::{Query, Request, State};
 use axum::response::{Html, IntoResponse, Response};
@@ -60,16 +61,17 @@ pub async fn page(
 /// [`Refused`].
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
+    let source = source(&parts, Action::UserConfirm);
     let body = body::read(body).await?;
     // A form can come from another origin's page; but whoever has the token may confirm, from wherever.
     if body::is(&parts.headers, "application/x-www-form-urlencoded") {
         let form: ConfirmForm =
             serde_urlencoded::from_bytes(&body).map_err(|_| Refusal::Malformed { field: "body" })?;
-        app.accounts.confirm(&form.token).await?;
+        app.accounts.confirm(&form.token, &source).await?;
         return Ok(html("<h1>Confirmed</h1><p>You can sign in now.</p>".to_owned()));
     }
     let form: ConfirmForm = body::json(&parts.headers, &body)?;
-    app.accounts.confirm(&form.token).await?;
+    app.accounts.confirm(&form.token, &source).await?;
     let answer = Confirmed { status: "confirmed", server_time: app.issuer.clock.now().0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }

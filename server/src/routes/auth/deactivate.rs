@@ -3,9 +3,10 @@
 use super::super::problem::Refused;
 use super::super::{bearer, body};
 use super::password_field;
+use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::openapi::Doc;
-use crate::router::{App, address};
+use crate::router::App;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::code::Code;
@@ -30,11 +31,11 @@ struct DeactivateForm {
 /// [`Refused`].
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let signed_in = bearer::signed_in(&app, &parts.headers).await?;
+    let signed_in = bearer::signed_in(&app, &parts, Action::UserDeactivate).await?;
     let body = body::read(body).await?;
     let form: DeactivateForm = body::json(&parts.headers, &body)?;
     let password = password_field(form.password, "password")?;
-    app.accounts.deactivate(&signed_in, password, address(&parts)).await?;
+    app.accounts.deactivate(&signed_in, password).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 

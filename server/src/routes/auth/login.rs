@@ -3,8 +3,9 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::{Credentials, PairAnswer, answer};
+use crate::domain::audit::Action;
 use crate::openapi::Doc;
-use crate::router::{App, address};
+use crate::router::{App, source};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bmap_protocol::code::Code;
@@ -16,9 +17,10 @@ use http::StatusCode;
 /// [`Refused`].
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
+    let source = source(&parts, Action::UserSignIn);
     let body = body::read(body).await?;
     let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
-    let pair = app.accounts.sign_in(&email, password, address(&parts)).await?;
+    let pair = app.accounts.sign_in(&email, password, &source).await?;
     Ok(answer(&app, &pair))
 }
 

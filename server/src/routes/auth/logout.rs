@@ -3,8 +3,9 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::RefreshForm;
+use crate::domain::audit::Action;
 use crate::openapi::Doc;
-use crate::router::App;
+use crate::router::{App, source};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -17,9 +18,10 @@ use http::header::CACHE_CONTROL;
 /// [`Refused`].
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
+    let source = source(&parts, Action::UserSignOut);
     let body = body::read(body).await?;
     let form: RefreshForm = body::json(&parts.headers, &body)?;
-    app.accounts.sign_out(&form.refresh_token).await?;
+    app.accounts.sign_out(&form.refresh_token, &source).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 

@@ -2,6 +2,7 @@
 
 use super::super::bearer;
 use super::super::problem::Refused;
+use crate::domain::audit::Action;
 use crate::openapi::Doc;
 use crate::router::App;
 use axum::Json;
@@ -36,7 +37,8 @@ struct Session<'a> {
 /// # Errors
 /// [`Refused`].
 pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let signed_in = bearer::signed_in(&app, request.headers()).await?;
+    let (parts, _) = request.into_parts();
+    let signed_in = bearer::signed_in(&app, &parts, Action::Request).await?;
     let (user, session) = (&signed_in.user, &signed_in.session);
     let account = app.accounts.account(&user.id).await?;
     let answer = Me {

@@ -3,8 +3,9 @@
 use super::super::problem::Refused;
 use super::super::{bearer, body};
 use super::password_field;
+use crate::domain::audit::Action;
 use crate::openapi::Doc;
-use crate::router::{App, address};
+use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -37,12 +38,12 @@ struct Changed {
 /// [`Refused`].
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let signed_in = bearer::signed_in(&app, &parts.headers).await?;
+    let signed_in = bearer::signed_in(&app, &parts, Action::PasswordChange).await?;
     let body = body::read(body).await?;
     let form: PasswordForm = body::json(&parts.headers, &body)?;
     let current = password_field(form.current_password, "current_password")?;
     let new = password_field(form.new_password, "new_password")?;
-    let ended = app.accounts.change_password(&signed_in, current, new, address(&parts)).await?;
+    let ended = app.accounts.change_password(&signed_in, current, new).await?;
     let answer = Changed { ended_sessions: ended, server_time: app.issuer.clock.now().0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }

@@ -3,8 +3,9 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::{PairAnswer, RefreshForm, answer};
+use crate::domain::audit::Action;
 use crate::openapi::Doc;
-use crate::router::App;
+use crate::router::{App, source};
 use axum::extract::{Request, State};
 use axum::response::Response;
 use bmap_protocol::code::Code;
@@ -16,9 +17,10 @@ use http::StatusCode;
 /// [`Refused`].
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
+    let source = source(&parts, Action::SessionRefresh);
     let body = body::read(body).await?;
     let form: RefreshForm = body::json(&parts.headers, &body)?;
-    let pair = app.accounts.refresh(&form.refresh_token).await?;
+    let pair = app.accounts.refresh(&form.refresh_token, &source).await?;
     Ok(answer(&app, &pair))
 }
 

@@ -3,8 +3,9 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::Credentials;
+use crate::domain::audit::Action;
 use crate::openapi::Doc;
-use crate::router::{App, address};
+use crate::router::{App, source};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -27,9 +28,10 @@ struct Registered {
 /// [`Refused`].
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
+    let source = source(&parts, Action::UserRegister);
     let body = body::read(body).await?;
     let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
-    app.accounts.register(&email, password, address(&parts)).await?;
+    app.accounts.register(&email, password, &source).await?;
     let answer = Registered { status: "confirmation_sent", server_time: app.issuer.clock.now().0 };
     Ok((StatusCode::ACCEPTED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }

@@ -2,6 +2,7 @@
 
 use super::super::bearer;
 use super::super::problem::Refused;
+use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::SessionId;
@@ -47,7 +48,8 @@ struct EndedSessionsAnswer {
 /// # Errors
 /// [`Refused`].
 pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let signed_in = bearer::signed_in(&app, request.headers()).await?;
+    let (parts, _) = request.into_parts();
+    let signed_in = bearer::signed_in(&app, &parts, Action::Request).await?;
     let sessions = app.accounts.sessions(&signed_in).await?;
     let shown = sessions.iter().map(|live| LiveSessionAnswer {
         id: live.session.id.as_str(),
@@ -65,7 +67,8 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
 /// # Errors
 /// [`Refused`].
 pub async fn delete_others(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let signed_in = bearer::signed_in(&app, request.headers()).await?;
+    let (parts, _) = request.into_parts();
+    let signed_in = bearer::signed_in(&app, &parts, Action::SessionRevoke).await?;
     let ended_sessions = app.accounts.end_other_sessions(&signed_in).await?;
     let answer = EndedSessionsAnswer { ended_sessions, server_time: app.issuer.clock.now().0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
@@ -80,7 +83,8 @@ pub async fn delete(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Refused> {
-    let signed_in = bearer::signed_in(&app, request.headers()).await?;
+    let (parts, _) = request.into_parts();
+    let signed_in = bearer::signed_in(&app, &parts, Action::SessionRevoke).await?;
     let id = id.ok().and_then(|Path(id)| SessionId::parse(&id));
     let id = id.ok_or(Refusal::NotFound { what: "session" })?;
     app.accounts.end_session(&signed_in, &id).await?;

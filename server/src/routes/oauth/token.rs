@@ -5,11 +5,12 @@ use super::super::body;
 use super::super::credentials;
 use super::super::problem::Refused;
 use super::form::{Form, page_origin};
+use crate::domain::audit::Action;
 use crate::domain::grant::Granted;
 use crate::domain::grant_for_user::UserGrant;
 use crate::domain::refusal::Refusal;
 use crate::openapi::Doc;
-use crate::router::App;
+use crate::router::{App, source};
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -61,16 +62,19 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let form = Form::parse(&parts, &body)?;
     let granted = match (form.text("grant_type")?, form.optional("subject_token_type")) {
         ("client_credentials", _) => {
-            let caller = app.caller(&parts, &body).await?;
+            let caller = app.caller(&parts, &body, Action::TokenGrant).await?;
             app.issuer.grant_direct(&caller, &form.tool()?, form.scope()?, form.encrypt()?).await?
         }
         (TOKEN_EXCHANGE, Some(TICKET)) => {
+            let source = source(&parts, Action::TokenGrant);
             let origin = page_origin(&parts)?;
-            app.issuer.grant_for_ticket(form.text("subject_token")?, &form.tool()?, &origin, form.encrypt()?).await?
+            let ticket = form.text("subject_token")?;
+            app.issuer.grant_for_ticket(ticket, &form.tool()?, &origin, form.encrypt()?, &source).await?
         }
         (TOKEN_EXCHANGE, Some(ACCESS_TOKEN)) => {
             let subject = form.text("subject_token")?;
             if app.issuer.unverified_is_for_issuer(subject) {
+                let source = source(&parts, Action::TokenGrant);
                 no_credential(&parts)?;
                 let wanted = UserGrant {
                     client: form.client()?,
@@ -79,16 +83,18 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
                     scope: form.scope()?,
                     encrypt: form.encrypt()?,
                 };
-                let signed_in = app.accounts.signed_in(&app.issuer.read_access(subject)?).await?;
+                let signed_in = app.accounts.signed_in(&app.issuer.read_access(subject)?, &source).await?;
                 app.issuer.grant_for_user(&signed_in, wanted).await?
             } else {
+                let source = source(&parts, Action::TokenRenew);
                 let current = app.renewable(&parts, &body, subject).await?;
-                app.issuer.renew(&current, &form.tool()?, form.encrypt()?).await?
+                app.issuer.renew(&current, &form.tool()?, form.encrypt()?, &source).await?
             }
         }
         ("refresh_token", _) => {
+            let source = source(&parts, Action::SessionRefresh);
             no_credential(&parts)?;
-            let pair = app.accounts.refresh(form.text("refresh_token")?).await?;
+            let pair = app.accounts.refresh(form.text("refresh_token")?, &source).await?;
             return Ok(auth::answer(&app, &pair));
         }
         (TOKEN_EXCHANGE, _) => return Err(Refusal::Malformed { field: "subject_token_type" }.into()),
@@ -168,7 +174,7 @@ fn answer(app: &App, granted: &Granted) -> Response {
         scope: granted.token.scope.to_string(),
         issued_token_type: ACCESS_TOKEN,
         signing_key: &signing_key,
-        key_id: &granted.token.jti,
+        key_id: granted.token.jti.as_str(),
         tool: ToolAnswer { id: granted.tool.id.as_str(), base_url: granted.tool.base_url.as_str() },
         server_time: app.issuer.clock.now().0,
         encryption_key: encryption_key.as_ref().map(|key| key.as_str()),

@@ -3,6 +3,7 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::{answer, doc_of_one, named};
+use crate::domain::audit::Action;
 use crate::openapi::Doc;
 use crate::router::App;
 use axum::extract::rejection::PathRejection;
@@ -19,9 +20,9 @@ pub async fn post(
     request: Request,
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    app.admin(&parts, &body::read(body).await?).await?;
+    let admin = app.admin(&parts, &body::read(body).await?, Action::UserActivate).await?;
     let id = named(id)?;
-    app.issuer.activate_user(&id).await?;
+    app.issuer.activate_user(&id, &admin.source).await?;
     answer(&app, &id).await
 }
 

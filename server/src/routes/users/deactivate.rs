@@ -3,6 +3,7 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::{answer, doc_of_one, named};
+use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::openapi::Doc;
 use crate::router::App;
@@ -20,9 +21,9 @@ pub async fn post(
     request: Request,
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    app.admin(&parts, &body::read(body).await?).await?;
+    let admin = app.admin(&parts, &body::read(body).await?, Action::UserDeactivate).await?;
     let id = named(id)?;
-    app.issuer.deactivate_user(&id).await?;
+    app.issuer.deactivate_user(&id, &admin.source).await?;
     answer(&app, &id).await
 }
 

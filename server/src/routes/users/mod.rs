@@ -7,6 +7,7 @@ pub mod user;
 
 use super::body;
 use super::problem::Refused;
+use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::domain::refusal::Refusal;
 use crate::domain::user::UserState;
@@ -90,7 +91,7 @@ struct UsersAnswer<'a> {
 /// [`Refused`].
 pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    app.admin(&parts, &body::read(body).await?).await?;
+    app.admin(&parts, &body::read(body).await?, Action::Request).await?;
     let query = parts.uri.query().unwrap_or_default();
     let query: UsersQuery = serde_urlencoded::from_str(query).map_err(|_| Refusal::Malformed { field: "query" })?;
     let limit = query.limit.unwrap_or(PAGE);

@@ -3,6 +3,7 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::{answer, doc_of_one, named};
+use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::domain::role::Role;
 use crate::openapi::Doc;
@@ -31,10 +32,10 @@ pub async fn put(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
-    app.admin(&parts, &body).await?;
+    let admin = app.admin(&parts, &body, Action::UserRole).await?;
     let id = named(id)?;
     let form: RoleForm = body::json(&parts.headers, &body)?;
-    app.issuer.set_role(&id, form.role).await?;
+    app.issuer.set_role(&id, form.role, &admin.source).await?;
     answer(&app, &id).await
 }
 

@@ -3,6 +3,7 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::{answer, doc_of_one, named};
+use crate::domain::audit::Action;
 use crate::openapi::Doc;
 use crate::router::App;
 use axum::extract::rejection::PathRejection;
@@ -19,7 +20,7 @@ pub async fn get(
     request: Request,
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    app.admin(&parts, &body::read(body).await?).await?;
+    app.admin(&parts, &body::read(body).await?, Action::Request).await?;
     answer(&app, &named(id)?).await
 }
 

@@ -1,5 +1,6 @@
 use crate::actors::{ACCESS_TOKEN, EXCHANGE, TICKET, exchange};
 use crate::http_client::Call;
+use crate::world::event;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use bmap_protocol::api_key::ApiSecret;
@@ -147,20 +148,20 @@ async fn what_changed_counts_at_once() {
     let host = world.host().await;
     let store = &world.issuer.store;
     let ticket = host.ticket().await;
-    store.set_deactivated(&host.user, Some(bmap_server::clock::UnixMillis(1))).await.unwrap();
+    store.set_deactivated(&host.user, Some(bmap_server::clock::UnixMillis(1)), &event()).await.unwrap();
     host.send(host.direct_call()).await.assert_refused("user_inactive");
     host.signed(host.direct_call()).send(world.address).await.assert_refused("user_inactive");
     exchange(&ticket).send(world.address).await.assert_refused("user_inactive");
-    store.set_deactivated(&host.user, None).await.unwrap();
+    store.set_deactivated(&host.user, None, &event()).await.unwrap();
     host.send(host.direct_call()).await.granted();
 
-    store.revoke_api_key(&host.id, bmap_server::clock::UnixMillis(1)).await.unwrap();
+    store.revoke_api_key(&host.id, bmap_server::clock::UnixMillis(1), &event()).await.unwrap();
     host.send(host.direct_call()).await.assert_refused("key_revoked");
     host.signed(host.direct_call()).send(world.address).await.assert_refused("key_revoked");
 
     let host = world.host().await;
     let ticket = host.ticket().await;
-    store.remove_tool(&TOOL.parse().unwrap()).await.unwrap();
+    store.remove_tool(&TOOL.parse().unwrap(), &event()).await.unwrap();
     host.send(host.direct_call()).await.assert_refused("tool_denied");
     exchange(&ticket).send(world.address).await.assert_refused("tool_denied");
 }

@@ -1,4 +1,5 @@
 use crate::actors::PageToken;
+use crate::world::event;
 use crate::world::{OTHER_TOOL, TOOL, World};
 use bmap_protocol::seal::SigningKind;
 use bmap_server::clock::{Clock, UnixMillis};
@@ -93,11 +94,11 @@ async fn a_user_deactivated_before_the_renewal_gets_none() {
     let host = world.host().await;
     let page = host.page_token().await;
     let store = &world.issuer.store;
-    store.set_deactivated(&host.user, Some(UnixMillis(1))).await.unwrap();
+    store.set_deactivated(&host.user, Some(UnixMillis(1)), &event()).await.unwrap();
     page.renew().await.assert_refused("user_inactive");
-    store.set_deactivated(&host.user, None).await.unwrap();
+    store.set_deactivated(&host.user, None, &event()).await.unwrap();
     page.renew().await.granted();
-    store.revoke_api_key(&host.id, UnixMillis(1)).await.unwrap();
+    store.revoke_api_key(&host.id, UnixMillis(1), &event()).await.unwrap();
     page.renew().await.assert_refused("key_revoked");
 }
 
@@ -107,7 +108,7 @@ async fn a_revoked_or_ended_session_ends_the_renewals() {
     let host = world.host().await;
     let page = host.page_token().await;
     let id = SessionId::parse(page.claims()["sid"].as_str().unwrap()).unwrap();
-    assert!(world.issuer.store.revoke_session(&id, world.clock.now()).await.unwrap());
+    assert!(world.issuer.store.revoke_session(&id, world.clock.now(), &event()).await.unwrap());
     page.renew().await.assert_refused("token_revoked");
 
     let mut page = host.page_token().await;

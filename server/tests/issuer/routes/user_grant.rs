@@ -111,7 +111,7 @@ async fn what_ends_the_persons_session_ends_the_renewals_at_once() {
         let again = exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await;
         again.assert_refused(if number == 4 { "user_inactive" } else { "invalid_token" });
         if number == 4 {
-            world.issuer.store.set_deactivated(&ana.user(), None).await.unwrap();
+            world.issuer.store.set_deactivated(&ana.user(), None, &crate::world::event()).await.unwrap();
             page.renew().await.assert_refused("token_revoked");
         }
     }
@@ -125,12 +125,12 @@ async fn what_ends_the_key_ends_the_renewals_at_once() {
     let page = page_token(&host, &ana).await;
     let store = &world.issuer.store;
     let again = || exchange(&ana.access, &host.id, TOOL, PAGE);
-    store.set_deactivated(&host.user, Some(world.clock.now())).await.unwrap();
+    store.set_deactivated(&host.user, Some(world.clock.now()), &crate::world::event()).await.unwrap();
     page.renew().await.assert_refused("user_inactive");
     again().send(world.address).await.assert_refused("user_inactive");
-    store.set_deactivated(&host.user, None).await.unwrap();
+    store.set_deactivated(&host.user, None, &crate::world::event()).await.unwrap();
     page.renew().await.granted();
-    store.revoke_api_key(&host.id, world.clock.now()).await.unwrap();
+    store.revoke_api_key(&host.id, world.clock.now(), &crate::world::event()).await.unwrap();
     page.renew().await.assert_refused("key_revoked");
     let refused = again().send(world.address).await;
     refused.assert_refused("key_revoked");
@@ -250,7 +250,7 @@ async fn t11_a_key_opens_its_own_tools_and_tokens_stay_with_theirs() {
         min_assurance: Assurance::Server,
         ..world.issuer.store.tool(&ToolId::parse(TOOL).unwrap()).await.unwrap().unwrap()
     };
-    world.issuer.store.add_tool(&strict).await.unwrap();
+    world.issuer.store.add_tool(&strict, &crate::world::event()).await.unwrap();
     let all = world.host_with(SigningKind::HmacSha256, KeyScope { tools: ToolSet::Any, ..World::scope() }).await;
     exchange(&ana.access, &all.id, "strict", PAGE).send(world.address).await.assert_refused("assurance_too_low");
 }
@@ -299,7 +299,7 @@ async fn r31_an_unknown_client_and_one_of_another_page_get_the_same_answer() {
     let (host, other) = (world.host().await, other_host(&world).await);
     let ana = world.person("ana@shop.example").await.sign_in().await;
     exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await.granted();
-    world.issuer.store.revoke_api_key(&other.id, world.clock.now()).await.unwrap();
+    world.issuer.store.revoke_api_key(&other.id, world.clock.now(), &crate::world::event()).await.unwrap();
     let mut answers = Vec::new();
     for client in [other.id.clone(), ApiKeyId::from_uuid([9; 16])] {
         let call = exchange(&ana.access, &client, TOOL, PAGE).header("x-request-id", "same");

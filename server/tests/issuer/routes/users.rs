@@ -28,7 +28,7 @@ async fn an_admin_is_one_by_access_token_or_by_a_key_of_its_own_in_any_way() {
     let list = || Call::new("GET", "/users");
     host.send(list()).await.assert_refused("admin_required");
     host.signed(list()).send(world.address).await.assert_refused("admin_required");
-    world.issuer.set_role(&host.user, Role::Admin).await.unwrap();
+    world.issuer.set_role(&host.user, Role::Admin, &crate::world::source()).await.unwrap();
     host.send(list()).await.granted();
     host.signed(list()).send(world.address).await.granted();
     let member = world.person("ben@shop.example").await.sign_in().await;
@@ -36,9 +36,9 @@ async fn an_admin_is_one_by_access_token_or_by_a_key_of_its_own_in_any_way() {
     refused.assert_refused("admin_required");
     assert_eq!(refused.json()["error"], "access_denied");
     // A role that was taken away counts at once, and so does a key.
-    world.issuer.set_role(&admin.user(), Role::Member).await.unwrap();
+    world.issuer.set_role(&admin.user(), Role::Member, &crate::world::source()).await.unwrap();
     users(&world, &admin, "").await.assert_refused("admin_required");
-    world.issuer.store.revoke_api_key(&host.id, world.clock.now()).await.unwrap();
+    world.issuer.store.revoke_api_key(&host.id, world.clock.now(), &crate::world::event()).await.unwrap();
     host.send(list()).await.assert_refused("key_revoked");
 }
 

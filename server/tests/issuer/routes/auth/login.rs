@@ -1,6 +1,7 @@
 use crate::actors::PageToken;
 use crate::http_client::Call;
 use crate::person::{PASSWORD, Pair, login};
+use crate::world::event;
 use crate::world::{TOOL, World};
 use bmap_server::clock::UnixMillis;
 use bmap_server::domain::account::limits::{SIGN_IN_PER_ACCOUNT, SIGN_IN_PER_ADDRESS};
@@ -33,7 +34,7 @@ async fn r31_unknown_inactive_unconfirmed_and_wrong_are_one_answer() {
     }
     crate::person::register("new@shop.example", PASSWORD).send(world.address).await;
     let ben = Pair::of(&login("ben@shop.example", PASSWORD).send(world.address).await).user();
-    world.issuer.store.set_deactivated(&ben, Some(UnixMillis(1))).await.unwrap();
+    world.issuer.store.set_deactivated(&ben, Some(UnixMillis(1)), &event()).await.unwrap();
     let mut answers = Vec::new();
     for (email, password) in [
         ("ana@shop.example", "wrong"),

@@ -1,6 +1,7 @@
 use crate::http_client::Call;
 use crate::person::{Pair, refresh};
 use crate::world::World;
+use crate::world::event;
 use bmap_server::clock::UnixMillis;
 use bmap_server::store::Users;
 use serde_json::json;
@@ -72,10 +73,10 @@ async fn a_deactivated_user_goes_on_with_nothing_also_when_activated_again() {
     let ana = world.person("ana@shop.example").await;
     let pair = ana.sign_in().await;
     let store = &world.issuer.store;
-    store.set_deactivated(&pair.user(), Some(UnixMillis(1))).await.unwrap();
+    store.set_deactivated(&pair.user(), Some(UnixMillis(1)), &event()).await.unwrap();
     world.refresh(&pair.refresh).await.assert_refused("user_inactive");
     world.me(&pair.access).await.assert_refused("user_inactive");
-    store.set_deactivated(&pair.user(), None).await.unwrap();
+    store.set_deactivated(&pair.user(), None, &event()).await.unwrap();
     world.refresh(&pair.refresh).await.assert_refused("invalid_token");
     world.me(&pair.access).await.assert_refused("invalid_token");
     world.me(&ana.sign_in().await.access).await.granted();

@@ -1,0 +1,90 @@
+//! What can be recorded: a closed list, so that a filter that finds nothing is not a misspelled one.
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// What was done, or was refused.
+        #[non_exhaustive]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &[Action] = &[$(Action::$name),*];
+
+            /// Its dotted name: in the log, in filters, in answers.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Action::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    /// A user was made.
+    UserCreate = "user.create",
+    /// A user was activated again.
+    UserActivate = "user.activate",
+    /// A user was deactivated, and its sessions ended.
+    UserDeactivate = "user.deactivate",
+    /// A user was given a role.
+    UserRole = "user.role",
+    /// Somebody registered an address, and waits for its link.
+    UserRegister = "user.register",
+    /// An address was confirmed, and its account made.
+    UserConfirm = "user.confirm",
+    /// Somebody signed in.
+    UserSignIn = "user.sign_in",
+    /// Somebody signed out.
+    UserSignOut = "user.sign_out",
+    /// A password was changed by its owner, and the other sessions ended.
+    PasswordChange = "password.change",
+    /// A session went on: a refresh token gave its successor.
+    SessionRefresh = "session.refresh",
+    /// A session was ended.
+    SessionRevoke = "session.revoke",
+    /// An API key was made.
+    ApiKeyCreate = "api_key.create",
+    /// An API key was revoked.
+    ApiKeyRevoke = "api_key.revoke",
+    /// A tool was added.
+    ToolCreate = "tool.create",
+    /// A tool was removed.
+    ToolRemove = "tool.remove",
+    /// A tool's credential was shown.
+    ToolCredential = "tool.credential",
+    /// A ticket was made.
+    TicketCreate = "ticket.create",
+    /// A tool token was granted.
+    TokenGrant = "token.grant",
+    /// A tool token was renewed.
+    TokenRenew = "token.renew",
+    /// A request that has no action of its own: only ever refused.
+    Request = "request",
+    /// Refusals that were too many to be recorded.
+    AuditDrop = "audit.drop",
+}
+
+impl Action {
+    /// The action of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back_and_are_plain() {
+        for action in Action::ALL {
+            assert_eq!(Action::from_name(action.as_str()), Some(*action));
+            assert!(action.as_str().bytes().all(|b| b.is_ascii_lowercase() || b == b'.' || b == b'_'));
+        }
+        assert_eq!(Action::from_name("user"), None);
+    }
+}

@@ -1,0 +1,101 @@
+//! The audit log: who did what to which user, key, tool or session, with what outcome. It only grows, and each entry is
+//! chained to the one before (docs/audit.md).
+//!
+//! Modules in reading order: [`action`] and [`subject`] (what, who, to what), [`detail`] (what else, never a secret),
+//! [`source`] (where a request came from and who it turned out to be), [`chain`] (what makes an edited row show).
+//!
+//! Two ways in. A change of state is recorded by the store function that makes it, in the same transaction, from the
+//! [`Event`] that it is handed. A token, which changes no state, is recorded by [`writer`] before it is answered, many in
+//! one transaction; and so is every refusal, which [`refusals`] keeps from filling the disk.
+
+pub mod action;
+pub mod detail;
+pub mod source;
+pub mod subject;
+
+pub mod chain;
+
+pub mod refusals;
+pub mod writer;
+
+use crate::clock::UnixMillis;
+use crate::domain::problem_code::ProblemCode;
+
+pub use action::Action;
+pub use detail::Detail;
+pub use source::Source;
+pub use subject::{Actor, Target};
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was done.
+    Done,
+    /// It was refused, with the code that the caller was told.
+    Refused(ProblemCode),
+}
+
+impl Outcome {
+    /// `done`, or the code.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Done => "done",
+            Outcome::Refused(code) => code.as_str(),
+        }
+    }
+}
+
+/// Something that happened, to be recorded.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// When.
+    pub at: UnixMillis,
+    /// What.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Who did it.
+    pub actor: Actor,
+    /// To what.
+    pub target: Option<Target>,
+    /// From where, and in which request.
+    pub source: Source,
+    /// What else.
+    pub detail: Detail,
+}
+
+impl Event {
+    /// Something that `source` did. The actor is whoever the source is known to be by now.
+    pub fn done(action: Action, source: &Source, at: UnixMillis) -> Self {
+        Self {
+            at,
+            action,
+            outcome: Outcome::Done,
+            actor: source.actor(),
+            target: None,
+            source: source.clone(),
+            detail: Detail::default(),
+        }
+    }
+
+    /// The same, done by `actor`.
+    #[must_use]
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.actor = actor;
+        self
+    }
+
+    /// The same, done to `target`.
+    #[must_use]
+    pub fn on(mut self, target: impl Into<Target>) -> Self {
+        self.target = Some(target.into());
+        self
+    }
+
+    /// The same, with one more fact. Only types that hold no secret can be one.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, fact: impl Into<detail::Fact>) -> Self {
+        self.detail.add(name, fact.into());
+        self
+    }
+}

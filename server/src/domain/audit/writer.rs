@@ -1,0 +1,166 @@
+//! Many entries in one transaction: for tokens, which are too many for one each, and for refusals.
+//!
+//! One task writes. Whoever records a token waits until its entry is committed, together with whoever came meanwhile.
+//! Whoever is refused waits for nothing: how long an answer takes says nothing about what was recorded (R31).
+
+use super::refusals::Refusals;
+use super::{Action, Event, Outcome, Source};
+use crate::clock::{Clock, UnixMillis};
+use crate::domain::refusal::Refusal;
+use crate::store::{AuditLog, Database};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+
+/// Entries of one transaction.
+const BATCH: usize = 256;
+/// Callers that wait for their entry; more are told that it is too much.
+const WAITING: usize = 4096;
+/// Refusals that wait to be counted; more are dropped, and the number of those is recorded.
+const REFUSALS: usize = 4096;
+
+/// The way to the task that writes. It ends with the last clone.
+#[derive(Clone, Debug)]
+pub struct AuditWriter {
+    jobs: mpsc::Sender<Job>,
+    refusals: mpsc::Sender<Event>,
+    dropped: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Record { event: Box<Event>, written: oneshot::Sender<bool> },
+    Settle { settled: oneshot::Sender<()> },
+}
+
+impl AuditWriter {
+    /// Starts the task, in the runtime that this is called in.
+    pub fn start(store: Database, clock: Arc<dyn Clock>) -> Self {
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        let (refusals, refused) = mpsc::channel(REFUSALS);
+        let dropped = Arc::<AtomicU64>::default();
+        let task = Task { store, clock, waiting, refused, dropped: Arc::clone(&dropped), minute: Refusals::default() };
+        tokio::spawn(task.run());
+        Self { jobs, refusals, dropped }
+    }
+
+    /// Records it: when this returns, it is on the disk.
+    ///
+    /// # Errors
+    /// [`Refusal::AuditFull`] where too many wait, [`Refusal::AuditUnwritten`] where the database did not take it. Then what
+    /// was to be recorded must not be done.
+    pub async fn record(&self, event: Event) -> Result<(), Refusal> {
+        let (written, answer) = oneshot::channel();
+        let job = Job::Record { event: Box::new(event), written };
+        self.jobs.try_send(job).map_err(|_| Refusal::AuditFull)?;
+        match answer.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Refusal::AuditUnwritten),
+        }
+    }
+
+    /// Counts a refusal of what `source` asked for; the fault of nobody but the issuer is none. Waits for nothing.
+    pub fn refused(&self, source: &Source, refusal: &Refusal, now: UnixMillis) {
+        let code = refusal.code();
+        if code.status() >= 500 {
+            return;
+        }
+        let mut event = Event::done(source.action(), source, now);
+        event.outcome = Outcome::Refused(code);
+        event.target = source.target();
+        if self.refusals.try_send(event).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns when all that was recorded or refused before is written, numbers of the minute too.
+    pub async fn settle(&self) {
+        let (settled, answer) = oneshot::channel();
+        if self.jobs.send(Job::Settle { settled }).await.is_ok() {
+            // An error would say that the task is gone: then nothing is left to be written.
+            let _ = answer.await;
+        }
+    }
+}
+
+struct Task {
+    store: Database,
+    clock: Arc<dyn Clock>,
+    waiting: mpsc::Receiver<Job>,
+    refused: mpsc::Receiver<Event>,
+    dropped: Arc<AtomicU64>,
+    minute: Refusals,
+}
+
+impl Task {
+    async fn run(mut self) {
+        let mut second = tokio::time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let mut jobs = Vec::new();
+            let mut events = Vec::new();
+            tokio::select! {
+                biased;
+                received = self.waiting.recv_many(&mut jobs, BATCH) => if received == 0 { break },
+                Some(event) = self.refused.recv() => events.extend(self.minute.take(event)),
+                _ = second.tick() => {}
+            }
+            self.write(jobs, events).await;
+        }
+        self.write(Vec::new(), Vec::new()).await;
+    }
+
+    /// Writes what is there, in one transaction, and then tells whoever waits for it.
+    async fn write(&mut self, jobs: Vec<Job>, mut events: Vec<Event>) {
+        let now = self.clock.now();
+        let (mut recorded, mut settled) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                Job::Record { event, written } => {
+                    events.push(*event);
+                    recorded.push(written);
+                }
+                Job::Settle { settled: done } => settled.push(done),
+            }
+        }
+        let most = if settled.is_empty() { BATCH } else { REFUSALS };
+        for _ in 0..most {
+            let Ok(event) = self.refused.try_recv() else { break };
+            events.extend(self.minute.take(event));
+        }
+        let minute = match settled.is_empty() {
+            true => self.minute.over(now),
+            false => self.minute.all(now),
+        };
+        events.extend(minute);
+        // With the minute's numbers, so that a flood makes no entry a second.
+        let dropped = if events.is_empty() { 0 } else { self.dropped.swap(0, Ordering::Relaxed) };
+        if dropped > 0 {
+            events.push(Event::done(Action::AuditDrop, &Source::system(), now).with("count", dropped));
+        }
+        let is_written = events.is_empty() || self.append(&events).await;
+        if !is_written {
+            let lost = events.iter().filter(|event| event.outcome != Outcome::Done).count();
+            self.dropped.fetch_add(dropped.saturating_add(u64::try_from(lost).unwrap_or(0)), Ordering::Relaxed);
+        }
+        for written in recorded {
+            // Whoever hung up does not wait any more.
+            let _ = written.send(is_written);
+        }
+        for done in settled {
+            let _ = done.send(());
+        }
+    }
+
+    async fn append(&self, events: &[Event]) -> bool {
+        match self.store.append(events).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!("the audit log was not written: {error}");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The audit log. It is appended to in the transaction of whatever it records.
+
+use super::bounded::Transaction;
+use super::sql_row::Columns;
+use super::{AuditLog, Database, Result, StoreError};
+use crate::domain::audit::Event;
+use crate::domain::audit::chain::{ChainKeys, Content, Head, Mac, Row};
+use sqlx::any::AnyRow;
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe};
+
+/// Rows of one statement, where there are many: a few sizes, so that the engine has few statements to prepare.
+const SIZES: [usize; 4] = [64, 16, 4, 1];
+/// The columns that a row is written to, in the order of [`bind`].
+const COLUMNS: usize = 15;
+
+impl AuditLog for Database {
+    async fn append(&self, events: &[Event]) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        self.record_all(&mut transaction, events).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn audit_head(&self) -> Result<Head> {
+        let row = sqlx::query("SELECT sequence, mac FROM audit_head WHERE id = 1").fetch_one(&self.pool).await?;
+        read_head(&row)
+    }
+
+    async fn audit_rows(&self, after: i64, limit: u32) -> Result<Vec<Row>> {
+        let rows = sqlx::query(
+            "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
+             address, request_id, detail, mac FROM audit_log WHERE sequence > $1 ORDER BY sequence LIMIT $2",
+        )
+        .bind(after)
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+impl Database {
+    /// Whose changes are recorded from now on, in a chain with these keys. Without, nothing that is recorded can be changed.
+    #[must_use]
+    pub fn recording(mut self, keys: ChainKeys) -> Self {
+        self.chain = Some(keys);
+        self
+    }
+
+    /// Records an event: the last statement of the transaction that makes it true.
+    pub(super) async fn record(&self, transaction: &mut Transaction, event: &Event) -> Result<()> {
+        self.record_all(transaction, std::slice::from_ref(event)).await
+    }
+
+    async fn record_all(&self, transaction: &mut Transaction, events: &[Event]) -> Result<()> {
+        let key = self.chain.as_ref().ok_or(StoreError::NotRecording)?.newest();
+        let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
+        if count == 0 {
+            return Ok(());
+        }
+        // Whoever appends at the same time waits here, until this transaction is over. It comes last in a transaction, so
+        // whoever holds this row waits for nothing.
+        let before = sqlx::query("UPDATE audit_head SET sequence = sequence + $1 WHERE id = 1 RETURNING sequence, mac")
+            .bind(count)
+            .fetch_one(&mut **transaction)
+            .await?;
+        let mut head = read_head(&before)?;
+        head.sequence = head.sequence.saturating_sub(count);
+        let mut rows = Vec::with_capacity(events.len());
+        for event in events {
+            let (row, next) = key.next(&head, Content::from(event));
+            rows.push(row);
+            head = next;
+        }
+        let mut left = rows.as_slice();
+        while !left.is_empty() {
+            let size = SIZES.into_iter().find(|size| *size <= left.len()).unwrap_or(1);
+            let (now, later) = left.split_at(size);
+            let query = now.iter().fold(sqlx::query(AssertSqlSafe(insert(size))), bind);
+            query.execute(&mut **transaction).await?;
+            left = later;
+        }
+        sqlx::query("UPDATE audit_head SET mac = $1 WHERE id = 1")
+            .bind(head.mac.to_text())
+            .execute(&mut **transaction)
+            .await?;
+        Ok(())
+    }
+}
+
+/// The statement for so many rows: nothing but numbers is put into its text.
+fn insert(rows: usize) -> String {
+    let mut text = String::from(
+        "INSERT INTO audit_log (sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, \
+         target_user, address, request_id, detail, mac) VALUES ",
+    );
+    let places: Vec<String> = (0..rows)
+        .map(|row| {
+            let first = row.saturating_mul(COLUMNS).saturating_add(1);
+            let places: Vec<String> = (first..first.saturating_add(COLUMNS)).map(|place| format!("${place}")).collect();
+            format!("({})", places.join(", "))
+        })
+        .collect();
+    text.push_str(&places.join(", "));
+    text
+}
+
+fn bind<'q>(query: Query<'q, Any, sqlx::any::AnyArguments>, row: &'q Row) -> Query<'q, Any, sqlx::any::AnyArguments> {
+    let query = query.bind(row.sequence).bind(row.epoch).bind(row.content.at);
+    row.content.texts().into_iter().fold(query, |query, text| query.bind(text)).bind(row.mac.as_str())
+}
+
+fn read_head(row: &AnyRow) -> Result<Head> {
+    let columns = Columns { table: "audit_head", row };
+    Ok(Head { sequence: columns.number("sequence")?, mac: columns.parsed("mac", Mac::parse)? })
+}
+
+fn read(row: &AnyRow) -> Result<Row> {
+    let columns = Columns { table: "audit_log", row };
+    Ok(Row {
+        sequence: columns.number("sequence")?,
+        epoch: columns.number("epoch")?,
+        content: Content {
+            at: columns.number("at")?,
+            action: columns.text("action")?,
+            outcome: columns.text("outcome")?,
+            actor: columns.text("actor")?,
+            actor_id: columns.optional_text("actor_id")?,
+            actor_user: columns.optional_text("actor_user")?,
+            target: columns.optional_text("target")?,
+            target_id: columns.optional_text("target_id")?,
+            target_user: columns.optional_text("target_user")?,
+            address: columns.optional_text("address")?,
+            request_id: columns.optional_text("request_id")?,
+            detail: columns.text("detail")?,
+        },
+        mac: columns.text("mac")?,
+    })
+}
