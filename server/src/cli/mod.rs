@@ -1,8 +1,10 @@
 //! The command line: `bmap serve`, and commands that work on the same data folder, also while the server runs.
 
+mod completions;
 mod config;
 mod credential_text;
 mod curl;
+mod doctor;
 mod explain;
 mod follow_roots;
 mod healthcheck;
@@ -84,6 +86,10 @@ enum Command {
     Config(config::ConfigCommand),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
+    /// What is wrong with this set-up; changes nothing
+    Doctor(doctor::Doctor),
+    /// Print the completions of a shell
+    Completions(completions::Completions),
     /// Ask a running server whether it is ready
     Healthcheck(healthcheck::Healthcheck),
 }
@@ -174,6 +180,8 @@ async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Migrate(command) => migrate::run(&command, context).await,
         Command::Config(command) => config::run(&command, context),
         Command::Openapi => openapi::run(),
+        Command::Doctor(command) => doctor::run(&command, context).await,
+        Command::Completions(command) => completions::run(&command),
         Command::Healthcheck(command) => healthcheck::run(&command, context).await,
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 #[derive(Clone, Debug)]
 pub struct Database {
     pub(super) pool: Pool,
+    pub(super) engine: Engine,
     /// When the database was last tried, and whether it let itself be written.
     pub(super) tried: Arc<Mutex<Option<(Instant, bool)>>>,
     /// What its audit log is chained with.
@@ -89,7 +90,7 @@ impl Database {
         };
         let pool = options.connect(address.expose()).await?;
         schema.close().await;
-        Ok(Self { pool: Pool(pool), tried: Arc::default(), chain: None })
+        Ok(Self { pool: Pool(pool), engine: address.engine, tried: Arc::default(), chain: None })
     }
 
     /// Connections that are open, and how many of them have nothing to do.

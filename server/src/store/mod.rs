@@ -9,6 +9,7 @@ mod sql_accounts;
 mod sql_api_keys;
 mod sql_audit;
 mod sql_epochs;
+mod sql_health;
 mod sql_issuer_keys;
 mod sql_row;
 mod sql_sessions;
@@ -394,6 +395,14 @@ pub trait Epochs {
         epoch: u32,
         sealed: &str,
     ) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// What a database says of itself.
+pub trait Health {
+    /// What is damaged, in the database's own words; nothing where it is well.
+    fn damage(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
+    /// The newest time in it: no clock of this installation was ever before it.
+    fn newest_time(&self) -> impl Future<Output = Result<Option<UnixMillis>>> + Send;
 }
 
 /// Facts about this installation.

@@ -16,6 +16,7 @@ mod world;
 mod cli;
 mod cors;
 mod docs;
+mod doctor;
 mod edited_accounts;
 mod listener;
 mod metrics;

@@ -1,0 +1,109 @@
+//! `bmap doctor`: what is wrong with a set-up, and what to do about it. It changes nothing and makes nothing.
+
+mod findings;
+mod installed;
+mod settings;
+
+use super::installation::database;
+use super::{CliError, Context, output};
+use crate::clock::{Clock, SystemClock};
+use crate::config::RootPlace;
+use crate::domain::roots::Roots;
+use crate::store::Database;
+use crate::store::schema::{Pending, Schema};
+use clap::Args;
+use findings::Findings;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(command: &Doctor, context: &Context) -> Result<(), CliError> {
+    let mut found = Findings::default();
+    examine(context, &mut found).await;
+    if command.json {
+        output::json(&found.describe())?
+    } else {
+        found.print()
+    }
+    match found.faults() {
+        0 => Ok(()),
+        1 => Err(CliError::Failed("1 fault".to_owned())),
+        faults => Err(CliError::Failed(format!("{faults} faults"))),
+    }
+}
+
+/// Looks at everything that can be looked at: what one fault hides is not guessed at.
+async fn examine(context: &Context, found: &mut Findings) {
+    let config = match context.config() {
+        Ok(config) => config,
+        Err(error) => return found.fault("configuration", error, "mend the key; docs/configuration.md has them all"),
+    };
+    found.good("configuration", "every key can be read");
+    settings::examine(&config, found);
+    folder(&config.data_dir, found);
+
+    let place = RootPlace::find(&config, &context.environment);
+    let roots = match place.and_then(|place| Ok(Roots::new(place.read()?)?)) {
+        Ok(roots) => {
+            let epochs: Vec<String> = roots.all().iter().map(|keys| keys.epoch().to_string()).collect();
+            found.good("root secret", format!("at hand for epoch {}", epochs.join(", ")));
+            Some(roots)
+        }
+        Err(error) => {
+            found.fault("root secret", error, "put the file back from its backup, readable by its owner alone");
+            None
+        }
+    };
+
+    let address = database(&config);
+    if address.is_missing_file() {
+        let advice = "start the server once (bmap serve), or name the data folder (--data-dir)";
+        return found.fault("database", "there is none at this place", advice);
+    }
+    let mut schema = match Schema::open(&address.as_it_is()).await {
+        Ok(schema) => schema,
+        Err(error) => return found.fault("database", error, "see that it runs and that database_url is right"),
+    };
+    let current = schema.must_be_current().await;
+    schema.close().await;
+    if let Err(error) = current {
+        return found.fault("database", error, "bmap migrate, or the newer program");
+    }
+    let store = match Database::open(&address.as_it_is(), Pending::Refuse).await {
+        Ok(store) => store,
+        Err(error) => return found.fault("database", error, "see that it runs and that database_url is right"),
+    };
+    found.good("database", "it answers, with the schema of this program");
+    if let Err(error) = installed::examine(&store, roots.as_ref(), &config, SystemClock.now(), found).await {
+        found.fault("database", error, "a statement failed: see the database's own log");
+    }
+    store.close().await;
+}
+
+/// The data folder is nobody else's business.
+fn folder(path: &Path, found: &mut Findings) {
+    match std::fs::metadata(path) {
+        Ok(folder) if !folder.is_dir() => {
+            found.fault("data folder", format!("{} is no folder", path.display()), "name another one");
+        }
+        Ok(folder) => {
+            let mode = folder.permissions().mode() & 0o7777;
+            let says = format!("{} has mode {mode:04o}", path.display());
+            if mode & 0o077 == 0 {
+                found.good("data folder", says);
+            } else {
+                found.fault("data folder", says, "chmod 700: others may read what is in it");
+            }
+        }
+        Err(error) => {
+            let advice = "start the server once (bmap serve), or name the data folder (--data-dir)";
+            found.fault("data folder", format!("{}: {error}", path.display()), advice);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What can be said of a configuration without looking at anything else.
+
+use super::findings::Findings;
+use crate::config::Config;
+
+/// Settings that work and are not safe, or that somebody forgot.
+pub(super) fn examine(config: &Config, found: &mut Findings) {
+    if config.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        found.fault(
+            "trusted_proxies",
+            "everybody is a trusted proxy, so every caller chooses the address that is believed",
+            "name the proxies' own addresses",
+        );
+    }
+    let is_for_others = !config.listen.ip().is_loopback();
+    if config.development && is_for_others {
+        found.fault(
+            "development",
+            format!("links that confirm an address go to the log of a server that listens on {}", config.listen),
+            "take development out, or listen on 127.0.0.1",
+        );
+    } else if config.development {
+        found.warning(
+            "development",
+            "links that confirm an address go to the log",
+            "for a developer's own server only",
+        );
+    }
+    let Some(issuer) = &config.issuer else {
+        if is_for_others {
+            let advice = "set issuer to the URL that the world calls";
+            found.warning("issuer", "it is not set, so it follows from the address that is listened on", advice);
+        }
+        return;
+    };
+    let is_local = ["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|local| {
+        // Up to the port or the end: http://127.0.0.1.example is somewhere else.
+        issuer.as_str().strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    });
+    if issuer.as_str().starts_with("https://") || is_local {
+        found.good("issuer", issuer.as_str());
+    } else {
+        found.fault(
+            "issuer",
+            format!("{} is not encrypted", issuer.as_str()),
+            "secrets and tokens pass there: use https",
+        );
+    }
+}

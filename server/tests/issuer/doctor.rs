@@ -1,0 +1,150 @@
+//! `bmap doctor` names what is wrong, and changes nothing.
+
+use crate::operator::Operator;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// The findings with some environment, and the exit code.
+fn doctor(operator: &Operator, environment: &[(&str, &str)]) -> (i32, Vec<Value>) {
+    let output = operator.command(&["doctor", "--json"]).envs(environment.iter().copied()).output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = found["findings"].as_array().unwrap().clone();
+    let faults = findings.iter().filter(|finding| finding["level"] == "fault").count();
+    assert_eq!(found["faults"], faults);
+    (output.status.code().unwrap(), findings)
+}
+
+/// Asserts that there is a fault about something that says something, with advice.
+#[track_caller]
+fn assert_fault(operator: &Operator, environment: &[(&str, &str)], about: &str, says: &str) {
+    let (code, findings) = doctor(operator, environment);
+    let fault = findings.iter().find(|finding| finding["level"] == "fault" && finding["about"] == about);
+    let fault = fault.unwrap_or_else(|| panic!("no fault about {about}: {findings:?}"));
+    assert!(fault["says"].as_str().unwrap().contains(says), "{fault}");
+    assert!(!fault["advice"].as_str().unwrap().is_empty(), "{fault}");
+    assert_eq!(code, 1);
+}
+
+async fn edit(operator: &Operator, sql: &'static str) {
+    sqlx::any::install_default_drivers();
+    let file = operator.path("data/bmap.sqlite");
+    let pool = sqlx::AnyPool::connect(&format!("sqlite://{file}")).await.unwrap();
+    assert!(sqlx::raw_sql(sql).execute(&pool).await.unwrap().rows_affected() > 0, "{sql}");
+    pool.close().await;
+}
+
+/// A server that was there once.
+fn installation() -> Operator {
+    let operator = Operator::new();
+    drop(operator.serve());
+    operator
+}
+
+#[test]
+fn a_good_installation_has_no_fault() {
+    let operator = installation();
+    let (code, findings) = doctor(&operator, &[]);
+    assert_eq!(code, 0, "{findings:?}");
+    for about in ["configuration", "data folder", "root secret", "database", "clock", "API keys", "users"] {
+        assert!(findings.iter().any(|finding| finding["about"] == about && finding["level"] == "ok"), "{findings:?}");
+    }
+    assert!(findings.iter().all(|finding| finding["level"] == "ok"), "{findings:?}");
+    let text = operator.out(&["doctor"]);
+    assert!(text.contains("ok  root secret") && text.lines().count() == findings.len(), "{text}");
+}
+
+#[test]
+fn nothing_is_made_where_nothing_is() {
+    let operator = Operator::new();
+    assert_fault(&operator, &[], "data folder", "No such file");
+    assert_fault(&operator, &[], "root secret", "there is no");
+    assert_fault(&operator, &[], "database", "there is none");
+    assert_eq!(fs::read_dir(operator.folder.path()).unwrap().count(), 0);
+    let (_, findings) = doctor(&operator, &[("BMAP_LISTEN", "everywhere")]);
+    assert_eq!(findings.len(), 1, "what a fault hides is not guessed at");
+    assert_eq!((&findings[0]["about"], &findings[0]["level"]), (&"configuration".into(), &"fault".into()));
+}
+
+#[test]
+fn modes_and_another_root_secret() {
+    let operator = installation();
+    let mode = |path: &str, mode| fs::set_permissions(operator.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    mode("data/root.secret", 0o644);
+    assert_fault(&operator, &[], "root secret", "mode 0644");
+    mode("data/root.secret", 0o600);
+    mode("data", 0o755);
+    assert_fault(&operator, &[], "data folder", "mode 0755");
+    mode("data", 0o700);
+    fs::write(operator.path("data/root.secret"), [9; 32]).unwrap();
+    assert_fault(&operator, &[], "root secret", "the root secret is another one");
+    fs::remove_file(operator.path("data/root.secret")).unwrap();
+    assert_fault(&operator, &[], "root secret", "there is no file");
+    assert!(!operator.folder.path().join("data/root.secret").exists(), "no new one is made");
+}
+
+#[tokio::test]
+async fn a_database_that_somebody_edited_and_a_clock_that_went_back() {
+    let operator = installation();
+    edit(&operator, "UPDATE api_keys SET scope = replace(scope, 'null', '99999999999')").await;
+    assert_fault(&operator, &[], "API keys", "1 of 1 don't open: bmk_");
+
+    let operator = installation();
+    edit(&operator, "UPDATE users SET role_mac = 'AAAA'").await;
+    assert_fault(&operator, &[], "users", "is not as it was written");
+
+    let operator = installation();
+    edit(&operator, "UPDATE users SET created_at = created_at + 3600000").await;
+    assert_fault(&operator, &[], "clock", "behind the newest row");
+
+    let operator = installation();
+    edit(&operator, "INSERT INTO settings (name, value) VALUES ('token_epoch', '7')").await;
+    assert_fault(&operator, &[], "root secret", "minted in epoch 7");
+
+    let operator = installation();
+    edit(&operator, "UPDATE api_keys SET epoch = 4").await;
+    assert_fault(&operator, &[], "root secret", "1 API keys need that of epoch 4");
+
+    let operator = installation();
+    let file = operator.path("data/bmap.sqlite");
+    edit(&operator, "UPDATE settings SET value = value").await; // folds the log into the file
+    let mut bytes = fs::read(&file).unwrap();
+    let page = 4096;
+    let end = bytes.len() - page;
+    bytes[page * 4..end].fill(0xa5);
+    fs::write(&file, bytes).unwrap();
+    assert_fault(&operator, &[], "database", "");
+}
+
+#[test]
+fn a_database_out_of_reach_and_settings_that_are_not_safe() {
+    let operator = installation();
+    let nobody = "postgres://bmap:hunter2@127.0.0.1:1/bmap?sslmode=disable";
+    assert_fault(&operator, &[("BMAP_DATABASE_URL", nobody)], "database", "");
+    let (_, findings) = doctor(&operator, &[("BMAP_DATABASE_URL", nobody)]);
+    assert!(!format!("{findings:?}").contains("hunter2"), "{findings:?}");
+    assert_fault(&operator, &[("BMAP_TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0")], "trusted_proxies", "everybody");
+    let both = [("BMAP_DEVELOPMENT", "true"), ("BMAP_LISTEN", "0.0.0.0:4000")];
+    assert_fault(&operator, &both, "development", "0.0.0.0:4000");
+    assert_fault(&operator, &[("BMAP_ISSUER", "http://auth.example")], "issuer", "not encrypted");
+    assert_fault(&operator, &[("BMAP_ISSUER", "http://127.0.0.1.evil.example")], "issuer", "not encrypted");
+    let (code, findings) = doctor(&operator, &[("BMAP_ISSUER", "https://auth.example")]);
+    let warned = |says: &str| {
+        findings.iter().any(|finding| finding["level"] == "warning" && finding["says"].as_str().unwrap().contains(says))
+    };
+    assert!(code == 0 && warned("when the server last ran"), "{findings:?}");
+    operator.out(&["tool", "add", "places", "--url", "http://places.example"]);
+    let (code, findings) = doctor(&operator, &[]);
+    let unencrypted = findings.iter().find(|finding| finding["about"] == "tool").unwrap();
+    assert!(code == 0 && unencrypted["level"] == "warning", "{findings:?}");
+}
+
+#[test]
+fn every_shell_has_completions() {
+    let operator = Operator::new();
+    for (shell, says) in [("bash", "complete -F _bmap"), ("zsh", "#compdef bmap"), ("fish", "complete -c bmap")] {
+        let script = operator.out(&["completions", shell]);
+        assert!(script.contains(says) && script.contains("doctor"), "{shell}");
+    }
+    assert_eq!(operator.fails(&["completions", "none"]).0, 2);
+}
