@@ -10,8 +10,8 @@ use crate::shell::{Program, root};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const MIN_NODE: u32 = 20;
-/// Where the second implementation of RFC 9421 in Python is installed, and what it is.
-const PYTHON: &str = "target/python";
+/// Where the second implementation of RFC 9421 and what tests the API, both in Python, are installed, and what they are.
+pub(crate) const PYTHON: &str = "target/python";
 const REQUIREMENTS: &str = "tests/interop/requirements.txt";
 const BROWSERS: [&str; 4] =
     ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome", "/snap/bin/chromium"];

@@ -28,6 +28,7 @@ const STEPS: &[Step] = &[
     Step { name: "package-tests", what: "vectors and behaviour from TypeScript", run: npm::test },
     Step { name: "browser", what: "page and tool on two origins, in Chromium; direct calls", run: browser },
     Step { name: "smoke", what: "cargo xtask demo --smoke", run: smoke },
+    Step { name: "api", what: "the running issuer against its OpenAPI document", run: api },
     Step { name: "deny", what: "licences, banned crates, lowest versions, sources", run: deny },
 ];
 
@@ -139,6 +140,10 @@ fn protocol_wasm() -> Result<(), Box<dyn Error>> {
 
 fn browser() -> Result<(), Box<dyn Error>> {
     Program::new("npm test").within("tests/e2e").env("BMAP_CHROMIUM", setup::browser()?).run()
+}
+
+fn api() -> Result<(), Box<dyn Error>> {
+    Program::new(&format!("{}/bin/python tests/api/run.py", setup::PYTHON)).run()
 }
 
 fn smoke() -> Result<(), Box<dyn Error>> {

@@ -4,6 +4,7 @@
 //! knows. So the document has every route and no other.
 
 mod doc;
+pub mod grammar;
 mod problems;
 mod security;
 

@@ -7,7 +7,7 @@ use crate::domain::grant::TicketRequest;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
 use crate::domain::ticket::{EndUser, MAX_TICKET_SECONDS};
-use crate::openapi::Doc;
+use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -23,11 +23,19 @@ use utoipa::ToSchema;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct TicketForm {
+    #[schema(value_type = grammar::ToolId)]
     tool: String,
+    #[schema(value_type = grammar::Origin)]
     origin: String,
+    /// The host's own id of its visitor: up to 256 bytes.
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     end_user: Option<String>,
+    #[schema(value_type = Option<grammar::Origin>)]
     embed_origin: Option<String>,
+    #[schema(value_type = Option<grammar::Scope>)]
     scope: Option<String>,
+    /// Seconds.
+    #[schema(minimum = 1, maximum = 120)]
     ttl: Option<i64>,
 }
 

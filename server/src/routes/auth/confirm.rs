@@ -7,7 +7,7 @@ use super::super::problem::Refused;
 use crate::domain::account::opaque::{Kind, OpaqueToken};
 use crate::domain::audit::Action;
 use crate::domain::refusal::Refusal;
-use crate::openapi::Doc;
+use crate::openapi::{Doc, grammar};
 use crate::router::{App, source};
 use axum::Json;
 use axum::extract::{Query, Request, State};
@@ -23,8 +23,8 @@ use zeroize::Zeroizing;
 #[derive(Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmForm {
-    #[param(value_type = String)]
-    #[schema(value_type = String)]
+    #[param(value_type = String, pattern = "^bmc_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+    #[schema(value_type = grammar::LinkToken)]
     token: Zeroizing<String>,
 }
 

@@ -5,7 +5,7 @@ use super::super::{bearer, body};
 use super::password_field;
 use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
-use crate::openapi::Doc;
+use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeactivateForm {
-    #[schema(value_type = String)]
+    #[schema(value_type = grammar::Password)]
     password: Zeroizing<String>,
 }
 

@@ -15,6 +15,7 @@ use crate::domain::account::email::EmailAddress;
 use crate::domain::account::password::PlainPassword;
 use crate::domain::account::service::TokenPair;
 use crate::domain::refusal::Refusal;
+use crate::openapi::grammar;
 use crate::router::App;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -27,8 +28,9 @@ use zeroize::Zeroizing;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Credentials {
+    #[schema(value_type = grammar::EmailAddress)]
     email: String,
-    #[schema(value_type = String)]
+    #[schema(value_type = grammar::Password)]
     password: Zeroizing<String>,
 }
 

@@ -4,7 +4,7 @@ use super::super::problem::Refused;
 use super::super::{bearer, body};
 use super::password_field;
 use crate::domain::audit::Action;
-use crate::openapi::Doc;
+use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -19,9 +19,9 @@ use zeroize::Zeroizing;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PasswordForm {
-    #[schema(value_type = String)]
+    #[schema(value_type = grammar::Password)]
     current_password: Zeroizing<String>,
-    #[schema(value_type = String)]
+    #[schema(value_type = grammar::NewPassword)]
     new_password: Zeroizing<String>,
 }
 

@@ -33,6 +33,7 @@ const MAX_PAGE: u32 = 200;
 #[serde(deny_unknown_fields)]
 struct UsersQuery {
     /// The `next_cursor` of the page before.
+    #[param(pattern = "^usr_[0-9a-f]{32}$")]
     cursor: Option<String>,
     /// Users on a page; 50 where it is not said.
     #[param(minimum = 1, maximum = 200)]

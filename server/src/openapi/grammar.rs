@@ -1,0 +1,48 @@
+//! Grammars of texts, as far as JSON Schema can say them. What parses them is the domain's; these name them in the document.
+
+use utoipa::ToSchema;
+
+/// An email address. Its canonical spelling is meant: others of the same address are folded to it.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "email", max_length = 254, example = "ana@shop.example")]
+pub struct EmailAddress(pub String);
+
+/// A password that somebody presents: up to 256 bytes.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "password", max_length = 256)]
+pub struct Password(pub String);
+
+/// A password that somebody chooses: 8 to 256 bytes. One that is guessed early is refused, with a `hint`.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = "password", min_length = 8, max_length = 256)]
+pub struct NewPassword(pub String);
+
+/// A tool's id.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^[a-z0-9-]{1,32}$", example = "places")]
+pub struct ToolId(pub String);
+
+/// A page's origin in the spelling that browsers send: lower case, the default port left out.
+#[derive(ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = r"^https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?$",
+    max_length = 255,
+    example = "https://shop.example"
+)]
+pub struct Origin(pub String);
+
+/// Scopes, with a space between them.
+#[derive(ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = r"^([!#-\[\]-~]{1,64}( [!#-\[\]-~]{1,64})*)?$",
+    max_length = 1024,
+    example = "search route"
+)]
+pub struct Scope(pub String);
+
+/// The token of a link that was mailed.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^bmc_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+pub struct LinkToken(pub String);
