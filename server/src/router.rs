@@ -4,7 +4,9 @@ use crate::domain::account::service::{AccountService, LinkDelivery};
 use crate::domain::audit::{Action, Source};
 use crate::domain::authenticate::Caller;
 use crate::domain::grant::Renewable;
+use crate::domain::idempotency::InProgress;
 use crate::domain::issuer::Issuer;
+use crate::domain::keys::last_use::{LastUse, LastUses, Way};
 use crate::domain::refusal::Refusal;
 use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
 use crate::domain::users::Admin;
@@ -13,9 +15,9 @@ use crate::openapi::Doc;
 use crate::routes::credentials::{self, Credential};
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
-use crate::routes::{auth, bearer, health, oauth, openapi, tickets, users, well_known};
+use crate::routes::{api_keys, auth, bearer, health, oauth, openapi, tickets, users, well_known};
 use axum::Router;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use bmap_protocol::check;
 use bmap_verifier::Principal;
 use bytes::Bytes;
@@ -35,6 +37,10 @@ pub struct App {
     pub accounts: Arc<AccountService>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[IpNet]>,
+    /// When and from where keys were used, before it is written.
+    pub last_uses: Arc<LastUses>,
+    /// Requests with an idempotency key that this process is at work on.
+    pub in_progress: InProgress,
     verifier: Arc<IssuerVerifier>,
     stopping: Arc<AtomicBool>,
 }
@@ -58,7 +64,7 @@ pub enum Access {
 
 /// One route.
 pub struct Route {
-    /// `GET`, `POST`, `PUT` or `DELETE`.
+    /// `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
     pub method: &'static str,
     /// Its path.
     pub path: &'static str,
@@ -96,6 +102,12 @@ pub fn routes() -> Vec<Route> {
         own_proof("POST", "/auth/login", post(auth::login::post), auth::login::post_doc()),
         own_proof("POST", "/auth/refresh", post(auth::refresh::post), auth::refresh::post_doc()),
         own_proof("POST", "/auth/logout", post(auth::logout::post), auth::logout::post_doc()),
+        user("GET", "/api-keys", get(api_keys::get), api_keys::get_doc()),
+        user("POST", "/api-keys", post(api_keys::post), api_keys::post_doc()),
+        user("GET", "/api-keys/{id}", get(api_keys::id::get), api_keys::id::get_doc()),
+        user("PATCH", "/api-keys/{id}", patch(api_keys::id::patch), api_keys::id::patch_doc()),
+        user("DELETE", "/api-keys/{id}", delete(api_keys::id::delete), api_keys::id::delete_doc()),
+        user("POST", "/api-keys/{id}/regenerate", post(api_keys::regenerate::post), api_keys::regenerate::post_doc()),
         user("GET", "/auth/me", get(auth::me::get), auth::me::get_doc()),
         user("POST", "/auth/password", post(auth::password::post), auth::password::post_doc()),
         user("POST", "/auth/deactivate", post(auth::deactivate::post), auth::deactivate::post_doc()),
@@ -125,7 +137,15 @@ impl App {
     pub fn new(issuer: Arc<Issuer>, trusted_proxies: Vec<IpNet>) -> Result<Self, BadIssuerUrl> {
         let verifier = Arc::new(signed::verifier(&issuer)?);
         let accounts = Arc::new(AccountService::new(Arc::clone(&issuer), LinkDelivery::None));
-        Ok(Self { issuer, accounts, trusted_proxies: trusted_proxies.into(), verifier, stopping: Arc::default() })
+        Ok(Self {
+            issuer,
+            accounts,
+            trusted_proxies: trusted_proxies.into(),
+            last_uses: Arc::default(),
+            in_progress: InProgress::default(),
+            verifier,
+            stopping: Arc::default(),
+        })
     }
 
     /// The same, where confirmation links get to their readers: without this nobody can register.
@@ -157,16 +177,19 @@ impl App {
     /// [`Refusal`].
     pub async fn caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
         let source = source(head, action);
-        match credentials::find(&head.headers)? {
-            Credential::Secret(presented) => self.issuer.caller_by_secret(&presented, &source).await,
+        let (caller, way) = match credentials::find(&head.headers)? {
+            Credential::Secret(way, presented) => (self.issuer.caller_by_secret(&presented, &source).await?, way),
             Credential::Signature => match self.verify(head, body).await?.principal() {
                 Principal::ApiKey(grant) => {
                     let key = self.issuer.open_key(&grant.id).await?;
-                    self.issuer.caller(key, &source).await
+                    (self.issuer.caller(key, &source).await?, Way::Signature)
                 }
-                _ => Err(Refusal::BadCredential),
+                _ => return Err(Refusal::BadCredential),
             },
-        }
+        };
+        let source_address = caller.source.ip();
+        self.last_uses.note(&caller.key.id, LastUse { at: self.issuer.clock.now(), address: source_address, way });
+        Ok(caller)
     }
 
     /// The admin who is calling: signed in, or with an API key of its own by whichever of the four ways.

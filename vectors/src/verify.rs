@@ -91,7 +91,7 @@ fn verifier(keys: &Keys, case: &Case) -> Result<Verifier<KnownKeys>, String> {
     let owner = UserId::parse(&keys.api_key.owner).map_err(text)?;
     let known = KnownKeys {
         tool: ToolKeys::new(tool, vec![(keys.epoch, ToolKey::from_bytes(unhex32(&keys.tool_key_hex)?))]),
-        grant: ApiKeyGrant { id, owner, proof, allowed_ips: Vec::new() },
+        grant: ApiKeyGrant { id, owner, proof, former: None, allowed_ips: Vec::new() },
     };
     let own = ["https://geo.bmap.example", "https://geo.bmap.example:8443"].map(|own| Origin::parse(own).map_err(text));
     let limits = ReplayLimits { entries: 64, per_key: 64 };

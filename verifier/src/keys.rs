@@ -31,6 +31,8 @@ pub struct ApiKeyGrant {
     pub owner: UserId,
     /// What checks its signatures.
     pub proof: ApiKeyProof,
+    /// What checks those of the secret that it had before, while that one still works.
+    pub former: Option<ApiKeyProof>,
     /// From where it may be used; empty: from everywhere.
     pub allowed_ips: Vec<IpNet>,
 }

@@ -1,12 +1,12 @@
 //! `bmap key add|list|revoke`.
 
 use super::installation::Installation;
-use super::origin::page_origin;
 use super::{CliError, Context, output, user};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::api_key::{KeyScope, KeyState, MAX_SCOPE_ENTRIES, SealedApiKey, ToolSet};
 use crate::domain::audit::{Action, Event, Source};
 use crate::domain::issuer::{NewApiKey, key_created, new_api_key};
+use crate::domain::page_origin::page_origin;
 use crate::domain::user::UserName;
 use crate::rng::SystemRandom;
 use crate::store::{ApiKeys, Tools};

@@ -12,7 +12,6 @@ mod installation;
 mod key;
 mod migrate;
 mod openapi;
-mod origin;
 mod output;
 mod raw_request;
 mod root;

@@ -7,13 +7,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::LogFormat;
 use crate::domain::account::service::LinkDelivery;
 use crate::domain::issuer::{Issuer, first_credential};
+use crate::domain::keys::last_use;
 use crate::domain::role::Role;
 use crate::domain::user::UserState;
 use crate::listener::Listener;
 use crate::rng::SystemRandom;
 use crate::router::App;
 use crate::store::address::Address;
-use crate::store::{Accounts, Sessions, Settings, Tickets, UserSessions, Users};
+use crate::store::{Accounts, IdempotentAnswers, ManagedKeys, Sessions, Settings, Tickets, UserSessions, Users};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
 use std::sync::Arc;
@@ -83,6 +84,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
 
     let following = tokio::spawn(follow_roots::follow(place, Arc::clone(&issuer)));
     let cleaning = tokio::spawn(clean_up(Arc::clone(&issuer)));
+    let noting = tokio::spawn(write_last_uses(app.clone()));
     let stop = {
         let app = app.clone();
         async move {
@@ -90,10 +92,16 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
             app.stop();
         }
     };
+    let last_uses = Arc::clone(&app.last_uses);
     listener.serve(app.router(), stop).await;
     drop(metrics);
     following.abort();
     cleaning.abort();
+    noting.abort();
+    // Cut short in the middle, a batch is rolled back and gone: a few seconds of what decides nothing.
+    if let Err(error) = last_uses.write(&store).await {
+        tracing::warn!("last uses of API keys: {error}");
+    }
     issuer.audit.settle().await;
     store.close().await;
     Ok(())
@@ -135,6 +143,16 @@ async fn stop_signal() {
     tracing::info!("stopping");
 }
 
+/// Writes when and from where keys were used, every few seconds.
+async fn write_last_uses(app: App) {
+    loop {
+        tokio::time::sleep(last_use::INTERVAL).await;
+        if let Err(error) = app.last_uses.write(&app.issuer.store).await {
+            tracing::warn!("last uses of API keys: {error}");
+        }
+    }
+}
+
 /// Deletes what has ended, every minute, so that tickets, registrations and sessions take no room after their time.
 async fn clean_up(issuer: Arc<Issuer>) {
     loop {
@@ -145,6 +163,8 @@ async fn clean_up(issuer: Arc<Issuer>) {
             issuer.store.delete_ended_sessions(now).await,
             issuer.store.delete_ended_registrations(now).await,
             issuer.store.delete_ended_user_sessions(now).await,
+            issuer.store.delete_ended_former(now).await,
+            issuer.store.delete_ended_answers(now).await,
         ] {
             if let Err(error) = deleted {
                 tracing::warn!("clean-up: {error}");

@@ -2,10 +2,10 @@
 
 use super::credential_text::credential;
 use super::installation::Installation;
-use super::origin::{base_url, page_origin};
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{Action, Event, Source};
+use crate::domain::page_origin::{base_url, page_origin};
 use crate::domain::scope::Scopes;
 use crate::domain::tool::{Tool, ToolOrigins, assurance};
 use crate::store::{AuditLog, Tools};

@@ -135,6 +135,23 @@ impl SealedApiKey {
     }
 }
 
+impl SealedApiKey {
+    /// The same secret with another scope, sealed anew in the newest epoch. A row that does not open is not sealed again.
+    ///
+    /// # Errors
+    /// [`BrokenRow`], also for a scope that is too large to be sealed.
+    pub fn with_scope(&self, scope: &KeyScope, roots: &Roots, nonce: [u8; 12]) -> Result<Self, BrokenRow> {
+        let material = self.open(roots)?.material;
+        let epoch = roots.sealing();
+        let mut changed = Self { scope: scope.to_canonical(), epoch: epoch.epoch(), ..self.clone() };
+        changed.sealed = match &material {
+            KeyMaterial::Hmac(key) => changed.row().seal(&epoch.kek(), nonce, key.expose())?,
+            KeyMaterial::Ed25519(public_key) => changed.row().seal(&epoch.kek(), nonce, public_key)?,
+        };
+        Ok(changed)
+    }
+}
+
 /// What a key may do. Its canonical JSON is what the seal binds: members in this order, entries sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyScope {
@@ -243,6 +260,11 @@ impl KeyScope {
         // A v4 address that arrives on a v6 socket is that v4 address.
         let address = address.to_canonical();
         self.cidrs.is_empty() || self.cidrs.iter().any(|cidr| cidr.contains(&address))
+    }
+
+    /// Whether a former secret with this scope still works: it always has an end, that of its grace.
+    pub fn is_within_grace(&self, now: UnixMillis) -> bool {
+        self.expires_at.is_some_and(|end| now.seconds() < end)
     }
 
     /// Whether its life is over.

@@ -1,8 +1,9 @@
 //! Who is calling with an API key: by its secret, or by a signature.
 
-use super::api_key::{ApiKey, SealedApiKey};
+use super::api_key::ApiKey;
 use super::audit::{Actor, Source, Target};
 use super::issuer::Issuer;
+use super::keys::KeyRows;
 use super::refusal::Refusal;
 use super::user::{User, UserState};
 use crate::store::{ApiKeys, Users};
@@ -41,31 +42,42 @@ impl Issuer {
 
     /// Decides on a presented secret.
     ///
-    /// An unknown id costs the same work as a known one and is answered alike, so that ids can't be found out (R31).
+    /// A key whose secret was changed has two for a while; the former one's row ends with its grace. Both are always compared,
+    /// and an unknown id costs the same work as a known one and is answered alike, so that ids can't be found out (R31).
     ///
     /// # Errors
     /// [`Refusal`].
     pub async fn caller_by_secret(&self, presented: &PresentedSecret, source: &Source) -> Result<Caller, Refusal> {
         let id = presented.id.as_ref().unwrap_or(&self.decoy.id);
-        let (row, known) = self.row_or_decoy(id).await?;
-        let opened = row.open(&self.roots);
-        let matches = row.stored_hash.matches(&row.id, &presented.secret);
+        let (rows, known) = self.rows_or_decoy(id).await?;
+        let former = rows.former.as_ref().unwrap_or(&rows.current);
+        let (opened, opened_former) = (rows.current.open(&self.roots), former.open(&self.roots));
+        let matches = rows.current.stored_hash.matches(&rows.current.id, &presented.secret);
+        let matches_former = former.stored_hash.matches(&former.id, &presented.secret);
         if !known {
             return Err(Refusal::UnknownKey);
         }
-        source.is_about(Target::ApiKey { key: row.id, owner: row.owner });
-        let key = opened?;
-        if !matches {
-            return Err(Refusal::WrongSecret);
+        source.is_about(Target::ApiKey { key: rows.current.id.clone(), owner: rows.current.owner.clone() });
+        let current = opened?;
+        match (matches, matches_former) {
+            (true, _) => self.caller(current, source).await,
+            (false, true) => {
+                let former = opened_former?;
+                if !former.scope.is_within_grace(self.clock.now()) {
+                    return Err(Refusal::WrongSecret);
+                }
+                self.caller(former, source).await
+            }
+            (false, false) => Err(Refusal::WrongSecret),
         }
-        self.caller(key, source).await
     }
 
-    /// The row of a key, and whether it is that key's: for an unknown id it is some other row, to do the same work on.
-    pub(super) async fn row_or_decoy(&self, id: &ApiKeyId) -> Result<(SealedApiKey, bool), Refusal> {
-        let row = self.store.api_key_or_another(id).await?.unwrap_or_else(|| self.decoy.clone());
-        let known = row.id == *id && row.id != self.decoy.id;
-        Ok((row, known))
+    /// The rows of a key, and whether they are that key's: for an unknown id they are some other key's, to do the same work on.
+    pub(super) async fn rows_or_decoy(&self, id: &ApiKeyId) -> Result<(KeyRows, bool), Refusal> {
+        let decoy = || KeyRows { current: self.decoy.clone(), former: None };
+        let rows = self.store.api_key_or_another(id).await?.unwrap_or_else(decoy);
+        let known = rows.current.id == *id && rows.current.id != self.decoy.id;
+        Ok((rows, known))
     }
 
     /// Decides on a key that has proved itself, by secret or by signature: revoked, over, user, address.

@@ -3,6 +3,7 @@
 use super::api_key::ApiKey;
 use super::audit::{Action, Actor, Event, Source};
 use super::authenticate::Caller;
+use super::idempotency::SealedAnswer;
 use super::issuer::Issuer;
 use super::mint::{MintedToken, TokenContent};
 use super::refusal::Refusal;
@@ -40,6 +41,17 @@ pub struct TicketRequest {
     pub scope: Option<Scopes>,
     /// Seconds; at most 120.
     pub ttl: i64,
+}
+
+/// A ticket that is made and not stored yet.
+#[derive(Debug)]
+pub struct NewTicket {
+    /// The ticket, to be shown once.
+    pub plain: PlainTicket,
+    /// Its hash.
+    pub hash: TicketHash,
+    /// What it is for.
+    pub ticket: Ticket,
 }
 
 /// The claims of a tool token that are carried over when it is renewed.
@@ -97,11 +109,11 @@ impl Issuer {
         Ok(Granted { token, tool })
     }
 
-    /// Makes a ticket.
+    /// Makes a ticket, and does not store it yet: so that the answer with it can be kept in the same transaction.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn make_ticket(&self, caller: &Caller, request: TicketRequest) -> Result<PlainTicket, Refusal> {
+    pub async fn make_ticket(&self, caller: &Caller, request: TicketRequest) -> Result<NewTicket, Refusal> {
         let tool = self.tool_for(&caller.key, &request.tool).await?;
         origin_allowed(&caller.key, &tool, &request.origin)?;
         if request.embed_origin.as_ref().is_some_and(|embed| !caller.key.scope.origins.contains(embed)) {
@@ -119,10 +131,23 @@ impl Issuer {
         };
         let plain = PlainTicket::from_bytes(&rng::bytes(&*self.random)?);
         let hash = TicketHash::of(plain.reveal()).ok_or(Refusal::Signing)?;
-        self.store.add_ticket(&hash, &ticket).await?;
-        let event = Event::done(Action::TicketCreate, &caller.source, self.clock.now()).on(&ticket.tool);
-        self.audit.record(event.with("origin", &ticket.origin).with("scope", &ticket.scope)).await?;
-        Ok(plain)
+        Ok(NewTicket { plain, hash, ticket })
+    }
+
+    /// Stores a ticket that was made.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`crate::store::StoreError::Taken`] for an answer that is kept already.
+    pub async fn store_ticket(
+        &self,
+        caller: &Caller,
+        new: &NewTicket,
+        answer: Option<&SealedAnswer>,
+    ) -> Result<(), Refusal> {
+        // Recorded first: what is kept or given out has its entry.
+        let event = Event::done(Action::TicketCreate, &caller.source, self.clock.now()).on(&new.ticket.tool);
+        self.audit.record(event.with("origin", &new.ticket.origin).with("scope", &new.ticket.scope)).await?;
+        Ok(self.store.add_ticket(&new.hash, &new.ticket, answer).await?)
     }
 
     /// Swaps a ticket for a tool token. Whatever comes of it, the ticket is used up.

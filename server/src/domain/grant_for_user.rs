@@ -81,8 +81,8 @@ impl Issuer {
     /// The key that a page names, if it registered that page. Where there is none, some other row is opened, and the answer is
     /// the same: so nobody learns which ids there are (R31).
     async fn client_of_page(&self, id: &ApiKeyId, origin: &Origin) -> Result<ApiKey, Refusal> {
-        let (row, known) = self.row_or_decoy(id).await?;
-        let opened = row.open(&self.roots);
+        let (rows, known) = self.rows_or_decoy(id).await?;
+        let opened = rows.current.open(&self.roots);
         if !known {
             return Err(Refusal::OriginDenied);
         }

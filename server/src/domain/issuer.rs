@@ -164,8 +164,22 @@ pub fn new_api_key(
     random: &dyn Random,
     new: NewApiKey<'_>,
 ) -> Result<(SealedApiKey, ApiSecret), MakeError> {
-    let epoch = roots.sealing();
     let id = ApiKeyId::from_uuid(rng::uuid_v7(now, random)?);
+    seal_new_secret(roots, random, id, now, new)
+}
+
+/// Makes a secret for a key id, and the row that goes with it.
+///
+/// # Errors
+/// [`MakeError`] without randomness, or for a scope that is too large.
+pub fn seal_new_secret(
+    roots: &Roots,
+    random: &dyn Random,
+    id: ApiKeyId,
+    created_at: UnixMillis,
+    new: NewApiKey<'_>,
+) -> Result<(SealedApiKey, ApiSecret), MakeError> {
+    let epoch = roots.sealing();
     let secret = ApiSecret::from_bytes(rng::bytes(random)?);
     let scope = new.scope.to_canonical();
     let stored_hash = secret.stored_hash(&id);
@@ -191,7 +205,7 @@ pub fn new_api_key(
         scope,
         stored_hash,
         sealed,
-        created_at: now,
+        created_at,
         state: KeyState::Active,
     };
     Ok((key, secret))

@@ -1,6 +1,7 @@
 //! What the issuer knows and decides: accounts, API keys, tools, tickets, sessions, tokens. No HTTP and no SQL in here.
 
 pub mod api_key;
+pub mod page_origin;
 pub mod role;
 pub mod scope;
 pub mod session;
@@ -20,6 +21,8 @@ pub mod signed;
 pub mod users;
 
 pub mod account;
+pub mod idempotency;
+pub mod keys;
 
 pub mod audit;
 

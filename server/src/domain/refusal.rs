@@ -172,6 +172,10 @@ pub enum Refusal {
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
 
+    /// A kept answer is not as it was written: somebody edited the database.
+    #[error("ALARM: a kept answer does not open")]
+    BrokenAnswer,
+
     // Limits.
     /// Too many attempts.
     #[error("too many attempts; again in {retry_after} s")]
@@ -304,6 +308,7 @@ impl Refusal {
             Refusal::RateLimited { retry_after } => SignedRefusal::RateLimited { retry_after: *retry_after },
 
             Refusal::AuditUnwritten
+            | Refusal::BrokenAnswer
             | Refusal::NoLinkDelivery
             | Refusal::Store(_)
             | Refusal::Random(_)

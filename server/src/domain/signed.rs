@@ -65,17 +65,19 @@ impl Keys for IssuerKeyring {
     }
 
     async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKeyGrant>, SignedRefusal> {
-        let (row, known) = self.0.row_or_decoy(id).await.map_err(|refusal| refusal.for_the_wire())?;
+        let (rows, known) = self.0.rows_or_decoy(id).await.map_err(|refusal| refusal.for_the_wire())?;
         // An unknown key costs what a known one costs, and fails at the same place (T23): under a key that nobody has.
-        let opened = if known { row.open(&self.0.roots) } else { self.0.decoy.open(&self.0.roots) };
-        match opened {
+        let current = if known { &rows.current } else { &self.0.decoy };
+        let former = rows.former.as_ref().filter(|_| known).unwrap_or(current).open(&self.0.roots);
+        match current.open(&self.0.roots) {
             Ok(key) => Ok(Some(ApiKeyGrant {
                 id: key.id,
                 owner: key.owner,
-                proof: match &key.material {
-                    KeyMaterial::Hmac(key) => ApiKeyProof::HmacSha256(MacKey::new(key)),
-                    KeyMaterial::Ed25519(public_key) => ApiKeyProof::Ed25519(*public_key),
-                },
+                proof: proof(&key.material),
+                former: former
+                    .ok()
+                    .filter(|former| rows.former.is_some() && former.scope.is_within_grace(self.0.clock.now()))
+                    .map(|former| proof(&former.material)),
                 allowed_ips: key.scope.cidrs,
             })),
             Err(broken) => {
@@ -102,6 +104,13 @@ impl Standing for IssuerKeyring {
             }
         };
         standing.await.map_err(|refusal: Refusal| refusal.for_the_wire())
+    }
+}
+
+fn proof(material: &KeyMaterial) -> ApiKeyProof {
+    match material {
+        KeyMaterial::Hmac(key) => ApiKeyProof::HmacSha256(MacKey::new(key)),
+        KeyMaterial::Ed25519(public_key) => ApiKeyProof::Ed25519(*public_key),
     }
 }
 

@@ -66,6 +66,16 @@ impl Doc {
         self.takes_as::<T>("application/json")
     }
 
+    /// Takes a JSON body, or none.
+    #[must_use]
+    pub fn may_take<T: ToSchema>(self) -> Self {
+        let mut doc = self.takes_as::<T>("application/json");
+        if let Some(body) = &mut doc.body {
+            body.required = Some(Required::False);
+        }
+        doc
+    }
+
     /// Takes a form.
     #[must_use]
     pub fn takes_form<T: ToSchema>(self) -> Self {

@@ -20,10 +20,30 @@ pub fn is(headers: &HeaderMap, media_type: &str) -> bool {
 /// # Errors
 /// [`Refusal::MediaType`], [`Refusal::Malformed`].
 pub fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
+    object(headers, body)?;
+    serde_json::from_slice(body).map_err(|_| Refusal::Malformed { field: "body" })
+}
+
+/// The same for a form that somebody fills in who is signed in: what is wrong with it is said.
+///
+/// # Errors
+/// [`Refusal::Malformed`] or [`Refusal::Invalid`].
+pub fn form<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
+    object(headers, body)?;
+    // The caller's own text goes back to the caller, and no further than a line of it.
+    let hint = |error: serde_json::Error| error.to_string().chars().take(200).collect();
+    serde_json::from_slice(body).map_err(|error| Refusal::Invalid { field: "body", hint: hint(error) })
+}
+
+/// Whether the body says that it is JSON and can be an object. A list would be taken for one too, member by member.
+fn object(headers: &HeaderMap, body: &Bytes) -> Result<(), Refusal> {
     if !is(headers, "application/json") {
         return Err(Refusal::MediaType);
     }
-    serde_json::from_slice(body).map_err(|_| Refusal::Malformed { field: "body" })
+    match body.trim_ascii_start().first() {
+        Some(b'{') => Ok(()),
+        _ => Err(Refusal::Malformed { field: "body" }),
+    }
 }
 
 /// Reads a body.

@@ -1,6 +1,7 @@
 //! Which API-key credential a request carries (profile §4): exactly one of four kinds.
 
 use crate::domain::authenticate::PresentedSecret;
+use crate::domain::keys::last_use::Way;
 use crate::domain::refusal::Refusal;
 use base64ct::{Base64, Encoding};
 use bmap_protocol::api_key::ApiSecret;
@@ -13,7 +14,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub enum Credential {
     /// A key id with its secret, in one of three spellings.
-    Secret(PresentedSecret),
+    Secret(Way, PresentedSecret),
     /// An RFC 9421 signature; who signed is for the verifier to say.
     Signature,
 }
@@ -33,25 +34,25 @@ pub fn find(headers: &HeaderMap) -> Result<Credential, Refusal> {
         (None, false, true) => Ok(Credential::Signature),
         (None, true, false) => {
             let (Some(id), Some(secret)) = (id_header, secret_header) else { return Err(Refusal::BadCredential) };
-            presented(&decode(id)?, &decode(secret)?)
+            presented(Way::Headers, &decode(id)?, &decode(secret)?)
         }
         (Some(value), false, false) => {
             let (scheme, encoded) = value.split_once(' ').ok_or(Refusal::BadCredential)?;
-            if !scheme.eq_ignore_ascii_case("basic") && !scheme.eq_ignore_ascii_case("apikey") {
-                return Err(Refusal::BadCredential);
-            }
+            let ways = [("basic", Way::Basic), ("apikey", Way::ApiKey)];
+            let way = ways.into_iter().find(|(word, _)| scheme.eq_ignore_ascii_case(word));
+            let (_, way) = way.ok_or(Refusal::BadCredential)?;
             let pair = decode(encoded.trim_matches(' '))?;
             let (id, secret) = pair.split_once(':').ok_or(Refusal::BadCredential)?;
-            presented(id, secret)
+            presented(way, id, secret)
         }
         _ => Err(Refusal::SeveralCredentials),
     }
 }
 
-fn presented(id: &str, secret: &str) -> Result<Credential, Refusal> {
+fn presented(way: Way, id: &str, secret: &str) -> Result<Credential, Refusal> {
     // A text that is no secret says nothing about which ids there are, so it may be refused at once.
     let secret = ApiSecret::parse(secret).map_err(|_| Refusal::BadCredential)?;
-    Ok(Credential::Secret(PresentedSecret { id: ApiKeyId::parse(id).ok(), secret }))
+    Ok(Credential::Secret(way, PresentedSecret { id: ApiKeyId::parse(id).ok(), secret }))
 }
 
 /// The one value of a header; a second one is a second credential.
@@ -101,7 +102,7 @@ mod tests {
             vec![("x-api-key", encoded(id.as_str())), ("x-api-secret", encoded(&secret))],
         ] {
             match find_in(&headers).unwrap() {
-                Credential::Secret(presented) => assert_eq!(presented.id.as_ref(), Some(&id)),
+                Credential::Secret(_, presented) => assert_eq!(presented.id.as_ref(), Some(&id)),
                 Credential::Signature => panic!("not signed"),
             }
         }

@@ -1,5 +1,6 @@
 //! The routes. A file mirrors its URL; `router.rs` lists them all.
 
+pub mod api_keys;
 pub mod auth;
 #[cfg(feature = "docs-ui")]
 pub mod docs;
@@ -13,4 +14,5 @@ pub mod well_known;
 pub mod bearer;
 pub mod body;
 pub mod credentials;
+pub mod once;
 pub mod problem;

@@ -74,6 +74,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         Refusal::ScopeDenied => "invalid_scope",
         Refusal::RateLimited { .. }
         | Refusal::PoolFull
+        | Refusal::BrokenAnswer
         | Refusal::NoLinkDelivery
         | Refusal::AuditFull
         | Refusal::AuditUnwritten

@@ -1,22 +1,22 @@
 //! `POST /tickets`: a page's backend gets a ticket for its page.
 
 use super::body;
+use super::once::{ABOUT_HEADER, Begun, HEADER, Once, json};
 use super::problem::Refused;
 use crate::domain::audit::Action;
 use crate::domain::grant::TicketRequest;
+use crate::domain::issuer_code::IssuerCode;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
 use crate::domain::ticket::{EndUser, MAX_TICKET_SECONDS};
 use crate::openapi::{Doc, grammar};
 use crate::router::App;
-use axum::Json;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use http::StatusCode;
-use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -56,21 +56,32 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let caller = app.caller(&parts, &body, Action::TicketCreate).await?;
     let form: TicketForm = body::json(&parts.headers, &body)?;
     let wanted = read(&form)?;
+    let once = match Once::begin(&app, caller.key.id.as_str(), &parts, &body).await? {
+        Begun::First(once) => once,
+        Begun::Again(answer) => return Ok(answer),
+    };
     let expires_in = wanted.ttl;
     let ticket = app.issuer.make_ticket(&caller, wanted).await?;
-    let answer = TicketAnswer { ticket: ticket.reveal(), expires_in, server_time: app.issuer.clock.now().0 };
-    Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+    let answer = TicketAnswer { ticket: ticket.plain.reveal(), expires_in, server_time: app.issuer.clock.now().0 };
+    let answer = json(StatusCode::CREATED, None, &answer);
+    let kept = once.seal(&answer)?;
+    once.answer(answer, app.issuer.store_ticket(&caller, &ticket, kept.as_ref()).await).await
 }
 
 /// How the document describes it.
 pub fn post_doc() -> Doc {
     Doc::new("Make a ticket for a page")
         .about("The page swaps it for a token at `/oauth/token`, once.")
+        .reads_header(HEADER, ABOUT_HEADER)
         .takes::<TicketForm>()
         .answers::<TicketAnswer>(StatusCode::CREATED, "The ticket, shown this once")
         .refuses(Code::ToolDenied)
         .refuses(Code::OriginDenied)
         .refuses(Code::ScopeDenied)
+        .refuses(IssuerCode::Conflict)
+        .refuses(IssuerCode::LimitReached)
+        .refuses(IssuerCode::RequestInProgress)
+        .refuses(IssuerCode::IdempotencyKeyReused)
 }
 
 fn read(form: &TicketForm) -> Result<TicketRequest, Refusal> {

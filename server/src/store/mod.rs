@@ -10,7 +10,9 @@ mod sql_api_keys;
 mod sql_audit;
 mod sql_epochs;
 mod sql_health;
+mod sql_idempotent_answers;
 mod sql_issuer_keys;
+mod sql_managed_keys;
 mod sql_row;
 mod sql_sessions;
 mod sql_settings;
@@ -25,6 +27,7 @@ pub mod root_file;
 pub mod schema;
 
 pub use connect::Database;
+pub use sql_idempotent_answers::ANSWER;
 
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
@@ -35,7 +38,11 @@ use crate::domain::account::{Account, LiveSession, Registration, UserSession};
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::chain::{Head, Row};
 use crate::domain::audit::{Action, Event, Source};
+use crate::domain::idempotency::{Attempt, SealedAnswer};
 use crate::domain::issuer_key::SealedIssuerKey;
+use crate::domain::keys::last_use::LastUse;
+use crate::domain::keys::service::{NewKey, NewSecret};
+use crate::domain::keys::{KeyRows, ManagedKey};
 use crate::domain::role::{Role, UnverifiedRole};
 use crate::domain::session::{Session, SessionId};
 use crate::domain::ticket::{Ticket, TicketHash};
@@ -298,8 +305,9 @@ pub trait ApiKeys {
     ) -> impl Future<Output = Result<()>> + Send;
     /// The row with that id.
     fn api_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<SealedApiKey>>> + Send;
-    /// The row with that id; where there is none, another one, so that reading costs the same (R31). `None` without any row.
-    fn api_key_or_another(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<SealedApiKey>>> + Send;
+    /// The rows of the key with that id; where there is none, of another one, so that reading costs the same (R31). `None`
+    /// without any row.
+    fn api_key_or_another(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<KeyRows>>> + Send;
     /// All rows, oldest first.
     fn api_keys(&self) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
     /// Revokes; whether there is such a key. A second time changes nothing.
@@ -308,6 +316,78 @@ pub trait ApiKeys {
     /// Whether a key that has not ended registered this origin. A key that was revoked, or whose user was deactivated, still counts:
     /// this decides who may read an answer, and a page must be able to read that answer's `key_revoked` or `user_inactive`.
     fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
+}
+
+/// What became of a key that was to be added for a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It is there.
+    Yes,
+    /// The user is not active, or there is none.
+    UserInactive,
+    /// The user has as many as they may have.
+    TooMany,
+}
+
+/// API keys as their owners manage them.
+pub trait ManagedKeys {
+    /// Adds one, if its user is active and has fewer than `most` that are not revoked; keeps the answer to the request with it.
+    /// [`StoreError::Taken`] with [`ANSWER`], and nothing is added, if an answer to that request is kept already.
+    fn create_api_key(
+        &self,
+        new: &NewKey,
+        most: u16,
+        answer: Option<&SealedAnswer>,
+    ) -> impl Future<Output = Result<Created>> + Send;
+    /// The key with that id.
+    fn managed_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<ManagedKey>>> + Send;
+    /// Keys behind one of them in the order of their ids, which is that of their making; of one user, or all.
+    fn managed_keys(
+        &self,
+        user: Option<&UserId>,
+        after: Option<&ApiKeyId>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<ManagedKey>>> + Send;
+    /// Puts a new secret in the place of the current one, and that one in the place of any former one; keeps the answer to the
+    /// request with it. `false`, and nothing changes, if the key is not as it was read, or was revoked. Otherwise as
+    /// [`create_api_key`](Self::create_api_key).
+    fn replace_secret(
+        &self,
+        new: &NewSecret,
+        answer: Option<&SealedAnswer>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Puts changed rows in the place of a key's rows, with the origins that it registers; `false`, and nothing changes, if they
+    /// are not as they were read, or the key was revoked.
+    fn change_api_key(
+        &self,
+        before: &KeyRows,
+        after: &KeyRows,
+        scope: &KeyScope,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Writes the last uses of some keys, where they are later than what is there.
+    fn write_last_uses(&self, uses: &[(ApiKeyId, LastUse)]) -> impl Future<Output = Result<()>> + Send;
+    /// Deletes former secrets whose grace has ended, whatever it was; how many.
+    fn delete_ended_former(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
+}
+
+/// Answers that are kept for requests that are sent again. They are written with the change that they tell of.
+pub trait IdempotentAnswers {
+    /// The answer that is kept for an idempotency key of a caller.
+    fn kept_answer(
+        &self,
+        attempt: &Attempt,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Option<SealedAnswer>>> + Send;
+    /// Whether a caller has fewer than `most` answers kept.
+    fn has_room_for_answer(
+        &self,
+        caller: &str,
+        most: i64,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Deletes what has ended; how many.
+    fn delete_ended_answers(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }
 
 /// Tools.
@@ -324,8 +404,14 @@ pub trait Tools {
 
 /// Tickets.
 pub trait Tickets {
-    /// Adds one.
-    fn add_ticket(&self, hash: &TicketHash, ticket: &Ticket) -> impl Future<Output = Result<()>> + Send;
+    /// Adds one, and keeps the answer to the request with it: [`StoreError::Taken`] with [`ANSWER`], and nothing is added, if an
+    /// answer to that request is kept already.
+    fn add_ticket(
+        &self,
+        hash: &TicketHash,
+        ticket: &Ticket,
+        answer: Option<&SealedAnswer>,
+    ) -> impl Future<Output = Result<()>> + Send;
     /// Takes it out: of any number of callers at once exactly one gets it.
     fn take_ticket(&self, hash: &TicketHash) -> impl Future<Output = Result<Option<Ticket>>> + Send;
     /// Deletes what has ended; how many.

@@ -1,11 +1,14 @@
 //! API keys.
 
+use super::bounded::InTransaction;
 use super::connect::taken;
+use super::sql_managed_keys::read_rows;
 use super::sql_row::Columns;
 use super::{ApiKeys, Database, Result};
 use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, KeyState, SealedApiKey};
 use crate::domain::audit::{Event, Target};
+use crate::domain::keys::KeyRows;
 use crate::domain::user::UserName;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::api_key::StoredHash;
@@ -13,6 +16,7 @@ use bmap_protocol::ids::{ApiKeyId, UserId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
 use sqlx::any::AnyRow;
+use std::collections::BTreeSet;
 
 /// The keys of earlier epochs, behind an id, in the order of their ids.
 pub(super) const COLUMNS_OF_API_KEYS_BEFORE: &str = "SELECT id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at \
@@ -20,36 +24,9 @@ pub(super) const COLUMNS_OF_API_KEYS_BEFORE: &str = "SELECT id, user_id, name, s
 
 impl ApiKeys for Database {
     async fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope, event: &Event) -> Result<()> {
-        let revoked_at = match key.state {
-            KeyState::Active => None,
-            KeyState::Revoked { at } => Some(at.0),
-        };
         let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "INSERT INTO api_keys (id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        )
-        .bind(key.id.as_str())
-        .bind(key.owner.as_str())
-        .bind(key.name.as_str())
-        .bind(key.signing.as_str())
-        .bind(i64::from(key.epoch))
-        .bind(key.scope.as_str())
-        .bind(Base64UrlUnpadded::encode_string(&key.stored_hash.0))
-        .bind(key.sealed.as_str())
-        .bind(key.created_at.0)
-        .bind(revoked_at)
-        .execute(&mut *transaction)
-        .await
-        .map_err(taken("API key"))?;
-        for origin in &scope.origins {
-            sqlx::query("INSERT INTO api_key_origins (origin, key_id, expires_at) VALUES ($1, $2, $3)")
-                .bind(origin.as_str())
-                .bind(key.id.as_str())
-                .bind(scope.expires_at)
-                .execute(&mut *transaction)
-                .await?;
-        }
+        insert(&mut transaction, key).await?;
+        insert_origins(&mut transaction, &key.id, scope).await?;
         self.record(&mut transaction, event).await?;
         Ok(transaction.commit().await?)
     }
@@ -65,16 +42,18 @@ impl ApiKeys for Database {
         row.as_ref().map(read).transpose()
     }
 
-    async fn api_key_or_another(&self, id: &ApiKeyId) -> Result<Option<SealedApiKey>> {
+    async fn api_key_or_another(&self, id: &ApiKeyId) -> Result<Option<KeyRows>> {
         let row = sqlx::query(
-            "SELECT id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at \
-             FROM api_keys WHERE id = CASE WHEN EXISTS (SELECT 1 FROM api_keys WHERE id = $1) THEN $1 \
+            "SELECT k.id, k.user_id, k.name, k.signing, k.epoch, k.scope, k.stored_hash, k.sealed, k.created_at, \
+             k.revoked_at, f.epoch AS former_epoch, f.scope AS former_scope, f.stored_hash AS former_hash, \
+             f.sealed AS former_sealed FROM api_keys k LEFT JOIN api_key_former f ON f.key_id = k.id \
+             WHERE k.id = CASE WHEN EXISTS (SELECT 1 FROM api_keys WHERE id = $1) THEN $1 \
              ELSE (SELECT MIN(id) FROM api_keys) END",
         )
         .bind(id.as_str())
         .fetch_optional(&self.pool)
         .await?;
-        row.as_ref().map(read).transpose()
+        row.as_ref().map(read_rows).transpose()
     }
 
     async fn api_keys(&self) -> Result<Vec<SealedApiKey>> {
@@ -101,6 +80,10 @@ impl ApiKeys for Database {
         };
         let columns = Columns { table: "api_keys", row };
         let owner = columns.parsed("user_id", |text| UserId::parse(text).ok())?;
+        sqlx::query("DELETE FROM api_key_former WHERE key_id = $1")
+            .bind(id.as_str())
+            .execute(&mut *transaction)
+            .await?;
         let event = event.clone().on(Target::ApiKey { key: id.clone(), owner });
         self.record(&mut transaction, &event).await?;
         transaction.commit().await?;
@@ -118,6 +101,45 @@ impl ApiKeys for Database {
         .await?;
         Ok(row.is_some())
     }
+}
+
+/// Writes a key's row.
+pub(super) async fn insert(inside: &mut InTransaction, key: &SealedApiKey) -> Result<()> {
+    let revoked_at = match key.state {
+        KeyState::Active => None,
+        KeyState::Revoked { at } => Some(at.0),
+    };
+    sqlx::query(
+        "INSERT INTO api_keys (id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(key.id.as_str())
+    .bind(key.owner.as_str())
+    .bind(key.name.as_str())
+    .bind(key.signing.as_str())
+    .bind(i64::from(key.epoch))
+    .bind(key.scope.as_str())
+    .bind(Base64UrlUnpadded::encode_string(&key.stored_hash.0))
+    .bind(key.sealed.as_str())
+    .bind(key.created_at.0)
+    .bind(revoked_at)
+    .execute(&mut *inside)
+    .await
+    .map_err(taken("API key"))?;
+    Ok(())
+}
+
+/// Writes the origins that a key registers, each once.
+pub(super) async fn insert_origins(inside: &mut InTransaction, id: &ApiKeyId, scope: &KeyScope) -> Result<()> {
+    for origin in scope.origins.iter().collect::<BTreeSet<_>>() {
+        sqlx::query("INSERT INTO api_key_origins (origin, key_id, expires_at) VALUES ($1, $2, $3)")
+            .bind(origin.as_str())
+            .bind(id.as_str())
+            .bind(scope.expires_at)
+            .execute(&mut *inside)
+            .await?;
+    }
+    Ok(())
 }
 
 pub(super) fn read(row: &AnyRow) -> Result<SealedApiKey> {
@@ -143,7 +165,7 @@ fn signing_kind(text: &str) -> Option<SigningKind> {
     [SigningKind::HmacSha256, SigningKind::Ed25519].into_iter().find(|kind| kind.as_str() == text)
 }
 
-fn stored_hash(text: &str) -> Option<StoredHash> {
+pub(super) fn stored_hash(text: &str) -> Option<StoredHash> {
     let mut hash = [0; 32];
     let decoded = Base64UrlUnpadded::decode(text, &mut hash).ok()?.len();
     (decoded == 32).then_some(StoredHash(hash))

@@ -1,16 +1,19 @@
 //! Tickets.
 
 use super::connect::taken;
+use super::sql_idempotent_answers::keep;
 use super::sql_row::Columns;
 use super::{Database, Result, Tickets};
 use crate::clock::UnixMillis;
+use crate::domain::idempotency::SealedAnswer;
 use crate::domain::scope::Scopes;
 use crate::domain::ticket::{EndUser, Ticket, TicketHash};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
 
 impl Tickets for Database {
-    async fn add_ticket(&self, hash: &TicketHash, ticket: &Ticket) -> Result<()> {
+    async fn add_ticket(&self, hash: &TicketHash, ticket: &Ticket, answer: Option<&SealedAnswer>) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
         sqlx::query(
             "INSERT INTO tickets (hash, tool, origin, embed_origin, end_user, scope, key_id, user_id, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -24,10 +27,11 @@ impl Tickets for Database {
         .bind(ticket.key.as_str())
         .bind(ticket.user.as_str())
         .bind(ticket.expires_at.0)
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
         .map_err(taken("ticket"))?;
-        Ok(())
+        keep(&mut transaction, answer).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn take_ticket(&self, hash: &TicketHash) -> Result<Option<Ticket>> {

@@ -7,6 +7,7 @@ mod actors;
 mod database;
 mod documented;
 mod http_client;
+mod key_owner;
 mod log;
 mod operator;
 mod person;

@@ -10,6 +10,7 @@ fn good_call(method: &'static str, path: &str) -> Call {
         "/tickets" => Call::json(path, &serde_json::json!({ "tool": TOOL, "origin": "https://shop.example" })),
         "/users/{id}/role" => Call::json(path, &serde_json::json!({ "role": "admin" })),
         "/auth/deactivate" => Call::json(path, &serde_json::json!({ "password": "a" })),
+        "/api-keys" if method == "POST" => Call::json(path, &serde_json::json!({ "name": "a", "tools": [TOOL] })),
         "/auth/password" => Call::json(path, &serde_json::json!({ "current_password": "a", "new_password": "b" })),
         _ if method == "POST" => Call::json(path, &serde_json::json!({})),
         _ => Call::new(method, path),
@@ -22,10 +23,10 @@ async fn r24_every_route_asks_for_a_credential_but_these() {
     world.host().await;
     let (mut open, mut own_proof) = (Vec::new(), Vec::new());
     for route in routes() {
+        let id = if route.path.starts_with("/users") { "usr_" } else { "bmk_" };
+        let path = route.path.replace("{id}", &format!("{id}{}", "0".repeat(32))).replace("{file}", "index.html");
         for query in ["", "?signature=x&Signature-Input=bmap%3D()", "?access_token=x"] {
             let call = Call { method: route.method, ..good_call(route.method, route.path) };
-            let path =
-                route.path.replace("{id}", "usr_00000000000000000000000000000000").replace("{file}", "index.html");
             let answer = Call { path: format!("{path}{query}"), ..call }.send(world.address).await;
             match route.access {
                 Access::Credential | Access::Admin => answer.assert_refused("missing_signature"),

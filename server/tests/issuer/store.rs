@@ -57,7 +57,7 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     assert_eq!(read.open(&roots).unwrap().scope, scope);
     assert!(store.api_key(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
     for id in [&key.id, &ApiKeyId::from_uuid([0; 16])] {
-        assert_eq!(store.api_key_or_another(id).await.unwrap().unwrap().id, key.id);
+        assert_eq!(store.api_key_or_another(id).await.unwrap().unwrap().current.id, key.id);
     }
     assert!(store.is_registered_origin(&origin, NOW).await.unwrap());
     assert!(!store.is_registered_origin(&origin, NOW.plus_seconds(60)).await.unwrap());
@@ -149,15 +149,15 @@ async fn tickets(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId)
         let hash = |offset| {
             TicketHash::of(PlainTicket::from_bytes(&[u8::try_from(number + offset).unwrap(); 32]).reveal()).unwrap()
         };
-        store.add_ticket(&hash(0), &ticket).await.unwrap();
-        assert!(matches!(store.add_ticket(&hash(0), &ticket).await, Err(StoreError::Taken { what: "ticket" })));
+        store.add_ticket(&hash(0), &ticket, None).await.unwrap();
+        assert!(matches!(store.add_ticket(&hash(0), &ticket, None).await, Err(StoreError::Taken { what: "ticket" })));
         // Of twenty takers at once one has it.
         let hash_taken = hash(0);
         let takers = (0..20).map(|_| store.take_ticket(&hash_taken));
         let taken = futures_util::future::join_all(takers).await;
         let taken: Vec<Ticket> = taken.into_iter().filter_map(Result::unwrap).collect();
         assert_eq!(taken, std::slice::from_ref(&ticket));
-        store.add_ticket(&hash(100), &ticket).await.unwrap();
+        store.add_ticket(&hash(100), &ticket, None).await.unwrap();
         assert_eq!(store.delete_ended_tickets(NOW).await.unwrap(), 0);
         assert_eq!(store.delete_ended_tickets(NOW.plus_seconds(1)).await.unwrap(), 1);
     }

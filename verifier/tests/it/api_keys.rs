@@ -50,6 +50,7 @@ impl Gateway {
             id: ApiKeyId::from_uuid(KEY),
             owner: UserId::from_uuid([1; 16]),
             proof,
+            former: None,
             allowed_ips: allowed.iter().map(|net| net.parse().unwrap()).collect(),
         };
         let limits = ReplayLimits { entries: 1024, per_key: 1024 };

@@ -48,6 +48,10 @@ actions! {
     SessionRevoke = "session.revoke",
     /// An API key was made.
     ApiKeyCreate = "api_key.create",
+    /// What an API key is called or may do was changed.
+    ApiKeyUpdate = "api_key.update",
+    /// An API key was given a new secret.
+    ApiKeyRegenerate = "api_key.regenerate",
     /// An API key was revoked.
     ApiKeyRevoke = "api_key.revoke",
     /// A tool was added.

@@ -1,5 +1,7 @@
+mod api_keys;
 mod auth;
 mod health;
+mod idempotency;
 mod oauth_token;
 mod refresh_grant;
 mod renewal;

@@ -3,7 +3,10 @@
 use bmap_protocol::origin::Origin;
 
 /// Reads a page's origin: the exact serialised form, and `http` only on this machine.
-pub(super) fn page_origin(text: &str) -> Result<Origin, String> {
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub fn page_origin(text: &str) -> Result<Origin, String> {
     let origin = base_url(text)?;
     if origin.scheme() == "http" && !origin.is_loopback() {
         return Err(format!("{origin} is not encrypted: http is for localhost only, use https"));
@@ -12,7 +15,10 @@ pub(super) fn page_origin(text: &str) -> Result<Origin, String> {
 }
 
 /// Reads a base URL, which is scheme and authority only.
-pub(super) fn base_url(text: &str) -> Result<Origin, String> {
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub fn base_url(text: &str) -> Result<Origin, String> {
     Origin::parse(text).map_err(|error| match canonical(text) {
         Some(canonical) => format!("{error}; did you mean {canonical}?"),
         None => error.to_string(),

@@ -1,0 +1,39 @@
+//! Whose keys one may manage.
+
+use crate::domain::audit::Source;
+use bmap_protocol::ids::UserId;
+
+/// Who manages keys, and from where.
+#[derive(Clone, Debug)]
+pub struct Manager {
+    /// As what.
+    pub right: Right,
+    /// The request or command, for the audit log.
+    pub source: Source,
+}
+
+/// What somebody may do with keys.
+#[derive(Clone, Debug)]
+pub enum Right {
+    /// Somebody who is signed in: their own keys.
+    Owner(UserId),
+    /// An admin: every key.
+    Admin(UserId),
+    /// Whoever has the data folder: every key.
+    Operator,
+}
+
+impl Manager {
+    /// Whether a key of that user is theirs to manage. A key that is not is answered like one that there is not.
+    pub fn may_manage(&self, owner: &UserId) -> bool {
+        match &self.right {
+            Right::Owner(user) => user == owner,
+            Right::Admin(_) | Right::Operator => true,
+        }
+    }
+
+    /// Whether they may make a key for every tool, also for those to come.
+    pub const fn may_allow_every_tool(&self) -> bool {
+        matches!(self.right, Right::Admin(_) | Right::Operator)
+    }
+}

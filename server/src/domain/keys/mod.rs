@@ -1,0 +1,83 @@
+//! API keys as people manage them: make, look at, change, give a new secret, revoke.
+//!
+//! Modules in reading order: [`form`] (what may stand in a key, and what is said where it may not), [`manager`] (whose keys
+//! one may manage), [`service`] (every change), [`last_use`] (what is shown of a key's uses).
+
+pub mod form;
+pub mod last_use;
+pub mod manager;
+pub mod service;
+
+use super::api_key::{BrokenRow, KeyScope, KeyState, SealedApiKey};
+use super::roots::Roots;
+use crate::clock::UnixMillis;
+use last_use::LastUse;
+
+/// The rows of one key.
+#[derive(Clone, Debug)]
+pub struct KeyRows {
+    /// The row of its secret.
+    pub current: SealedApiKey,
+    /// The row of the secret that it had before, while that one's grace lasts, and maybe for a while after.
+    pub former: Option<SealedApiKey>,
+}
+
+/// A key as it is shown to whoever manages it. No part of it is a secret.
+#[derive(Clone, Debug)]
+pub struct ManagedKey {
+    /// Its rows.
+    pub rows: KeyRows,
+    /// When and from where it was last used, as far as is known.
+    pub last_use: Option<LastUse>,
+}
+
+/// What a key is good for at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It works.
+    Active,
+    /// Its life is over.
+    Expired,
+    /// It was revoked.
+    Revoked,
+    /// Its row does not open: somebody edited the database, or the root secret of its epoch is not at hand.
+    Unusable,
+}
+
+impl Standing {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Standing::Active => "active",
+            Standing::Expired => "expired",
+            Standing::Revoked => "revoked",
+            Standing::Unusable => "unusable",
+        }
+    }
+}
+
+impl KeyRows {
+    /// What the key may do; an error for a row that is not as it was written.
+    ///
+    /// # Errors
+    /// [`BrokenRow`].
+    pub fn scope(&self, roots: &Roots) -> Result<KeyScope, BrokenRow> {
+        Ok(self.current.open(roots)?.scope)
+    }
+
+    /// What the key is good for.
+    pub fn standing(&self, roots: &Roots, now: UnixMillis) -> Standing {
+        match (self.current.state, self.scope(roots)) {
+            (KeyState::Revoked { .. }, _) => Standing::Revoked,
+            (_, Err(_)) => Standing::Unusable,
+            (_, Ok(scope)) if scope.is_over(now) => Standing::Expired,
+            (_, Ok(_)) => Standing::Active,
+        }
+    }
+
+    /// Until when the former secret works, in seconds since 1970; `None` where there is none that does.
+    pub fn former_end(&self, roots: &Roots, now: UnixMillis) -> Option<i64> {
+        let former = self.former.as_ref().filter(|former| former.state == KeyState::Active)?;
+        former.open(roots).ok()?.scope.expires_at.filter(|end| now.seconds() < *end)
+    }
+}

@@ -1,0 +1,273 @@
+//! Every change of a key, each in two steps: make what is to be written (and what its caller will be answered), then write it.
+//! Between the two nothing has happened yet, so the answer can be kept in the same transaction as the change.
+
+use super::form::{KeyChange, KeyForm, invalid};
+use super::last_use::LastUse;
+use super::manager::Manager;
+use super::{KeyRows, ManagedKey};
+use crate::clock::{Clock, UnixMillis};
+use crate::domain::api_key::{BrokenRow, KeyScope, KeyState, SealedApiKey, ToolSet};
+use crate::domain::audit::{Action, Event, Target};
+use crate::domain::idempotency::SealedAnswer;
+use crate::domain::issuer::{Issuer, MakeError, NewApiKey, key_created, new_api_key, seal_new_secret};
+use crate::domain::refusal::Refusal;
+use crate::domain::roots::Roots;
+use crate::rng::{self, Random};
+use crate::store::{ApiKeys, Created, Database, ManagedKeys, Tools};
+use bmap_protocol::api_key::ApiSecret;
+use bmap_protocol::ids::{ApiKeyId, UserId};
+
+/// Most keys of one user that are not revoked.
+pub const MAX_KEYS: u16 = 100;
+/// Most keys of one page of a list.
+pub const MAX_PAGE: u16 = 100;
+/// How often a change is tried again where somebody else changes the same key.
+const ATTEMPTS: usize = 8;
+
+/// Changes keys.
+#[derive(Clone, Copy)]
+pub struct KeyService<'a> {
+    store: &'a Database,
+    roots: &'a Roots,
+    clock: &'a dyn Clock,
+    random: &'a dyn Random,
+}
+
+/// A key that is made and not stored yet.
+#[derive(Debug)]
+pub struct NewKey {
+    /// Its row.
+    pub key: SealedApiKey,
+    /// What it may do.
+    pub scope: KeyScope,
+    /// Its secret, to be shown once.
+    pub secret: ApiSecret,
+    /// What is recorded of it.
+    pub event: Event,
+}
+
+/// A new secret for a key, not stored yet.
+#[derive(Debug)]
+pub struct NewSecret {
+    /// The key's row as it is; the change is made only if it is still so then.
+    pub before: SealedApiKey,
+    /// Its rows after the change.
+    pub after: KeyRows,
+    /// The secret, to be shown once.
+    pub secret: ApiSecret,
+    /// When.
+    pub at: UnixMillis,
+    /// When and from where the key was last used.
+    pub last_use: Option<LastUse>,
+    /// What is recorded of it.
+    pub event: Event,
+    /// Whether the grace of an earlier change is cut short by this one: at most two secrets of a key work.
+    pub ends_former: bool,
+}
+
+impl Issuer {
+    /// Changes keys of this issuer.
+    pub fn keys(&self) -> KeyService<'_> {
+        KeyService { store: &self.store, roots: &self.roots, clock: &*self.clock, random: &*self.random }
+    }
+}
+
+impl<'a> KeyService<'a> {
+    /// Changes keys of a store.
+    pub const fn new(store: &'a Database, roots: &'a Roots, clock: &'a dyn Clock, random: &'a dyn Random) -> Self {
+        Self { store, roots, clock, random }
+    }
+
+    /// One key that somebody may manage.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`], also for somebody else's key.
+    pub async fn find(&self, who: &Manager, id: &ApiKeyId) -> Result<ManagedKey, Refusal> {
+        let found = self.store.managed_key(id).await?.ok_or(NOT_FOUND)?;
+        who.source.is_about(target(&found.rows.current));
+        if who.may_manage(&found.rows.current.owner) { Ok(found) } else { Err(NOT_FOUND) }
+    }
+
+    /// The keys of a user behind one of them, oldest first, and whether there are more.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the database does not answer.
+    pub async fn list(
+        &self,
+        user: Option<&UserId>,
+        after: Option<&ApiKeyId>,
+        most: u16,
+    ) -> Result<(Vec<ManagedKey>, bool), Refusal> {
+        let mut keys = self.store.managed_keys(user, after, most.saturating_add(1)).await?;
+        let more = keys.len() > usize::from(most);
+        keys.truncate(usize::from(most));
+        Ok((keys, more))
+    }
+
+    /// Makes a key for a user.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] for tools that are not there, or that this manager may not put into a key.
+    pub async fn make(&self, who: &Manager, owner: UserId, form: KeyForm) -> Result<NewKey, Refusal> {
+        self.check_tools(who, &form.scope.tools).await?;
+        let KeyForm { name, signing, scope } = form;
+        let new = NewApiKey { owner, name, signing, scope: &scope };
+        let (key, secret) = new_api_key(self.roots, self.clock.now(), self.random, new).map_err(refused)?;
+        let event = key_created(&key, &scope, &who.source);
+        Ok(NewKey { key, scope, secret, event })
+    }
+
+    /// Stores a key that was made.
+    ///
+    /// # Errors
+    /// [`Refusal::LimitReached`], [`Refusal::UserInactive`], or [`crate::store::StoreError::Taken`] for an answer that is kept already.
+    pub async fn store(&self, new: &NewKey, answer: Option<&SealedAnswer>) -> Result<(), Refusal> {
+        match self.store.create_api_key(new, MAX_KEYS, answer).await? {
+            Created::Yes => Ok(()),
+            Created::UserInactive => Err(Refusal::UserInactive),
+            Created::TooMany => {
+                Err(Refusal::LimitReached { hint: "a user has at most 100 keys that are not revoked: revoke one" })
+            }
+        }
+    }
+
+    /// Makes a new secret for a key, whose former one works on for `grace` seconds.
+    ///
+    /// # Errors
+    /// [`Refusal`] for a key that is not there, was revoked, has ended or does not open.
+    pub async fn make_secret(&self, who: &Manager, id: &ApiKeyId, grace: i64) -> Result<NewSecret, Refusal> {
+        let ManagedKey { rows: KeyRows { current: before, former }, last_use } = self.find(who, id).await?;
+        let at = self.clock.now();
+        let scope = self.live_scope(&before)?;
+        if scope.is_over(at) {
+            return Err(Refusal::InvalidState { hint: "the key has ended: change its expires_at first" });
+        }
+        let (owner, name, signing) = (before.owner.clone(), before.name.clone(), before.signing);
+        let new = NewApiKey { owner, name, signing, scope: &scope };
+        let (current, secret) =
+            seal_new_secret(self.roots, self.random, id.clone(), before.created_at, new).map_err(refused)?;
+        let rows = KeyRows { current: before, former };
+        let ends_former = rows.former_end(self.roots, at).is_some();
+        let former = match grace {
+            0 => None,
+            // A part of a second counts as one: the grace is never shorter than was asked for.
+            _ => {
+                let end = UnixMillis(at.0.saturating_add(999)).plus_seconds(grace).seconds();
+                Some(self.former(&rows.current, &scope, end)?)
+            }
+        };
+        let event =
+            Event::done(Action::ApiKeyRegenerate, &who.source, at).on(target(&current)).with("grace_seconds", grace);
+        let (before, after) = (rows.current, KeyRows { current, former });
+        Ok(NewSecret { before, after, secret, at, last_use, event, ends_former })
+    }
+
+    /// Stores a new secret.
+    ///
+    /// # Errors
+    /// [`Refusal::Conflict`] where the key was changed meanwhile, so that of many at once one succeeds and nobody holds a
+    /// secret that was replaced before they had it.
+    pub async fn store_secret(&self, new: &NewSecret, answer: Option<&SealedAnswer>) -> Result<(), Refusal> {
+        match self.store.replace_secret(new, answer).await? {
+            true => Ok(()),
+            false => Err(Refusal::Conflict),
+        }
+    }
+
+    /// Changes what a key is called and may do, for both of its secrets at once.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`Refusal::Conflict`] where others keep changing the same key. Two changes at once are both made.
+    pub async fn change(&self, who: &Manager, id: &ApiKeyId, change: &KeyChange) -> Result<ManagedKey, Refusal> {
+        let mut is_checked = false;
+        for _ in 0..ATTEMPTS {
+            let found = self.find(who, id).await?;
+            let before = found.rows;
+            let scope = change.apply(self.live_scope(&before.current)?);
+            if let (Some(tools), false) = (&change.tools, is_checked) {
+                self.check_tools(who, tools).await?;
+                is_checked = true;
+            }
+            let mut current = self.sealed_again(&before.current, &scope)?;
+            current.name = change.name.clone().unwrap_or(current.name);
+            // The grace ends when it was to end: a later end of the key does not lengthen it. A former row that has ended, or
+            // does not open, is not carried on.
+            let former = match (&before.former, before.former_end(self.roots, self.clock.now())) {
+                (Some(former), Some(end)) => Some(self.former(former, &scope, end)?),
+                _ => None,
+            };
+            let after = KeyRows { current, former };
+            let event = Event::done(Action::ApiKeyUpdate, &who.source, self.clock.now()).on(target(&after.current));
+            let event = scope.told(event.with("name", &after.current.name));
+            if self.store.change_api_key(&before, &after, &scope, &event).await? {
+                return Ok(ManagedKey { rows: after, last_use: found.last_use });
+            }
+        }
+        Err(Refusal::Conflict)
+    }
+
+    /// Revokes a key, both of its secrets, for good. A second time changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn revoke(&self, who: &Manager, id: &ApiKeyId) -> Result<(), Refusal> {
+        self.find(who, id).await?;
+        let now = self.clock.now();
+        self.store.revoke_api_key(id, now, &Event::done(Action::ApiKeyRevoke, &who.source, now)).await?;
+        Ok(())
+    }
+
+    /// What a key that was not revoked may do.
+    fn live_scope(&self, key: &SealedApiKey) -> Result<KeyScope, Refusal> {
+        match (key.state, key.open(self.roots)) {
+            (KeyState::Revoked { .. }, _) => Err(Refusal::KeyRevoked),
+            (KeyState::Active, Ok(opened)) => Ok(opened.scope),
+            (KeyState::Active, Err(broken)) => Err(unusable(&key.id, broken)),
+        }
+    }
+
+    /// A row of a secret that goes on only until `end`, or the key's own end where that is earlier.
+    fn former(&self, key: &SealedApiKey, scope: &KeyScope, end: i64) -> Result<SealedApiKey, Refusal> {
+        let end = scope.expires_at.map_or(end, |own| own.min(end));
+        self.sealed_again(key, &KeyScope { expires_at: Some(end), ..scope.clone() })
+    }
+
+    fn sealed_again(&self, key: &SealedApiKey, scope: &KeyScope) -> Result<SealedApiKey, Refusal> {
+        let nonce = rng::bytes(self.random)?;
+        key.with_scope(scope, self.roots, nonce).map_err(|broken| unusable(&key.id, broken))
+    }
+
+    async fn check_tools(&self, who: &Manager, tools: &ToolSet) -> Result<(), Refusal> {
+        let tools = match tools {
+            ToolSet::Any if who.may_allow_every_tool() => return Ok(()),
+            ToolSet::Any => return Err(invalid("tools", "a key for every tool is an administrator's: name the tools")),
+            ToolSet::Only(tools) => tools,
+        };
+        for tool in tools {
+            if self.store.tool(tool).await?.is_none() {
+                return Err(invalid("tools", format!("there is no tool {tool}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+const NOT_FOUND: Refusal = Refusal::NotFound { what: "API key" };
+
+fn target(key: &SealedApiKey) -> Target {
+    Target::ApiKey { key: key.id.clone(), owner: key.owner.clone() }
+}
+
+fn unusable(id: &ApiKeyId, broken: BrokenRow) -> Refusal {
+    tracing::error!(key = id.as_str(), "{}", Refusal::BrokenRow(broken));
+    Refusal::InvalidState { hint: "the key's row is not as it was written, so the key does not work: revoke it" }
+}
+
+fn refused(error: MakeError) -> Refusal {
+    match error {
+        MakeError::Random(error) => error.into(),
+        MakeError::Store(error) => error.into(),
+        MakeError::Seal(error) => Refusal::BrokenRow(error.into()),
+        MakeError::IssuerKey(_) => Refusal::Signing,
+    }
+}

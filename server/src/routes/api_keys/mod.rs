@@ -1,0 +1,191 @@
+//! `/api-keys`: API keys for the people who own them, with their access token.
+
+pub mod id;
+pub mod regenerate;
+
+mod view;
+
+use super::bearer;
+use super::body;
+use super::once::{ABOUT_HEADER, Begun, HEADER, Once, json};
+use super::problem::Refused;
+use crate::clock::UnixMillis;
+use crate::domain::account::service::SignedIn;
+use crate::domain::api_key::KeyScope;
+use crate::domain::audit::Action;
+use crate::domain::issuer_code::IssuerCode;
+use crate::domain::keys::form::{self, KeyForm, invalid};
+use crate::domain::keys::manager::{Manager, Right};
+use crate::domain::keys::service::{MAX_PAGE, NewKey};
+use crate::domain::keys::{KeyRows, ManagedKey};
+use crate::domain::refusal::Refusal;
+use crate::domain::role::Role;
+use crate::openapi::Doc;
+use crate::router::App;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bmap_protocol::ids::{ApiKeyId, UserId};
+use http::header::CACHE_CONTROL;
+use http::request::Parts;
+use http::{StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use view::{KeyView, KeyWithSecret};
+
+/// What a new key is to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewKeyForm {
+    #[schema(required, value_type = String, min_length = 1, max_length = 64)]
+    name: Option<String>,
+    /// Ids of tools that there are.
+    #[schema(required, value_type = Vec<String>, max_items = 64)]
+    tools: Option<Vec<String>>,
+    /// Serialised origins of pages, like `https://shop.example`.
+    #[serde(default)]
+    #[schema(max_items = 64)]
+    origins: Vec<String>,
+    /// Networks like `10.0.0.0/8`; none means any.
+    #[serde(default)]
+    #[schema(max_items = 64)]
+    cidrs: Vec<String>,
+    /// The end of its life, milliseconds since 1970; what is kept are whole seconds.
+    expires_at: Option<i64>,
+    /// `hmac-sha256`, which it is without, or `ed25519`.
+    signing: Option<String>,
+}
+
+/// Which part of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct KeysQuery {
+    /// What `next` said on the page before.
+    cursor: Option<String>,
+    /// Whose keys, for admins; one's own without.
+    user: Option<String>,
+    /// Keys on a page; 100 where it is not said.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u16>,
+}
+
+/// A page of keys.
+#[derive(Serialize, ToSchema)]
+struct KeyList {
+    api_keys: Vec<KeyView>,
+    /// The cursor of the next page; `null` on the last one.
+    #[schema(required)]
+    next: Option<String>,
+    server_time: i64,
+}
+
+/// The caller's keys, oldest first: 200 with one page of them.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, _) = request.into_parts();
+    let (who, user) = who_asks(&app, &parts, Action::Request).await?;
+    let page: KeysQuery = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default())
+        .map_err(|_| invalid("query", "cursor, limit and user, each once"))?;
+    let limit = page.limit.unwrap_or(MAX_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(invalid("limit", "1 to 100").into());
+    }
+    let after = page.cursor.as_deref().map(ApiKeyId::parse).transpose();
+    let after = after.map_err(|_| invalid("cursor", "what `next` said"))?;
+    let whose = match page.user.as_deref().map(UserId::parse) {
+        None => user,
+        Some(Ok(other)) if who.may_manage(&other) => other,
+        Some(Ok(_)) => return Err(Refusal::NotAdmin.into()),
+        Some(Err(_)) => return Err(invalid("user", "a user's id").into()),
+    };
+    let (keys, more) = app.issuer.keys().list(Some(&whose), after.as_ref(), limit).await?;
+    let next = keys.last().filter(|_| more).map(|last| last.rows.current.id.to_string());
+    let now = app.issuer.clock.now();
+    let api_keys = keys.iter().map(|key| KeyView::of(&app, key, now)).collect();
+    let answer = KeyList { api_keys, next, server_time: now.0 };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// Makes a key: 201 with its secret, shown this once.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let (who, user) = who_asks(&app, &parts, Action::ApiKeyCreate).await?;
+    let body = body::read(body).await?;
+    let form = read(body::form(&parts.headers, &body)?, app.issuer.clock.now())?;
+    let once = match Once::begin(&app, user.as_str(), &parts, &body).await? {
+        Begun::First(once) => once,
+        Begun::Again(answer) => return Ok(answer),
+    };
+    let keys = app.issuer.keys();
+    let new = keys.make(&who, user, form).await?;
+    let NewKey { key, secret, .. } = &new;
+    let managed = ManagedKey { rows: KeyRows { current: key.clone(), former: None }, last_use: None };
+    let now = app.issuer.clock.now();
+    let answer = KeyWithSecret {
+        key: KeyView::of(&app, &managed, now),
+        secret: &secret.reveal(),
+        former_ended: None,
+        server_time: now.0,
+    };
+    let answer = json(StatusCode::CREATED, Some(format!("/api-keys/{}", key.id)), &answer);
+    let kept = once.seal(&answer)?;
+    once.answer(answer, keys.store(&new, kept.as_ref()).await).await
+}
+
+/// How the document describes the list.
+pub fn get_doc() -> Doc {
+    Doc::new("API keys of one's own, oldest first, a page at a time")
+        .query::<KeysQuery>()
+        .answers::<KeyList>(StatusCode::OK, "A page of keys, never with a secret")
+        .refuses(IssuerCode::AdminRequired)
+}
+
+/// How the document describes the making.
+pub fn post_doc() -> Doc {
+    Doc::new("Make an API key")
+        .reads_header(HEADER, ABOUT_HEADER)
+        .takes::<NewKeyForm>()
+        .answers::<KeyWithSecret<'_>>(StatusCode::CREATED, "The key with its secret, shown this once")
+        .with_header("location", "The key's path")
+        .refuses(IssuerCode::LimitReached)
+        .refuses(IssuerCode::Conflict)
+        .refuses(IssuerCode::RequestInProgress)
+        .refuses(IssuerCode::IdempotencyKeyReused)
+}
+
+fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
+    let name = form.name.ok_or_else(|| invalid("name", "what you call the key"))?;
+    let tools = form.tools.ok_or_else(|| invalid("tools", "the tools that the key is for"))?;
+    Ok(KeyForm {
+        name: form::name(&name)?,
+        signing: form::signing(form.signing.as_deref().unwrap_or("hmac-sha256"))?,
+        scope: KeyScope {
+            tools: form::tools(&tools)?,
+            origins: form::origins(&form.origins)?,
+            cidrs: form::cidrs(&form.cidrs)?,
+            expires_at: form.expires_at.map(|millis| form::end_of_life(millis, now)).transpose()?,
+        },
+    })
+}
+
+/// Who asks, for what.
+async fn who_asks(app: &App, parts: &Parts, action: Action) -> Result<(Manager, UserId), Refusal> {
+    let SignedIn { user, source, .. } = bearer::signed_in(app, parts, action).await?;
+    let id = user.id.clone();
+    let right = match app.issuer.role(&user) {
+        Role::Admin => Right::Admin(user.id),
+        Role::Member => Right::Owner(user.id),
+    };
+    Ok((Manager { right, source }, id))
+}
+
+/// The id as it stands in the path, byte for byte, so that a key has one address.
+fn id_in(uri: &Uri) -> Result<ApiKeyId, Refusal> {
+    let text = uri.path().split('/').nth(2).unwrap_or_default();
+    ApiKeyId::parse(text).map_err(|_| Refusal::NotFound { what: "API key" })
+}

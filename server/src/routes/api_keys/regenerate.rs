@@ -1,0 +1,75 @@
+//! `POST /api-keys/<id>/regenerate`: a new secret for a key. The old one works on for a while, so that changing it breaks nobody.
+
+use super::super::body;
+use super::super::once::{ABOUT_HEADER, Begun, HEADER, Once, json};
+use super::super::problem::Refused;
+use super::view::{KeyView, KeyWithSecret};
+use super::{id_in, who_asks};
+use crate::domain::audit::Action;
+use crate::domain::issuer_code::IssuerCode;
+use crate::domain::keys::ManagedKey;
+use crate::domain::keys::form;
+use crate::openapi::Doc;
+use crate::router::App;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use bmap_protocol::code::Code;
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+/// How long the old secret works on.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RegenerateForm {
+    /// 0 to 604800 (seven days); a day where it is not said.
+    #[schema(minimum = 0, maximum = 604800)]
+    grace_seconds: Option<i64>,
+}
+
+/// Makes a new secret: 200 with it, shown this once. No body, or `{}`, is a grace of a day.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let (who, user) = who_asks(&app, &parts, Action::ApiKeyRegenerate).await?;
+    let id = id_in(&parts.uri)?;
+    let body: Bytes = body::read(body).await?;
+    let form = if body.is_empty() { RegenerateForm::default() } else { body::form(&parts.headers, &body)? };
+    let grace = form::grace(form.grace_seconds)?;
+    let once = match Once::begin(&app, user.as_str(), &parts, &body).await? {
+        Begun::First(once) => once,
+        Begun::Again(answer) => return Ok(answer),
+    };
+    let keys = app.issuer.keys();
+    let new = keys.make_secret(&who, &id, grace).await?;
+    let managed = ManagedKey { rows: new.after.clone(), last_use: new.last_use };
+    let answer = KeyWithSecret {
+        key: KeyView::of(&app, &managed, new.at),
+        secret: &new.secret.reveal(),
+        former_ended: Some(new.ends_former),
+        server_time: new.at.0,
+    };
+    let answer = json(StatusCode::OK, None, &answer);
+    let kept = once.seal(&answer)?;
+    once.answer(answer, keys.store_secret(&new, kept.as_ref()).await).await
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("Give an API key a new secret")
+        .about("The old one works on for a grace, so that nothing breaks. The newest two of a key work at most.")
+        .path_part("id", "The key's id")
+        .reads_header(HEADER, ABOUT_HEADER)
+        .may_take::<RegenerateForm>()
+        .answers::<KeyWithSecret<'_>>(StatusCode::OK, "The key with its new secret, shown this once")
+        .refuses(IssuerCode::NotFound)
+        .refuses(Code::KeyRevoked)
+        .refuses(IssuerCode::InvalidState)
+        .refuses(IssuerCode::Conflict)
+        .refuses(IssuerCode::LimitReached)
+        .refuses(IssuerCode::RequestInProgress)
+        .refuses(IssuerCode::IdempotencyKeyReused)
+}

@@ -1,0 +1,112 @@
+//! Creating routes that take an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): what is sent twice is done once.
+
+use super::problem::Refused;
+use crate::domain::idempotency::{Answer, Attempt, IdempotencyKey, MAX_KEPT, SealedAnswer, Turn};
+use crate::domain::refusal::Refusal;
+use crate::router::App;
+use crate::store::{ANSWER, IdempotentAnswers, StoreError};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
+use http::request::Parts;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+/// The header.
+pub const HEADER: &str = "idempotency-key";
+/// What the document says about it.
+pub const ABOUT_HEADER: &str = "Names this request, 1 to 64 of `A-Z a-z 0-9 . _ : -`: sent again within a day it is not done \
+                                again, and gets the same answer";
+
+/// One request of somebody who is known, at its only time or at its first.
+pub struct Once {
+    app: App,
+    attempt: Option<(Attempt, Turn)>,
+}
+
+/// What a request is.
+pub enum Begun {
+    /// The first of its key, or one without a key: it is to be done.
+    First(Once),
+    /// One that was done before: this was its answer.
+    Again(Response),
+}
+
+impl Once {
+    /// Begins a request. Everything that the caller may not is refused before; `caller` is an id.
+    ///
+    /// # Errors
+    /// [`Refusal`]: a header that is none, another request with the same key, the same request in progress, too many kept.
+    pub async fn begin(app: &App, caller: &str, parts: &Parts, body: &Bytes) -> Result<Begun, Refusal> {
+        let mut values = parts.headers.get_all(HEADER).iter();
+        let key = match (values.next(), values.next()) {
+            (None, _) => return Ok(Begun::First(Self { app: app.clone(), attempt: None })),
+            (Some(value), None) => value.to_str().ok().and_then(IdempotencyKey::parse),
+            (Some(_), Some(_)) => None,
+        };
+        let key = key.ok_or_else(|| Refusal::Invalid {
+            field: HEADER,
+            hint: "once, 1 to 64 of A-Z a-z 0-9 . _ : -, best a random UUID".to_owned(),
+        })?;
+        let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
+        let attempt = Attempt::new(caller, &key, parts.method.as_str(), target, body);
+        // The turn first: whoever had it before has written its answer by now.
+        let turn = app.in_progress.turn(&attempt)?;
+        let now = app.issuer.clock.now();
+        if let Some(kept) = app.issuer.store.kept_answer(&attempt, now).await? {
+            return Ok(Begun::Again(response(&kept.open(&attempt, &app.issuer.roots)?)));
+        }
+        if !app.issuer.store.has_room_for_answer(caller, MAX_KEPT, now).await? {
+            return Err(Refusal::LimitReached {
+                hint: "10000 answers are kept for a day: send fewer idempotency keys",
+            });
+        }
+        Ok(Begun::First(Self { app: app.clone(), attempt: Some((attempt, turn)) }))
+    }
+
+    /// The answer as it is to be kept; `None` for a request without a key.
+    ///
+    /// # Errors
+    /// [`Refusal`] without randomness.
+    pub fn seal(&self, answer: &Answer) -> Result<Option<SealedAnswer>, Refusal> {
+        let issuer = &self.app.issuer;
+        let seal =
+            |(attempt, _): &(Attempt, Turn)| attempt.seal(answer, &issuer.roots, &*issuer.random, issuer.clock.now());
+        self.attempt.as_ref().map(seal).transpose()
+    }
+
+    /// The answer, after the change and its answer were written; where another process was first with the same request, that
+    /// one's.
+    ///
+    /// # Errors
+    /// [`Refused`], as the change was.
+    pub async fn answer(self, answer: Answer, written: Result<(), Refusal>) -> Result<Response, Refused> {
+        let issuer = &self.app.issuer;
+        match (written, &self.attempt) {
+            (Ok(()), _) => Ok(response(&answer)),
+            (Err(Refusal::Store(StoreError::Taken { what: ANSWER })), Some((attempt, _))) => {
+                let kept = issuer.store.kept_answer(attempt, issuer.clock.now()).await?;
+                Ok(response(&kept.ok_or(Refusal::Conflict)?.open(attempt, &issuer.roots)?))
+            }
+            (Err(refusal), _) => Err(refusal.into()),
+        }
+    }
+}
+
+/// An answer of JSON.
+pub fn json(status: StatusCode, location: Option<String>, body: &impl Serialize) -> Answer {
+    // Texts and numbers: nothing in it can fail to serialise.
+    let body = Zeroizing::new(serde_json::to_string(body).unwrap_or_default());
+    Answer { status: status.as_u16(), location, body }
+}
+
+fn response(answer: &Answer) -> Response {
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let headers = [(CACHE_CONTROL, "no-store"), (CONTENT_TYPE, "application/json")];
+    let mut response = (status, headers, answer.body.as_str().to_owned()).into_response();
+    if let Some(location) = answer.location.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}

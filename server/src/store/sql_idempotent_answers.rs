@@ -1,0 +1,83 @@
+//! Answers that are kept for requests that are sent again.
+
+use super::bounded::InTransaction;
+use super::connect::taken;
+use super::sql_row::Columns;
+use super::{Database, IdempotentAnswers, Result};
+use crate::clock::UnixMillis;
+use crate::domain::idempotency::{Attempt, SealedAnswer};
+
+/// What [`super::StoreError::Taken`] says where another process kept an answer to the same request first.
+pub const ANSWER: &str = "answer to this request";
+
+impl IdempotentAnswers for Database {
+    async fn kept_answer(&self, attempt: &Attempt, now: UnixMillis) -> Result<Option<SealedAnswer>> {
+        let row = sqlx::query(
+            "SELECT caller, key_hash, request_hash, epoch, sealed, expires_at FROM idempotent_answers \
+             WHERE caller = $1 AND key_hash = $2 AND expires_at > $3",
+        )
+        .bind(attempt.caller.as_str())
+        .bind(attempt.key.as_str())
+        .bind(now.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = &row else { return Ok(None) };
+        let columns = Columns { table: "idempotent_answers", row };
+        Ok(Some(SealedAnswer {
+            attempt: Attempt {
+                caller: columns.text("caller")?,
+                key: columns.text("key_hash")?,
+                request: columns.text("request_hash")?,
+            },
+            epoch: columns.epoch("epoch")?,
+            sealed: columns.text("sealed")?,
+            created_at: now,
+            expires_at: columns.time("expires_at")?,
+        }))
+    }
+
+    async fn has_room_for_answer(&self, caller: &str, most: i64, now: UnixMillis) -> Result<bool> {
+        // The row at the limit, if there is one: nothing is counted beyond it.
+        let row = sqlx::query(
+            "SELECT key_hash FROM idempotent_answers WHERE caller = $1 AND expires_at > $2 \
+             ORDER BY key_hash LIMIT 1 OFFSET $3",
+        )
+        .bind(caller)
+        .bind(now.0)
+        .bind(most.saturating_sub(1))
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.is_none())
+    }
+
+    async fn delete_ended_answers(&self, now: UnixMillis) -> Result<u64> {
+        let done =
+            sqlx::query("DELETE FROM idempotent_answers WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
+        Ok(done.rows_affected())
+    }
+}
+
+/// Keeps an answer, if there is one to keep, in the transaction of the change that it tells of.
+pub(super) async fn keep(inside: &mut InTransaction, answer: Option<&SealedAnswer>) -> Result<()> {
+    let Some(answer) = answer else { return Ok(()) };
+    sqlx::query("DELETE FROM idempotent_answers WHERE caller = $1 AND key_hash = $2 AND expires_at <= $3")
+        .bind(answer.attempt.caller.as_str())
+        .bind(answer.attempt.key.as_str())
+        .bind(answer.created_at.0)
+        .execute(&mut *inside)
+        .await?;
+    sqlx::query(
+        "INSERT INTO idempotent_answers (caller, key_hash, request_hash, epoch, sealed, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(answer.attempt.caller.as_str())
+    .bind(answer.attempt.key.as_str())
+    .bind(answer.attempt.request.as_str())
+    .bind(i64::from(answer.epoch))
+    .bind(answer.sealed.as_str())
+    .bind(answer.expires_at.0)
+    .execute(&mut *inside)
+    .await
+    .map_err(taken(ANSWER))?;
+    Ok(())
+}
