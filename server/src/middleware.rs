@@ -71,7 +71,8 @@ async fn answered(State(app): State<App>, mut request: Request, next: Next) -> R
     let mut response = next.run(request).instrument(span.clone()).await;
     let _logged = span.enter();
     let now = app.issuer.unix_time();
-    if let Some(Refused(refusal)) = response.extensions_mut().remove::<Refused>() {
+    let refused = response.extensions_mut().remove::<Refused>().or_else(|| problem::unspoken(&response));
+    if let Some(Refused(refusal)) = refused {
         app.issuer.audit.refused(&source, &refusal, app.issuer.clock.now());
         let problem = problem::render(&refusal, &id, now);
         let code = refusal.code().as_str();

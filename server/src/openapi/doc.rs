@@ -165,6 +165,11 @@ impl Doc {
         self
     }
 
+    /// Whether it takes a body.
+    pub const fn takes_a_body(&self) -> bool {
+        self.body.is_some()
+    }
+
     /// Every schema that it names, for the test that no name means two types.
     pub fn schemas(&self) -> &[Named] {
         &self.schemas

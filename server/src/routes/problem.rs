@@ -7,7 +7,7 @@ use bmap_verifier::UnixTime;
 use bmap_verifier::problem;
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -115,6 +115,25 @@ pub struct ProblemBody<'a> {
     /// For a person: why, and what would be right.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+}
+
+/// The refusal behind an error that no handler answered: an extractor or the router did, in a sentence of its own or in none.
+pub fn unspoken(response: &Response) -> Option<Refused> {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let is_ours = kind.is_some_and(|kind| !kind.starts_with("text/plain"));
+    let status = response.status();
+    if is_ours || !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    Some(Refused::from(match status {
+        StatusCode::NOT_FOUND => Refusal::NotFound { what: "route" },
+        StatusCode::METHOD_NOT_ALLOWED => Refusal::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Refusal::MediaType,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Refusal::HeadersTooLarge,
+        status if status.is_client_error() => Refusal::Malformed { field: "request" },
+        _ => Refusal::Panicked,
+    }))
 }
 
 /// Makes the answer for a refusal.

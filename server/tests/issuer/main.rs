@@ -24,6 +24,7 @@ mod metrics;
 mod migrate;
 mod openapi;
 mod overload;
+mod problems;
 mod root_rotation;
 mod router;
 mod routes;
