@@ -1,7 +1,7 @@
 //! The issuer: accounts, API keys, tools, tickets and tokens.
 //!
 //! Modules in reading order: [`cli`] (what the binary does), [`config`], [`listener`], [`router`] (every route),
-//! [`middleware`] (every layer), [`routes`], [`domain`] (every decision), [`store`] (all SQL).
+//! [`middleware`] (every layer), [`routes`], [`domain`] (every decision), [`mail`], [`store`] (all SQL).
 //!
 //! A decision about a signature is `bmap_verifier`'s; nothing in here makes one.
 #![cfg_attr(
@@ -27,6 +27,7 @@ pub mod router;
 pub mod routes;
 
 pub mod domain;
+pub mod mail;
 pub mod store;
 
 pub mod clock;

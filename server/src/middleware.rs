@@ -6,7 +6,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::signed::MAX_BODY;
 use crate::metrics::{self, InFlight};
 use crate::router::App;
-use crate::routes::problem::{self, Refused};
+use crate::routes::problem::{self, Refused, RefusedPage};
 use crate::trace_id::trace_id;
 use crate::{client_address, cors};
 use axum::Router;
@@ -71,14 +71,18 @@ async fn answered(State(app): State<App>, mut request: Request, next: Next) -> R
     let mut response = next.run(request).instrument(span.clone()).await;
     let _logged = span.enter();
     let now = app.issuer.unix_time();
-    let refused = response.extensions_mut().remove::<Refused>().or_else(|| problem::unspoken(&response));
-    if let Some(Refused(refusal)) = refused {
-        app.issuer.audit.refused(&source, &refusal, app.issuer.clock.now());
-        let problem = problem::render(&refusal, &id, now);
+    let on_page = response.extensions_mut().remove::<RefusedPage>().map(|page| page.0);
+    let refused = response.extensions_mut().remove::<Refused>();
+    let refused =
+        refused.or_else(|| problem::unspoken(&response).filter(|_| on_page.is_none())).map(|refused| refused.0);
+    if let Some(refusal) = refused.as_ref().or(on_page.as_ref()) {
+        app.issuer.audit.refused(&source, refusal, app.issuer.clock.now());
         let code = refusal.code().as_str();
         metrics::refused(code);
         tracing::info!(code, refused = %refusal, "refused");
-        let (parts, body) = problem.into_parts();
+    }
+    if let Some(refusal) = refused {
+        let (parts, body) = problem::render(&refusal, &id, now).into_parts();
         *response.status_mut() = parts.status;
         *response.body_mut() = body;
         response.headers_mut().remove(http::header::CONTENT_LENGTH);

@@ -114,6 +114,17 @@ pub fn routes() -> Vec<Route> {
         user("GET", "/auth/sessions", get(auth::sessions::get), auth::sessions::get_doc()),
         user("DELETE", "/auth/sessions", delete(auth::sessions::delete_others), auth::sessions::delete_others_doc()),
         user("DELETE", "/auth/sessions/{id}", delete(auth::sessions::delete), auth::sessions::delete_doc()),
+        own_proof("POST", "/auth/password/reset", post(auth::password::reset::ask), auth::password::reset::ask_doc()),
+        own_proof("GET", "/auth/password/reset", get(auth::password::reset::page), auth::password::reset::page_doc()),
+        own_proof(
+            "POST",
+            "/auth/password/reset/confirm",
+            post(auth::password::reset::confirm),
+            auth::password::reset::confirm_doc(),
+        ),
+        user("POST", "/auth/email", post(auth::email::post), auth::email::post_doc()),
+        own_proof("GET", "/auth/email/confirm", get(auth::email::confirm::page), auth::email::confirm::page_doc()),
+        own_proof("POST", "/auth/email/confirm", post(auth::email::confirm::post), auth::email::confirm::post_doc()),
         admin("GET", "/users", get(users::get), users::get_doc()),
         admin("GET", "/users/{id}", get(users::user::get), users::user::get_doc()),
         admin("POST", "/users/{id}/deactivate", post(users::deactivate::post), users::deactivate::post_doc()),
@@ -148,7 +159,7 @@ impl App {
         })
     }
 
-    /// The same, where confirmation links get to their readers: without this nobody can register.
+    /// The same, where links get to their readers: without this nobody can register.
     #[must_use]
     pub fn with_links(mut self, links: LinkDelivery) -> Self {
         self.accounts = Arc::new(AccountService::new(Arc::clone(&self.issuer), links));

@@ -72,7 +72,7 @@ def seed(folder, issuer, log):
     key = "key add --name backend --tool places --origin https://shop.example --json --user"
     key = json.loads(bmap(folder, *key.split(), owner))
     call(f"{issuer}/auth/register", {"email": EMAIL, "password": PASSWORD})
-    call(f"{issuer}/auth/confirm", {"token": wait_for(log, r"(bmc_[\w-]{43})")})
+    call(f"{issuer}/auth/confirm", {"token": wait_for(log, r"(bmc_[\w-]{43})"), "password": PASSWORD})
     bmap(folder, "user", "role", EMAIL, "admin")
     token, other = (call(f"{issuer}/auth/login", {"email": EMAIL, "password": PASSWORD})["access_token"] for _ in range(2))
     me, other = (call(f"{issuer}/auth/me", token=one) for one in (token, other))

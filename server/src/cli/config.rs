@@ -15,7 +15,13 @@ pub(super) enum ConfigCommand {
 pub(super) fn run(command: &ConfigCommand, context: &Context) -> Result<(), CliError> {
     let config = context.config()?;
     match command {
-        ConfigCommand::Check => println!("ok"),
+        ConfigCommand::Check => {
+            if let Some(mail) = &config.mail {
+                let issuer = config.issuer_for(config.listen);
+                mail.smtp(&issuer).map_err(|error| CliError::Usage(error.to_string()))?;
+            }
+            println!("ok");
+        }
         ConfigCommand::Show => print!("{}", config::show(&config)),
     }
     Ok(())

@@ -11,16 +11,25 @@ use crate::domain::keys::last_use;
 use crate::domain::role::Role;
 use crate::domain::user::UserState;
 use crate::listener::Listener;
+use crate::mail::carrier::Carrier;
+use crate::mail::post_office::PostOffice;
 use crate::rng::SystemRandom;
 use crate::router::App;
 use crate::store::address::Address;
-use crate::store::{Accounts, IdempotentAnswers, ManagedKeys, Sessions, Settings, Tickets, UserSessions, Users};
+use crate::store::{
+    AccountLinks, Accounts, IdempotentAnswers, ManagedKeys, Outbox, Sessions, Settings, Tickets, UserSessions, Users,
+};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tracing_subscriber::EnvFilter;
+
+/// Longest wait for mail in hand when the process stops.
+const LAST_MAIL: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -52,15 +61,20 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let issuer = Arc::new(issuer);
     let app =
         App::new(Arc::clone(&issuer), config.trusted_proxies).map_err(|error| CliError::Usage(error.to_string()))?;
-    let app = match config.development {
-        true => {
-            tracing::warn!(
-                "development: confirmation links go to this log, so whoever reads it can register any address"
-            );
-            app.with_links(LinkDelivery::Log)
+    let (app, carrier) = match (&config.mail, config.development) {
+        (Some(mail), _) => {
+            let smtp = mail.smtp(&url).map_err(|error| CliError::Usage(error.to_string()))?;
+            (app.with_links(LinkDelivery::Mail), Some(Carrier::Smtp(Box::new(smtp))))
         }
-        false => app,
+        (None, true) => {
+            tracing::warn!(
+                "development: links that would be mailed go to this log, so whoever reads it can register any address and set any password"
+            );
+            (app.with_links(LinkDelivery::Log), Some(Carrier::Log))
+        }
+        (None, false) => (app, None),
     };
+    let mail = carrier.map(|carrier| Mail::start(PostOffice::new(Arc::clone(&issuer), carrier, app.accounts.mail())));
 
     let first = first_credential(&issuer.store, &issuer.roots, SystemClock.now(), &SystemRandom).await;
     if let Some((key, secret)) = first.map_err(CliError::failed)? {
@@ -97,6 +111,9 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     drop(metrics);
     following.abort();
     cleaning.abort();
+    if let Some(mail) = mail {
+        mail.stop().await;
+    }
     noting.abort();
     // Cut short in the middle, a batch is rolled back and gone: a few seconds of what decides nothing.
     if let Err(error) = last_uses.write(&store).await {
@@ -153,6 +170,35 @@ async fn write_last_uses(app: App) {
     }
 }
 
+/// The post office at work, beside the listener.
+struct Mail {
+    stop: oneshot::Sender<()>,
+    working: JoinHandle<()>,
+}
+
+impl Mail {
+    fn start(office: PostOffice) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let working = tokio::spawn(async move {
+            office
+                .run(async {
+                    let _ = stopped.await;
+                })
+                .await;
+        });
+        Self { stop, working }
+    }
+
+    /// Waits for the mail in hand, but not for a mail server that hangs: what is not done then is leased, and goes on after it.
+    async fn stop(mut self) {
+        let _ = self.stop.send(());
+        if tokio::time::timeout(LAST_MAIL, &mut self.working).await.is_err() {
+            tracing::warn!("a mail server took too long; the mail in hand is sent by the next process");
+            self.working.abort();
+        }
+    }
+}
+
 /// Deletes what has ended, every minute, so that tickets, registrations and sessions take no room after their time.
 async fn clean_up(issuer: Arc<Issuer>) {
     loop {
@@ -162,6 +208,8 @@ async fn clean_up(issuer: Arc<Issuer>) {
             issuer.store.delete_ended_tickets(now).await,
             issuer.store.delete_ended_sessions(now).await,
             issuer.store.delete_ended_registrations(now).await,
+            issuer.store.delete_ended_links(now).await,
+            issuer.store.delete_old_mail_counts(now).await,
             issuer.store.delete_ended_user_sessions(now).await,
             issuer.store.delete_ended_former(now).await,
             issuer.store.delete_ended_answers(now).await,

@@ -5,11 +5,13 @@
 
 mod keys;
 mod layers;
+mod mail;
 mod root;
 mod show;
 
 pub use keys::{KEYS, Key, OTHER_ENVIRONMENT};
 pub use layers::{Environment, Flags};
+pub use mail::MailConfig;
 pub use root::{RootError, RootPlace, load_root};
 pub use show::show;
 
@@ -114,7 +116,9 @@ pub struct Config {
     pub max_connections: usize,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether this is a developer's own server: links that would be mailed are logged.
+    /// The mail server, where there is one.
+    pub mail: Option<MailConfig>,
+    /// Whether this is a developer's own server: without a mail server, links that would be mailed are logged.
     pub development: bool,
     /// What is logged.
     pub log: String,
@@ -185,6 +189,7 @@ impl Config {
                 .transpose()?,
             max_connections: usize::try_from(seconds("max_connections", 1..=65_536)?).unwrap_or(1024),
             trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
+            mail: mail::read(&layers)?,
             development: layers.get("development")?.parse(yes_or_no)?,
             migrate_at_start: layers.get("migrate_at_start")?.parse(yes_or_no)?,
             log: layers.get("log")?.parse(|text| Ok(text.to_owned()))?,

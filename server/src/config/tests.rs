@@ -61,6 +61,10 @@ fn a_bad_value_is_named_with_its_source() {
         (("BMAP_DATABASE_URL", "mysql://root:hunter2@db"), "database_url"),
         (("BMAP_DATABASE_URL", "postgres://root:hunter2@db/x?sslmode=prefer"), "database_url"),
         (("BMAP_MIGRATE_AT_START", "no"), "migrate_at_start"),
+        (("BMAP_MAIL_URL", "smtp://u:hunter2@mail.example?tls=none"), "mail_url"),
+        (("BMAP_MAIL_FROM", "nobody"), "mail_from"),
+        (("BMAP_MAIL_FROM", "a@b.example\r\nBcc: c@d.example"), "mail_from"),
+        (("BMAP_MAIL_CA_FILE", "/nonexistent/ca.pem"), "mail_ca_file"),
     ] {
         let error = load(None, &[environment], &[]).unwrap_err().to_string();
         assert!(error.starts_with(key) && error.contains(environment.0), "{error}");
@@ -83,6 +87,24 @@ fn secrets_come_from_files_too_and_are_never_shown() {
     let directory = folder.path().display().to_string();
     let config = load(None, &[("CREDENTIALS_DIRECTORY", &directory)], &[]).unwrap();
     assert_eq!(config.database_url.unwrap().expose(), "postgres://u:hunter3@db/bmap?sslmode=verify-full");
+}
+
+#[test]
+fn a_mail_server_needs_a_sender_and_its_authority_is_a_certificate() {
+    assert!(load(None, &[("BMAP_MAIL_FROM", "a@b.example")], &[]).unwrap().mail.is_none());
+    let url = ("BMAP_MAIL_URL", "smtps://u:hunter2@mail.example");
+    let error = load(None, &[url], &[]).unwrap_err().to_string();
+    assert!(error.starts_with("mail_from") && error.contains("mail_url"), "{error}");
+    let from = ("BMAP_MAIL_FROM", "Places <no-reply@b.example>");
+    let config = load(None, &[url, from], &[]).unwrap();
+    let shown = format!("{} {config:?}", show(&config));
+    assert!(shown.contains("mail_url = (set, not shown)") && !shown.contains("hunter"), "{shown}");
+    assert!(shown.contains("mail.example:465") && shown.contains("no-reply@b.example"), "{shown}");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    fs::write(&path, "no certificate").unwrap();
+    let error = load(None, &[url, from, ("BMAP_MAIL_CA_FILE", &path.display().to_string())], &[]).unwrap_err();
+    assert!(error.to_string().starts_with("mail_ca_file"), "{error}");
 }
 
 #[test]

@@ -5,9 +5,11 @@ use super::account::password::PasswordFault;
 use super::api_key::BrokenRow;
 use super::issuer_code::IssuerCode;
 use super::problem_code::ProblemCode;
+use crate::mail::errand::ErrandError;
 use crate::rng::NoRandomness;
 use crate::store::StoreError;
 use bmap_protocol::refusal::{Denial, Refusal as SignedRefusal};
+use bmap_protocol::seal::SealError;
 use bmap_protocol::token::TokenFault;
 
 /// A refusal.
@@ -94,8 +96,11 @@ pub enum Refusal {
     /// The account's stored password is not as it was written: somebody edited the database.
     #[error("ALARM: the stored password of an account can't be used: {0}")]
     BrokenPassword(#[from] PasswordFault),
-    /// The confirmation was never made, was used, or has ended.
-    #[error("no such confirmation, or used")]
+    /// The row of an account, or of one of its links, is not as it was written: somebody edited the database.
+    #[error("ALARM: the row of an account or of its link does not open: {0}")]
+    EditedRow(SealError),
+    /// The link was never made, was used, or has ended.
+    #[error("no such link, or used")]
     UnknownConfirmation,
     /// No access token of this issuer.
     #[error("not an access token of this issuer")]
@@ -189,7 +194,7 @@ pub enum Refusal {
 
     // Ours.
     /// Nothing is configured that would bring a confirmation link to its reader.
-    #[error("registration is not configured: there is no mail server, and `development` is not set")]
+    #[error("registration is not configured: there is no mail server (`mail_url`), and `development` is not set")]
     NoLinkDelivery,
     /// More callers wait for their entry in the audit log than there may be.
     #[error("too many wait for the audit log")]
@@ -197,6 +202,9 @@ pub enum Refusal {
     /// The audit log did not take the entry, so what it was to say is not done.
     #[error("the audit log was not written")]
     AuditUnwritten,
+    /// Mail can't be written down.
+    #[error("mail: {0}")]
+    Mail(#[from] ErrandError),
     /// Storage failed.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
@@ -286,6 +294,7 @@ impl Refusal {
             | Refusal::UnknownTicket
             | Refusal::WrongPassword
             | Refusal::BrokenPassword(_)
+            | Refusal::EditedRow(_)
             | Refusal::UnknownConfirmation => SignedRefusal::InvalidCredentials,
             Refusal::Signed(refusal) => *refusal,
             Refusal::OtherSubject
@@ -310,6 +319,7 @@ impl Refusal {
             Refusal::AuditUnwritten
             | Refusal::BrokenAnswer
             | Refusal::NoLinkDelivery
+            | Refusal::Mail(_)
             | Refusal::Store(_)
             | Refusal::Random(_)
             | Refusal::Signing

@@ -44,5 +44,5 @@ pub struct Scope(pub String);
 
 /// The token of a link that was mailed.
 #[derive(ToSchema)]
-#[schema(value_type = String, pattern = "^bmc_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+#[schema(value_type = String, pattern = "^bm[cpe]_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
 pub struct LinkToken(pub String);

@@ -16,6 +16,10 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug)]
 pub struct Refused(pub Arc<Refusal>);
 
+/// A refusal that a page says already, to whoever sent its form: recorded like every other, and left as it is.
+#[derive(Clone, Debug)]
+pub struct RefusedPage(pub Arc<Refusal>);
+
 impl<E: Into<Refusal>> From<E> for Refused {
     fn from(refusal: E) -> Self {
         Self(Arc::new(refusal.into()))
@@ -62,6 +66,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::SessionOver
         | Refusal::WrongPassword
         | Refusal::BrokenPassword(_)
+        | Refusal::EditedRow(_)
         | Refusal::UnknownConfirmation
         | Refusal::UnknownRefreshToken
         | Refusal::RefreshReused
@@ -78,6 +83,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::NoLinkDelivery
         | Refusal::AuditFull
         | Refusal::AuditUnwritten
+        | Refusal::Mail(_)
         | Refusal::Store(_)
         | Refusal::Random(_)
         | Refusal::Signing

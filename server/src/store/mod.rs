@@ -5,6 +5,8 @@
 mod append_only;
 mod bounded;
 mod connect;
+mod mail;
+mod sql_account_links;
 mod sql_accounts;
 mod sql_api_keys;
 mod sql_audit;
@@ -13,6 +15,7 @@ mod sql_health;
 mod sql_idempotent_answers;
 mod sql_issuer_keys;
 mod sql_managed_keys;
+mod sql_outbox;
 mod sql_row;
 mod sql_sessions;
 mod sql_settings;
@@ -27,6 +30,7 @@ pub mod root_file;
 pub mod schema;
 
 pub use connect::Database;
+pub use mail::{AccountLinks, ClaimedMail, Outbox};
 pub use sql_idempotent_answers::ANSWER;
 
 use crate::clock::UnixMillis;
@@ -48,6 +52,7 @@ use crate::domain::session::{Session, SessionId};
 use crate::domain::ticket::{Ticket, TicketHash};
 use crate::domain::tool::Tool;
 use crate::domain::user::{User, UserName, UserState};
+use crate::mail::errand::SealedErrand;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
 use std::future::Future;
@@ -203,30 +208,52 @@ pub trait Accounts {
     fn account_by_email(&self, email: &EmailAddress) -> impl Future<Output = Result<Option<Account>>> + Send;
     /// All, oldest first.
     fn accounts(&self) -> impl Future<Output = Result<Vec<Account>>> + Send;
-    /// Keeps a registration until its link is followed.
+    /// Keeps a registration until its link is followed, and writes down the mail with that link; `false`, and neither is there,
+    /// where the address was written to enough this hour.
     fn add_registration(
         &self,
         token: &TokenHash,
         registration: &Registration,
+        mail: &SealedErrand,
         event: &Event,
-    ) -> impl Future<Output = Result<()>> + Send;
-    /// Makes the account of a registration, for that new user, and drops every registration of its address: whole or not at
-    /// all. `false` if the registration is not there or has ended by the user's `created_at`; [`StoreError::Taken`] if the
-    /// address has an account.
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Counts a try at a registration's password, before the password is looked at. `None` if the registration is not there, has
+    /// ended, or had as many tries as it may have.
+    fn count_registration_try(
+        &self,
+        token: &TokenHash,
+        now: UnixMillis,
+        most: i64,
+    ) -> impl Future<Output = Result<Option<Registration>>> + Send;
+    /// Takes back a try in which no password was looked at.
+    fn return_registration_try(&self, token: &TokenHash) -> impl Future<Output = Result<()>> + Send;
+    /// Makes the account of a registration, for that new user and with that seal, and drops every registration of its address:
+    /// whole or not at all. `false` if the registration is not there or has ended by the user's `created_at`;
+    /// [`StoreError::Taken`] if the address has an account.
     fn confirm_registration(
         &self,
         token: &TokenHash,
         user: &User,
+        seal: &str,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// Deletes registrations that have ended; how many.
     fn delete_ended_registrations(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
-    /// Changes a password and ends every session of the user but one; how many. `None`, and nothing changes, if the password is
-    /// not the account's any more.
+    /// Stores another hash of the same password; `false`, and nothing changes, if the hash is not the account's any more.
+    fn replace_hash(
+        &self,
+        account: &Account,
+        new: &StoredPassword,
+        seal: &str,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Changes a password and ends every session of the user but one, and every link; how many sessions. `None`, and nothing
+    /// changes, if the password is not the account's any more.
     fn change_password(
         &self,
         account: &Account,
         new: &StoredPassword,
+        seal: &str,
         but: &SessionId,
         at: UnixMillis,
         event: &Event,

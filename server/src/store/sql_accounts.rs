@@ -1,6 +1,8 @@
 //! Accounts, and registrations that wait for their link.
 
+use super::bounded::InTransaction;
 use super::connect::taken;
+use super::sql_outbox::queue;
 use super::sql_row::Columns;
 use super::{Accounts, Database, Result};
 use crate::clock::UnixMillis;
@@ -11,13 +13,14 @@ use crate::domain::account::{Account, Registration};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
 use crate::domain::user::{User, UserState};
+use crate::mail::errand::SealedErrand;
 use bmap_protocol::ids::UserId;
 use sqlx::any::AnyRow;
 
 impl Accounts for Database {
     async fn account(&self, user: &UserId) -> Result<Option<Account>> {
         let row = sqlx::query(
-            "SELECT a.user_id, a.email, a.password, a.pepper_epoch, a.created_at, u.deactivated_at \
+            "SELECT a.user_id, a.email, a.password, a.pepper_epoch, a.seal, a.created_at, u.deactivated_at \
              FROM accounts a JOIN users u ON u.id = a.user_id WHERE a.user_id = $1",
         )
         .bind(user.as_str())
@@ -28,7 +31,7 @@ impl Accounts for Database {
 
     async fn account_by_email(&self, email: &EmailAddress) -> Result<Option<Account>> {
         let row = sqlx::query(
-            "SELECT a.user_id, a.email, a.password, a.pepper_epoch, a.created_at, u.deactivated_at \
+            "SELECT a.user_id, a.email, a.password, a.pepper_epoch, a.seal, a.created_at, u.deactivated_at \
              FROM accounts a JOIN users u ON u.id = a.user_id WHERE a.email = $1",
         )
         .bind(email.as_str())
@@ -39,7 +42,7 @@ impl Accounts for Database {
 
     async fn accounts(&self) -> Result<Vec<Account>> {
         let rows = sqlx::query(
-            "SELECT a.user_id, a.email, a.password, a.pepper_epoch, a.created_at, u.deactivated_at \
+            "SELECT a.user_id, a.email, a.password, a.pepper_epoch, a.seal, a.created_at, u.deactivated_at \
              FROM accounts a JOIN users u ON u.id = a.user_id ORDER BY a.user_id",
         )
         .fetch_all(&self.pool)
@@ -47,8 +50,17 @@ impl Accounts for Database {
         rows.iter().map(read).collect()
     }
 
-    async fn add_registration(&self, token: &TokenHash, registration: &Registration, event: &Event) -> Result<()> {
+    async fn add_registration(
+        &self,
+        token: &TokenHash,
+        registration: &Registration,
+        mail: &SealedErrand,
+        event: &Event,
+    ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
+        if !queue(&mut transaction, mail).await? {
+            return Ok(false);
+        }
         sqlx::query(
             "INSERT INTO registrations (hash, email, password, pepper_epoch, expires_at) VALUES ($1, $2, $3, $4, $5)",
         )
@@ -61,18 +73,53 @@ impl Accounts for Database {
         .await
         .map_err(taken("registration"))?;
         self.record(&mut transaction, event).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(true)
     }
 
-    async fn confirm_registration(&self, token: &TokenHash, user: &User, event: &Event) -> Result<bool> {
+    async fn count_registration_try(
+        &self,
+        token: &TokenHash,
+        now: UnixMillis,
+        most: i64,
+    ) -> Result<Option<Registration>> {
         // Noise takes no turn at writing: SQLite has one writer at a time.
-        let known = sqlx::query("SELECT email FROM registrations WHERE hash = $1")
+        let known = sqlx::query("SELECT email FROM registrations WHERE hash = $1 AND expires_at > $2 AND tries < $3")
             .bind(token.as_str())
+            .bind(now.0)
+            .bind(most)
             .fetch_optional(&self.pool)
             .await?;
         if known.is_none() {
-            return Ok(false);
+            return Ok(None);
         }
+        let row = sqlx::query(
+            "UPDATE registrations SET tries = tries + 1 WHERE hash = $1 AND expires_at > $2 AND tries < $3 \
+             RETURNING email, password, pepper_epoch, expires_at",
+        )
+        .bind(token.as_str())
+        .bind(now.0)
+        .bind(most)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = &row else { return Ok(None) };
+        let columns = Columns { table: "registrations", row };
+        Ok(Some(Registration {
+            email: columns.parsed("email", |text| EmailAddress::parse(text).ok())?,
+            password: StoredPassword { phc: columns.text("password")?, epoch: columns.epoch("pepper_epoch")? },
+            expires_at: columns.time("expires_at")?,
+        }))
+    }
+
+    async fn return_registration_try(&self, token: &TokenHash) -> Result<()> {
+        sqlx::query("UPDATE registrations SET tries = tries - 1 WHERE hash = $1 AND tries > 0")
+            .bind(token.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn confirm_registration(&self, token: &TokenHash, user: &User, seal: &str, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         // Whoever deletes the row has it, and nobody else.
         let row = sqlx::query(
@@ -93,13 +140,14 @@ impl Accounts for Database {
             .await
             .map_err(taken("user"))?;
         sqlx::query(
-            "INSERT INTO accounts (user_id, email, password, pepper_epoch, created_at, password_changed_at) \
-             VALUES ($1, $2, $3, $4, $5, $5)",
+            "INSERT INTO accounts (user_id, email, password, pepper_epoch, seal, created_at, password_changed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $6)",
         )
         .bind(user.id.as_str())
         .bind(email.as_str())
         .bind(columns.text("password")?)
         .bind(i64::from(columns.epoch("pepper_epoch")?))
+        .bind(seal)
         .bind(user.created_at.0)
         .execute(&mut *transaction)
         .await
@@ -119,27 +167,37 @@ impl Accounts for Database {
         Ok(done.rows_affected())
     }
 
-    async fn change_password(
-        &self,
-        account: &Account,
-        new: &StoredPassword,
-        but: &SessionId,
-        at: UnixMillis,
-        event: &Event,
-    ) -> Result<Option<u64>> {
+    async fn replace_hash(&self, account: &Account, new: &StoredPassword, seal: &str, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
-            "UPDATE accounts SET password = $1, pepper_epoch = $2, password_changed_at = $3 \
-             WHERE user_id = $4 AND password = $5",
+            "UPDATE accounts SET password = $1, pepper_epoch = $2, seal = $3 WHERE user_id = $4 AND password = $5",
         )
         .bind(new.phc.as_str())
         .bind(i64::from(new.epoch))
-        .bind(at.0)
+        .bind(seal)
         .bind(account.user.as_str())
         .bind(account.password.phc.as_str())
         .execute(&mut *transaction)
         .await?;
         if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn change_password(
+        &self,
+        account: &Account,
+        new: &StoredPassword,
+        seal: &str,
+        but: &SessionId,
+        at: UnixMillis,
+        event: &Event,
+    ) -> Result<Option<u64>> {
+        let mut transaction = self.pool.begin().await?;
+        if !set_password(&mut transaction, account, new, seal, at).await? {
             return Ok(None);
         }
         let ended = sqlx::query(
@@ -157,6 +215,41 @@ impl Accounts for Database {
     }
 }
 
+/// Sets the password that the account had until now, and ends every link to it; `false` if it has another one by now.
+pub(super) async fn set_password(
+    inside: &mut InTransaction,
+    account: &Account,
+    new: &StoredPassword,
+    seal: &str,
+    at: UnixMillis,
+) -> Result<bool> {
+    let done = sqlx::query(
+        "UPDATE accounts SET password = $1, pepper_epoch = $2, seal = $3, password_changed_at = $4 \
+         WHERE user_id = $5 AND password = $6",
+    )
+    .bind(new.phc.as_str())
+    .bind(i64::from(new.epoch))
+    .bind(seal)
+    .bind(at.0)
+    .bind(account.user.as_str())
+    .bind(account.password.phc.as_str())
+    .execute(&mut *inside)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    end_links(inside, &account.user).await?;
+    Ok(true)
+}
+
+/// Ends every link that changes something about a user's account.
+pub(super) async fn end_links(inside: &mut InTransaction, user: &UserId) -> Result<()> {
+    for sql in ["DELETE FROM password_resets WHERE user_id = $1", "DELETE FROM email_changes WHERE user_id = $1"] {
+        sqlx::query(sql).bind(user.as_str()).execute(&mut *inside).await?;
+    }
+    Ok(())
+}
+
 fn read(row: &AnyRow) -> Result<Account> {
     let columns = Columns { table: "accounts", row };
     Ok(Account {
@@ -167,6 +260,7 @@ fn read(row: &AnyRow) -> Result<Account> {
         },
         email: columns.parsed("email", |text| EmailAddress::parse(text).ok())?,
         password: StoredPassword { phc: columns.text("password")?, epoch: columns.epoch("pepper_epoch")? },
+        seal: columns.text("seal")?,
         created_at: columns.time("created_at")?,
     })
 }

@@ -16,8 +16,8 @@ async fn t13_a_copied_password_opens_no_other_account() {
     let world = World::start().await;
     world.person("ana@shop.example").await;
     register("mallory@shop.example", "mallory-owns-this-81").send(world.address).await;
-    let link = world.links("mallory@shop.example").pop().unwrap();
-    crate::person::confirm(&link).send(world.address).await.granted();
+    let link = world.links("mallory@shop.example").await.pop().unwrap();
+    crate::person::confirm(&link, "mallory-owns-this-81").send(world.address).await.granted();
     edit(
         &world,
         "UPDATE accounts SET password = (SELECT password FROM accounts WHERE email = 'mallory@shop.example') \
@@ -81,7 +81,7 @@ async fn t27_unknown_tokens_and_passwords_need_no_turn_at_writing() {
         world.refresh(&of_kind("bmr_")).await.assert_refused("invalid_token");
         let left = crate::person::logout(&of_kind("bmr_")).send(world.address).await;
         assert_eq!(left.status, 204);
-        let confirmed = crate::person::confirm(&of_kind("bmc_")).send(world.address).await;
+        let confirmed = crate::person::confirm(&of_kind("bmc_"), PASSWORD).send(world.address).await;
         confirmed.assert_refused("invalid_credentials");
         login("ana@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
         login("nobody@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
@@ -97,8 +97,8 @@ async fn t12_t33_no_password_or_token_is_in_the_database_or_the_log() {
     let canary = "canary-password-73-quartz";
     let newer = "canary-newer-password-19-basalt";
     register("ana@shop.example", canary).send(world.address).await;
-    let link = world.links("ana@shop.example").pop().unwrap();
-    crate::person::confirm(&link).send(world.address).await.granted();
+    let link = world.links("ana@shop.example").await.pop().unwrap();
+    crate::person::confirm(&link, canary).send(world.address).await.granted();
     login("ana@shop.example", "canary-wrong-password").send(world.address).await.assert_refused("invalid_credentials");
     let pair = Pair::of(&login("ana@shop.example", canary).send(world.address).await);
     let next = Pair::of(&world.refresh(&pair.refresh).await);

@@ -46,14 +46,20 @@ impl World {
     pub(crate) async fn person(&self, email: &str) -> Person<'_> {
         let person = Person { world: self, email: email.to_owned() };
         assert_eq!(register(email, PASSWORD).send(self.address).await.status, 202);
-        let confirmed = confirm(&self.links(email).pop().unwrap()).send(self.address).await;
+        let confirmed = confirm(&self.links(email).await.pop().unwrap(), PASSWORD).send(self.address).await;
         assert_eq!(confirmed.granted()["status"], "confirmed");
         person
     }
 
-    /// The tokens of every link that was sent to an address, oldest first.
-    pub(crate) fn links(&self, email: &str) -> Vec<String> {
-        let start = format!("http://{}/auth/confirm?token=", self.address);
+    /// The tokens of every link that confirms a registration and was sent to an address, oldest first.
+    pub(crate) async fn links(&self, email: &str) -> Vec<String> {
+        self.links_to("/auth/confirm", email).await
+    }
+
+    /// The tokens of every link to a page that was sent to an address, oldest first.
+    pub(crate) async fn links_to(&self, page: &str, email: &str) -> Vec<String> {
+        self.office.deliver_due().await;
+        let start = format!("http://{}{page}?token=", self.address);
         let to = format!("email={email}");
         let log = crate::log::text();
         let lines = log.lines().filter(|line| line.contains(&to));
@@ -96,8 +102,25 @@ pub(crate) fn register(email: &str, password: &str) -> Call {
     Call::json("/auth/register", &json!({ "email": email, "password": password }))
 }
 
-pub(crate) fn confirm(token: &str) -> Call {
-    Call::json("/auth/confirm", &json!({ "token": token }))
+pub(crate) fn confirm(token: &str, password: &str) -> Call {
+    Call::json("/auth/confirm", &json!({ "token": token, "password": password }))
+}
+
+pub(crate) fn reset(email: &str) -> Call {
+    Call::json("/auth/password/reset", &json!({ "email": email }))
+}
+
+pub(crate) fn set_password(token: &str, password: &str) -> Call {
+    Call::json("/auth/password/reset/confirm", &json!({ "token": token, "password": password }))
+}
+
+pub(crate) fn change_address(access: &str, email: &str, password: &str) -> Call {
+    Call::json("/auth/email", &json!({ "email": email, "password": password }))
+        .header("authorization", &format!("Bearer {access}"))
+}
+
+pub(crate) fn confirm_address(token: &str, password: &str) -> Call {
+    Call::json("/auth/email/confirm", &json!({ "token": token, "password": password }))
 }
 
 pub(crate) fn login(email: &str, password: &str) -> Call {

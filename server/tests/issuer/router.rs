@@ -51,6 +51,11 @@ async fn r24_every_route_asks_for_a_credential_but_these() {
             ("POST", "/auth/login"),
             ("POST", "/auth/refresh"),
             ("POST", "/auth/logout"),
+            ("POST", "/auth/password/reset"),
+            ("GET", "/auth/password/reset"),
+            ("POST", "/auth/password/reset/confirm"),
+            ("GET", "/auth/email/confirm"),
+            ("POST", "/auth/email/confirm"),
         ]
     );
     assert_eq!(

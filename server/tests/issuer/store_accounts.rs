@@ -14,17 +14,26 @@ use bmap_server::domain::issuer::{Issuer, Lives, new_user};
 use bmap_server::domain::refusal::Refusal;
 use bmap_server::domain::session::{SessionId, SessionState};
 use bmap_server::domain::user::{UserName, UserState};
+use bmap_server::mail::errand::{Errand, SealedErrand, Why};
 use bmap_server::rng::SystemRandom;
 use bmap_server::store::{Accounts, Database, StoreError, UserSessions, Users};
 use std::sync::Arc;
 
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
 
-fn hash(kind: Kind, byte: u8) -> TokenHash {
+pub(crate) fn hash(kind: Kind, byte: u8) -> TokenHash {
     OpaqueToken::from_bytes(kind, [byte; 32]).hash()
 }
 
-fn password(text: &str) -> StoredPassword {
+/// A mail to an address of its own, so that no limit is met.
+pub(crate) fn mail(to: &str) -> SealedErrand {
+    let why = Why::Registration(OpaqueToken::from_bytes(Kind::Confirmation, [1; 32]));
+    let roots = RootSecret::from_bytes([7; 32]).epoch(1).into();
+    let errand = Errand { to: EmailAddress::parse(to).unwrap(), why };
+    errand.seal(&roots, &SystemRandom, NOW, NOW.plus_seconds(60)).unwrap()
+}
+
+pub(crate) fn password(text: &str) -> StoredPassword {
     StoredPassword { phc: text.to_owned(), epoch: 1 }
 }
 
@@ -33,21 +42,36 @@ pub(crate) async fn every_statement(store: &Database) {
     let registration = |expires_at| Registration { email: email.clone(), password: password("first"), expires_at };
     let token = |byte| hash(Kind::Confirmation, byte);
     for byte in [1, 2] {
-        store.add_registration(&token(byte), &registration(NOW.plus_seconds(1)), &event()).await.unwrap();
+        assert!(
+            store
+                .add_registration(&token(byte), &registration(NOW.plus_seconds(1)), &mail("a@shop.example"), &event())
+                .await
+                .unwrap()
+        );
     }
-    let again = store.add_registration(&token(1), &registration(NOW), &event()).await;
+    let again = store.add_registration(&token(1), &registration(NOW), &mail("b@shop.example"), &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "registration" })));
-    store.add_registration(&token(3), &registration(NOW), &event()).await.unwrap();
+    store.add_registration(&token(3), &registration(NOW), &mail("c@shop.example"), &event()).await.unwrap();
+    // Tries are counted until there are enough, and one that was none is taken back.
+    let counted = async |byte| store.count_registration_try(&token(byte), NOW, 2).await.unwrap();
+    assert!(counted(3).await.is_none() && counted(9).await.is_none(), "ended, and never made");
+    assert_eq!(counted(2).await.unwrap().email, email);
+    store.return_registration_try(&token(2)).await.unwrap();
+    assert!(counted(2).await.is_some() && counted(2).await.is_some());
+    assert!(counted(2).await.is_none());
     let user = new_user(UserName::parse("ana").unwrap(), NOW, &SystemRandom).unwrap();
-    assert!(!store.confirm_registration(&token(3), &user, &event()).await.unwrap(), "ended");
-    assert!(!store.confirm_registration(&token(9), &user, &event()).await.unwrap(), "never made");
+    assert!(!store.confirm_registration(&token(3), &user, "seal", &event()).await.unwrap(), "ended");
+    assert!(!store.confirm_registration(&token(9), &user, "seal", &event()).await.unwrap(), "never made");
     assert!(store.account_by_email(&email).await.unwrap().is_none());
-    assert!(store.confirm_registration(&token(1), &user, &event()).await.unwrap());
-    assert!(!store.confirm_registration(&token(2), &user, &event()).await.unwrap(), "dropped with the first");
+    assert!(store.confirm_registration(&token(1), &user, "seal", &event()).await.unwrap());
+    assert!(!store.confirm_registration(&token(2), &user, "seal", &event()).await.unwrap(), "dropped with the first");
     // A second account of the address is not made, and nothing of it stays.
-    store.add_registration(&token(4), &registration(NOW.plus_seconds(1)), &event()).await.unwrap();
+    store
+        .add_registration(&token(4), &registration(NOW.plus_seconds(1)), &mail("d@shop.example"), &event())
+        .await
+        .unwrap();
     let second = new_user(UserName::parse("second").unwrap(), NOW, &SystemRandom).unwrap();
-    let taken = store.confirm_registration(&token(4), &second, &event()).await;
+    let taken = store.confirm_registration(&token(4), &second, "seal", &event()).await;
     assert!(matches!(taken, Err(StoreError::Taken { what: "account" })), "{taken:?}");
     assert!(store.user(&second.id).await.unwrap().is_none());
     assert_eq!(store.delete_ended_registrations(NOW.plus_seconds(1)).await.unwrap(), 0);
@@ -56,6 +80,7 @@ pub(crate) async fn every_statement(store: &Database) {
     let account = store.account(&user.id).await.unwrap().unwrap();
     assert_eq!((&account.email, &account.user, account.user_state), (&email, &user.id, UserState::Active));
     assert_eq!((account.password.phc.as_str(), account.password.epoch, account.created_at), ("first", 1, NOW));
+    assert_eq!(account.seal, "seal");
     assert_eq!(store.account_by_email(&email).await.unwrap().unwrap().user, user.id);
     assert_eq!(store.accounts().await.unwrap().len(), 1);
     assert!(store.account(&UserId::from_uuid([0; 16])).await.unwrap().is_none());
@@ -99,7 +124,7 @@ async fn sessions(store: &Database, user: &UserId) {
 
     let account = store.account(user).await.unwrap().unwrap();
     let (but, account) = (session(1).id, &account);
-    let change = async |new| store.change_password(account, &password(new), &but, NOW, &event()).await.unwrap();
+    let change = async |new| store.change_password(account, &password(new), "seal", &but, NOW, &event()).await.unwrap();
     assert_eq!(change("second").await, Some(2));
     assert_eq!(change("third").await, None, "the account has another password by now");
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, SessionState::Active);
@@ -151,12 +176,12 @@ pub(crate) async fn r38_and_r39_at_once(store: Database) {
         expires_at: NOW.plus_seconds(60),
     };
     let token = OpaqueToken::from_bytes(Kind::Confirmation, [77; 32]);
-    store.add_registration(&token.hash(), &registration, &event()).await.unwrap();
+    store.add_registration(&token.hash(), &registration, &mail("race@shop.example"), &event()).await.unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let url = IssuerUrl::parse("https://auth.example").unwrap();
     let issuer = Issuer::open(url, store, epoch, clock.clone(), Arc::new(SystemRandom), Lives::default()).await;
     let accounts = Arc::new(AccountService::new(Arc::new(issuer.unwrap()), LinkDelivery::None));
-    accounts.confirm(&token.reveal(), &source()).await.unwrap();
+    accounts.confirm(&token.reveal(), plain(), &source()).await.unwrap();
     let signed_in = accounts.sign_in(&email, plain(), &source()).await.unwrap();
     let mut current = signed_in.refresh.reveal().to_string();
     for round in 0..20 {

@@ -16,6 +16,8 @@ use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::tool::{Tool, ToolOrigins};
 use bmap_server::domain::user::UserName;
 use bmap_server::listener::Listener;
+use bmap_server::mail::carrier::Carrier;
+use bmap_server::mail::post_office::PostOffice;
 use bmap_server::rng::SystemRandom;
 use bmap_server::router::App;
 use bmap_server::store::{ApiKeys, Tools, Users};
@@ -45,6 +47,8 @@ pub(crate) struct World {
     pub(crate) issuer: Arc<Issuer>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) app: App,
+    /// Sends mail when it is told to; what it sends goes to the log.
+    pub(crate) office: PostOffice,
     pub(crate) database: TestDatabase,
     stop: Option<oneshot::Sender<()>>,
 }
@@ -74,7 +78,8 @@ impl World {
         tokio::spawn(listener.serve(app.router(), async move {
             let _ = stopped.await;
         }));
-        let world = Self { address, issuer, clock, app, database, stop: Some(stop) };
+        let office = PostOffice::new(Arc::clone(&issuer), Carrier::Log, app.accounts.mail());
+        let world = Self { address, issuer, clock, app, office, database, stop: Some(stop) };
         world.add_tool(TOOL, ToolOrigins::AnyRegistered).await;
         world.add_tool(OTHER_TOOL, ToolOrigins::AnyRegistered).await;
         world

@@ -24,10 +24,10 @@ pub struct Rate {
 pub const SIGN_IN_PER_ACCOUNT: Rate = Rate { burst: 10, seconds: 30 };
 /// Sign-ins from one address, at whatever account.
 pub const SIGN_IN_PER_ADDRESS: Rate = Rate { burst: 50, seconds: 2 };
-/// Mails to one address.
-pub const REGISTRATION_PER_ACCOUNT: Rate = Rate { burst: 3, seconds: 600 };
-/// Registrations from one address.
-pub const REGISTRATION_PER_ADDRESS: Rate = Rate { burst: 20, seconds: 60 };
+/// Mails that are asked for to one address.
+pub const MAIL_PER_ACCOUNT: Rate = Rate { burst: 3, seconds: 600 };
+/// Mails that are asked for from one address.
+pub const MAIL_PER_ADDRESS: Rate = Rate { burst: 20, seconds: 60 };
 
 /// Counters by key: the generic cell rate algorithm (as of ATM), which needs one time per key.
 ///
@@ -96,8 +96,8 @@ impl Table {
 pub struct Limits {
     sign_in_account: Table,
     sign_in_address: Table,
-    registration_account: Table,
-    registration_address: Table,
+    mail_account: Table,
+    mail_address: Table,
 }
 
 impl std::fmt::Debug for Limits {
@@ -111,8 +111,8 @@ impl Default for Limits {
         Self {
             sign_in_account: Table::new(SIGN_IN_PER_ACCOUNT),
             sign_in_address: Table::new(SIGN_IN_PER_ADDRESS),
-            registration_account: Table::new(REGISTRATION_PER_ACCOUNT),
-            registration_address: Table::new(REGISTRATION_PER_ADDRESS),
+            mail_account: Table::new(MAIL_PER_ACCOUNT),
+            mail_address: Table::new(MAIL_PER_ADDRESS),
         }
     }
 }
@@ -132,13 +132,13 @@ impl Limits {
         self.sign_in_account.forget(email.as_str().as_bytes());
     }
 
-    /// A registration, which sends a mail.
+    /// A registration, or whatever else sends a mail.
     ///
     /// # Errors
     /// [`Refusal::RateLimited`].
-    pub fn register(&self, email: &EmailAddress, address: IpAddr, now: UnixMillis) -> Result<(), Refusal> {
-        self.registration_address.take(&network(address), now)?;
-        self.registration_account.take(email.as_str().as_bytes(), now)
+    pub fn mail(&self, email: &EmailAddress, address: IpAddr, now: UnixMillis) -> Result<(), Refusal> {
+        self.mail_address.take(&network(address), now)?;
+        self.mail_account.take(email.as_str().as_bytes(), now)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Accounts: an email address with a password, and the sessions of whoever signs in with them.
 //!
 //! Modules in reading order: [`email`] and [`password`] (what is presented), [`pool`] (where hashing happens), [`limits`]
-//! (how often), [`opaque`] (tokens of which only the hash is stored), [`access`] (the JWT), [`refresh`] (rotation), [`service`]
-//! (every decision), [`own`] (what somebody who is signed in sees and ends).
+//! (how often), [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that nobody wrote by hand), [`access`] (the
+//! JWT), [`refresh`] (rotation), [`service`] (every decision about sessions), [`registration`], [`reset`] and [`change`] (those
+//! that send mail), [`own`] (what somebody who is signed in sees and ends).
 
 pub mod email;
 pub mod password;
@@ -13,10 +14,14 @@ pub mod limits;
 pub mod access;
 pub mod opaque;
 pub mod refresh;
+pub mod sealed;
 
 pub mod service;
 
+pub mod change;
 pub mod own;
+pub mod registration;
+pub mod reset;
 
 use super::audit::Target;
 use super::session::{SessionId, SessionState};
@@ -37,6 +42,8 @@ pub struct Account {
     pub email: EmailAddress,
     /// Its password, hashed.
     pub password: StoredPassword,
+    /// Binds all of these to the root secret ([`sealed`]).
+    pub seal: String,
     /// When it was made.
     pub created_at: UnixMillis,
 }
@@ -48,6 +55,34 @@ pub struct Registration {
     pub email: EmailAddress,
     /// The password, hashed.
     pub password: StoredPassword,
+    /// End of the link's life.
+    pub expires_at: UnixMillis,
+}
+
+/// An address that waits for its link, to become an account's.
+#[derive(Clone, Debug)]
+pub struct EmailChange {
+    /// Whose account.
+    pub user: UserId,
+    /// The address that is to be confirmed.
+    pub email: EmailAddress,
+    /// The account's password, hashed for that address.
+    pub password: StoredPassword,
+    /// The seal that the account will have.
+    pub seal: String,
+    /// End of the link's life.
+    pub expires_at: UnixMillis,
+}
+
+/// A link that sets a new password.
+#[derive(Clone, Debug)]
+pub struct PasswordReset {
+    /// Whose account.
+    pub user: UserId,
+    /// The epoch of the root that seals it.
+    pub epoch: u32,
+    /// Binds token, user and end to the root secret ([`sealed`]).
+    pub seal: String,
     /// End of the link's life.
     pub expires_at: UnixMillis,
 }

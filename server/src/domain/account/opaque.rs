@@ -10,8 +10,12 @@ use zeroize::Zeroizing;
 pub enum Kind {
     /// Goes on with a session.
     Refresh,
-    /// Confirms an address.
+    /// Confirms the address of a registration.
     Confirmation,
+    /// Sets a new password.
+    PasswordReset,
+    /// Confirms the new address of an account.
+    EmailChange,
 }
 
 impl Kind {
@@ -19,6 +23,8 @@ impl Kind {
         match self {
             Kind::Refresh => "bmr_",
             Kind::Confirmation => "bmc_",
+            Kind::PasswordReset => "bmp_",
+            Kind::EmailChange => "bme_",
         }
     }
 }

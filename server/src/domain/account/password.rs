@@ -135,6 +135,14 @@ impl Hasher {
         Ok(StoredPassword { phc: hash.to_string(), epoch: self.roots.sealing().epoch() })
     }
 
+    /// Whether a hash that was right is not what a new one would be: another cost, or the pepper of an older epoch.
+    pub fn is_outdated(&self, stored: &StoredPassword) -> bool {
+        let hash = PasswordHash::new(&stored.phc).ok();
+        let params = hash.and_then(|hash| Params::try_from(&hash).ok());
+        let cost = params.map(|params| (params.m_cost(), params.t_cost(), params.p_cost()));
+        cost != Some(COST) || stored.epoch != self.roots.sealing().epoch()
+    }
+
     /// Hashes the password of an address.
     ///
     /// # Errors
@@ -313,6 +321,15 @@ mod tests {
                 "{phc}"
             );
         }
+    }
+
+    #[test]
+    fn a_hash_of_another_cost_or_epoch_is_outdated() {
+        let stored = hasher(7, 2).decoy(&ana()).unwrap();
+        assert!(!hasher(7, 2).is_outdated(&stored));
+        assert!(hasher(7, 3).is_outdated(&stored));
+        let cheaper = StoredPassword { phc: stored.phc.replace("m=19456,t=2", "m=9728,t=1"), ..stored };
+        assert!(hasher(7, 2).is_outdated(&cheaper));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Every decision about accounts: registering, confirming, signing in, going on, signing out, changing the password.
+//! Every decision about the sessions of accounts: signing in, going on, signing out.
 
 use super::access::{ACCESS_SECONDS, AccessToken};
 use super::email::EmailAddress;
@@ -7,25 +7,24 @@ use super::opaque::{Kind, OpaqueToken};
 use super::password::{Hasher, PlainPassword, StoredPassword};
 use super::pool::PasswordPool;
 use super::refresh::{self, Rotation, Salt, Used};
-use super::{Account, Registration, UserSession};
+use super::{Account, UserSession, sealed};
 use crate::clock::UnixMillis;
 use crate::domain::audit::{Action, Actor, Event, Source};
-use crate::domain::issuer::{Issuer, new_user};
+use crate::domain::issuer::Issuer;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{SessionId, SessionState};
-use crate::domain::user::{User, UserName, UserState};
+use crate::domain::user::{User, UserState};
 use crate::rng;
-use crate::store::{Accounts, StoreError, UserSessions, Users};
+use crate::store::{Accounts, UserSessions, Users};
 use bmap_protocol::ids::UserId;
 use std::sync::Arc;
+use tokio::sync::Notify;
 use zeroize::Zeroizing;
 
-/// Life of a confirmation link, in seconds.
-pub const CONFIRMATION_SECONDS: i64 = 24 * 3600;
 /// Longest life of a session, in seconds, however often it is refreshed.
 pub const SESSION_SECONDS: i64 = 30 * 86_400;
 
-/// How a confirmation link gets to whoever reads that address's mail.
+/// How a link gets to whoever reads that address's mail.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LinkDelivery {
@@ -34,14 +33,17 @@ pub enum LinkDelivery {
     None,
     /// Into the log: for development, where the log's reader is the one who registers.
     Log,
+    /// By mail.
+    Mail,
 }
 
 /// Accounts at work.
 pub struct AccountService {
     pub(super) issuer: Arc<Issuer>,
+    pub(super) limits: Limits,
     passwords: PasswordPool,
-    limits: Limits,
     links: LinkDelivery,
+    mail: Arc<Notify>,
 }
 
 /// What somebody who signed in, or goes on, is given.
@@ -70,60 +72,12 @@ impl AccountService {
     /// Accounts of an issuer.
     pub fn new(issuer: Arc<Issuer>, links: LinkDelivery) -> Self {
         let passwords = PasswordPool::new(Hasher::new(issuer.roots.clone()));
-        Self { issuer, passwords, limits: Limits::default(), links }
+        Self { issuer, limits: Limits::default(), passwords, links, mail: Arc::default() }
     }
 
-    /// Registers: keeps address and password until the link is followed. An address that has an account is answered alike
-    /// and costs the same, so that nobody learns by this who has one (R31).
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub async fn register(
-        &self,
-        email: &EmailAddress,
-        password: PlainPassword,
-        source: &Source,
-    ) -> Result<(), Refusal> {
-        if self.links == LinkDelivery::None {
-            return Err(Refusal::NoLinkDelivery);
-        }
-        let now = self.issuer.clock.now();
-        self.limits.register(email, source.ip(), now)?;
-        let password = self.hash(password, email).await?;
-        let token = OpaqueToken::from_bytes(Kind::Confirmation, rng::bytes(&*self.issuer.random)?);
-        let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
-        let registration = Registration { email: email.clone(), password, expires_at };
-        // Alike whether or not the address has an account; and without the address, which may be anybody's.
-        let event = Event::done(Action::UserRegister, source, now);
-        self.issuer.store.add_registration(&token.hash(), &registration, &event).await?;
-        if self.issuer.store.account_by_email(email).await?.is_some() {
-            // Nobody gets the link of this one, so it ends unused.
-            tracing::info!(%email, "registration of an address that has an account");
-        } else {
-            let link = format!("{}/auth/confirm?token={}", self.issuer.url, *token.reveal());
-            tracing::info!(%email, "development: confirm this address at {link}");
-        }
-        Ok(())
-    }
-
-    /// Makes the account of a confirmed address. The link works once.
-    ///
-    /// # Errors
-    /// [`Refusal::UnknownConfirmation`] for one that was never made, was used or has ended.
-    pub async fn confirm(&self, token: &str, source: &Source) -> Result<(), Refusal> {
-        let token = OpaqueToken::parse(Kind::Confirmation, token).ok_or(Refusal::UnknownConfirmation)?;
-        let now = self.issuer.clock.now();
-        // Its name is its id: a name of somebody's choice could be one that an operator gives out.
-        let placeholder = UserName::parse("new").map_err(|_| Refusal::Signing)?;
-        let mut user = new_user(placeholder, now, &*self.issuer.random)?;
-        user.name = UserName::parse(user.id.as_str()).map_err(|_| Refusal::Signing)?;
-        let event = Event::done(Action::UserConfirm, source, now).by(Actor::User(user.id.clone())).on(&user.id);
-        match self.issuer.store.confirm_registration(&token.hash(), &user, &event).await {
-            Ok(true) => Ok(()),
-            // Another link for the same address was followed before.
-            Ok(false) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),
-            Err(error) => Err(error.into()),
-        }
+    /// Is notified when mail was written down, for whoever sends it.
+    pub fn mail(&self) -> Arc<Notify> {
+        Arc::clone(&self.mail)
     }
 
     /// Signs in. Unknown addresses, wrong passwords and users that are not active are one answer at one price (R31).
@@ -137,17 +91,32 @@ impl AccountService {
         source: &Source,
     ) -> Result<TokenPair, Refusal> {
         self.limits.sign_in(email, source.ip(), self.issuer.clock.now())?;
-        let account = self.issuer.store.account_by_email(email).await?;
-        let stored = match &account {
-            Some(account) => {
-                source.is_about(&account.user);
-                account.password.clone()
+        let password = Arc::new(password);
+        // Twice at most: a hash that another sign-in made anew meanwhile is read again.
+        for _ in 0..2 {
+            let account = self.issuer.store.account_by_email(email).await?;
+            let stored = match &account {
+                Some(account) => {
+                    source.is_about(&account.user);
+                    account.password.clone()
+                }
+                None => self.passwords.hasher().decoy(email)?,
+            };
+            let matches = self.matches(Arc::clone(&password), email, stored).await?;
+            let account = account.filter(|account| matches && account.user_state == UserState::Active);
+            let account = account.ok_or(Refusal::WrongPassword)?;
+            account.check_seal(&self.issuer.roots)?;
+            if let Some(pair) = self.begin(&account, source).await? {
+                self.limits.signed_in(email);
+                self.freshen(&account, password, source).await;
+                return Ok(pair);
             }
-            None => self.passwords.hasher().decoy(email)?,
-        };
-        let matches = self.matches(password, email, stored).await?;
-        let account = account.filter(|account| matches && account.user_state == UserState::Active);
-        let account = account.ok_or(Refusal::WrongPassword)?;
+        }
+        Err(Refusal::WrongPassword)
+    }
+
+    /// Begins a session; `None` where the database, asked once more, has another password by now or the user is not active.
+    async fn begin(&self, account: &Account, source: &Source) -> Result<Option<TokenPair>, Refusal> {
         let now = self.issuer.clock.now();
         let session = UserSession {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.issuer.random)?),
@@ -159,14 +128,32 @@ impl AccountService {
         let refresh = OpaqueToken::from_bytes(Kind::Refresh, rng::bytes(&*self.issuer.random)?);
         source.acts_as(Actor::User(session.user.clone()));
         let event = Event::done(Action::UserSignIn, source, now).on(session.target()).with("by", "password");
-        // The database asks once more: a password that was changed meanwhile begins no session.
         if !self.issuer.store.add_user_session(&session, &refresh.hash(), &account.password, &event).await? {
-            return Err(Refusal::WrongPassword);
+            return Ok(None);
         }
-        self.limits.signed_in(email);
         let jti = rng::bytes(&*self.issuer.random)?;
         let access = self.issuer.mint_access(&session.user, &session.id, now, &jti)?;
-        Ok(TokenPair { access, expires_in: ACCESS_SECONDS, refresh })
+        Ok(Some(TokenPair { access, expires_in: ACCESS_SECONDS, refresh }))
+    }
+
+    /// Hashes a password anew that was right just now, where its hash has another cost than new ones or an older pepper. Only
+    /// whoever knows the password can see that it took longer; where it does not work, the next sign-in does it.
+    async fn freshen(&self, account: &Account, password: Arc<PlainPassword>, source: &Source) {
+        if !self.passwords.hasher().is_outdated(&account.password) {
+            return;
+        }
+        let made = async {
+            let new = self.rehash(password, &account.email).await?;
+            let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
+            let seal = sealed::account(roots, random, &account.user, &account.email, &new)?;
+            let event = Event::done(Action::PasswordRehash, source, self.issuer.clock.now()).on(&account.user);
+            Ok::<_, Refusal>(self.issuer.store.replace_hash(account, &new, &seal, &event).await?)
+        };
+        match made.await {
+            Ok(true) => tracing::info!(user = account.user.as_str(), "a password was hashed anew"),
+            Ok(false) => {} // another sign-in was first, or the password was changed
+            Err(error) => tracing::warn!(user = account.user.as_str(), %error, "a password was not hashed anew"),
+        }
     }
 
     /// Goes on with a session: one successor for each token, the same for everybody within the grace; after it, the token
@@ -250,30 +237,11 @@ impl AccountService {
         Ok(self.issuer.store.account(user).await?)
     }
 
-    /// Changes the password of whoever is signed in, and ends every other session; how many.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub async fn change_password(
-        &self,
-        signed_in: &SignedIn,
-        current: PlainPassword,
-        new: PlainPassword,
-    ) -> Result<u64, Refusal> {
-        let account = self.proved_account(signed_in, current).await?;
-        let new = self.hash(new, &account.email).await?;
-        let now = self.issuer.clock.now();
-        let event = Event::done(Action::PasswordChange, &signed_in.source, now).on(&account.user);
-        let ended = self.issuer.store.change_password(&account, &new, &signed_in.session.id, now, &event).await?;
-        self.limits.signed_in(&account.email);
-        ended.ok_or(Refusal::WrongPassword)
-    }
-
     /// The account of whoever is signed in and also knows its password.
     pub(super) async fn proved_account(
         &self,
         signed_in: &SignedIn,
-        password: PlainPassword,
+        password: impl Into<Arc<PlainPassword>>,
     ) -> Result<Account, Refusal> {
         let account = self.account(&signed_in.user.id).await?.ok_or(Refusal::WrongPassword)?;
         // A stolen access token is no way around the limit on guesses.
@@ -281,6 +249,7 @@ impl AccountService {
         if !self.matches(password, &account.email, account.password.clone()).await? {
             return Err(Refusal::WrongPassword);
         }
+        account.check_seal(&self.issuer.roots)?;
         Ok(account)
     }
 
@@ -296,7 +265,8 @@ impl AccountService {
         Ok(TokenPair { access, expires_in: ends.saturating_sub(now.seconds()), refresh: next.token })
     }
 
-    async fn hash(&self, password: PlainPassword, email: &EmailAddress) -> Result<StoredPassword, Refusal> {
+    /// The hash of a password that is to be set, if it is fit for that.
+    pub(super) async fn hash(&self, password: PlainPassword, email: &EmailAddress) -> Result<StoredPassword, Refusal> {
         let salt = rng::bytes(&*self.issuer.random)?;
         let email = email.clone();
         let hashed = self.passwords.run(move |hasher, memory| {
@@ -307,16 +277,45 @@ impl AccountService {
         hashed.await?
     }
 
-    /// Whether the password fits; a row that can't be checked is an alarm, and fits nothing.
-    async fn matches(
+    /// A hash of a password that somebody has already, for the address.
+    pub(super) async fn rehash(
         &self,
-        password: PlainPassword,
+        password: Arc<PlainPassword>,
+        email: &EmailAddress,
+    ) -> Result<StoredPassword, Refusal> {
+        let salt = rng::bytes(&*self.issuer.random)?;
+        let email = email.clone();
+        let hashed = self.passwords.run(move |hasher, memory| hasher.hash(&password, &email, &salt, memory));
+        Ok(hashed.await??)
+    }
+
+    /// Whether the password fits; a row that can't be checked is an alarm, and fits nothing.
+    pub(super) async fn matches(
+        &self,
+        password: impl Into<Arc<PlainPassword>>,
         email: &EmailAddress,
         stored: StoredPassword,
     ) -> Result<bool, Refusal> {
-        let email = email.clone();
+        let (password, email) = (password.into(), email.clone());
         let matches =
             self.passwords.run(move |hasher, memory| hasher.matches(&password, &email, &stored, memory)).await?;
         matches.map_err(Refusal::BrokenPassword)
+    }
+
+    /// Whether a mail to that address may be asked for from there, and whether there is anything that brings it.
+    pub(super) fn limits_of_mail(&self, email: &EmailAddress, source: &Source, now: UnixMillis) -> Result<(), Refusal> {
+        if self.links == LinkDelivery::None {
+            return Err(Refusal::NoLinkDelivery);
+        }
+        self.limits.mail(email, source.ip(), now)
+    }
+
+    /// Mail was written down, or its address was written to enough this hour.
+    pub(super) fn mail_waits(&self, email: &EmailAddress, is_sent: bool) {
+        if is_sent {
+            self.mail.notify_one();
+        } else {
+            tracing::warn!(%email, "no more mail to this address in this hour");
+        }
     }
 }

@@ -42,6 +42,18 @@ actions! {
     UserSignOut = "user.sign_out",
     /// A password was changed by its owner, and the other sessions ended.
     PasswordChange = "password.change",
+    /// Somebody asked for a link to set a new password.
+    PasswordResetAsk = "password.reset_ask",
+    /// A link to set a new password was made, to be mailed to its account's address.
+    PasswordResetLink = "password.reset_link",
+    /// A new password was set by a link, and every session ended.
+    PasswordReset = "password.reset",
+    /// A password was hashed anew at a sign-in: the cost or the root secret had changed.
+    PasswordRehash = "password.rehash",
+    /// Somebody asked for another address for their account, and waits for its link.
+    EmailChangeAsk = "email.change_ask",
+    /// An account was given another address.
+    EmailChange = "email.change",
     /// A session went on: a refresh token gave its successor.
     SessionRefresh = "session.refresh",
     /// A session was ended.

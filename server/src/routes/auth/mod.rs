@@ -3,6 +3,7 @@
 
 pub mod confirm;
 pub mod deactivate;
+pub mod email;
 pub mod login;
 pub mod logout;
 pub mod me;
@@ -10,6 +11,9 @@ pub mod password;
 pub mod refresh;
 pub mod register;
 pub mod sessions;
+
+mod link;
+mod page;
 
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::password::PlainPassword;

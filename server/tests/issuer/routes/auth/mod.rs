@@ -1,9 +1,12 @@
 mod confirm;
 mod deactivate;
+mod email;
 mod login;
 mod logout;
 mod me;
 mod password;
 mod refresh;
 mod register;
+mod rehash;
+mod reset;
 mod sessions;

@@ -12,7 +12,7 @@ async fn an_account_begins_with_its_confirmed_address() {
     assert_eq!((answer.status, answer.granted()["status"].as_str()), (202, Some("confirmation_sent")));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     login("ana@shop.example", PASSWORD).send(world.address).await.assert_refused("invalid_credentials");
-    assert_eq!(world.links("ana@shop.example").len(), 1);
+    assert_eq!(world.links("ana@shop.example").await.len(), 1);
 }
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn r31_an_address_that_has_an_account_is_answered_alike_and_sent_no_link()
     let known = register("ANA@shop.example", "another-phrase-entirely-7").send(world.address).await;
     let unknown = register("ben@shop.example", "another-phrase-entirely-7").send(world.address).await;
     assert_eq!((known.status, &known.body), (unknown.status, &unknown.body));
-    assert_eq!((world.links("ana@shop.example").len(), world.links("ben@shop.example").len()), (1, 1));
+    assert_eq!((world.links("ana@shop.example").await.len(), world.links("ben@shop.example").await.len()), (1, 1));
     login("ana@shop.example", PASSWORD).send(world.address).await.granted();
 }
 
@@ -37,7 +37,7 @@ async fn weak_passwords_are_refused_with_advice() {
         let hint = answer.json()["hint"].as_str().unwrap().to_owned();
         assert!(hint.contains(advice), "{hint}");
     }
-    assert!(world.links("ana@shop.example").is_empty());
+    assert!(world.links("ana@shop.example").await.is_empty());
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn other_forms_are_malformed() {
         let call = Call::new("POST", "/auth/register").body(media_type, text.clone());
         call.send(world.address).await.assert_refused("unsupported_media_type");
     }
-    assert!(world.links("ana@shop.example").is_empty());
+    assert!(world.links("ana@shop.example").await.is_empty());
 }
 
 #[tokio::test]

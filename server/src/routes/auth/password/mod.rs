@@ -1,5 +1,7 @@
 //! `POST /auth/password`: changes the password of whoever is signed in.
 
+pub mod reset;
+
 use super::super::problem::Refused;
 use super::super::{bearer, body};
 use super::password_field;

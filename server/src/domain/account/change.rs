@@ -1,0 +1,103 @@
+//! What whoever is signed in changes: the password, the address.
+
+use super::EmailChange;
+use super::email::EmailAddress;
+use super::opaque::{Kind, OpaqueToken};
+use super::password::PlainPassword;
+use super::registration::{CONFIRMATION_SECONDS, CONFIRMATION_TRIES};
+use super::sealed;
+use super::service::{AccountService, SignedIn};
+use crate::domain::audit::{Action, Actor, Event, Source};
+use crate::domain::refusal::Refusal;
+use crate::mail::errand::{Errand, Why};
+use crate::rng;
+use crate::store::{AccountLinks, Accounts, StoreError};
+use std::sync::Arc;
+
+impl AccountService {
+    /// Changes the password of whoever is signed in, and ends every other session; how many.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn change_password(
+        &self,
+        signed_in: &SignedIn,
+        current: PlainPassword,
+        new: PlainPassword,
+    ) -> Result<u64, Refusal> {
+        let account = self.proved_account(signed_in, current).await?;
+        let new = self.hash(new, &account.email).await?;
+        let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
+        let seal = sealed::account(roots, random, &account.user, &account.email, &new)?;
+        let now = self.issuer.clock.now();
+        let event = Event::done(Action::PasswordChange, &signed_in.source, now).on(&account.user);
+        let ended =
+            self.issuer.store.change_password(&account, &new, &seal, &signed_in.session.id, now, &event).await?;
+        self.limits.signed_in(&account.email);
+        ended.ok_or(Refusal::WrongPassword)
+    }
+
+    /// Asks for another address: a link goes there, and word of it to the address that the account has. An address that has an
+    /// account is answered alike; its reader gets no link (R31).
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn ask_for_address(
+        &self,
+        signed_in: &SignedIn,
+        password: PlainPassword,
+        new: &EmailAddress,
+    ) -> Result<(), Refusal> {
+        let now = self.issuer.clock.now();
+        self.limits_of_mail(new, &signed_in.source, now)?;
+        let password = Arc::new(password);
+        let account = self.proved_account(signed_in, Arc::clone(&password)).await?;
+        self.limits.signed_in(&account.email);
+        let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
+        // A hash belongs to its address: the account will need another one.
+        let password = self.rehash(password, new).await?;
+        let seal = sealed::account(roots, random, &account.user, new, &password)?;
+        let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
+        let change = EmailChange { user: account.user.clone(), email: new.clone(), password, seal, expires_at };
+        let token = OpaqueToken::from_bytes(Kind::EmailChange, rng::bytes(random)?);
+        let hash = token.hash();
+        let link = Errand { to: new.clone(), why: Why::NewAddress(token) }.seal(roots, random, now, expires_at)?;
+        let word = Errand { to: account.email.clone(), why: Why::AddressChange { new: new.clone() } };
+        let word = word.seal(roots, random, now, expires_at)?;
+        let event = Event::done(Action::EmailChangeAsk, &signed_in.source, now).on(&account.user);
+        let added = self.issuer.store.add_email_change(&hash, &change, &account, [&link, &word], &event).await?;
+        let [link, word] = added.ok_or(Refusal::WrongPassword)?;
+        self.mail_waits(new, link);
+        self.mail_waits(&account.email, word);
+        Ok(())
+    }
+
+    /// Gives an account the address whose link was followed, with the account's password: a link that a stranger caused must
+    /// not give the stranger's account its reader's address.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownConfirmation`] for a link that is not good any more; [`Refusal::WrongPassword`].
+    pub async fn confirm_address(&self, token: &str, password: PlainPassword, source: &Source) -> Result<(), Refusal> {
+        let token = OpaqueToken::parse(Kind::EmailChange, token).ok_or(Refusal::UnknownConfirmation)?.hash();
+        let now = self.issuer.clock.now();
+        let store = &self.issuer.store;
+        let change = store.count_email_change_try(&token, now, CONFIRMATION_TRIES).await?;
+        let change = change.ok_or(Refusal::UnknownConfirmation)?;
+        source.is_about(&change.user);
+        change.check_seal(&self.issuer.roots)?;
+        let matches = self.matches(password, &change.email, change.password.clone()).await;
+        if matches!(matches, Err(Refusal::PoolFull)) {
+            store.return_email_change_try(&token).await?;
+        }
+        if !matches? {
+            return Err(Refusal::WrongPassword);
+        }
+        let event = Event::done(Action::EmailChange, source, now).by(Actor::User(change.user.clone())).on(&change.user);
+        match store.confirm_email_change(&token, &change, now, &event).await {
+            Ok(true) => Ok(()),
+            // The address has an account by now, or the link was used or ended meanwhile.
+            Ok(false) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Registering, and confirming the address of a registration.
+
+use super::Registration;
+use super::email::EmailAddress;
+use super::opaque::{Kind, OpaqueToken};
+use super::password::PlainPassword;
+use super::sealed;
+use super::service::AccountService;
+use crate::domain::audit::{Action, Actor, Event, Source};
+use crate::domain::issuer::new_user;
+use crate::domain::refusal::Refusal;
+use crate::domain::user::UserName;
+use crate::mail::errand::{Errand, Why};
+use crate::rng;
+use crate::store::{Accounts, StoreError};
+
+/// Life of a confirmation link, in seconds.
+pub const CONFIRMATION_SECONDS: i64 = 24 * 3600;
+/// Tries at the password of one link: whoever reads the mail is no stranger to the link, but may be one to the password.
+pub const CONFIRMATION_TRIES: i64 = 5;
+
+impl AccountService {
+    /// Registers: keeps address and password until the link is followed. Whether the address has an account is not even looked
+    /// at: the letter that is sent says it to its reader alone (R31).
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn register(
+        &self,
+        email: &EmailAddress,
+        password: PlainPassword,
+        source: &Source,
+    ) -> Result<(), Refusal> {
+        let now = self.issuer.clock.now();
+        self.limits_of_mail(email, source, now)?;
+        let password = self.hash(password, email).await?;
+        let token = OpaqueToken::from_bytes(Kind::Confirmation, rng::bytes(&*self.issuer.random)?);
+        let hash = token.hash();
+        let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
+        let registration = Registration { email: email.clone(), password, expires_at };
+        let errand = Errand { to: email.clone(), why: Why::Registration(token) };
+        let errand = errand.seal(&self.issuer.roots, &*self.issuer.random, now, expires_at)?;
+        // Alike whether or not the address has an account; and without the address, which may be anybody's.
+        let event = Event::done(Action::UserRegister, source, now);
+        let is_sent = self.issuer.store.add_registration(&hash, &registration, &errand, &event).await?;
+        self.mail_waits(email, is_sent);
+        Ok(())
+    }
+
+    /// Makes the account of a confirmed address. The link works once, and with the password of its registration: a link that a
+    /// stranger caused must not make an account with the stranger's password when its reader follows it.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownConfirmation`] for a link that was never made, was used or has ended; [`Refusal::WrongPassword`].
+    pub async fn confirm(&self, token: &str, password: PlainPassword, source: &Source) -> Result<(), Refusal> {
+        let token = OpaqueToken::parse(Kind::Confirmation, token).ok_or(Refusal::UnknownConfirmation)?.hash();
+        let now = self.issuer.clock.now();
+        let store = &self.issuer.store;
+        // Counted before the password is looked at: of any number of guesses at once no more than these are looked at.
+        let registration = store.count_registration_try(&token, now, CONFIRMATION_TRIES).await?;
+        let registration = registration.ok_or(Refusal::UnknownConfirmation)?;
+        let matches = self.matches(password, &registration.email, registration.password.clone()).await;
+        if matches!(matches, Err(Refusal::PoolFull)) {
+            store.return_registration_try(&token).await?;
+        }
+        if !matches? {
+            return Err(Refusal::WrongPassword);
+        }
+        // Its name is its id: a name of somebody's choice could be one that an operator gives out.
+        let placeholder = UserName::parse("new").map_err(|_| Refusal::Signing)?;
+        let mut user = new_user(placeholder, now, &*self.issuer.random)?;
+        user.name = UserName::parse(user.id.as_str()).map_err(|_| Refusal::Signing)?;
+        let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
+        let seal = sealed::account(roots, random, &user.id, &registration.email, &registration.password)?;
+        let event = Event::done(Action::UserConfirm, source, now).by(Actor::User(user.id.clone())).on(&user.id);
+        match store.confirm_registration(&token, &user, &seal, &event).await {
+            Ok(true) => Ok(()),
+            // Another link for the same address was followed before.
+            Ok(false) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

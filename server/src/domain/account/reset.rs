@@ -1,0 +1,65 @@
+//! A new password for whoever forgot theirs, by a link to the account's address.
+
+use super::email::EmailAddress;
+use super::opaque::{Kind, OpaqueToken};
+use super::password::PlainPassword;
+use super::sealed;
+use super::service::AccountService;
+use crate::domain::audit::{Action, Actor, Event, Source};
+use crate::domain::refusal::Refusal;
+use crate::domain::user::UserState;
+use crate::mail::errand::{Errand, Why};
+use crate::rng;
+use crate::store::{AccountLinks, Accounts, Outbox};
+
+/// Life of a reset link, in seconds.
+pub const RESET_SECONDS: i64 = 3600;
+
+impl AccountService {
+    /// Asks for a link. All that happens now is that somebody asked: whether the address has an account is looked at when the
+    /// mail is sent, so neither answer nor time tells it (R31).
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn ask_for_reset(&self, email: &EmailAddress, source: &Source) -> Result<(), Refusal> {
+        let now = self.issuer.clock.now();
+        self.limits_of_mail(email, source, now)?;
+        let token = OpaqueToken::from_bytes(Kind::PasswordReset, rng::bytes(&*self.issuer.random)?);
+        let errand = Errand { to: email.clone(), why: Why::PasswordReset(token) };
+        let ends = now.plus_seconds(RESET_SECONDS);
+        let errand = errand.seal(&self.issuer.roots, &*self.issuer.random, now, ends)?;
+        // Without the address, which may be anybody's.
+        let event = Event::done(Action::PasswordResetAsk, source, now);
+        let is_sent = self.issuer.store.queue_mail(&errand, &event).await?;
+        self.mail_waits(email, is_sent);
+        Ok(())
+    }
+
+    /// Sets the password of a link's account and ends every session of its user; how many. The link works once, and not after
+    /// the password was changed in another way.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownConfirmation`] for a link that is not good any more; [`Refusal::WeakPassword`], after which it still is.
+    pub async fn reset_password(&self, token: &str, new: PlainPassword, source: &Source) -> Result<u64, Refusal> {
+        let token = OpaqueToken::parse(Kind::PasswordReset, token).ok_or(Refusal::UnknownConfirmation)?.hash();
+        let now = self.issuer.clock.now();
+        let (store, roots) = (&self.issuer.store, &self.issuer.roots);
+        let reset = store.password_reset(&token, now).await?.ok_or(Refusal::UnknownConfirmation)?;
+        source.is_about(&reset.user);
+        reset.check_seal(roots, &token)?;
+        let account = store.account(&reset.user).await?.ok_or(Refusal::UnknownConfirmation)?;
+        if account.user_state != UserState::Active {
+            return Err(Refusal::UnknownConfirmation);
+        }
+        account.check_seal(roots)?;
+        let new = self.hash(new, &account.email).await?;
+        let seal = sealed::account(roots, &*self.issuer.random, &account.user, &account.email, &new)?;
+        let now = self.issuer.clock.now();
+        let event =
+            Event::done(Action::PasswordReset, source, now).by(Actor::User(account.user.clone())).on(&account.user);
+        let ended = store.use_password_reset(&token, &account, &new, &seal, now, &event).await?;
+        let ended = ended.ok_or(Refusal::UnknownConfirmation)?;
+        self.limits.signed_in(&account.email);
+        Ok(ended)
+    }
+}

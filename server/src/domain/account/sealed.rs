@@ -1,0 +1,100 @@
+//! Rows that nobody wrote by hand. A link goes to whatever address an account's row names, and sets the password of whatever
+//! user a link's row names; so both rows carry a seal under a key of the root secret, and one that does not open is refused (T13).
+
+use super::email::EmailAddress;
+use super::opaque::TokenHash;
+use super::password::{PasswordFault, StoredPassword};
+use super::{Account, EmailChange, PasswordReset};
+use crate::clock::UnixMillis;
+use crate::domain::refusal::Refusal;
+use crate::domain::roots::Roots;
+use crate::rng::{self, Random};
+use bmap_protocol::ids::UserId;
+use bmap_protocol::keys::EpochKeys;
+use bmap_protocol::seal::{self, SealError};
+
+/// The purpose of the keys that are derived here.
+const PURPOSE: &str = "account";
+
+/// Binds user, address and password hash to each other, in the epoch of the hash's pepper: they end together.
+///
+/// # Errors
+/// [`Refusal`] where that epoch's root is not at hand.
+pub fn account(
+    roots: &Roots,
+    random: &dyn Random,
+    user: &UserId,
+    email: &EmailAddress,
+    password: &StoredPassword,
+) -> Result<String, Refusal> {
+    let keys = epoch(roots, password.epoch)?;
+    let bound = account_data(user, email, password);
+    let sealed = seal::seal(&keys.storage_key(PURPOSE), keys.epoch(), rng::bytes(random)?, &bound, &[]);
+    sealed.map_err(|_| Refusal::Signing)
+}
+
+/// Makes the row of a link that sets a new password.
+///
+/// # Errors
+/// [`Refusal`] where there is no randomness.
+pub fn reset(
+    roots: &Roots,
+    random: &dyn Random,
+    token: &TokenHash,
+    user: UserId,
+    expires_at: UnixMillis,
+) -> Result<PasswordReset, Refusal> {
+    let keys = roots.sealing();
+    let bound = reset_data(token, &user, expires_at);
+    let sealed = seal::seal(&keys.storage_key(PURPOSE), keys.epoch(), rng::bytes(random)?, &bound, &[]);
+    Ok(PasswordReset { user, epoch: keys.epoch(), seal: sealed.map_err(|_| Refusal::Signing)?, expires_at })
+}
+
+impl Account {
+    /// Whether the row is as it was written.
+    ///
+    /// # Errors
+    /// [`Refusal::EditedRow`], an alarm.
+    pub fn check_seal(&self, roots: &Roots) -> Result<(), Refusal> {
+        open(roots, self.password.epoch, &account_data(&self.user, &self.email, &self.password), &self.seal)
+    }
+}
+
+impl EmailChange {
+    /// Whether the row is as it was written.
+    ///
+    /// # Errors
+    /// [`Refusal::EditedRow`], an alarm.
+    pub fn check_seal(&self, roots: &Roots) -> Result<(), Refusal> {
+        open(roots, self.password.epoch, &account_data(&self.user, &self.email, &self.password), &self.seal)
+    }
+}
+
+impl PasswordReset {
+    /// Whether the row is as it was written, for this token.
+    ///
+    /// # Errors
+    /// [`Refusal::EditedRow`], an alarm.
+    pub fn check_seal(&self, roots: &Roots, token: &TokenHash) -> Result<(), Refusal> {
+        open(roots, self.epoch, &reset_data(token, &self.user, self.expires_at), &self.seal)
+    }
+}
+
+fn open(roots: &Roots, epoch_of_row: u32, bound: &[u8], sealed: &str) -> Result<(), Refusal> {
+    let keys = epoch(roots, epoch_of_row)?;
+    let opened = seal::open(&keys.storage_key(PURPOSE), epoch_of_row, bound, sealed);
+    opened.map(|_| ()).map_err(|fault: SealError| Refusal::EditedRow(fault))
+}
+
+fn epoch(roots: &Roots, epoch: u32) -> Result<EpochKeys, Refusal> {
+    roots.of(epoch).ok_or(Refusal::BrokenPassword(PasswordFault::Epoch { epoch }))
+}
+
+// No part of these has a line end in it, so nothing can be shifted from one to the next (R21).
+fn account_data(user: &UserId, email: &EmailAddress, password: &StoredPassword) -> Vec<u8> {
+    format!("bmap/1/account\n{}\n{email}\n{}", user.as_str(), password.phc).into_bytes()
+}
+
+fn reset_data(token: &TokenHash, user: &UserId, expires_at: UnixMillis) -> Vec<u8> {
+    format!("bmap/1/password-reset\n{}\n{}\n{}", token.as_str(), user.as_str(), expires_at.0).into_bytes()
+}

@@ -1,0 +1,138 @@
+//! What brings a letter to its reader: SMTP (RFC 5321), or the log of a development server.
+
+use super::errand::MailId;
+use super::letter::Letter;
+use super::message::{self, MessageError};
+use super::server::{MailServer, Security};
+use crate::clock::UnixMillis;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::response::Code;
+use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
+use std::fmt;
+use std::time::Duration;
+
+/// Longest that sending one letter may take, from the connection to the server's last word.
+pub const SEND_DEADLINE: Duration = Duration::from_secs(45);
+/// Longest wait for the server at one step of it.
+const STEP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How a letter gets to its reader.
+#[derive(Debug)]
+pub enum Carrier {
+    /// Into the log: for development, where the log's reader is everybody that is written to.
+    Log,
+    /// By a mail server.
+    Smtp(Box<Smtp>),
+}
+
+/// A mail server at hand.
+pub struct Smtp {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: Mailbox,
+    /// The issuer's host, for `Message-ID`.
+    issuer_host: String,
+    deadline: Duration,
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Smtp(…)")
+    }
+}
+
+/// Why a letter was not taken.
+#[derive(Debug)]
+pub enum NotCarried {
+    /// It may be, later.
+    Later(String),
+    /// It never will be.
+    Never(String),
+}
+
+/// The mail server's TLS can't be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("mail: {0}")]
+pub struct NoTransport(#[from] lettre::transport::smtp::Error);
+
+impl Smtp {
+    /// A mail server; `extra_ca` is trusted beside what the system trusts. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`NoTransport`] where no certificate authority is at hand.
+    pub fn new(
+        server: &MailServer,
+        from: Mailbox,
+        extra_ca: Option<Certificate>,
+        issuer_host: String,
+    ) -> Result<Self, NoTransport> {
+        let parameters = || {
+            let parameters = TlsParameters::builder(server.host.clone());
+            match extra_ca {
+                Some(certificate) => parameters.add_root_certificate(certificate).build(),
+                None => parameters.build(),
+            }
+        };
+        let tls = match server.security {
+            Security::Tls => Tls::Wrapper(parameters()?),
+            Security::StartTls => Tls::Required(parameters()?),
+            Security::DangerousPlain => Tls::None,
+        };
+        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.clone())
+            .port(server.port)
+            .tls(tls)
+            .timeout(Some(STEP_DEADLINE));
+        if let Some(credentials) = &server.credentials {
+            transport = transport
+                .credentials(Credentials::new(credentials.user.clone(), credentials.password.as_str().to_owned()));
+        }
+        Ok(Self { transport: transport.build(), from, issuer_host, deadline: SEND_DEADLINE })
+    }
+
+    /// The same with another deadline.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    async fn carry(&self, letter: &Letter, id: &MailId, now: UnixMillis) -> Result<(), NotCarried> {
+        let never = |error: MessageError| NotCarried::Never(error.to_string());
+        let message = message::compose(letter, &self.from, id, &self.issuer_host, now).map_err(never)?;
+        match tokio::time::timeout(self.deadline, self.transport.send(message)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if error.is_permanent() && !is_ours(error.status()) => {
+                Err(NotCarried::Never(error.to_string()))
+            }
+            Ok(Err(error)) => Err(NotCarried::Later(error.to_string())),
+            Err(_) => Err(NotCarried::Later(format!("no end within {} s", self.deadline.as_secs()))),
+        }
+    }
+}
+
+impl Carrier {
+    /// Brings it, or says why not.
+    ///
+    /// # Errors
+    /// [`NotCarried`].
+    pub async fn carry(&self, letter: &Letter, id: &MailId, now: UnixMillis) -> Result<(), NotCarried> {
+        match self {
+            Carrier::Smtp(smtp) => smtp.carry(letter, id, now).await,
+            Carrier::Log => {
+                let (email, subject) = (&letter.to, letter.subject);
+                match &letter.link {
+                    Some(link) => tracing::info!(%email, "development: {subject}: {}", **link),
+                    None => tracing::info!(%email, "development: {subject}"),
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Whether a server that refuses for good speaks of us and not of the letter: wrong or missing credentials, or no TLS (RFC 4954
+/// §6, RFC 3207 §4). An operator puts that right, and the mail is still wanted then.
+fn is_ours(status: Option<Code>) -> bool {
+    status.is_some_and(|code| matches!(u16::from(code), 530 | 534 | 535 | 538))
+}

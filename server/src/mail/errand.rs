@@ -1,0 +1,241 @@
+//! What waits to be sent: whom to, and why. It holds a link's token, so it rests sealed under a key of the root secret, bound to
+//! the id of its row: a copy of the database gives nobody a link (T12), and a row that was edited or copied does not open (T13).
+
+use crate::clock::UnixMillis;
+use crate::domain::account::email::EmailAddress;
+use crate::domain::account::opaque::{Kind, OpaqueToken};
+use crate::domain::roots::Roots;
+use crate::rng::{self, NoRandomness, Random};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::ids::hex_id;
+use bmap_protocol::keys::EpochKeys;
+use bmap_protocol::seal::{self, SealError};
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// The purpose of the keys that are derived here.
+const PURPOSE: &str = "mail";
+
+/// Whom to write to, and why.
+#[derive(Debug)]
+pub struct Errand {
+    /// The address.
+    pub to: EmailAddress,
+    /// The reason.
+    pub why: Why,
+}
+
+/// Why somebody is written to. Which letter that makes is decided when it is sent, not when it is asked for.
+#[derive(Debug)]
+pub enum Why {
+    /// Somebody registered with the address.
+    Registration(OpaqueToken),
+    /// Somebody forgot the password of the address, or says so.
+    PasswordReset(OpaqueToken),
+    /// Somebody who has an account wants this address for it.
+    NewAddress(OpaqueToken),
+    /// The account of this address is to have another one.
+    AddressChange {
+        /// That one.
+        new: EmailAddress,
+    },
+}
+
+/// Id of a mail: `eml_` and a UUIDv7 in 32 hex digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailId(String);
+
+impl MailId {
+    /// The id for the 16 bytes of a UUIDv7.
+    pub fn from_uuid(uuid: [u8; 16]) -> Self {
+        Self(format!("eml_{}", uuid::Uuid::from_bytes(uuid).simple()))
+    }
+
+    /// Parses an id; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        hex_id(text, "eml_").map(|_| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An errand as it is stored.
+#[derive(Clone, Debug)]
+pub struct SealedErrand {
+    /// Its row's id.
+    pub id: MailId,
+    /// The epoch of the root whose key seals it.
+    pub epoch: u32,
+    /// The sealed content.
+    pub sealed: String,
+    /// A keyed hash of the address, for counting.
+    pub recipient: String,
+    /// When it was asked for.
+    pub created_at: UnixMillis,
+    /// When it is of no use any more.
+    pub expires_at: UnixMillis,
+}
+
+/// An errand can't be sealed or opened.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum ErrandError {
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+    /// It does not open: an edited row, or another root secret.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Its root secret is not at hand.
+    #[error("sealed in epoch {epoch}, whose root secret is not at hand")]
+    Epoch {
+        /// That epoch.
+        epoch: u32,
+    },
+    /// What was sealed is no errand of this version.
+    #[error("what was sealed is no errand")]
+    Form,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    to: String,
+    why: Reason,
+    /// The token, or the new address.
+    about: Zeroizing<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    Registration,
+    PasswordReset,
+    NewAddress,
+    AddressChange,
+}
+
+impl Errand {
+    /// Seals it for a row of its own.
+    ///
+    /// # Errors
+    /// [`ErrandError::Random`].
+    pub fn seal(
+        &self,
+        roots: &Roots,
+        random: &dyn Random,
+        created_at: UnixMillis,
+        expires_at: UnixMillis,
+    ) -> Result<SealedErrand, ErrandError> {
+        let keys = roots.sealing();
+        let id = MailId::from_uuid(rng::uuid_v7(created_at, random)?);
+        let (why, about) = match &self.why {
+            Why::Registration(token) => (Reason::Registration, token.reveal()),
+            Why::PasswordReset(token) => (Reason::PasswordReset, token.reveal()),
+            Why::NewAddress(token) => (Reason::NewAddress, token.reveal()),
+            Why::AddressChange { new } => (Reason::AddressChange, new.as_str().to_owned().into()),
+        };
+        let written = Written { to: self.to.as_str().to_owned(), why, about };
+        let written = Zeroizing::new(serde_json::to_vec(&written).map_err(|_| ErrandError::Form)?);
+        let (epoch, nonce) = (keys.epoch(), rng::bytes(random)?);
+        let sealed = seal::seal(&keys.storage_key(PURPOSE), epoch, nonce, &bound_to(&id), &written)?;
+        Ok(SealedErrand { recipient: recipient(&keys, &self.to), id, epoch, sealed, created_at, expires_at })
+    }
+
+    /// Opens what was sealed for exactly this row.
+    ///
+    /// # Errors
+    /// [`ErrandError`].
+    pub fn open(roots: &Roots, id: &MailId, epoch: u32, sealed: &str) -> Result<Self, ErrandError> {
+        let keys = roots.of(epoch).ok_or(ErrandError::Epoch { epoch })?;
+        let written = seal::open(&keys.storage_key(PURPOSE), epoch, &bound_to(id), sealed)?;
+        let written: Written = serde_json::from_slice(&written).map_err(|_| ErrandError::Form)?;
+        let address = |text: &str| EmailAddress::parse(text).map_err(|_| ErrandError::Form);
+        let token = |kind| OpaqueToken::parse(kind, &written.about).ok_or(ErrandError::Form);
+        let why = match written.why {
+            Reason::Registration => Why::Registration(token(Kind::Confirmation)?),
+            Reason::PasswordReset => Why::PasswordReset(token(Kind::PasswordReset)?),
+            Reason::NewAddress => Why::NewAddress(token(Kind::EmailChange)?),
+            Reason::AddressChange => Why::AddressChange { new: address(&written.about)? },
+        };
+        Ok(Self { to: address(&written.to)?, why })
+    }
+}
+
+fn bound_to(id: &MailId) -> Vec<u8> {
+    format!("bmap/1/outbox\n{}", id.as_str()).into_bytes()
+}
+
+/// Who wrote to whom is nobody's business who reads the database: addresses are counted under a keyed hash.
+fn recipient(keys: &EpochKeys, to: &EmailAddress) -> String {
+    let mut hash = [0; 16];
+    let derived = Hkdf::<Sha256>::new(None, keys.storage_key(PURPOSE).expose());
+    // 16 bytes are far below what HKDF can give.
+    let _ = derived.expand_multi_info(&[b"bmap/1/mail-recipient\n", to.as_str().as_bytes()], &mut hash);
+    Base64UrlUnpadded::encode_string(&hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::SystemRandom;
+    use bmap_protocol::keys::RootSecret;
+
+    fn roots(root: u8, epoch: u32) -> Roots {
+        RootSecret::from_bytes([root; 32]).epoch(epoch).into()
+    }
+
+    fn ana() -> EmailAddress {
+        EmailAddress::parse("ana@shop.example").unwrap()
+    }
+
+    fn sealed(why: Why) -> SealedErrand {
+        Errand { to: ana(), why }.seal(&roots(7, 1), &SystemRandom, UnixMillis(1), UnixMillis(2)).unwrap()
+    }
+
+    #[test]
+    fn an_errand_comes_back() {
+        let new = EmailAddress::parse("new@shop.example").unwrap();
+        for why in [
+            Why::Registration(OpaqueToken::from_bytes(Kind::Confirmation, [1; 32])),
+            Why::PasswordReset(OpaqueToken::from_bytes(Kind::PasswordReset, [2; 32])),
+            Why::NewAddress(OpaqueToken::from_bytes(Kind::EmailChange, [3; 32])),
+            Why::AddressChange { new },
+        ] {
+            let shown = format!("{why:?}");
+            let row = sealed(why);
+            let errand = Errand::open(&roots(7, 1), &row.id, row.epoch, &row.sealed).unwrap();
+            assert_eq!((errand.to, format!("{:?}", errand.why)), (ana(), shown));
+            assert_eq!(MailId::parse(row.id.as_str()), Some(row.id));
+        }
+    }
+
+    #[test]
+    fn t12_t13_a_dump_gives_no_link_and_an_edited_row_does_not_open() {
+        let token = OpaqueToken::from_bytes(Kind::Confirmation, [1; 32]);
+        let text = token.reveal();
+        let row = sealed(Why::Registration(token));
+        for stored in [&row.sealed, &row.recipient] {
+            assert!(!stored.contains(&text[4..]) && !stored.contains("ana"));
+        }
+        let open = |roots: Roots, id: &MailId, epoch| Errand::open(&roots, id, epoch, &row.sealed);
+        assert!(matches!(open(roots(8, 1), &row.id, 1), Err(ErrandError::Seal(SealError::DoesNotOpen))));
+        assert!(matches!(open(roots(7, 1), &row.id, 2), Err(ErrandError::Epoch { epoch: 2 })));
+        let other = MailId::from_uuid([0; 16]);
+        assert!(matches!(open(roots(7, 1), &other, 1), Err(ErrandError::Seal(SealError::DoesNotOpen))));
+    }
+
+    #[test]
+    fn one_address_is_one_counter_and_no_name_in_the_database() {
+        let token = || Why::Registration(OpaqueToken::from_bytes(Kind::Confirmation, [1; 32]));
+        assert_eq!(sealed(token()).recipient, sealed(token()).recipient);
+        let of = |root, to: &str| recipient(&roots(root, 1).sealing(), &EmailAddress::parse(to).unwrap());
+        assert_ne!(of(7, "ana@shop.example"), of(7, "ben@shop.example"));
+        assert_ne!(of(7, "ana@shop.example"), of(8, "ana@shop.example"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The letters: every text that is mailed. Plain text, in lines of at most 76 characters but for links.
+//!
+//! Nothing in them was written by whoever caused them, but for an address in its canonical spelling: nobody can have the
+//! issuer mail words of their own to somebody else.
+
+use crate::domain::account::email::EmailAddress;
+use crate::domain::account::opaque::OpaqueToken;
+use bmap_protocol::ids::Issuer as IssuerUrl;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// A letter. Its body holds a secret where it has a link, so `Debug` shows neither.
+pub struct Letter {
+    /// Whom to.
+    pub to: EmailAddress,
+    /// Its subject.
+    pub subject: &'static str,
+    /// Its text.
+    pub body: Zeroizing<String>,
+    /// Its link, for the log of a development server.
+    pub link: Option<Zeroizing<String>>,
+}
+
+impl fmt::Debug for Letter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Letter({:?} to {}, …)", self.subject, self.to)
+    }
+}
+
+impl Letter {
+    /// To whoever registered with an address that has no account.
+    pub fn confirm_registration(issuer: &IssuerUrl, to: EmailAddress, token: &OpaqueToken) -> Self {
+        Self::with_link(to, "Confirm your email address", link(issuer, "/auth/confirm", token), |link| {
+            format!(
+                "Somebody registered an account with this email address at\n\
+                 {issuer}\n\n\
+                 If it was you, open this link and enter the password that you chose:\n\n\
+                 {link}\n\n\
+                 The link works for 24 hours and once.\n\n\
+                 If it was not you, there is nothing to do: without the link and that\n\
+                 password no account begins.\n"
+            )
+        })
+    }
+
+    /// To the owner of an address that somebody wants to register, or to have for another account.
+    pub fn address_has_account(issuer: &IssuerUrl, to: EmailAddress) -> Self {
+        let body = format!(
+            "Somebody asked for an account with this email address at\n\
+             {issuer}\n\n\
+             The address has an account already, and nothing was changed.\n\n\
+             If it was you, sign in with the password that you have, or ask for a link\n\
+             to set a new one.\n\n\
+             If it was not you, there is nothing to do.\n"
+        );
+        Self { to, subject: "You have an account already", body: body.into(), link: None }
+    }
+
+    /// To whoever forgot a password.
+    pub fn reset_password(issuer: &IssuerUrl, to: EmailAddress, token: &OpaqueToken) -> Self {
+        Self::with_link(to, "Set a new password", link(issuer, "/auth/password/reset", token), |link| {
+            format!(
+                "Somebody asked to set a new password for the account with this email\n\
+                 address at\n\
+                 {issuer}\n\n\
+                 If it was you, open this link and choose one:\n\n\
+                 {link}\n\n\
+                 The link works for one hour and once. Every session of the account ends\n\
+                 when the password is set.\n\n\
+                 If it was not you, there is nothing to do: your password stays.\n"
+            )
+        })
+    }
+
+    /// To the address that an account is to have.
+    pub fn confirm_new_address(issuer: &IssuerUrl, to: EmailAddress, token: &OpaqueToken) -> Self {
+        Self::with_link(to, "Confirm your new email address", link(issuer, "/auth/email/confirm", token), |link| {
+            format!(
+                "Somebody asked for this to be the email address of an account at\n\
+                 {issuer}\n\n\
+                 If it was you, open this link and enter the password of the account:\n\n\
+                 {link}\n\n\
+                 The link works for 24 hours and once.\n\n\
+                 If it was not you, there is nothing to do.\n"
+            )
+        })
+    }
+
+    /// To the address that an account has and is to lose.
+    pub fn address_is_to_change(issuer: &IssuerUrl, to: EmailAddress, new: &EmailAddress) -> Self {
+        let body = format!(
+            "Somebody who is signed in to your account at\n\
+             {issuer}\n\
+             and knows its password asked for its email address to be\n\
+             {new}\n\n\
+             If it was you, open the link that was sent there.\n\n\
+             If it was not you, change your password now: that ends the link, and every\n\
+             other session.\n"
+        );
+        Self { to, subject: "Your email address is to change", body: body.into(), link: None }
+    }
+
+    fn with_link(
+        to: EmailAddress,
+        subject: &'static str,
+        link: Zeroizing<String>,
+        body: impl FnOnce(&str) -> String,
+    ) -> Self {
+        Self { to, subject, body: body(&link).into(), link: Some(link) }
+    }
+}
+
+fn link(issuer: &IssuerUrl, path: &str, token: &OpaqueToken) -> Zeroizing<String> {
+    format!("{issuer}{path}?token={}", *token.reveal()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::account::opaque::Kind;
+
+    #[test]
+    fn letters_are_plain_lines_and_name_their_issuer() {
+        let issuer = IssuerUrl::parse("https://auth.example").unwrap();
+        let to = || EmailAddress::parse("ana@shop.example").unwrap();
+        let token = |kind| OpaqueToken::from_bytes(kind, [1; 32]);
+        let letters = [
+            Letter::confirm_registration(&issuer, to(), &token(Kind::Confirmation)),
+            Letter::address_has_account(&issuer, to()),
+            Letter::reset_password(&issuer, to(), &token(Kind::PasswordReset)),
+            Letter::confirm_new_address(&issuer, to(), &token(Kind::EmailChange)),
+            Letter::address_is_to_change(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
+        ];
+        for letter in letters {
+            assert!(letter.body.is_ascii() && letter.body.contains("https://auth.example\n"), "{letter:?}");
+            for line in letter.body.lines() {
+                let is_link = letter.link.as_ref().is_some_and(|link| link.as_str() == line);
+                assert!(is_link || line.len() <= 76, "{line}");
+            }
+            let links = letter.body.lines().filter(|line| line.contains("token=")).count();
+            assert_eq!(links, usize::from(letter.link.is_some()), "{letter:?}");
+            assert!(!format!("{letter:?}").contains("token="));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Mail. A request writes down what is to be sent, in the transaction of the change that it belongs to, and answers; a worker
+//! sends it afterwards. What the request does is the same for every address, so neither answer nor time tells who has an
+//! account (R31), and mail that was promised survives a crash.
+//!
+//! Modules in reading order: [`server`] (where mail goes), [`errand`] (what is written down, sealed), [`letter`] (the texts),
+//! [`message`] (RFC 5322), [`carrier`] (SMTP, or the log of a development server), [`backoff`], [`post_office`] (the worker).
+
+pub mod server;
+
+pub mod errand;
+
+pub mod letter;
+pub mod message;
+
+pub mod carrier;
+
+pub mod backoff;
+pub mod post_office;

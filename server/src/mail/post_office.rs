@@ -1,0 +1,204 @@
+//! The worker that sends what waits. A mail in hand is leased: whoever holds it says when it is done, and if nobody does, because a
+//! process died, it is anybody's again. So what was promised is sent once, as far as SMTP allows: a process that dies between
+//! the server's word and its own leaves a mail that is sent again, with the same `Message-ID`.
+
+use super::backoff;
+use super::carrier::{Carrier, NotCarried};
+use super::errand::{Errand, Why};
+use super::letter::Letter;
+use crate::clock::UnixMillis;
+use crate::domain::account::sealed;
+use crate::domain::audit::{Action, Event, Source};
+use crate::domain::issuer::Issuer;
+use crate::domain::refusal::Refusal;
+use crate::domain::user::UserState;
+use crate::rng;
+use crate::store::{AccountLinks, Accounts, ClaimedMail, Outbox};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+/// Most mails to one address in one hour, for whatever reason and from whatever process: nobody's mailbox is flooded through us.
+pub const PER_ADDRESS_AND_HOUR: i64 = 6;
+/// How long a mail is in one hand, in seconds; longer than [`SEND_DEADLINE`](super::carrier::SEND_DEADLINE).
+pub const LEASE_SECONDS: i64 = 60;
+/// Mails in hand at once.
+const AT_ONCE: i64 = 4;
+/// How often it is looked for what has become due, or what another process left.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Sends mail that waits.
+#[derive(Clone)]
+pub struct PostOffice(Arc<Inner>);
+
+struct Inner {
+    issuer: Arc<Issuer>,
+    carrier: Carrier,
+    waits: Arc<Notify>,
+    is_closing: AtomicBool,
+}
+
+/// What became of a mail.
+enum Outcome {
+    Sent,
+    /// There is nobody to write to.
+    Dropped,
+    Later(String),
+    Never(String),
+}
+
+impl PostOffice {
+    /// A post office that is told of new mail by `waits`.
+    pub fn new(issuer: Arc<Issuer>, carrier: Carrier, waits: Arc<Notify>) -> Self {
+        Self(Arc::new(Inner { issuer, carrier, waits, is_closing: AtomicBool::new(false) }))
+    }
+
+    /// Sends what is due, again and again, until `stop`; what is in hand then is finished.
+    pub async fn run(&self, stop: impl Future<Output = ()>) {
+        tokio::pin!(stop);
+        let mut working = Box::pin(self.work());
+        tokio::select! {
+            () = &mut working => {}
+            () = &mut stop => {
+                self.0.is_closing.store(true, Ordering::SeqCst);
+                self.0.waits.notify_one();
+                working.await;
+            }
+        }
+    }
+
+    /// Sends everything that is due now; how many mails were in hand.
+    pub async fn deliver_due(&self) -> usize {
+        let mut handled: usize = 0;
+        while !self.is_closing() {
+            let claimed = match self.claim().await {
+                Ok((_, claimed)) if claimed.is_empty() => break,
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    tracing::warn!(%error, "mail that waits can't be looked for");
+                    break;
+                }
+            };
+            let (claim, mails) = claimed;
+            handled = handled.saturating_add(mails.len());
+            let mut hands = JoinSet::new();
+            for mail in mails {
+                let (office, claim) = (self.clone(), claim.clone());
+                hands.spawn(async move { office.handle(&claim, mail).await });
+            }
+            while hands.join_next().await.is_some() {}
+        }
+        handled
+    }
+
+    async fn work(&self) {
+        while !self.is_closing() {
+            self.deliver_due().await;
+            // Too late is as good as never here: what is not notified is found by looking.
+            let _ = tokio::time::timeout(LOOK, self.0.waits.notified()).await;
+        }
+    }
+
+    fn is_closing(&self) -> bool {
+        self.0.is_closing.load(Ordering::SeqCst)
+    }
+
+    async fn claim(&self) -> Result<(String, Vec<ClaimedMail>), Refusal> {
+        let issuer = &self.0.issuer;
+        let claim = Base64UrlUnpadded::encode_string(&rng::bytes::<16>(&*issuer.random)?);
+        let now = issuer.clock.now();
+        let mails = issuer.store.claim_mail(&claim, now, now.plus_seconds(LEASE_SECONDS), AT_ONCE).await?;
+        Ok((claim, mails))
+    }
+
+    async fn handle(&self, claim: &str, mail: ClaimedMail) {
+        let issuer = &self.0.issuer;
+        let (id, attempts) = (mail.id.as_str(), mail.attempts);
+        let outcome = self.send(&mail).await;
+        let now = issuer.clock.now();
+        let done = match outcome {
+            Outcome::Later(reason) => match self.next_try(&mail, now) {
+                Some(due_at) => {
+                    // `?`: a mail server's words are somebody else's, and may hold anything (T33).
+                    tracing::warn!(id, attempts, ?reason, "mail not sent, to be tried again");
+                    issuer.store.put_mail_back(&mail.id, claim, due_at).await
+                }
+                None => {
+                    tracing::error!(id, attempts, ?reason, "mail given up: it is of no use any more");
+                    issuer.store.finish_mail(&mail.id, claim).await
+                }
+            },
+            Outcome::Never(reason) => {
+                tracing::error!(id, attempts, ?reason, "mail given up");
+                issuer.store.finish_mail(&mail.id, claim).await
+            }
+            Outcome::Sent => {
+                tracing::info!(id, attempts, "mail sent");
+                issuer.store.finish_mail(&mail.id, claim).await
+            }
+            Outcome::Dropped => issuer.store.finish_mail(&mail.id, claim).await,
+        };
+        match done {
+            Ok(true) => {}
+            Ok(false) => tracing::warn!(id, "mail took longer than it may be in one hand"),
+            Err(error) => tracing::warn!(id, %error, "what became of a mail can't be written down"),
+        }
+    }
+
+    /// When to try again; `None` if that is after the mail's use.
+    fn next_try(&self, mail: &ClaimedMail, now: UnixMillis) -> Option<UnixMillis> {
+        // Without randomness the longest wait that there is: somebody's machine has worse troubles then.
+        let wait = backoff::wait(mail.attempts, &*self.0.issuer.random).unwrap_or(3_600_000);
+        Some(UnixMillis(now.0.saturating_add(wait))).filter(|due_at| *due_at < mail.expires_at)
+    }
+
+    async fn send(&self, mail: &ClaimedMail) -> Outcome {
+        let issuer = &self.0.issuer;
+        let now = issuer.clock.now();
+        if now >= mail.expires_at {
+            return Outcome::Never("it is of no use any more".to_owned());
+        }
+        let errand = match Errand::open(&issuer.roots, &mail.id, mail.epoch, &mail.sealed) {
+            Ok(errand) => errand,
+            Err(error) => return Outcome::Never(format!("ALARM: {error}")),
+        };
+        let letter = match self.letter(errand, mail).await {
+            Ok(Some(letter)) => letter,
+            Ok(None) => return Outcome::Dropped,
+            Err(error) => return Outcome::Later(error.to_string()),
+        };
+        match self.0.carrier.carry(&letter, &mail.id, now).await {
+            Ok(()) => Outcome::Sent,
+            Err(NotCarried::Later(reason)) => Outcome::Later(reason),
+            Err(NotCarried::Never(reason)) => Outcome::Never(reason),
+        }
+    }
+
+    /// The letter that an errand makes today.
+    async fn letter(&self, errand: Errand, mail: &ClaimedMail) -> Result<Option<Letter>, Refusal> {
+        let issuer = &self.0.issuer;
+        let (url, store, to) = (&issuer.url, &issuer.store, errand.to);
+        let account = store.account_by_email(&to).await?;
+        Ok(match (errand.why, account) {
+            (Why::Registration(_) | Why::NewAddress(_), Some(_)) => Some(Letter::address_has_account(url, to)),
+            (Why::Registration(token), None) => Some(Letter::confirm_registration(url, to, &token)),
+            (Why::NewAddress(token), None) => Some(Letter::confirm_new_address(url, to, &token)),
+            (Why::AddressChange { new }, Some(_)) => Some(Letter::address_is_to_change(url, to, &new)),
+            (Why::PasswordReset(token), Some(account)) if account.user_state == UserState::Active => {
+                // The link would set the password of whatever user somebody wrote beside this address.
+                account.check_seal(&issuer.roots)?;
+                let (hash, random) = (token.hash(), &*issuer.random);
+                let reset = sealed::reset(&issuer.roots, random, &hash, account.user, mail.expires_at)?;
+                let event =
+                    Event::done(Action::PasswordResetLink, &Source::system(), issuer.clock.now()).on(&reset.user);
+                store.add_password_reset(&hash, &reset, &event).await?;
+                Some(Letter::reset_password(url, to, &token))
+            }
+            (Why::PasswordReset(_) | Why::AddressChange { .. }, _) => None,
+        })
+    }
+}

@@ -1,0 +1,228 @@
+//! Links that change something about an account: a new password, a new address.
+//!
+//! Whatever changes an account writes the account's row first, and the rows of its links after it: of two at once, one waits
+//! for the other, and none for ever.
+
+use super::connect::taken;
+use super::sql_accounts::{end_links, set_password};
+use super::sql_outbox::queue;
+use super::sql_row::Columns;
+use super::{AccountLinks, Database, Result};
+use crate::clock::UnixMillis;
+use crate::domain::account::email::EmailAddress;
+use crate::domain::account::opaque::TokenHash;
+use crate::domain::account::password::StoredPassword;
+use crate::domain::account::{Account, EmailChange, PasswordReset};
+use crate::domain::audit::Event;
+use crate::mail::errand::SealedErrand;
+use bmap_protocol::ids::UserId;
+use sqlx::any::AnyRow;
+
+impl AccountLinks for Database {
+    async fn add_password_reset(&self, token: &TokenHash, reset: &PasswordReset, event: &Event) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        let added = sqlx::query(
+            "INSERT INTO password_resets (hash, user_id, epoch, seal, expires_at) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (hash) DO NOTHING",
+        )
+        .bind(token.as_str())
+        .bind(reset.user.as_str())
+        .bind(i64::from(reset.epoch))
+        .bind(reset.seal.as_str())
+        .bind(reset.expires_at.0)
+        .execute(&mut *transaction)
+        .await?;
+        if added.rows_affected() == 0 {
+            return Ok(());
+        }
+        self.record(&mut transaction, event).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn password_reset(&self, token: &TokenHash, now: UnixMillis) -> Result<Option<PasswordReset>> {
+        let row = sqlx::query(
+            "SELECT user_id, epoch, seal, expires_at FROM password_resets WHERE hash = $1 AND expires_at > $2",
+        )
+        .bind(token.as_str())
+        .bind(now.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = &row else { return Ok(None) };
+        let columns = Columns { table: "password_resets", row };
+        Ok(Some(PasswordReset {
+            user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+            epoch: columns.epoch("epoch")?,
+            seal: columns.text("seal")?,
+            expires_at: columns.time("expires_at")?,
+        }))
+    }
+
+    async fn use_password_reset(
+        &self,
+        token: &TokenHash,
+        account: &Account,
+        new: &StoredPassword,
+        seal: &str,
+        at: UnixMillis,
+        event: &Event,
+    ) -> Result<Option<u64>> {
+        let mut transaction = self.pool.begin().await?;
+        // Locks the account's row, whatever comes of it.
+        sqlx::query("UPDATE accounts SET pepper_epoch = pepper_epoch WHERE user_id = $1")
+            .bind(account.user.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        let used = sqlx::query("DELETE FROM password_resets WHERE hash = $1 AND user_id = $2 AND expires_at > $3")
+            .bind(token.as_str())
+            .bind(account.user.as_str())
+            .bind(at.0)
+            .execute(&mut *transaction)
+            .await?;
+        if used.rows_affected() == 0 || !set_password(&mut transaction, account, new, seal, at).await? {
+            return Ok(None);
+        }
+        let ended = sqlx::query("UPDATE user_sessions SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL")
+            .bind(at.0)
+            .bind(account.user.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(Some(ended.rows_affected()))
+    }
+
+    async fn add_email_change(
+        &self,
+        token: &TokenHash,
+        change: &EmailChange,
+        account: &Account,
+        mails: [&SealedErrand; 2],
+        event: &Event,
+    ) -> Result<Option<[bool; 2]>> {
+        let mut transaction = self.pool.begin().await?;
+        let known = sqlx::query(
+            "UPDATE accounts SET pepper_epoch = pepper_epoch WHERE user_id = $1 AND password = $2 AND email = $3",
+        )
+        .bind(account.user.as_str())
+        .bind(account.password.phc.as_str())
+        .bind(account.email.as_str())
+        .execute(&mut *transaction)
+        .await?;
+        if known.rows_affected() == 0 {
+            return Ok(None);
+        }
+        sqlx::query(
+            "INSERT INTO email_changes (hash, user_id, email, password, pepper_epoch, seal, tries, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
+        )
+        .bind(token.as_str())
+        .bind(change.user.as_str())
+        .bind(change.email.as_str())
+        .bind(change.password.phc.as_str())
+        .bind(i64::from(change.password.epoch))
+        .bind(change.seal.as_str())
+        .bind(change.expires_at.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(taken("change of address"))?;
+        let [first, second] = mails;
+        let queued = [queue(&mut transaction, first).await?, queue(&mut transaction, second).await?];
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(Some(queued))
+    }
+
+    async fn count_email_change_try(
+        &self,
+        token: &TokenHash,
+        now: UnixMillis,
+        most: i64,
+    ) -> Result<Option<EmailChange>> {
+        // Noise takes no turn at writing: SQLite has one writer at a time.
+        let known = sqlx::query("SELECT email FROM email_changes WHERE hash = $1 AND expires_at > $2 AND tries < $3")
+            .bind(token.as_str())
+            .bind(now.0)
+            .bind(most)
+            .fetch_optional(&self.pool)
+            .await?;
+        if known.is_none() {
+            return Ok(None);
+        }
+        let row = sqlx::query(
+            "UPDATE email_changes SET tries = tries + 1 WHERE hash = $1 AND expires_at > $2 AND tries < $3 \
+             RETURNING user_id, email, password, pepper_epoch, seal, expires_at",
+        )
+        .bind(token.as_str())
+        .bind(now.0)
+        .bind(most)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read_change).transpose()
+    }
+
+    async fn return_email_change_try(&self, token: &TokenHash) -> Result<()> {
+        sqlx::query("UPDATE email_changes SET tries = tries - 1 WHERE hash = $1 AND tries > 0")
+            .bind(token.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn confirm_email_change(
+        &self,
+        token: &TokenHash,
+        change: &EmailChange,
+        now: UnixMillis,
+        event: &Event,
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let changed = sqlx::query(
+            "UPDATE accounts SET email = $1, password = $2, pepper_epoch = $3, seal = $4 WHERE user_id = $5 \
+             AND EXISTS (SELECT 1 FROM users WHERE id = $5 AND deactivated_at IS NULL)",
+        )
+        .bind(change.email.as_str())
+        .bind(change.password.phc.as_str())
+        .bind(i64::from(change.password.epoch))
+        .bind(change.seal.as_str())
+        .bind(change.user.as_str())
+        .execute(&mut *transaction)
+        .await
+        .map_err(taken("account"))?;
+        let used = sqlx::query("DELETE FROM email_changes WHERE hash = $1 AND user_id = $2 AND expires_at > $3")
+            .bind(token.as_str())
+            .bind(change.user.as_str())
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await?;
+        // Asked after the account's row is written, so a change of password that came between has deleted it.
+        if changed.rows_affected() == 0 || used.rows_affected() == 0 {
+            return Ok(false);
+        }
+        end_links(&mut transaction, &change.user).await?;
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn delete_ended_links(&self, now: UnixMillis) -> Result<u64> {
+        let mut deleted: u64 = 0;
+        for sql in
+            ["DELETE FROM password_resets WHERE expires_at < $1", "DELETE FROM email_changes WHERE expires_at < $1"]
+        {
+            let done = sqlx::query(sql).bind(now.0).execute(&self.pool).await?;
+            deleted = deleted.saturating_add(done.rows_affected());
+        }
+        Ok(deleted)
+    }
+}
+
+fn read_change(row: &AnyRow) -> Result<EmailChange> {
+    let columns = Columns { table: "email_changes", row };
+    Ok(EmailChange {
+        user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+        email: columns.parsed("email", |text| EmailAddress::parse(text).ok())?,
+        password: StoredPassword { phc: columns.text("password")?, epoch: columns.epoch("pepper_epoch")? },
+        seal: columns.text("seal")?,
+        expires_at: columns.time("expires_at")?,
+    })
+}

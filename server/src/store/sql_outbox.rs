@@ -1,0 +1,124 @@
+//! Mail that waits to be sent.
+
+use super::bounded::InTransaction;
+use super::connect::taken;
+use super::sql_row::Columns;
+use super::{ClaimedMail, Database, Outbox, Result};
+use crate::clock::UnixMillis;
+use crate::domain::audit::Event;
+use crate::mail::errand::{MailId, SealedErrand};
+use crate::mail::post_office::PER_ADDRESS_AND_HOUR;
+use sqlx::Row;
+
+const HOUR: i64 = 3_600_000;
+
+/// Writes a mail down in a transaction; `false`, and it is not there, where its address was written to enough this hour.
+pub(super) async fn queue(inside: &mut InTransaction, mail: &SealedErrand) -> Result<bool> {
+    let row = sqlx::query(
+        "INSERT INTO mail_counts (recipient, hour, mails) VALUES ($1, $2, 1) \
+         ON CONFLICT (recipient, hour) DO UPDATE SET mails = mail_counts.mails + 1 RETURNING mails",
+    )
+    .bind(mail.recipient.as_str())
+    .bind(mail.created_at.0.div_euclid(HOUR))
+    .fetch_one(&mut *inside)
+    .await?;
+    if row.try_get::<i64, _>("mails")? > PER_ADDRESS_AND_HOUR {
+        return Ok(false);
+    }
+    sqlx::query(
+        "INSERT INTO outbox (id, epoch, sealed, created_at, expires_at, due_at, attempts) \
+         VALUES ($1, $2, $3, $4, $5, $4, 0)",
+    )
+    .bind(mail.id.as_str())
+    .bind(i64::from(mail.epoch))
+    .bind(mail.sealed.as_str())
+    .bind(mail.created_at.0)
+    .bind(mail.expires_at.0)
+    .execute(&mut *inside)
+    .await
+    .map_err(taken("mail"))?;
+    Ok(true)
+}
+
+impl Outbox for Database {
+    async fn queue_mail(&self, mail: &SealedErrand, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        if !queue(&mut transaction, mail).await? {
+            return Ok(false);
+        }
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn claim_mail(
+        &self,
+        claim: &str,
+        now: UnixMillis,
+        lease_end: UnixMillis,
+        most: i64,
+    ) -> Result<Vec<ClaimedMail>> {
+        let due = sqlx::query("SELECT id, due_at FROM outbox WHERE due_at <= $1 ORDER BY due_at LIMIT $2")
+            .bind(now.0)
+            .bind(most)
+            .fetch_all(&self.pool)
+            .await?;
+        let mut claimed = Vec::new();
+        for row in &due {
+            let columns = Columns { table: "outbox", row };
+            // Of those who saw it due at that time, one writes the row; for the others it is due at another time by then.
+            let row = sqlx::query(
+                "UPDATE outbox SET due_at = $1, claim = $2, attempts = attempts + 1 WHERE id = $3 AND due_at = $4 \
+                 RETURNING id, epoch, sealed, attempts, expires_at",
+            )
+            .bind(lease_end.0)
+            .bind(claim)
+            .bind(columns.text("id")?)
+            .bind(columns.time("due_at")?.0)
+            .fetch_optional(&self.pool)
+            .await?;
+            let Some(row) = &row else { continue };
+            let columns = Columns { table: "outbox", row };
+            claimed.push(ClaimedMail {
+                id: columns.parsed("id", MailId::parse)?,
+                epoch: columns.epoch("epoch")?,
+                sealed: columns.text("sealed")?,
+                attempts: row.try_get("attempts")?,
+                expires_at: columns.time("expires_at")?,
+            });
+        }
+        Ok(claimed)
+    }
+
+    async fn finish_mail(&self, id: &MailId, claim: &str) -> Result<bool> {
+        let done = sqlx::query("DELETE FROM outbox WHERE id = $1 AND claim = $2")
+            .bind(id.as_str())
+            .bind(claim)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn put_mail_back(&self, id: &MailId, claim: &str, due_at: UnixMillis) -> Result<bool> {
+        let done = sqlx::query("UPDATE outbox SET due_at = $1, claim = NULL WHERE id = $2 AND claim = $3")
+            .bind(due_at.0)
+            .bind(id.as_str())
+            .bind(claim)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn mail_waiting(&self) -> Result<i64> {
+        let row = sqlx::query("SELECT COUNT(*) AS waiting FROM outbox").fetch_one(&self.pool).await?;
+        Ok(row.try_get("waiting")?)
+    }
+
+    async fn delete_old_mail_counts(&self, now: UnixMillis) -> Result<u64> {
+        let done = sqlx::query("DELETE FROM mail_counts WHERE hour < $1")
+            .bind(now.0.div_euclid(HOUR))
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected())
+    }
+}
