@@ -15,7 +15,7 @@ use crate::openapi::Doc;
 use crate::routes::credentials::{self, Credential};
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
-use crate::routes::{api_keys, auth, bearer, health, oauth, openapi, tickets, users, well_known};
+use crate::routes::{api_keys, audit, auth, bearer, health, oauth, openapi, tickets, users, well_known};
 use axum::Router;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use bmap_protocol::check;
@@ -125,6 +125,8 @@ pub fn routes() -> Vec<Route> {
         user("POST", "/auth/email", post(auth::email::post), auth::email::post_doc()),
         own_proof("GET", "/auth/email/confirm", get(auth::email::confirm::page), auth::email::confirm::page_doc()),
         own_proof("POST", "/auth/email/confirm", post(auth::email::confirm::post), auth::email::confirm::post_doc()),
+        user("GET", "/auth/audit", get(audit::get_own), audit::get_own_doc()),
+        admin("GET", "/audit", get(audit::get), audit::get_doc()),
         admin("GET", "/users", get(users::get), users::get_doc()),
         admin("GET", "/users/{id}", get(users::user::get), users::user::get_doc()),
         admin("POST", "/users/{id}/deactivate", post(users::deactivate::post), users::deactivate::post_doc()),

@@ -1,6 +1,7 @@
 //! The command line: `bmap serve`, and commands that work on the same data folder, also while the server runs.
 
 mod completions;
+mod audit;
 mod config;
 mod credential_text;
 mod curl;
@@ -74,6 +75,9 @@ enum Command {
     /// Root secrets: the change from one to the next
     #[command(subcommand)]
     Root(root::RootCommand),
+    /// The audit log: who did what
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print the headers that sign a request, also as a curl command
     Sign(Box<sign::Sign>),
     /// Explain why a signature does not hold: both signature bases and the first difference
@@ -174,6 +178,7 @@ async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Session(command) => session::run(command, context).await,
         Command::Tool(command) => tool::run(command, context).await,
         Command::Root(command) => root::run(command, context).await,
+        Command::Audit(command) => audit::run(command, context).await,
         Command::Sign(command) => sign::run(&command, context).await,
         Command::Explain(command) => explain::run(&command, context).await,
         Command::Migrate(command) => migrate::run(&command, context).await,

@@ -20,3 +20,43 @@ pub(super) fn table(rows: &[Vec<String>]) {
         println!("{}", cells.join("  ").trim_end());
     }
 }
+
+/// A time of the log as people read it: `2026-11-22 02:46:07.123Z`.
+pub(super) fn time(unix_millis: i64) -> String {
+    let (day, of_day) = (unix_millis.div_euclid(86_400_000), unix_millis.rem_euclid(86_400_000));
+    let (year, month, day) = date(day);
+    let (hour, minute) = (of_day / 3_600_000, of_day / 60_000 % 60);
+    let (second, milli) = (of_day / 1000 % 60, of_day % 1000);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}Z")
+}
+
+/// Year, month and day of a day since 1970: eras of 400 years, years that begin in March.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a day is at most 2^63 / 86,400,000, and nothing below multiplies it by more than 400"
+)]
+fn date(day: i64) -> (i64, i64, i64) {
+    // 719,468 days before 1970 is the first of March of the year 0.
+    let day = day + 719_468;
+    let (era, of_era) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(time(0), "1970-01-01 00:00:00.000Z");
+        assert_eq!(time(951_782_400_000), "2000-02-29 00:00:00.000Z");
+        assert_eq!(time(1_795_000_000_123), "2026-11-18 11:06:40.123Z");
+        assert_eq!(time(-1), "1969-12-31 23:59:59.999Z");
+        assert!(time(i64::MAX).ends_with('Z') && time(i64::MIN).ends_with('Z'));
+    }
+}

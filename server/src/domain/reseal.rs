@@ -2,6 +2,7 @@
 //! at once, or one that is killed, leave each row whole in one epoch or the other.
 
 use super::api_key::SealedApiKey;
+use super::audit;
 use super::issuer_key::SealedIssuerKey;
 use super::roots::Roots;
 use crate::rng::{self, NoRandomness, Random};
@@ -48,6 +49,7 @@ pub async fn reseal(
 ) -> Result<Resealed, ResealError> {
     let newest = roots.sealing();
     let mut resealed = Resealed::default();
+    audit::kept::keep(store, roots, random).await?;
     for key in store.issuer_keys().await?.iter().filter(|key| key.epoch < newest.epoch()) {
         match issuer_key(key, roots, &newest, random)? {
             Some(sealed) => {

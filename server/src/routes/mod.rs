@@ -1,6 +1,7 @@
 //! The routes. A file mirrors its URL; `router.rs` lists them all.
 
 pub mod api_keys;
+pub mod audit;
 pub mod auth;
 #[cfg(feature = "docs-ui")]
 pub mod docs;

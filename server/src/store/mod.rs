@@ -3,6 +3,7 @@
 //! "Not found" is `None`, never an error. A row that can't be read back into its types is an error and not a default.
 
 mod append_only;
+mod audit_filter;
 mod bounded;
 mod connect;
 mod mail;
@@ -41,6 +42,8 @@ use crate::domain::account::refresh::{Rotation, Used};
 use crate::domain::account::{Account, LiveSession, Registration, UserSession};
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::chain::{Head, Row};
+use crate::domain::audit::kept::KeptKey;
+use crate::domain::audit::query::Filter;
 use crate::domain::audit::{Action, Event, Source};
 use crate::domain::idempotency::{Attempt, SealedAnswer};
 use crate::domain::issuer_key::SealedIssuerKey;
@@ -123,10 +126,26 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub trait AuditLog {
     /// Appends events, in this order and in one transaction.
     fn append(&self, events: &[Event]) -> impl Future<Output = Result<()>> + Send;
-    /// The last entry.
-    fn audit_head(&self) -> impl Future<Output = Result<Head>> + Send;
-    /// Entries in their order, from the one after `after`.
-    fn audit_rows(&self, after: i64, limit: u32) -> impl Future<Output = Result<Vec<Row>>> + Send;
+    /// The log's own record of its last entry; `None` where that can't be read.
+    fn audit_head(&self) -> impl Future<Output = Result<Option<Head>>> + Send;
+    /// Entries in their order, from the one after `after`; `None` for one that can't be read.
+    fn audit_rows(&self, after: i64, limit: u32) -> impl Future<Output = Result<Vec<Option<Row>>>> + Send;
+    /// Rows that are there, but for those after `to`.
+    fn audit_count(&self, to: i64) -> impl Future<Output = Result<i64>> + Send;
+    /// The number of the newest entry; 0 in an empty log.
+    fn newest_audit_row(&self) -> impl Future<Output = Result<i64>> + Send;
+    /// Entries from `floor` to before `before` that the filter lets through, newest first.
+    fn audit_rows_before(
+        &self,
+        filter: &Filter,
+        before: i64,
+        floor: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<Row>>> + Send;
+    /// The chain's keys of older epochs, as they were kept.
+    fn audit_keys(&self) -> impl Future<Output = Result<Vec<KeptKey>>> + Send;
+    /// Keeps the chain's key of an older epoch, in the place of what was kept of it before.
+    fn keep_audit_key(&self, kept: &KeptKey) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Users.

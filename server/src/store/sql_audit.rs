@@ -1,10 +1,13 @@
 //! The audit log. It is appended to in the transaction of whatever it records.
 
+use super::audit_filter::{SqlFilter, Value};
 use super::bounded::Transaction;
 use super::sql_row::Columns;
 use super::{AuditLog, Database, Result, StoreError};
 use crate::domain::audit::Event;
 use crate::domain::audit::chain::{ChainKeys, Content, Head, Mac, Row};
+use crate::domain::audit::kept::KeptKey;
+use crate::domain::audit::query::Filter;
 use sqlx::any::AnyRow;
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
@@ -21,12 +24,12 @@ impl AuditLog for Database {
         Ok(transaction.commit().await?)
     }
 
-    async fn audit_head(&self) -> Result<Head> {
-        let row = sqlx::query("SELECT sequence, mac FROM audit_head WHERE id = 1").fetch_one(&self.pool).await?;
-        read_head(&row)
+    async fn audit_head(&self) -> Result<Option<Head>> {
+        let row = sqlx::query("SELECT sequence, mac FROM audit_head WHERE id = 1").fetch_optional(&self.pool).await?;
+        Ok(row.and_then(|row| read_head(&row).ok()))
     }
 
-    async fn audit_rows(&self, after: i64, limit: u32) -> Result<Vec<Row>> {
+    async fn audit_rows(&self, after: i64, limit: u32) -> Result<Vec<Option<Row>>> {
         let rows = sqlx::query(
             "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
              address, request_id, detail, mac FROM audit_log WHERE sequence > $1 ORDER BY sequence LIMIT $2",
@@ -35,7 +38,65 @@ impl AuditLog for Database {
         .bind(i64::from(limit))
         .fetch_all(&self.pool)
         .await?;
-        rows.iter().map(read).collect()
+        Ok(rows.iter().map(|row| read(row).ok()).collect())
+    }
+
+    async fn audit_count(&self, to: i64) -> Result<i64> {
+        // What is no number at all, which SQLite takes, is not after it either.
+        let row = sqlx::query(
+            "SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log WHERE sequence > $1 AND sequence <= $2) AS counted \
+             FROM audit_log",
+        )
+        .bind(to)
+        .bind(i64::MAX)
+        .fetch_one(&self.pool)
+        .await?;
+        Columns { table: "audit_log", row: &row }.number("counted")
+    }
+
+    async fn newest_audit_row(&self) -> Result<i64> {
+        let row =
+            sqlx::query("SELECT COALESCE(MAX(sequence), 0) AS newest FROM audit_log").fetch_one(&self.pool).await?;
+        Columns { table: "audit_log", row: &row }.number("newest")
+    }
+
+    async fn audit_rows_before(&self, filter: &Filter, before: i64, floor: i64, limit: u32) -> Result<Vec<Row>> {
+        // A page that is asked for from a place that is not there yet holds the newest.
+        let filter = SqlFilter::of(filter);
+        let mut query = sqlx::query(AssertSqlSafe(filter.text)).bind(before).bind(floor).bind(i64::from(limit));
+        for value in filter.values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            };
+        }
+        query.fetch_all(&self.pool).await?.iter().map(read).collect()
+    }
+
+    async fn audit_keys(&self) -> Result<Vec<KeptKey>> {
+        let rows = sqlx::query("SELECT epoch, sealed_epoch, sealed FROM audit_keys").fetch_all(&self.pool).await?;
+        let kept = |row| {
+            let columns = Columns { table: "audit_keys", row };
+            Ok(KeptKey {
+                epoch: columns.epoch("epoch")?,
+                sealed_epoch: columns.epoch("sealed_epoch")?,
+                sealed: columns.text("sealed")?,
+            })
+        };
+        rows.iter().map(kept).collect()
+    }
+
+    async fn keep_audit_key(&self, kept: &KeptKey) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO audit_keys (epoch, sealed_epoch, sealed) VALUES ($1, $2, $3) \
+             ON CONFLICT (epoch) DO UPDATE SET sealed_epoch = excluded.sealed_epoch, sealed = excluded.sealed",
+        )
+        .bind(i64::from(kept.epoch))
+        .bind(i64::from(kept.sealed_epoch))
+        .bind(kept.sealed.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
     }
 }
 

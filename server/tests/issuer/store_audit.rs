@@ -14,11 +14,11 @@ const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
 pub(crate) async fn follow(store: &Database) -> Vec<Row> {
     let keys = ChainKeys::new(RootSecret::from_bytes([7; 32]).epoch(1).into());
     let mut head = Head { sequence: 0, mac: Mac::NONE };
-    let rows = store.audit_rows(0, 100_000).await.unwrap();
+    let rows: Vec<Row> = store.audit_rows(0, 100_000).await.unwrap().into_iter().map(Option::unwrap).collect();
     for row in &rows {
         head = keys.of(row.epoch).unwrap().follow(&head, row).unwrap_or_else(|| panic!("breaks at {row:?}"));
     }
-    assert_eq!(head, store.audit_head().await.unwrap());
+    assert_eq!(Some(head), store.audit_head().await.unwrap());
     rows
 }
 
@@ -49,13 +49,14 @@ pub(crate) async fn every_statement(store: &Database) {
     );
     assert_eq!((&content.address, &content.request_id), (&text("127.0.0.1"), &text("req_of_a_test")));
     assert_eq!(content.detail, "{\"tools\":\"a b\"}");
-    assert_eq!(store.audit_rows(i64::try_from(before).unwrap(), 2).await.unwrap(), rows[before..before + 2]);
+    let two = store.audit_rows(i64::try_from(before).unwrap(), 2).await.unwrap();
+    assert_eq!(two, rows[before..before + 2].iter().cloned().map(Some).collect::<Vec<_>>());
     at_once(store).await;
 }
 
 /// Two hundred changes at once, each in a transaction of its own, and as many that change nothing.
 async fn at_once(store: &Database) {
-    let before = store.audit_head().await.unwrap().sequence;
+    let before = store.audit_head().await.unwrap().unwrap().sequence;
     let calls = (0..200).map(|number| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -67,5 +68,5 @@ async fn at_once(store: &Database) {
     });
     futures_util::future::join_all(calls).await.into_iter().for_each(Result::unwrap);
     follow(store).await;
-    assert_eq!(store.audit_head().await.unwrap().sequence, before + 100);
+    assert_eq!(store.audit_head().await.unwrap().unwrap().sequence, before + 100);
 }

@@ -168,8 +168,12 @@ impl ChainKey {
 }
 
 /// `K_audit`, the storage key of this purpose: docs/design.md.
+pub(super) fn key_bytes(root: &EpochKeys) -> [u8; 32] {
+    *root.storage_key("audit").expose()
+}
+
 fn mac_key(root: &EpochKeys) -> MacKey {
-    MacKey::from_key_bytes(root.storage_key("audit").expose())
+    MacKey::from_key_bytes(&key_bytes(root))
 }
 
 impl Content {

@@ -2,7 +2,8 @@
 //! chained to the one before (docs/audit.md).
 //!
 //! Modules in reading order: [`action`] and [`subject`] (what, who, to what), [`detail`] (what else, never a secret),
-//! [`source`] (where a request came from and who it turned out to be), [`chain`] (what makes an edited row show).
+//! [`source`] (where a request came from and who it turned out to be), [`chain`] (what makes an edited row show),
+//! [`verify`] (following it), [`query`] (looking into it).
 //!
 //! Two ways in. A change of state is recorded by the store function that makes it, in the same transaction, from the
 //! [`Event`] that it is handed. A token, which changes no state, is recorded by [`writer`] before it is answered, many in
@@ -14,6 +15,10 @@ pub mod source;
 pub mod subject;
 
 pub mod chain;
+pub mod kept;
+
+pub mod query;
+pub mod verify;
 
 pub mod refusals;
 pub mod writer;

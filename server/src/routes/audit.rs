@@ -1,0 +1,186 @@
+//! `GET /audit`: the audit log, for admins. `GET /auth/audit`: what in it is of whoever is signed in.
+
+use super::problem::Refused;
+use super::{bearer, body};
+use crate::domain::audit::Action;
+use crate::domain::audit::chain::{Content, Row};
+use crate::domain::audit::query::{self, Cursor, Filter, MAX_PAGE, OutcomeFilter};
+use crate::domain::refusal::Refusal;
+use crate::openapi::Doc;
+use crate::router::App;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bmap_protocol::ids::UserId;
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::{IntoParams, ToSchema};
+
+/// Entries on a page, where the caller doesn't say.
+const PAGE: u32 = 50;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct AuditQuery {
+    /// A kind of actor (`user`, `api_key`, `command_line`, `anonymous`, `system`), an id, or the id of the user behind it.
+    #[param(pattern = "^[a-z0-9_-]{1,64}$")]
+    actor: Option<String>,
+    /// What was done: `api_key.create`, `token.grant`, …
+    action: Option<String>,
+    /// A kind of target (`user`, `api_key`, `session`, `tool`), an id, or the id of the user behind it.
+    #[param(pattern = "^[a-z0-9_-]{1,64}$")]
+    target: Option<String>,
+    /// `done`, `refused`, or the code of a refusal.
+    outcome: Option<String>,
+    /// Not before that, unix milliseconds.
+    from: Option<i64>,
+    /// Before that, unix milliseconds.
+    to: Option<i64>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+    /// Entries on a page; 50 where it is not said.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// An entry of the audit log.
+#[derive(Serialize, ToSchema)]
+struct AuditEntry {
+    sequence: i64,
+    at: i64,
+    action: String,
+    /// `done`, or the code that the caller was refused with.
+    outcome: String,
+    actor: AuditSubject,
+    #[schema(required)]
+    target: Option<AuditSubject>,
+    #[schema(required)]
+    address: Option<String>,
+    #[schema(required)]
+    request_id: Option<String>,
+    detail: BTreeMap<String, String>,
+}
+
+/// Who did it, or to what it was done.
+#[derive(Serialize, ToSchema)]
+struct AuditSubject {
+    kind: String,
+    #[schema(required)]
+    id: Option<String>,
+    /// The user behind it.
+    #[schema(required)]
+    user: Option<String>,
+}
+
+/// A page of the audit log.
+#[derive(Serialize, ToSchema)]
+struct AuditPage {
+    entries: Vec<AuditEntry>,
+    /// For the next page; null on the last one. A page with few entries, or none, is not the last one for that.
+    #[schema(required)]
+    next: Option<String>,
+    server_time: i64,
+}
+
+/// Every entry: 200 with a page, newest first.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    app.admin(&parts, &body::read(body).await?, Action::Request).await?;
+    Ok(answer(&app, &parts, None).await?)
+}
+
+/// Those that whoever is signed in, or what is theirs, did or was the target of: 200 with a page, newest first.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn get_own(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, _) = request.into_parts();
+    let signed_in = bearer::signed_in(&app, &parts, Action::Request).await?;
+    Ok(answer(&app, &parts, Some(signed_in.user.id)).await?)
+}
+
+async fn answer(app: &App, parts: &Parts, of: Option<UserId>) -> Result<Response, Refusal> {
+    let (filter, cursor, limit) = read(parts, of)?;
+    let (rows, next) = query::page(&app.issuer.store, &filter, cursor, limit).await?;
+    let page = AuditPage {
+        entries: rows.into_iter().map(|row| entry(row, filter.of.as_ref())).collect(),
+        next: next.map(Cursor::to_text),
+        server_time: app.issuer.clock.now().0,
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(page)).into_response())
+}
+
+fn read(parts: &Parts, of: Option<UserId>) -> Result<(Filter, Option<Cursor>, u32), Refusal> {
+    let malformed = |field| Refusal::Malformed { field };
+    let text = parts.uri.query().unwrap_or_default();
+    let query: AuditQuery = serde_urlencoded::from_str(text).map_err(|_| malformed("query"))?;
+    let limit = query.limit.unwrap_or(PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(malformed("limit"));
+    }
+    let action = query.action.as_deref().map(|name| Action::from_name(name).ok_or(malformed("action")));
+    let outcome = query.outcome.as_deref().map(|text| OutcomeFilter::parse(text).ok_or(malformed("outcome")));
+    let cursor = query.cursor.as_deref().map(|text| Cursor::parse(text).ok_or(malformed("cursor")));
+    if !query.actor.as_deref().is_none_or(is_plain) {
+        return Err(malformed("actor"));
+    }
+    if !query.target.as_deref().is_none_or(is_plain) {
+        return Err(malformed("target"));
+    }
+    let filter = Filter {
+        actor: query.actor,
+        action: action.transpose()?,
+        target: query.target,
+        outcome: outcome.transpose()?,
+        from: query.from,
+        to: query.to,
+        of,
+    };
+    Ok((filter, cursor.transpose()?, limit))
+}
+
+/// Whether it can be a kind or an id.
+fn is_plain(text: &str) -> bool {
+    let is_in_one = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    (1..=64).contains(&text.len()) && text.bytes().all(is_in_one)
+}
+
+/// An entry as `of` may see it: where somebody else called from is theirs to know.
+fn entry(row: Row, of: Option<&UserId>) -> AuditEntry {
+    let Content { actor, actor_id, actor_user, target, target_id, target_user, .. } = row.content;
+    let is_of_another = of.is_some_and(|of| actor != "anonymous" && actor_user.as_deref() != Some(of.as_str()));
+    let whence = |text: Option<String>| text.filter(|_| !is_of_another);
+    AuditEntry {
+        sequence: row.sequence,
+        at: row.content.at,
+        action: row.content.action,
+        outcome: row.content.outcome,
+        address: whence(row.content.address),
+        request_id: whence(row.content.request_id),
+        actor: AuditSubject { kind: actor, id: actor_id, user: actor_user },
+        target: target.map(|kind| AuditSubject { kind, id: target_id, user: target_user }),
+        // It is ours: an edited one is for `bmap audit verify` to find.
+        detail: serde_json::from_str(&row.content.detail).unwrap_or_default(),
+    }
+}
+
+/// How the document describes it.
+pub fn get_doc() -> Doc {
+    doc("The audit log, newest first, a page at a time")
+}
+
+/// How the document describes it.
+pub fn get_own_doc() -> Doc {
+    doc("What in the audit log is one's own, newest first, a page at a time")
+        .about("Entries that the user, or an API key or session of theirs, did or was the target of.")
+}
+
+fn doc(summary: &'static str) -> Doc {
+    Doc::new(summary).query::<AuditQuery>().answers::<AuditPage>(StatusCode::OK, "A page of entries")
+}
