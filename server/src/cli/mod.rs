@@ -1,7 +1,7 @@
 //! The command line: `bmap serve`, and commands that work on the same data folder, also while the server runs.
 
-mod completions;
 mod audit;
+mod completions;
 mod config;
 mod credential_text;
 mod curl;
