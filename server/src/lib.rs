@@ -23,6 +23,7 @@ pub mod client_address;
 pub mod cors;
 pub mod middleware;
 pub mod openapi;
+pub mod rate_limit;
 pub mod router;
 pub mod routes;
 

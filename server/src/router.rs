@@ -8,17 +8,21 @@ use crate::domain::idempotency::InProgress;
 use crate::domain::issuer::Issuer;
 use crate::domain::keys::last_use::{LastUse, LastUses, Way};
 use crate::domain::refusal::Refusal;
+use crate::domain::request_limits::{Payer, RequestLimits, RequestRates};
 use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
 use crate::domain::users::Admin;
 use crate::middleware::{self, ClientAddress};
 use crate::openapi::Doc;
+use crate::rate_limit;
 use crate::routes::credentials::{self, Credential};
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
 use crate::routes::{api_keys, audit, auth, bearer, health, oauth, openapi, tickets, users, well_known};
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use bmap_protocol::check;
+use bmap_protocol::token::{Assurance, Subject};
 use bmap_verifier::Principal;
 use bytes::Bytes;
 use http::request::Parts;
@@ -41,6 +45,8 @@ pub struct App {
     pub last_uses: Arc<LastUses>,
     /// Requests with an idempotency key that this process is at work on.
     pub in_progress: InProgress,
+    /// How many requests each caller may make.
+    pub limits: Arc<RequestLimits>,
     verifier: Arc<IssuerVerifier>,
     stopping: Arc<AtomicBool>,
 }
@@ -150,12 +156,14 @@ impl App {
     pub fn new(issuer: Arc<Issuer>, trusted_proxies: Vec<IpNet>) -> Result<Self, BadIssuerUrl> {
         let verifier = Arc::new(signed::verifier(&issuer)?);
         let accounts = Arc::new(AccountService::new(Arc::clone(&issuer), LinkDelivery::None));
+        let limits = Arc::new(RequestLimits::new(RequestRates::default()));
         Ok(Self {
             issuer,
             accounts,
             trusted_proxies: trusted_proxies.into(),
             last_uses: Arc::default(),
             in_progress: InProgress::default(),
+            limits,
             verifier,
             stopping: Arc::default(),
         })
@@ -168,9 +176,22 @@ impl App {
         self
     }
 
+    /// The same, with other limits on requests.
+    #[must_use]
+    pub fn with_rates(mut self, rates: RequestRates) -> Self {
+        self.limits = Arc::new(RequestLimits::new(rates));
+        self
+    }
+
     /// The routes with their middleware.
     pub fn router(&self) -> Router {
-        let router = routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+        let router = routes().into_iter().fold(Router::new(), |router, route| match route.access {
+            Access::Open => router.route(route.path, route.handler),
+            access => {
+                let counted = from_fn_with_state((self.clone(), access), rate_limit::counted);
+                router.route(route.path, route.handler.layer(counted))
+            }
+        });
         middleware::around(router, self).with_state(self.clone())
     }
 
@@ -189,6 +210,12 @@ impl App {
     /// # Errors
     /// [`Refusal`].
     pub async fn caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
+        let caller = self.proved_caller(head, body, action).await?;
+        self.count(Payer::Key(&caller.key.id))?;
+        Ok(caller)
+    }
+
+    async fn proved_caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
         let source = source(head, action);
         let (caller, way) = match credentials::find(&head.headers)? {
             Credential::Secret(way, presented) => (self.issuer.caller_by_secret(&presented, &source).await?, way),
@@ -225,6 +252,10 @@ impl App {
     pub async fn renewable(&self, head: &Parts, body: &Bytes, subject: &str) -> Result<Renewable, Refusal> {
         let verified = self.verify(head, body).await?;
         let claims = verified.claims().ok_or(Refusal::OtherSubject)?;
+        match (&claims.subject, claims.assurance) {
+            (Subject::User(user), Assurance::User) => self.count(Payer::User(user))?,
+            _ => self.count(Payer::Key(&claims.client_id))?,
+        }
         let signed_with = check::authorization(&head.headers)?.ok_or(Refusal::OtherSubject)?;
         if signed_with.compact() != subject {
             return Err(Refusal::OtherSubject);

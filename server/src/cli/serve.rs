@@ -61,6 +61,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let issuer = Arc::new(issuer);
     let app =
         App::new(Arc::clone(&issuer), config.trusted_proxies).map_err(|error| CliError::Usage(error.to_string()))?;
+    let app = app.with_rates(config.rates);
     let (app, carrier) = match (&config.mail, config.development) {
         (Some(mail), _) => {
             let smtp = mail.smtp(&url).map_err(|error| CliError::Usage(error.to_string()))?;

@@ -17,6 +17,7 @@ pub use show::show;
 
 use crate::domain::issuer::Lives;
 use crate::domain::mint::MAX_TOKEN_SECONDS;
+use crate::domain::request_limits::RequestRates;
 use crate::store::address::Address;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use ipnet::IpNet;
@@ -112,6 +113,8 @@ pub struct Config {
     pub lives: Lives,
     /// Where the numbers for Prometheus are shown; nowhere if this is not set.
     pub metrics_listen: Option<SocketAddr>,
+    /// How many requests each caller may make.
+    pub rates: RequestRates,
     /// Most connections at once.
     pub max_connections: usize,
     /// Peers whose `X-Forwarded-For` is believed.
@@ -167,6 +170,7 @@ impl Config {
                 number.ok_or_else(|| format!("not a number from {} to {}", range.start(), range.end()))
             })
         };
+        let per_minute = |key| seconds(key, 0..=60_000_000).map(|number| u32::try_from(number).unwrap_or(0));
         Ok(Self {
             listen: layers
                 .get("listen")?
@@ -187,6 +191,11 @@ impl Config {
                 .find("metrics_listen")
                 .map(|value| value.parse(|text| text.parse().map_err(|_| "not an address and port".to_owned())))
                 .transpose()?,
+            rates: RequestRates {
+                address: per_minute("requests_per_address")?,
+                key: per_minute("requests_per_key")?,
+                user: per_minute("requests_per_user")?,
+            },
             max_connections: usize::try_from(seconds("max_connections", 1..=65_536)?).unwrap_or(1024),
             trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
             mail: mail::read(&layers)?,

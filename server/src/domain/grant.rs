@@ -9,7 +9,7 @@ use super::mint::{MintedToken, TokenContent};
 use super::refusal::Refusal;
 use super::scope::Scopes;
 use super::session::{Session, SessionId, SessionState};
-use super::ticket::{EndUser, MAX_TICKET_SECONDS, PlainTicket, Ticket, TicketHash};
+use super::ticket::{EndUser, MAX_LIVE_TICKETS, MAX_TICKET_SECONDS, PlainTicket, Ticket, TicketHash};
 use super::tool::Tool;
 use crate::rng;
 use crate::store::{Sessions, Tickets, Tools};
@@ -144,8 +144,12 @@ impl Issuer {
         new: &NewTicket,
         answer: Option<&SealedAnswer>,
     ) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        if self.store.live_tickets(&new.ticket.key, now).await? >= MAX_LIVE_TICKETS {
+            return Err(Refusal::RateLimited { retry_after: 10 });
+        }
         // Recorded first: what is kept or given out has its entry.
-        let event = Event::done(Action::TicketCreate, &caller.source, self.clock.now()).on(&new.ticket.tool);
+        let event = Event::done(Action::TicketCreate, &caller.source, now).on(&new.ticket.tool);
         self.audit.record(event.with("origin", &new.ticket.origin).with("scope", &new.ticket.scope)).await?;
         Ok(self.store.add_ticket(&new.hash, &new.ticket, answer).await?)
     }

@@ -23,6 +23,8 @@ pub mod users;
 pub mod account;
 pub mod idempotency;
 pub mod keys;
+pub mod limits;
+pub mod request_limits;
 
 pub mod audit;
 

@@ -12,6 +12,10 @@ use zeroize::Zeroizing;
 /// Longest life of a ticket, in seconds (profile §1).
 pub const MAX_TICKET_SECONDS: i64 = 120;
 
+/// Most tickets of one API key that are neither used nor over. A backend that makes a thousand a second, each used within ten, has
+/// as many; one that makes them for nobody stops here.
+pub const MAX_LIVE_TICKETS: u64 = 10_000;
+
 const PREFIX: &str = "bmt_";
 
 /// A ticket as the page gets it: a bearer secret until it is used. Redacted in `Debug`, wiped on drop.

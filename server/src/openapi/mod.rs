@@ -10,7 +10,7 @@ mod security;
 
 pub use doc::{Doc, Named};
 
-use crate::router::Route;
+use crate::router::{Access, Route};
 use crate::routes::problem::ProblemBody;
 use bmap_verifier::problem::REQUEST_ID;
 use doc::{text_header, text_parameter};
@@ -81,6 +81,13 @@ fn operation(route: &Route) -> Operation {
     for (status, mut answer) in answers {
         let id = text_header("Finds the request in the log; the caller's own where it sent a plain one");
         answer.headers.insert(REQUEST_ID.to_string(), RefOr::T(id));
+        if route.access != Access::Open {
+            let policy =
+                "The limit that counts here: an API key's, a user's or an address's, with its quota and window";
+            answer.headers.insert("RateLimit-Policy".to_owned(), RefOr::T(text_header(policy)));
+            let left = "What is left of it, and the seconds until it is whole again";
+            answer.headers.insert("RateLimit".to_owned(), RefOr::T(text_header(left)));
+        }
         operation = operation.response(status.to_string(), answer);
     }
     operation.build()

@@ -62,6 +62,9 @@ pub(super) fn of(access: Access, doc: &Doc) -> Vec<ProblemCode> {
         }
         Access::Open | Access::OwnProof => {}
     }
+    if access != Access::Open {
+        codes.push(Code::RateLimited.into());
+    }
     if doc.body.is_some() {
         codes.extend(BODY);
     }

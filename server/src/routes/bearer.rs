@@ -1,8 +1,9 @@
 //! A user's access token on a request: `Authorization: Bearer …` (RFC 6750 §2.1), and nowhere else.
 
 use crate::domain::account::service::SignedIn;
-use crate::domain::audit::Action;
+use crate::domain::audit::{Action, Source};
 use crate::domain::refusal::Refusal;
+use crate::domain::request_limits::Payer;
 use crate::router::{App, source};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -26,5 +27,15 @@ pub async fn signed_in(app: &App, head: &Parts, action: Action) -> Result<Signed
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal::BadAccessToken);
     }
-    app.accounts.signed_in(&app.issuer.read_access(token)?, &source).await
+    shown(app, token, &source).await
+}
+
+/// Who shows this access token, in whatever place. The request is theirs from here on.
+///
+/// # Errors
+/// [`Refusal`].
+pub async fn shown(app: &App, token: &str, source: &Source) -> Result<SignedIn, Refusal> {
+    let signed_in = app.accounts.signed_in(&app.issuer.read_access(token)?, source).await?;
+    app.count(Payer::User(&signed_in.user.id))?;
+    Ok(signed_in)
 }

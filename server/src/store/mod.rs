@@ -310,6 +310,8 @@ pub trait UserSessions {
         user: Option<&UserId>,
         now: UnixMillis,
     ) -> impl Future<Output = Result<Vec<LiveSession>>> + Send;
+    /// Whose refresh token it is, used or not.
+    fn user_of_refresh(&self, token: &TokenHash) -> impl Future<Output = Result<Option<UserId>>> + Send;
     /// Ends every live session of a user but one; how many.
     fn revoke_other_user_sessions(
         &self,
@@ -450,6 +452,8 @@ pub trait Tools {
 
 /// Tickets.
 pub trait Tickets {
+    /// How many of a key live at that time.
+    fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
     /// Adds one, and keeps the answer to the request with it: [`StoreError::Taken`] with [`ANSWER`], and nothing is added, if an
     /// answer to that request is kept already.
     fn add_ticket(

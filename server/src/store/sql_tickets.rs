@@ -34,6 +34,16 @@ impl Tickets for Database {
         Ok(transaction.commit().await?)
     }
 
+    async fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> Result<u64> {
+        let row = sqlx::query("SELECT COUNT(*) AS live FROM tickets WHERE key_id = $1 AND expires_at > $2")
+            .bind(key.as_str())
+            .bind(now.0)
+            .fetch_one(&self.pool)
+            .await?;
+        let live = Columns { table: "tickets", row: &row }.number("live")?;
+        Ok(u64::try_from(live).unwrap_or(0))
+    }
+
     async fn take_ticket(&self, hash: &TicketHash) -> Result<Option<Ticket>> {
         // One statement: whoever deletes the row has it, and nobody else.
         let row = sqlx::query(

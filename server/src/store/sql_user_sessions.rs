@@ -92,6 +92,17 @@ impl UserSessions for Database {
         rows.iter().map(live).collect()
     }
 
+    async fn user_of_refresh(&self, token: &TokenHash) -> Result<Option<UserId>> {
+        let row = sqlx::query(
+            "SELECT s.user_id FROM refresh_tokens r JOIN user_sessions s ON s.id = r.session_id WHERE r.hash = $1",
+        )
+        .bind(token.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        let user = |row| Columns { table: "user_sessions", row }.parsed("user_id", |text| UserId::parse(text).ok());
+        row.as_ref().map(user).transpose()
+    }
+
     async fn revoke_other_user_sessions(
         &self,
         user: &UserId,

@@ -28,6 +28,7 @@ mod migrate;
 mod openapi;
 mod overload;
 mod problems;
+mod rate_limit;
 mod root_rotation;
 mod router;
 mod routes;

@@ -151,6 +151,10 @@ async fn tickets(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId)
         };
         store.add_ticket(&hash(0), &ticket, None).await.unwrap();
         assert!(matches!(store.add_ticket(&hash(0), &ticket, None).await, Err(StoreError::Taken { what: "ticket" })));
+        let live = async |whose, at| store.live_tickets(whose, at).await.unwrap();
+        let before = UnixMillis(NOW.0 - 1);
+        assert_eq!((live(key, before).await, live(key, NOW).await), (1, 0), "at its end it lives no more");
+        assert_eq!(live(&ApiKeyId::from_uuid([3; 16]), before).await, 0);
         // Of twenty takers at once one has it.
         let hash_taken = hash(0);
         let takers = (0..20).map(|_| store.take_ticket(&hash_taken));

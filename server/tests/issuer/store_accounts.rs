@@ -110,6 +110,10 @@ async fn sessions(store: &Database, user: &UserId) {
     assert!(!store.add_user_session(&session(9), &token(9), &password("older"), &event()).await.unwrap());
     rotations(store, &session(1), &token(1)).await;
 
+    for byte in [1, 11] {
+        assert_eq!(store.user_of_refresh(&token(byte)).await.unwrap().as_ref(), Some(user), "used or not");
+    }
+    assert_eq!(store.user_of_refresh(&token(99)).await.unwrap(), None);
     let live = |byte, seconds| LiveSession { session: session(byte), last_used_at: NOW.plus_seconds(seconds) };
     let all = [live(3, 0), live(2, 0), live(1, 1)];
     assert_eq!(store.live_user_sessions(Some(user), NOW).await.unwrap(), all);

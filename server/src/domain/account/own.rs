@@ -1,14 +1,27 @@
 //! What somebody who is signed in sees and ends of their own: sessions, and the account.
 
 use super::LiveSession;
+use super::opaque::{Kind, OpaqueToken};
 use super::password::PlainPassword;
 use super::service::{AccountService, SignedIn};
 use crate::domain::audit::{Action, Event};
 use crate::domain::refusal::Refusal;
 use crate::domain::session::SessionId;
 use crate::store::UserSessions;
+use bmap_protocol::ids::UserId;
 
 impl AccountService {
+    /// Whose refresh token it is, used or not.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the database does not answer.
+    pub async fn user_of_refresh(&self, token: &str) -> Result<Option<UserId>, Refusal> {
+        match OpaqueToken::parse(Kind::Refresh, token) {
+            Some(token) => Ok(self.issuer.store.user_of_refresh(&token.hash()).await?),
+            None => Ok(None),
+        }
+    }
+
     /// The sessions of whoever is signed in, newest first.
     ///
     /// # Errors

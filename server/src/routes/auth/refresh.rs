@@ -3,7 +3,8 @@
 use super::super::body;
 use super::super::problem::Refused;
 use super::{PairAnswer, RefreshForm, answer};
-use crate::domain::audit::Action;
+use crate::domain::audit::{Action, Source};
+use crate::domain::request_limits::Payer;
 use crate::openapi::Doc;
 use crate::router::{App, source};
 use axum::extract::{Request, State};
@@ -20,8 +21,16 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let source = source(&parts, Action::SessionRefresh);
     let body = body::read(body).await?;
     let form: RefreshForm = body::json(&parts.headers, &body)?;
-    let pair = app.accounts.refresh(&form.refresh_token, &source).await?;
-    Ok(answer(&app, &pair))
+    go_on(&app, &form.refresh_token, &source).await
+}
+
+/// The next pair. Counted to its user before it is used up: whoever is refused here comes again with the same token.
+pub(in crate::routes) async fn go_on(app: &App, token: &str, source: &Source) -> Result<Response, Refused> {
+    if let Some(user) = app.accounts.user_of_refresh(token).await? {
+        app.count(Payer::User(&user))?;
+    }
+    let pair = app.accounts.refresh(token, source).await?;
+    Ok(answer(app, &pair))
 }
 
 /// How the document describes it.

@@ -1,6 +1,7 @@
 //! `POST /oauth/token`: the token endpoint (RFC 6749 §3.2, RFC 8693; profile §7).
 
 use super::super::auth::{self, PairAnswer};
+use super::super::bearer;
 use super::super::body;
 use super::super::credentials;
 use super::super::problem::Refused;
@@ -69,7 +70,10 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
             let source = source(&parts, Action::TokenGrant);
             let origin = page_origin(&parts)?;
             let ticket = form.text("subject_token")?;
-            app.issuer.grant_for_ticket(ticket, &form.tool()?, &origin, form.encrypt()?, &source).await?
+            let (tool, encrypt) = (form.tool()?, form.encrypt()?);
+            let granted = app.issuer.grant_for_ticket(ticket, &tool, &origin, encrypt, &source).await?;
+            app.counted_before();
+            granted
         }
         (TOKEN_EXCHANGE, Some(ACCESS_TOKEN)) => {
             let subject = form.text("subject_token")?;
@@ -83,7 +87,7 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
                     scope: form.scope()?,
                     encrypt: form.encrypt()?,
                 };
-                let signed_in = app.accounts.signed_in(&app.issuer.read_access(subject)?, &source).await?;
+                let signed_in = bearer::shown(&app, subject, &source).await?;
                 app.issuer.grant_for_user(&signed_in, wanted).await?
             } else {
                 let source = source(&parts, Action::TokenRenew);
@@ -94,8 +98,7 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         ("refresh_token", _) => {
             let source = source(&parts, Action::SessionRefresh);
             no_credential(&parts)?;
-            let pair = app.accounts.refresh(form.text("refresh_token")?, &source).await?;
-            return Ok(auth::answer(&app, &pair));
+            return auth::refresh::go_on(&app, form.text("refresh_token")?, &source).await;
         }
         (TOKEN_EXCHANGE, _) => return Err(Refusal::Malformed { field: "subject_token_type" }.into()),
         _ => return Err(Refusal::UnknownGrant.into()),

@@ -1,0 +1,151 @@
+//! How many requests one caller may make: an API key, a user, or an address for what nobody else answers for.
+
+use super::limits::{Count, Table, network};
+use super::refusal::Refusal;
+use crate::clock::UnixMillis;
+use bmap_protocol::ids::{ApiKeyId, UserId};
+use std::fmt;
+use std::net::IpAddr;
+
+/// Requests a minute, and as many at once; 0 for as many as come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestRates {
+    /// From one address, or one IPv6 network of 64 bits, that no credential answers for.
+    pub address: u32,
+    /// Of one API key, wherever from.
+    pub key: u32,
+    /// Of one user who is signed in, in whatever session.
+    pub user: u32,
+}
+
+impl Default for RequestRates {
+    fn default() -> Self {
+        Self { address: 1_200, key: 120_000, user: 1_200 }
+    }
+}
+
+/// Who answers for a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Payer<'a> {
+    /// Nobody is known: where it came from.
+    Address(IpAddr),
+    /// An API key that proved itself.
+    Key(&'a ApiKeyId),
+    /// A user who proved to be signed in.
+    User(&'a UserId),
+}
+
+/// What a limit is called on the wire, and how much it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// `address`, `key` or `user`.
+    pub name: &'static str,
+    /// Requests a minute.
+    pub quota: u32,
+}
+
+/// A payer's count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Paid {
+    /// Under which limit.
+    pub policy: Policy,
+    /// What is left of it.
+    pub count: Count,
+}
+
+impl Paid {
+    /// Whether it was one too many.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        self.count.retry_after.map_or(Ok(()), |retry_after| Err(Refusal::RateLimited { retry_after }))
+    }
+}
+
+/// The counters of one process.
+pub struct RequestLimits {
+    address: Limit,
+    key: Limit,
+    user: Limit,
+}
+
+struct Limit {
+    policy: Policy,
+    table: Option<Table>,
+}
+
+impl fmt::Debug for RequestLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RequestLimits(…)")
+    }
+}
+
+impl RequestLimits {
+    /// Counters of these rates.
+    pub fn new(rates: RequestRates) -> Self {
+        let limit = |name, quota| Limit {
+            policy: Policy { name, quota },
+            table: (quota > 0).then(|| Table::per_minute(quota)),
+        };
+        Self { address: limit("address", rates.address), key: limit("key", rates.key), user: limit("user", rates.user) }
+    }
+
+    /// Counts a request to whoever answers for it; `None` where that is not limited.
+    pub fn pay(&self, payer: Payer<'_>, now: UnixMillis) -> Option<Paid> {
+        let limit = self.of(payer);
+        let count = limit.table.as_ref()?.count(&key(payer), now);
+        Some(Paid { policy: limit.policy, count })
+    }
+
+    /// Takes back a request that was counted, since somebody else answers for it.
+    pub fn give_back(&self, payer: Payer<'_>) {
+        if let Some(table) = &self.of(payer).table {
+            table.give_back(&key(payer));
+        }
+    }
+
+    fn of(&self, payer: Payer<'_>) -> &Limit {
+        match payer {
+            Payer::Address(_) => &self.address,
+            Payer::Key(_) => &self.key,
+            Payer::User(_) => &self.user,
+        }
+    }
+}
+
+fn key(payer: Payer<'_>) -> Vec<u8> {
+    match payer {
+        Payer::Address(address) => network(address),
+        Payer::Key(id) => id.as_str().as_bytes().to_vec(),
+        Payer::User(id) => id.as_str().as_bytes().to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+
+    #[test]
+    fn r32_each_payer_has_a_counter_of_its_own_and_networks_are_one() {
+        let limits = RequestLimits::new(RequestRates { address: 2, key: 2, user: 0 });
+        let left =
+            |payer| limits.pay(payer, NOW).map(|paid| (paid.policy.name, paid.count.remaining, paid.check().is_ok()));
+        let address = |text: &str| Payer::Address(text.parse().unwrap());
+        let (one, other) = (ApiKeyId::from_uuid([1; 16]), ApiKeyId::from_uuid([2; 16]));
+        assert_eq!(left(address("2001:db8:0:7::1")), Some(("address", 1, true)));
+        assert_eq!(left(address("2001:db8:0:7:ffff::9")), Some(("address", 0, true)));
+        assert_eq!(left(address("2001:db8:0:7::2")), Some(("address", 0, false)));
+        assert_eq!(left(address("2001:db8:0:8::1")), Some(("address", 1, true)));
+        assert_eq!(left(address("203.0.113.9")), Some(("address", 1, true)));
+        assert_eq!(left(address("::ffff:203.0.113.9")), Some(("address", 0, true)));
+        limits.give_back(address("203.0.113.9"));
+        assert_eq!(left(address("203.0.113.9")), Some(("address", 0, true)));
+        for key in [&one, &other] {
+            assert_eq!(left(Payer::Key(key)), Some(("key", 1, true)));
+        }
+        assert_eq!(left(Payer::User(&UserId::from_uuid([1; 16]))), None);
+    }
+}
