@@ -47,7 +47,8 @@ async fn r31_unknown_inactive_unconfirmed_and_wrong_are_one_answer() {
         let answer = login(email, password).header("x-request-id", "same").send(world.address).await;
         answer.assert_refused("invalid_credentials");
         let mut headers: Vec<String> = answer.headers.iter().map(|header| format!("{header:?}")).collect();
-        headers.retain(|header| !header.starts_with("(\"date\""));
+        // The address's counter goes on with each of them.
+        headers.retain(|header| !header.starts_with("(\"date\"") && !header.starts_with("(\"ratelimit\""));
         answers.push((answer.status, headers, String::from_utf8(answer.body).unwrap()));
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:#?}");
