@@ -11,7 +11,7 @@ pub(crate) const HASTY: &str = "fsync=off\nfull_page_writes=off\nmax_connections
 /// A server with its data.
 pub(crate) struct Cluster {
     programs: PathBuf,
-    data: String,
+    pub(crate) data: String,
     pub(crate) port: u16,
     watchdog: Child,
 }
@@ -32,6 +32,17 @@ pub(crate) fn is_installed() -> bool {
 impl Cluster {
     /// A new one, started, with these lines of configuration.
     pub(crate) fn new(settings: &str) -> Self {
+        let cluster = Self::unmade();
+        let data = cluster.data.clone();
+        assert!(cluster.run("initdb", &["-D", &data, "-U", "bmap", "-A", "trust", "-E", "UTF8", "--no-sync"]));
+        let mut configuration = format!("listen_addresses='127.0.0.1'\nunix_socket_directories='{data}'\n");
+        configuration.push_str(settings);
+        let file = std::path::Path::new(&data).join("postgresql.auto.conf");
+        std::fs::write(file, configuration).unwrap();
+        cluster.on_a_free_port()
+    }
+
+    pub(crate) fn unmade() -> Self {
         let programs = programs().expect("PostgreSQL is installed");
         // Kept: the watchdog removes it.
         let folder = TempDir::new().unwrap().keep();
@@ -48,20 +59,17 @@ impl Cluster {
         watchdog.args(["-D", &data, "-m", "immediate", "stop"]);
         // Not in our process group: Ctrl-C at a terminal is for us.
         let watchdog = watchdog.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let mut cluster = Self { programs, data, port: 0, watchdog: watchdog.spawn().unwrap() };
-        let data = cluster.data.clone();
-        assert!(cluster.run("initdb", &["-D", &data, "-U", "bmap", "-A", "trust", "-E", "UTF8", "--no-sync"]));
-        let mut configuration = format!("listen_addresses='127.0.0.1'\nunix_socket_directories='{data}'\n");
-        configuration.push_str(settings);
-        let file = std::path::Path::new(&data).join("postgresql.auto.conf");
-        std::fs::write(file, configuration).unwrap();
+        Self { programs, data, port: 0, watchdog: watchdog.spawn().unwrap() }
+    }
+
+    pub(crate) fn on_a_free_port(mut self) -> Self {
         // A port that is free now may be somebody else's in a moment.
         let started = (0..5).any(|_| {
-            cluster.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            cluster.start()
+            self.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            self.start()
         });
-        assert!(started, "PostgreSQL does not start; its log is in {data}");
-        cluster
+        assert!(started, "PostgreSQL does not start; its log is in {}", self.data);
+        self
     }
 
     /// Starts it, and waits until it answers; whether it does.
@@ -91,8 +99,11 @@ impl Cluster {
         String::from_utf8(self.ask("psql", database, &arguments)).unwrap()
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) -> bool {
-        let mut command = as_ordinary_user(self.programs.join(program));
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> bool {
+        self.run_by(as_ordinary_user(self.programs.join(program)), arguments)
+    }
+
+    pub(crate) fn run_by(&self, mut command: Command, arguments: &[&str]) -> bool {
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().unwrap().success()
     }

@@ -1,0 +1,14 @@
+//! Faults, with real processes: the issuer killed, its disk full or failing, its database gone, demoted or silent.
+//!
+//! `F…` in a test's name is a row of the threat list. How many rounds the kills take is in `KILL_ROUNDS`; `cargo xtask test` takes 500.
+
+#[path = "../issuer/postgres.rs"]
+#[expect(dead_code, reason = "the issuer's tests use the rest of it")]
+mod postgres;
+
+mod away;
+mod call;
+mod cluster;
+mod disk;
+mod proxy;
+mod server;
