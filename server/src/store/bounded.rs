@@ -1,43 +1,149 @@
-//! Every statement with a deadline. A database that stops answering without closing its connections (a host that lost its
-//! power, a firewall that forgot them) would otherwise hold its callers for as long as the kernel hopes: a quarter of an hour.
+//! Every statement with a deadline, and no connection used again whose state is in doubt.
+//!
+//! A database that stops answering without closing its connections (a host that lost its power, a firewall that forgot them)
+//! would otherwise hold its callers for as long as the kernel hopes: a quarter of an hour. And a connection on which a commit
+//! failed may still be inside that transaction: what came next would be acknowledged and never be there (F03).
 
+use super::address::Engine;
 use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, TryStreamExt};
 use sqlx::any::{Any, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::error::ErrorKind;
+use sqlx::pool::PoolConnection;
 use sqlx::{AnyConnection, AnyPool, Describe, Either, Error, Execute, Executor, SqlStr};
 use std::future::Future;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 /// Longest that a statement or a commit may take. A database that is well gives up earlier by itself (`statement_timeout`,
 /// `busy_timeout`), so this is silence. What a commit that ran into it has done is not known, and nobody was told that it was.
-pub(super) const STATEMENT_TIME: Duration = Duration::from_secs(8);
+const STATEMENT_TIME: Duration = Duration::from_secs(8);
 
-/// The connections, each statement with its deadline.
+/// What a statement gives: numbers of rows, and rows.
+type Step = Either<AnyQueryResult, AnyRow>;
+
+/// The connections.
 #[derive(Clone, Debug)]
-pub(super) struct Pool(pub(super) AnyPool);
+pub(super) struct Pool {
+    connections: AnyPool,
+    begin: &'static str,
+}
 
-/// A transaction, each statement with its deadline. Dropped without [`Transaction::commit`] it is rolled back.
+/// A transaction. Dropped without [`Transaction::commit`] it is rolled back.
 #[derive(Debug)]
 pub(super) struct Transaction(InTransaction);
 
 /// The inside of a [`Transaction`]: what statements are executed on.
 #[derive(Debug)]
-pub(super) struct InTransaction(sqlx::Transaction<'static, Any>);
+pub(super) struct InTransaction {
+    /// `None` once it is over.
+    connection: Option<PoolConnection<Any>>,
+}
 
 impl Pool {
+    pub(super) fn new(connections: AnyPool, engine: Engine) -> Self {
+        let begin = match engine {
+            // Every transaction writes. One that began by reading could find that it may not go on.
+            Engine::Sqlite => "BEGIN IMMEDIATE",
+            Engine::Postgres => "BEGIN",
+        };
+        Self { connections, begin }
+    }
+
     /// Begins a transaction.
     pub(super) async fn begin(&self) -> Result<Transaction, Error> {
-        Ok(Transaction(InTransaction(within(self.0.begin()).await?)))
+        let mut inside = InTransaction { connection: Some(self.connections.acquire().await?) };
+        inside.run(self.begin).await?;
+        Ok(Transaction(inside))
+    }
+}
+
+impl Pool {
+    /// Closes every connection, once nobody uses it.
+    pub(super) async fn close(&self) {
+        self.connections.close().await;
+    }
+
+    /// How many connections there are, and how many of them wait for work.
+    pub(super) fn size(&self) -> (u32, usize) {
+        (self.connections.size(), self.connections.num_idle())
+    }
+
+    fn used<T>(&self, connection: PoolConnection<Any>, done: Result<T, Error>) -> Result<T, Error> {
+        if done.as_ref().is_err_and(is_doubtful) {
+            discard(connection);
+        }
+        done
     }
 }
 
 impl Transaction {
     /// Commits.
-    pub(super) async fn commit(self) -> Result<(), Error> {
-        within(self.0.0.commit()).await
+    pub(super) async fn commit(mut self) -> Result<(), Error> {
+        self.0.run("COMMIT").await?;
+        self.0.connection = None; // back to the others
+        Ok(())
+    }
+}
+
+impl InTransaction {
+    fn connection(&mut self) -> Result<&mut AnyConnection, Error> {
+        self.connection.as_deref_mut().ok_or_else(over)
+    }
+
+    /// In doubt, the transaction is over.
+    fn used<T>(&mut self, done: Result<T, Error>) -> Result<T, Error> {
+        if done.as_ref().is_err_and(is_doubtful)
+            && let Some(connection) = self.connection.take()
+        {
+            discard(connection);
+        }
+        done
+    }
+
+    /// Begins or commits. Where that fails, nobody knows where the transaction stands.
+    async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
+        let done = within(sqlx::raw_sql(statement).execute(self.connection()?)).await;
+        if done.is_err()
+            && let Some(connection) = self.connection.take()
+        {
+            discard(connection);
+        }
+        done.map(|_| ())
+    }
+}
+
+impl Drop for InTransaction {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        let mut left = Left(Some(connection));
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { left.roll_back().await })),
+            Err(_) => drop(left),
+        }
+    }
+}
+
+/// The connection of a transaction that nobody committed. It is good again once that was rolled back.
+struct Left(Option<PoolConnection<Any>>);
+
+impl Left {
+    async fn roll_back(&mut self) {
+        let Some(connection) = self.0.as_mut() else { return };
+        if within(sqlx::raw_sql("ROLLBACK").execute(&mut **connection)).await.is_ok() {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            discard(connection);
+        }
     }
 }
 
@@ -55,75 +161,129 @@ impl DerefMut for Transaction {
     }
 }
 
-/// Forwards to an executor of sqlx's, with the deadline.
-macro_rules! bounded {
-    ($lifetime:lifetime, $type:ty, $executor:expr) => {
-        impl<$lifetime> Executor<$lifetime> for $type {
-            type Database = Any;
+impl<'p> Executor<'p> for &'p Pool {
+    type Database = Any;
 
-            fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<AnyQueryResult, AnyRow>, Error>>
-            where
-                $lifetime: 'e,
-                E: 'q + Execute<'q, Any>,
-            {
-                until_deadline($executor(self).fetch_many(query))
-            }
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        steps(async move {
+            let mut connection = self.connections.acquire().await?;
+            let done = within(connection.fetch_many(query).try_collect()).await;
+            self.used(connection, done)
+        })
+    }
 
-            fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
-            where
-                $lifetime: 'e,
-                E: 'q + Execute<'q, Any>,
-            {
-                Box::pin(within($executor(self).fetch_optional(query)))
-            }
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
+    where
+        'p: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        Box::pin(async move {
+            let mut connection = self.connections.acquire().await?;
+            let done = within(connection.fetch_optional(query)).await;
+            self.used(connection, done)
+        })
+    }
 
-            fn prepare_with<'e>(
-                self,
-                sql: SqlStr,
-                parameters: &'e [AnyTypeInfo],
-            ) -> BoxFuture<'e, Result<AnyStatement, Error>>
-            where
-                $lifetime: 'e,
-            {
-                Box::pin(within($executor(self).prepare_with(sql, parameters)))
-            }
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [AnyTypeInfo]) -> BoxFuture<'e, Result<AnyStatement, Error>>
+    where
+        'p: 'e,
+    {
+        Box::pin(async move {
+            let mut connection = self.connections.acquire().await?;
+            let done = within(connection.prepare_with(sql, parameters)).await;
+            self.used(connection, done)
+        })
+    }
 
-            fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, Error>>
-            where
-                $lifetime: 'e,
-            {
-                Box::pin(within($executor(self).describe(sql)))
-            }
-        }
-    };
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, Error>>
+    where
+        'p: 'e,
+    {
+        Box::pin(async move {
+            let mut connection = self.connections.acquire().await?;
+            let done = within(connection.describe(sql)).await;
+            self.used(connection, done)
+        })
+    }
 }
 
-bounded!('p, &'p Pool, |pool: &'p Pool| &pool.0);
-bounded!('t, &'t mut InTransaction, |inside: &'t mut InTransaction| -> &'t mut AnyConnection { &mut inside.0 });
+impl<'t> Executor<'t> for &'t mut InTransaction {
+    type Database = Any;
 
-/// The answer, or an error at the deadline. Giving up drops what was waited for, and with it the use of the connection.
-pub(super) async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, Error>>
+    where
+        't: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        steps(async move {
+            let done = within(self.connection()?.fetch_many(query).try_collect()).await;
+            self.used(done)
+        })
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<AnyRow>, Error>>
+    where
+        't: 'e,
+        E: 'q + Execute<'q, Any>,
+    {
+        Box::pin(async move {
+            let done = within(self.connection()?.fetch_optional(query)).await;
+            self.used(done)
+        })
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [AnyTypeInfo]) -> BoxFuture<'e, Result<AnyStatement, Error>>
+    where
+        't: 'e,
+    {
+        Box::pin(async move {
+            let done = within(self.connection()?.prepare_with(sql, parameters)).await;
+            self.used(done)
+        })
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Any>, Error>>
+    where
+        't: 'e,
+    {
+        Box::pin(async move {
+            let done = within(self.connection()?.describe(sql)).await;
+            self.used(done)
+        })
+    }
+}
+
+/// Rows as a stream, once all are there: what reads them is never between two of them when the deadline comes.
+fn steps<'e>(all: impl Future<Output = Result<Vec<Step>, Error>> + Send + 'e) -> BoxStream<'e, Result<Step, Error>> {
+    Box::pin(stream::once(all).map_ok(|steps| stream::iter(steps.into_iter().map(Ok))).try_flatten())
+}
+
+/// The answer, or an error at the deadline.
+async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let silent = || Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time"));
     timeout(STATEMENT_TIME, answer).await.unwrap_or_else(|_| Err(silent()))
 }
 
-fn until_deadline<'e, T: Send + 'e>(rows: BoxStream<'e, Result<T, Error>>) -> BoxStream<'e, Result<T, Error>> {
-    // Time begins with the first row that is asked for.
-    let state = (Some(rows), None);
-    Box::pin(stream::unfold(state, |(rows, deadline)| async move {
-        let mut rows = rows?;
-        let deadline = deadline.unwrap_or_else(after_statement_time);
-        match timeout_at(deadline, rows.next()).await {
-            Ok(row) => row.map(|row| (row, (Some(rows), Some(deadline)))),
-            Err(_) => Some((Err(silent()), (None, None))),
-        }
-    }))
+/// Whether an error says nothing about the state of its connection: everything but a broken rule of the schema, and a value
+/// that is not what was asked for.
+fn is_doubtful(error: &Error) -> bool {
+    match error {
+        Error::Database(cause) => matches!(cause.kind(), ErrorKind::Other),
+        Error::Io(_) | Error::Tls(_) | Error::Protocol(_) | Error::WorkerCrashed | Error::AnyDriverError(_) => true,
+        _ => false,
+    }
 }
 
-#[expect(clippy::arithmetic_side_effects, reason = "seconds from now are within the range of a clock")]
-fn after_statement_time() -> Instant {
-    Instant::now() + STATEMENT_TIME
+/// Closes a connection, in the background.
+fn discard(mut connection: PoolConnection<Any>) {
+    tracing::debug!("a connection to the database is closed after an error");
+    connection.close_on_drop();
 }
 
-fn silent() -> Error {
-    Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time"))
+fn over() -> Error {
+    Error::Io(io::Error::new(io::ErrorKind::NotConnected, "the transaction is over"))
 }

@@ -90,17 +90,17 @@ impl Database {
         };
         let pool = options.connect(address.expose()).await?;
         schema.close().await;
-        Ok(Self { pool: Pool(pool), engine: address.engine, tried: Arc::default(), chain: None })
+        Ok(Self { pool: Pool::new(pool, address.engine), engine: address.engine, tried: Arc::default(), chain: None })
     }
 
     /// Connections that are open, and how many of them have nothing to do.
     pub fn connections(&self) -> (u32, usize) {
-        (self.pool.0.size(), self.pool.0.num_idle())
+        self.pool.size()
     }
 
     /// Closes every connection, so that SQLite folds its log into the file.
     pub async fn close(&self) {
-        if timeout(CLOSE_TIME, self.pool.0.close()).await.is_err() {
+        if timeout(CLOSE_TIME, self.pool.close()).await.is_err() {
             tracing::warn!("a connection to the database was still in use");
         }
     }

@@ -1,6 +1,6 @@
 //! F09, F10, F11: PostgreSQL killed, demoted, and silent.
 
-use crate::call::{Answer, Call, Line, PAGE, token, with_secret};
+use crate::call::{Answer, Call, Line, PAGE, token, with_secret, wrong_secret};
 use crate::postgres::{self, Cluster};
 use crate::proxy::Proxy;
 use crate::server::{Installation, Server, now};
@@ -37,9 +37,9 @@ impl Scene {
         Self { server, id: text("id"), secret: text("secret") }
     }
 
-    /// A key is looked at, and a token minted.
+    /// A key is looked at, and nothing else.
     fn read(&self) -> Call {
-        token(&self.id, &self.secret)
+        token(&self.id, &wrong_secret())
     }
 
     fn write(&self) -> Call {
@@ -76,7 +76,7 @@ impl Scene {
 
     async fn is_served(&self, within: Duration) {
         let began = now();
-        for (call, status) in [(self.read(), 200), (self.write(), 201), (Call::new("GET", "/readyz"), 200)] {
+        for (call, status) in [(self.read(), 401), (self.write(), 201), (Call::new("GET", "/readyz"), 200)] {
             while self.server.ask(&call).await.status != status {
                 assert!(began.elapsed() < within, "{call:?}");
                 tokio::time::sleep(Duration::from_millis(20)).await;

@@ -123,3 +123,8 @@ pub(crate) fn exchange(ticket: &str) -> Call {
     ];
     Call::form("/oauth/token", &fields).header("origin", PAGE)
 }
+
+/// A secret by its form, and nobody's.
+pub(crate) fn wrong_secret() -> String {
+    bmap_protocol::api_key::ApiSecret::from_bytes([9; 32]).reveal().to_string()
+}

@@ -1,6 +1,7 @@
 //! F02 and F03: a disk that is full, and one that loses what is written. SQLite, on a disk of the test's own.
 
-use crate::call::{Call, Line, PAGE, exchange, token, with_secret};
+use crate::call::{Call, Line, PAGE, exchange, token, with_secret, wrong_secret};
+use crate::person::{login, me, register};
 use crate::server::{Installation, Server, now};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Connection, Row};
@@ -91,6 +92,11 @@ fn ticket(key: &Key) -> Call {
     with_secret(Call::json("POST", "/tickets", &json!({ "tool": "places", "origin": PAGE })), &key.id, &key.secret)
 }
 
+async fn signed_in(server: &Server, installation: &Installation) -> String {
+    register("ana@shop.example", server, installation).await;
+    server.ask(&login("ana@shop.example")).await.text("access_token")
+}
+
 async fn status(server: &Server, path: &str) -> u16 {
     server.ask(&Call::new("GET", path)).await.status
 }
@@ -112,22 +118,22 @@ async fn write_until_refused(server: &Server, key: &Key) -> Vec<String> {
     panic!("3000 writes were acknowledged by a disk that takes none");
 }
 
-/// While writing fails, what only reads goes on, and nobody sends new callers here.
-async fn reads_go_on(server: &Server, key: &Key) {
-    // What was found out a moment ago holds for a second.
+/// While writing fails, what only reads goes on.
+async fn reads_go_on(server: &Server, key: &Key, access: &str) {
+    for _ in 0..5 {
+        assert_eq!(server.ask(&me(access)).await.status, 200);
+        assert_eq!(server.ask(&token(&key.id, &wrong_secret())).await.status, 401);
+        assert_eq!(status(server, "/.well-known/jwks.json").await, 200);
+        assert_eq!(status(server, "/livez").await, 200);
+    }
+}
+
+/// Nobody sends new callers here. What was found out a moment ago holds for a second.
+async fn is_not_ready(server: &Server) {
     let began = now();
     while status(server, "/readyz").await != 503 {
         assert!(began.elapsed() < Duration::from_secs(2), "still said to be ready");
         tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    for _ in 0..5 {
-        assert_eq!(server.ask(&token(&key.id, &key.secret)).await.status, 200, "a key is checked and a token minted");
-        let wrong = server.ask(&token(&key.id, &key.secret.replace("bms_", "bms_A"))).await.status;
-        assert_eq!(wrong, 401);
-        assert_eq!(status(server, "/.well-known/jwks.json").await, 200);
-        assert_eq!(status(server, "/livez").await, 200);
-        assert_eq!(status(server, "/readyz").await, 503);
-        assert_eq!(server.ask(&ticket(key)).await.status, 503, "still refused");
     }
 }
 
@@ -159,7 +165,7 @@ async fn are_good(server: &Server, tickets: &[String]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f02_a_full_disk_takes_no_writes_loses_none_and_is_well_again_with_space() {
-    let installation = Installation::new(None);
+    let installation = Installation::new(None).with("BMAP_DEVELOPMENT", "true");
     let disk = Disk::new(installation.path("data"), 8);
     let server = installation.serve_by(disk.within(&installation.serve_command()));
     let out = |arguments: &[&str]| {
@@ -169,6 +175,7 @@ async fn f02_a_full_disk_takes_no_writes_loses_none_and_is_well_again_with_space
     };
     out(&ADD_TOOL);
     let key = key(&out(&ADD_KEY));
+    let access = signed_in(&server, &installation).await;
     // SQLite would follow the way into the namespace to the wrong place, so a copy is looked at.
     let copy = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", copy.path().join("bmap.sqlite").display());
@@ -181,9 +188,10 @@ async fn f02_a_full_disk_takes_no_writes_loses_none_and_is_well_again_with_space
     for round in 0..3 {
         disk.fill();
         // The log beside the database may have room in it.
-        let acknowledged = write_until_refused(&server, &key).await;
+        let mut acknowledged = write_until_refused(&server, &key).await;
+        reads_go_on(&server, &key, &access).await;
+        acknowledged.extend(write_until_refused(&server, &key).await);
         println!("round {round}: {} writes found room", acknowledged.len());
-        reads_go_on(&server, &key).await;
         disk.empty();
         recovers(&server, &key).await;
         let some = &acknowledged[acknowledged.len().saturating_sub(50)..];
@@ -222,16 +230,23 @@ fn lose_what_is_written(server: &Server) -> Child {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f03_a_write_that_may_not_be_on_the_disk_is_never_acknowledged() {
-    let installation = Installation::new(None);
+    let installation = Installation::new(None).with("BMAP_DEVELOPMENT", "true");
     let server = installation.serve();
     installation.out(&ADD_TOOL);
     let key = key(&installation.out(&ADD_KEY));
+    let access = signed_in(&server, &installation).await;
     for _ in 0..3 {
         let before = server.ask(&ticket(&key)).await.text("ticket");
         let mut fault = lose_what_is_written(&server);
         let acknowledged = write_until_refused(&server, &key).await;
         assert!(acknowledged.is_empty(), "acknowledged without having been written: {}", acknowledged.len());
-        reads_go_on(&server, &key).await;
+        reads_go_on(&server, &key, &access).await;
+        is_not_ready(&server).await;
+        for _ in 0..10 {
+            assert_eq!(server.ask(&ticket(&key)).await.status, 503, "still refused");
+            // Nothing is granted that the audit log does not know of.
+            assert_eq!(server.ask(&token(&key.id, &key.secret)).await.status, 503);
+        }
         // It lets go of the process, and ends.
         assert!(Command::new("kill").arg(fault.id().to_string()).status().unwrap().success());
         let _ = fault.wait();
@@ -271,7 +286,7 @@ async fn f02_f03_failing_at_any_one_moment_leaves_the_database_whole() {
             // A start that can't write ends with an error.
             if let Some(server) = installation.try_serve_by(command) {
                 acknowledged = write_until_refused(&server, &key).await;
-                assert_eq!(server.ask(&token(&key.id, &key.secret)).await.status, 200);
+                assert_eq!(server.ask(&token(&key.id, &wrong_secret())).await.status, 401);
             }
             let server = installation.serve();
             are_good(&server, &acknowledged).await;

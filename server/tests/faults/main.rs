@@ -10,5 +10,6 @@ mod away;
 mod call;
 mod cluster;
 mod disk;
+mod person;
 mod proxy;
 mod server;
