@@ -1,4 +1,4 @@
-//! CORS of the token endpoint, the one route that pages call: the exact echo of one registered origin, or nothing.
+//! CORS of the routes that pages call: the exact echo of one registered or configured origin, or nothing.
 
 use crate::domain::refusal::Refusal;
 use crate::router::App;
@@ -44,6 +44,37 @@ pub async fn token_endpoint(State(app): State<App>, request: Request, next: Next
             response
         }
     };
+    response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
+    response
+}
+
+/// Lets the configured pages use what signing in with an OpenID provider needs: where there are none, no page of another
+/// origin reads an answer of the account routes, or gets a preflight from them (T28). No cookie is sent along, and none of
+/// these looks at one.
+pub async fn sign_in_pages(State(app): State<App>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_theirs = matches!(path, "/auth/openid" | "/auth/me" | "/auth/refresh" | "/auth/logout")
+        || path.strip_prefix("/auth/openid/").is_some_and(|rest| !rest.ends_with("/callback"));
+    let mut values = request.headers().get_all(ORIGIN).iter();
+    let (Some(origin), None, true) = (values.next().cloned(), values.next(), is_theirs) else {
+        return next.run(request).await;
+    };
+    let is_listed = app.openid.origins().iter().any(|listed| listed.as_str().as_bytes() == origin.as_bytes());
+    let is_preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match (is_listed, is_preflight) {
+        (true, true) => {
+            let mut response = preflight();
+            let methods = HeaderValue::from_static("GET, POST, DELETE");
+            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
+            response
+        }
+        _ => next.run(request).await,
+    };
+    if is_listed {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+    }
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
     response
 }

@@ -33,6 +33,7 @@ pub mod store;
 
 pub mod clock;
 pub mod metrics;
+pub mod outbound;
 pub mod rng;
 pub mod trace_id;
 

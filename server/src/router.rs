@@ -7,6 +7,7 @@ use crate::domain::grant::Renewable;
 use crate::domain::idempotency::InProgress;
 use crate::domain::issuer::Issuer;
 use crate::domain::keys::last_use::{LastUse, LastUses, Way};
+use crate::domain::openid::service::OpenidService;
 use crate::domain::refusal::Refusal;
 use crate::domain::request_limits::{Payer, RequestLimits, RequestRates};
 use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
@@ -39,6 +40,8 @@ pub struct App {
     pub issuer: Arc<Issuer>,
     /// Accounts and their sessions.
     pub accounts: Arc<AccountService>,
+    /// Sign-in with OpenID providers.
+    pub openid: Arc<OpenidService>,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Arc<[IpNet]>,
     /// When and from where keys were used, before it is written.
@@ -114,6 +117,17 @@ pub fn routes() -> Vec<Route> {
         user("PATCH", "/api-keys/{id}", patch(api_keys::id::patch), api_keys::id::patch_doc()),
         user("DELETE", "/api-keys/{id}", delete(api_keys::id::delete), api_keys::id::delete_doc()),
         user("POST", "/api-keys/{id}/regenerate", post(api_keys::regenerate::post), api_keys::regenerate::post_doc()),
+        open("GET", "/auth/openid", get(auth::openid::get), auth::openid::get_doc()),
+        own_proof("GET", "/auth/openid/{provider}", get(auth::openid::start::get), auth::openid::start::get_doc()),
+        own_proof(
+            "GET",
+            "/auth/openid/{provider}/callback",
+            get(auth::openid::callback::get),
+            auth::openid::callback::get_doc(),
+        ),
+        own_proof("POST", "/auth/openid/token", post(auth::openid::token::post), auth::openid::token::post_doc()),
+        user("POST", "/auth/openid/{provider}/link", post(auth::openid::link::post), auth::openid::link::post_doc()),
+        user("DELETE", "/auth/openid/{provider}", delete(auth::openid::link::delete), auth::openid::link::delete_doc()),
         user("GET", "/auth/me", get(auth::me::get), auth::me::get_doc()),
         user("POST", "/auth/password", post(auth::password::post), auth::password::post_doc()),
         user("POST", "/auth/deactivate", post(auth::deactivate::post), auth::deactivate::post_doc()),
@@ -157,9 +171,11 @@ impl App {
         let verifier = Arc::new(signed::verifier(&issuer)?);
         let accounts = Arc::new(AccountService::new(Arc::clone(&issuer), LinkDelivery::None));
         let limits = Arc::new(RequestLimits::new(RequestRates::default()));
+        let openid = Arc::new(OpenidService::none(Arc::clone(&issuer)));
         Ok(Self {
             issuer,
             accounts,
+            openid,
             trusted_proxies: trusted_proxies.into(),
             last_uses: Arc::default(),
             in_progress: InProgress::default(),
@@ -180,6 +196,13 @@ impl App {
     #[must_use]
     pub fn with_rates(mut self, rates: RequestRates) -> Self {
         self.limits = Arc::new(RequestLimits::new(rates));
+        self
+    }
+
+    /// The same, with OpenID providers to sign in with.
+    #[must_use]
+    pub fn with_openid(mut self, openid: OpenidService) -> Self {
+        self.openid = Arc::new(openid);
         self
     }
 

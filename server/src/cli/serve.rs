@@ -8,16 +8,19 @@ use crate::config::LogFormat;
 use crate::domain::account::service::LinkDelivery;
 use crate::domain::issuer::{Issuer, first_credential};
 use crate::domain::keys::last_use;
+use crate::domain::openid::service::OpenidService;
 use crate::domain::role::Role;
 use crate::domain::user::UserState;
 use crate::listener::Listener;
 use crate::mail::carrier::Carrier;
 use crate::mail::post_office::PostOffice;
+use crate::outbound::Outbound;
 use crate::rng::SystemRandom;
 use crate::router::App;
 use crate::store::address::Address;
 use crate::store::{
-    AccountLinks, Accounts, IdempotentAnswers, ManagedKeys, Outbox, Sessions, Settings, Tickets, UserSessions, Users,
+    AccountLinks, Accounts, IdempotentAnswers, ManagedKeys, Openid, Outbox, Sessions, Settings, Tickets, UserSessions,
+    Users,
 };
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
@@ -62,6 +65,9 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let app =
         App::new(Arc::clone(&issuer), config.trusted_proxies).map_err(|error| CliError::Usage(error.to_string()))?;
     let app = app.with_rates(config.rates);
+    let outbound = Outbound::new().map_err(CliError::failed)?;
+    let openid = OpenidService::new(Arc::clone(&issuer), &outbound, config.openid, config.sign_in_origins);
+    let app = app.with_openid(openid.map_err(|error| CliError::Usage(error.to_string()))?);
     let (app, carrier) = match (&config.mail, config.development) {
         (Some(mail), _) => {
             let smtp = mail.smtp(&url).map_err(|error| CliError::Usage(error.to_string()))?;
@@ -214,6 +220,7 @@ async fn clean_up(issuer: Arc<Issuer>) {
             issuer.store.delete_ended_user_sessions(now).await,
             issuer.store.delete_ended_former(now).await,
             issuer.store.delete_ended_answers(now).await,
+            issuer.store.delete_ended_openid(now).await,
         ] {
             if let Err(error) = deleted {
                 tracing::warn!("clean-up: {error}");

@@ -1,5 +1,6 @@
 //! Gathering the layers: every key's text and where it came from. What a text means is `config/mod.rs`'s business.
 
+use super::openid::ProviderLayers;
 use super::{ConfigError, KEYS, Key, OTHER_ENVIRONMENT, Source};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,6 +35,11 @@ impl Environment {
         Self(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 
+    /// The names of all variables.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
     /// The value of a variable; an empty one counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
@@ -50,7 +56,7 @@ pub(super) struct Value {
 
 /// Every key that has a value.
 #[derive(Clone)]
-pub(super) struct Layers(BTreeMap<&'static str, Value>);
+pub(super) struct Layers(BTreeMap<&'static str, Value>, ProviderLayers);
 
 impl fmt::Debug for Layers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,7 +66,7 @@ impl fmt::Debug for Layers {
 
 impl Layers {
     pub(super) fn gather(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
-        let mut layers = Self(BTreeMap::new());
+        let mut layers = Self(BTreeMap::new(), ProviderLayers::default());
         for key in KEYS {
             if let Some(default) = key.default {
                 layers.set(key, default.to_owned(), Source::Default);
@@ -77,6 +83,11 @@ impl Layers {
             }
         }
         Ok(layers)
+    }
+
+    /// The OpenID providers' own keys.
+    pub(super) const fn openid(&self) -> &ProviderLayers {
+        &self.1
     }
 
     pub(super) fn find(&self, key: &str) -> Option<&Value> {
@@ -100,6 +111,10 @@ impl Layers {
         let table: toml::Table = toml::from_str(&text)
             .map_err(|cause| ConfigError::NotToml { path: path.to_owned(), cause: Box::new(cause) })?;
         for (name, value) in table {
+            if name == "openid" {
+                self.1.add_table(&value, path)?;
+                continue;
+            }
             let Some(key) = KEYS.iter().find(|key| key.name == name) else {
                 return Err(ConfigError::UnknownKey { key: name, source_name: path.display().to_string() });
             };
@@ -118,10 +133,12 @@ impl Layers {
         for name in environment.0.keys().filter(|name| name.starts_with("BMAP_")) {
             let is_secret_file = |key: &&Key| key.secret && name.strip_suffix("_FILE") == Some(key.env);
             let known = KEYS.iter().any(|key| key.env == name || is_secret_file(&key));
-            if !known && !OTHER_ENVIRONMENT.contains(&name.as_str()) {
+            let is_other = OTHER_ENVIRONMENT.contains(&name.as_str()) || ProviderLayers::is_variable(name);
+            if !known && !is_other {
                 return Err(ConfigError::UnknownKey { key: name.clone(), source_name: "the environment".to_owned() });
             }
         }
+        self.1.add_environment(environment);
         for key in KEYS {
             if let Some(text) = environment.get(key.env) {
                 self.set(key, text.to_owned(), Source::Environment(key.env));
@@ -147,7 +164,7 @@ impl Layers {
 }
 
 /// A TOML value as the text that the environment would hold for it.
-fn flat(value: &toml::Value) -> Option<String> {
+pub(super) fn flat(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
         toml::Value::Integer(number) => Some(number.to_string()),

@@ -6,20 +6,24 @@
 mod keys;
 mod layers;
 mod mail;
+mod openid;
 mod root;
 mod show;
 
 pub use keys::{KEYS, Key, OTHER_ENVIRONMENT};
 pub use layers::{Environment, Flags};
 pub use mail::MailConfig;
+pub use openid::OPENID_FIELDS;
 pub use root::{RootError, RootPlace, load_root};
 pub use show::show;
 
 use crate::domain::issuer::Lives;
 use crate::domain::mint::MAX_TOKEN_SECONDS;
+use crate::domain::openid::provider::Provider;
 use crate::domain::request_limits::RequestRates;
 use crate::store::address::Address;
 use bmap_protocol::ids::Issuer as IssuerUrl;
+use bmap_protocol::origin::Origin;
 use ipnet::IpNet;
 use layers::{Layers, Value};
 use std::fmt;
@@ -80,6 +84,16 @@ pub enum ConfigError {
         /// The file, or "the environment".
         source_name: String,
     },
+    /// A provider's field that can't be read.
+    #[error("{key} (from {place}): {problem}")]
+    Provider {
+        /// The key, with the provider's name in it.
+        key: String,
+        /// Where the value stands.
+        place: String,
+        /// What is wrong with it; never the value of a secret.
+        problem: String,
+    },
     /// A value that can't be read.
     #[error("{key} (from {source}): {problem}", source = .origin)]
     Value {
@@ -121,6 +135,10 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The mail server, where there is one.
     pub mail: Option<MailConfig>,
+    /// The pages that people sign in from with an OpenID provider.
+    pub sign_in_origins: Vec<Origin>,
+    /// The OpenID providers, by name.
+    pub openid: Vec<Provider>,
     /// Whether this is a developer's own server: without a mail server, links that would be mailed are logged.
     pub development: bool,
     /// What is logged.
@@ -171,6 +189,7 @@ impl Config {
             })
         };
         let per_minute = |key| seconds(key, 0..=60_000_000).map(|number| u32::try_from(number).unwrap_or(0));
+        let openid = layers.openid().read()?;
         Ok(Self {
             listen: layers
                 .get("listen")?
@@ -201,6 +220,12 @@ impl Config {
             mail: mail::read(&layers)?,
             development: layers.get("development")?.parse(yes_or_no)?,
             migrate_at_start: layers.get("migrate_at_start")?.parse(yes_or_no)?,
+            sign_in_origins: layers.get("sign_in_origins")?.parse(|text| {
+                let origins = origins(text)?;
+                let is_missing = origins.is_empty() && !openid.is_empty();
+                if is_missing { Err("is empty, and OpenID providers are configured".to_owned()) } else { Ok(origins) }
+            })?,
+            openid,
             log: layers.get("log")?.parse(|text| Ok(text.to_owned()))?,
             log_format: layers.get("log_format")?.parse(|text| match text {
                 "text" => Ok(LogFormat::Text),
@@ -237,6 +262,15 @@ fn address(text: &str) -> Result<Address, String> {
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
     texts.map(|text| text.parse().map_err(|_| format!("{text:?} is not a network like 10.0.0.0/8"))).collect()
+}
+
+fn origins(text: &str) -> Result<Vec<Origin>, String> {
+    let origin = |text: &str| {
+        let origin = Origin::parse(text).map_err(|error| format!("{text:?}: {error}"))?;
+        let is_safe = origin.scheme() == "https" || origin.is_loopback();
+        if is_safe { Ok(origin) } else { Err(format!("{text:?} is neither https nor on this machine")) }
+    };
+    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(origin).collect()
 }
 
 impl Value {

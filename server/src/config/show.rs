@@ -15,5 +15,6 @@ pub fn show(config: &Config) -> String {
         // Writing to a String does not fail.
         let _ = writeln!(text, "{line}");
     }
+    config.layers.openid().show(&mut text);
     text
 }

@@ -24,6 +24,7 @@ pub mod account;
 pub mod idempotency;
 pub mod keys;
 pub mod limits;
+pub mod openid;
 pub mod request_limits;
 
 pub mod audit;

@@ -4,6 +4,7 @@
 use super::account::password::PasswordFault;
 use super::api_key::BrokenRow;
 use super::issuer_code::IssuerCode;
+use super::openid::ProviderFault;
 use super::problem_code::ProblemCode;
 use crate::mail::errand::ErrandError;
 use crate::rng::NoRandomness;
@@ -102,6 +103,21 @@ pub enum Refusal {
     /// The link was never made, was used, or has ended.
     #[error("no such link, or used")]
     UnknownConfirmation,
+    /// This browser began no such sign-in with this provider, or came back before.
+    #[error("no such sign-in of this browser, or used")]
+    UnknownSignIn,
+    /// The page's code was never made, was used, has ended, or was for another page or another purpose.
+    #[error("no such sign-in code, or used, or with another verifier")]
+    UnknownSignInCode,
+    /// Whoever was asked by the provider said no.
+    #[error("denied at the provider")]
+    ProviderDenied,
+    /// The provider sent the browser back with an error, or with nothing.
+    #[error("the provider sent an error, or no code")]
+    ProviderError,
+    /// The browser came back from another provider than it was sent to.
+    #[error("ALARM: `iss` is not the provider that the browser was sent to")]
+    MixedUp,
     /// No access token of this issuer.
     #[error("not an access token of this issuer")]
     BadAccessToken,
@@ -143,6 +159,9 @@ pub enum Refusal {
     /// The session was revoked or is over.
     #[error("the session was revoked or is over")]
     SessionOver,
+    /// Nobody becomes a user by signing in with that provider.
+    #[error("the identity is linked to no user, and its provider makes none")]
+    SignUpOff,
 
     /// Only an admin may.
     #[error("the user is no admin")]
@@ -205,6 +224,9 @@ pub enum Refusal {
     /// Mail can't be written down.
     #[error("mail: {0}")]
     Mail(#[from] ErrandError),
+    /// An OpenID provider did not do what it should.
+    #[error("an OpenID provider: {0}")]
+    Provider(#[from] ProviderFault),
     /// Storage failed.
     #[error("storage: {0}")]
     Store(#[from] StoreError),
@@ -295,7 +317,13 @@ impl Refusal {
             | Refusal::WrongPassword
             | Refusal::BrokenPassword(_)
             | Refusal::EditedRow(_)
-            | Refusal::UnknownConfirmation => SignedRefusal::InvalidCredentials,
+            | Refusal::UnknownConfirmation
+            | Refusal::UnknownSignIn
+            | Refusal::UnknownSignInCode
+            | Refusal::ProviderDenied
+            | Refusal::ProviderError
+            | Refusal::MixedUp
+            | Refusal::SignUpOff => SignedRefusal::InvalidCredentials,
             Refusal::Signed(refusal) => *refusal,
             Refusal::OtherSubject
             | Refusal::NoSession
@@ -320,6 +348,7 @@ impl Refusal {
             | Refusal::BrokenAnswer
             | Refusal::NoLinkDelivery
             | Refusal::Mail(_)
+            | Refusal::Provider(_)
             | Refusal::Store(_)
             | Refusal::Random(_)
             | Refusal::Signing

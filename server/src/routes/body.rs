@@ -14,8 +14,8 @@ pub fn is(headers: &HeaderMap, media_type: &str) -> bool {
     value.and_then(|value| value.split(';').next()).is_some_and(|kind| kind.trim().eq_ignore_ascii_case(media_type))
 }
 
-/// Parses a body that says that it is JSON. No page can send that to another origin without a preflight, and these routes answer
-/// none: so no page can have a visitor's browser call them (T28).
+/// Parses a body that says that it is JSON. No page can send that to another origin without a preflight, which these routes
+/// answer to the configured pages of `sign_in_origins` alone: so no other page can have a visitor's browser call them (T28).
 ///
 /// # Errors
 /// [`Refusal::MediaType`], [`Refusal::Malformed`].

@@ -68,6 +68,11 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::BrokenPassword(_)
         | Refusal::EditedRow(_)
         | Refusal::UnknownConfirmation
+        | Refusal::UnknownSignIn
+        | Refusal::UnknownSignInCode
+        | Refusal::ProviderError
+        | Refusal::MixedUp
+        | Refusal::SignUpOff
         | Refusal::UnknownRefreshToken
         | Refusal::RefreshReused
         | Refusal::UserSessionOver => "invalid_grant",
@@ -76,6 +81,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
             "unauthorized_client"
         }
         Refusal::ToolDenied | Refusal::AssuranceTooLow => "invalid_target",
+        Refusal::ProviderDenied => "access_denied",
         Refusal::ScopeDenied => "invalid_scope",
         Refusal::RateLimited { .. }
         | Refusal::PoolFull
@@ -84,6 +90,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::AuditFull
         | Refusal::AuditUnwritten
         | Refusal::Mail(_)
+        | Refusal::Provider(_)
         | Refusal::Store(_)
         | Refusal::Random(_)
         | Refusal::Signing

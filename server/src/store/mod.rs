@@ -7,6 +7,7 @@ mod audit_filter;
 mod bounded;
 mod connect;
 mod mail;
+mod openid;
 mod sql_account_links;
 mod sql_accounts;
 mod sql_api_keys;
@@ -16,6 +17,7 @@ mod sql_health;
 mod sql_idempotent_answers;
 mod sql_issuer_keys;
 mod sql_managed_keys;
+mod sql_openid;
 mod sql_outbox;
 mod sql_row;
 mod sql_sessions;
@@ -32,6 +34,7 @@ pub mod schema;
 
 pub use connect::Database;
 pub use mail::{AccountLinks, ClaimedMail, Outbox};
+pub use openid::{Openid, Unlinked};
 pub use sql_idempotent_answers::ANSWER;
 
 use crate::clock::UnixMillis;
@@ -39,7 +42,7 @@ use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::password::StoredPassword;
 use crate::domain::account::refresh::{Rotation, Used};
-use crate::domain::account::{Account, LiveSession, Registration, UserSession};
+use crate::domain::account::{Account, LiveSession, Registration, SessionProof, UserSession};
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::chain::{Head, Row};
 use crate::domain::audit::kept::KeptKey;
@@ -294,12 +297,12 @@ pub struct Rotated {
 
 /// Sessions of people.
 pub trait UserSessions {
-    /// Adds one with its first refresh token; `false` if `password` is not the account's any more or its user is not active.
+    /// Adds one with its first refresh token; `false` if the proof does not hold any more or the user is not active.
     fn add_user_session(
         &self,
         session: &UserSession,
         refresh: &TokenHash,
-        password: &StoredPassword,
+        proof: SessionProof<'_>,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// The session with that id.

@@ -5,9 +5,8 @@ use super::sql_row::Columns;
 use super::{Database, Result, Rotated, UserSessions};
 use crate::clock::UnixMillis;
 use crate::domain::account::opaque::TokenHash;
-use crate::domain::account::password::StoredPassword;
 use crate::domain::account::refresh::{Rotation, Salt, Used};
-use crate::domain::account::{LiveSession, UserSession};
+use crate::domain::account::{LiveSession, SessionProof, UserSession};
 use crate::domain::audit::{Actor, Event};
 use crate::domain::session::{SessionId, SessionState};
 use crate::domain::user::UserState;
@@ -19,21 +18,31 @@ impl UserSessions for Database {
         &self,
         session: &UserSession,
         refresh: &TokenHash,
-        password: &StoredPassword,
+        proof: SessionProof<'_>,
         event: &Event,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        // First the account's row, which a change of password writes too: of the two, one waits for the other, so a session
-        // is either begun before the change, and ended by it, or not begun.
-        let known = sqlx::query(
-            "UPDATE accounts SET signed_in_at = $1 WHERE user_id = $2 AND password = $3 \
-             AND EXISTS (SELECT 1 FROM users WHERE id = $2 AND deactivated_at IS NULL)",
-        )
-        .bind(session.created_at.0)
-        .bind(session.user.as_str())
-        .bind(password.phc.as_str())
-        .execute(&mut *transaction)
-        .await?;
+        // First the proof's row, which a change of password, or unlinking, writes too: of the two, one waits for the other, so
+        // a session is either begun before the change or not begun.
+        let known = match proof {
+            SessionProof::Password(password) => sqlx::query(
+                "UPDATE accounts SET signed_in_at = $1 WHERE user_id = $2 AND password = $3 \
+                 AND EXISTS (SELECT 1 FROM users WHERE id = $2 AND deactivated_at IS NULL)",
+            )
+            .bind(session.created_at.0)
+            .bind(session.user.as_str())
+            .bind(password.phc.as_str()),
+            SessionProof::Openid { key, email, .. } => sqlx::query(
+                "UPDATE openid_identities SET signed_in_at = $1, email = $3 WHERE user_id = $2 AND issuer = $4 \
+                 AND subject = $5 AND EXISTS (SELECT 1 FROM users WHERE id = $2 AND deactivated_at IS NULL)",
+            )
+            .bind(session.created_at.0)
+            .bind(session.user.as_str())
+            .bind(email.map(|email| email.as_str()))
+            .bind(key.issuer.as_str())
+            .bind(key.subject.as_str()),
+        };
+        let known = known.execute(&mut *transaction).await?;
         if known.rows_affected() == 0 {
             return Ok(false);
         }

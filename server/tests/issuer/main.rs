@@ -26,6 +26,7 @@ mod mail;
 mod metrics;
 mod migrate;
 mod openapi;
+mod openid;
 mod overload;
 mod problems;
 mod rate_limit;

@@ -212,6 +212,7 @@ async fn every_statement(store: &Database) {
     crate::store_accounts::every_statement(store).await;
     crate::store_audit::every_statement(store).await;
     crate::store_mail::every_statement(store).await;
+    crate::openid::every_statement(store).await;
     let (user, key) = accounts(store).await;
     let tool = tools(store).await;
     tickets(store, &user, &key, &tool).await;

@@ -9,7 +9,7 @@ use bmap_server::domain::account::opaque::{Kind, OpaqueToken, TokenHash};
 use bmap_server::domain::account::password::{Hasher, Memory, PlainPassword, StoredPassword};
 use bmap_server::domain::account::refresh::{Rotation, Salt, Used};
 use bmap_server::domain::account::service::{AccountService, LinkDelivery};
-use bmap_server::domain::account::{LiveSession, Registration, UserSession};
+use bmap_server::domain::account::{LiveSession, Registration, SessionProof, UserSession};
 use bmap_server::domain::issuer::{Issuer, Lives, new_user};
 use bmap_server::domain::refusal::Refusal;
 use bmap_server::domain::session::{SessionId, SessionState};
@@ -98,16 +98,26 @@ async fn sessions(store: &Database, user: &UserId) {
     let token = |byte| hash(Kind::Refresh, byte);
     let first = password("first");
     for byte in [1, 2, 3] {
-        assert!(store.add_user_session(&session(byte), &token(byte), &first, &event()).await.unwrap());
+        assert!(
+            store
+                .add_user_session(&session(byte), &token(byte), SessionProof::Password(&first), &event())
+                .await
+                .unwrap()
+        );
     }
-    let again = store.add_user_session(&session(1), &token(9), &first, &event()).await;
+    let again = store.add_user_session(&session(1), &token(9), SessionProof::Password(&first), &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "session" })));
-    let again = store.add_user_session(&session(9), &token(1), &first, &event()).await;
+    let again = store.add_user_session(&session(9), &token(1), SessionProof::Password(&first), &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "refresh token" })));
     assert_eq!(store.user_session(&session(9).id).await.unwrap(), None);
     assert_eq!(store.user_session(&session(1).id).await.unwrap(), Some(session(1)));
     // A password that is not the account's any more begins nothing, nor does a user that is not active.
-    assert!(!store.add_user_session(&session(9), &token(9), &password("older"), &event()).await.unwrap());
+    assert!(
+        !store
+            .add_user_session(&session(9), &token(9), SessionProof::Password(&password("older")), &event())
+            .await
+            .unwrap()
+    );
     rotations(store, &session(1), &token(1)).await;
 
     for byte in [1, 11] {
@@ -133,15 +143,30 @@ async fn sessions(store: &Database, user: &UserId) {
     assert_eq!(change("third").await, None, "the account has another password by now");
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, SessionState::Active);
     assert_eq!(store.user_session(&session(2).id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
-    assert!(!store.add_user_session(&session(9), &token(9), &first, &event()).await.unwrap());
+    assert!(!store.add_user_session(&session(9), &token(9), SessionProof::Password(&first), &event()).await.unwrap());
 
     assert!(store.set_deactivated(user, Some(NOW.plus_seconds(3)), &event()).await.unwrap());
     let ended = SessionState::Revoked { at: NOW.plus_seconds(3) };
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, ended);
-    assert!(!store.add_user_session(&session(9), &token(9), &password("second"), &event()).await.unwrap());
+    assert!(
+        !store
+            .add_user_session(&session(9), &token(9), SessionProof::Password(&password("second")), &event())
+            .await
+            .unwrap()
+    );
     assert!(store.set_deactivated(user, None, &event()).await.unwrap());
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, ended);
-    assert!(store.add_user_session(&session(9), &token(9), &password("second"), &crate::world::event()).await.unwrap());
+    assert!(
+        store
+            .add_user_session(
+                &session(9),
+                &token(9),
+                SessionProof::Password(&password("second")),
+                &crate::world::event()
+            )
+            .await
+            .unwrap()
+    );
     assert_eq!(store.revoke_other_user_sessions(user, &session(9).id, NOW, &crate::world::event()).await.unwrap(), 0);
     assert_eq!(store.live_user_sessions(Some(user), NOW).await.unwrap().len(), 1);
     assert!(store.revoke_session_of(&token(9), NOW, &crate::world::event()).await.unwrap());

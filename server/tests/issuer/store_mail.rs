@@ -6,7 +6,7 @@ use bmap_protocol::ids::UserId;
 use bmap_server::clock::UnixMillis;
 use bmap_server::domain::account::email::EmailAddress;
 use bmap_server::domain::account::opaque::Kind;
-use bmap_server::domain::account::{Account, EmailChange, PasswordReset, Registration, UserSession};
+use bmap_server::domain::account::{Account, EmailChange, PasswordReset, Registration, SessionProof, UserSession};
 use bmap_server::domain::issuer::new_user;
 use bmap_server::domain::session::{SessionId, SessionState};
 use bmap_server::domain::user::UserName;
@@ -112,7 +112,12 @@ async fn session(store: &Database, account: &Account, byte: u8) -> SessionId {
         expires_at: NOW.plus_seconds(60),
         state: SessionState::Active,
     };
-    assert!(store.add_user_session(&session, &hash(Kind::Refresh, byte), &account.password, &event()).await.unwrap());
+    assert!(
+        store
+            .add_user_session(&session, &hash(Kind::Refresh, byte), SessionProof::Password(&account.password), &event())
+            .await
+            .unwrap()
+    );
     session.id
 }
 

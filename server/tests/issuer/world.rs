@@ -12,12 +12,15 @@ use bmap_server::domain::account::service::LinkDelivery;
 use bmap_server::domain::api_key::{KeyScope, ToolSet};
 use bmap_server::domain::audit::{Action, Event, Source};
 use bmap_server::domain::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_user};
+use bmap_server::domain::openid::provider::Provider;
+use bmap_server::domain::openid::service::OpenidService;
 use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::tool::{Tool, ToolOrigins};
 use bmap_server::domain::user::UserName;
 use bmap_server::listener::Listener;
 use bmap_server::mail::carrier::Carrier;
 use bmap_server::mail::post_office::PostOffice;
+use bmap_server::outbound::Outbound;
 use bmap_server::rng::SystemRandom;
 use bmap_server::router::App;
 use bmap_server::store::{ApiKeys, Tools, Users};
@@ -60,6 +63,15 @@ impl World {
 
     /// A server that believes these proxies.
     pub(crate) async fn with(trusted_proxies: Vec<ipnet::IpNet>) -> Self {
+        Self::with_openid(trusted_proxies, Vec::new(), Vec::new()).await
+    }
+
+    /// A server with these OpenID providers and the pages that people sign in from.
+    pub(crate) async fn with_openid(
+        trusted_proxies: Vec<ipnet::IpNet>,
+        providers: Vec<Provider>,
+        origins: Vec<Origin>,
+    ) -> Self {
         bmap_server::install_crypto_providers();
         let (database, store) = TestDatabase::migrated().await;
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 4096).await.unwrap();
@@ -72,6 +84,8 @@ impl World {
         issuer.self_test().unwrap();
         crate::log::start();
         let app = App::new(Arc::clone(&issuer), trusted_proxies).unwrap().with_links(LinkDelivery::Log);
+        let openid = OpenidService::new(Arc::clone(&issuer), &Outbound::new().unwrap(), providers, origins);
+        let app = app.with_openid(openid.unwrap());
         // What was signed before the start of a replay store is refused, so time goes on a little.
         clock.advance_seconds(2);
         let (stop, stopped) = oneshot::channel();

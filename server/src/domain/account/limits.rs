@@ -14,6 +14,8 @@ pub const SIGN_IN_PER_ADDRESS: Rate = Rate { burst: 50, seconds: 2 };
 pub const MAIL_PER_ACCOUNT: Rate = Rate { burst: 3, seconds: 600 };
 /// Mails that are asked for from one address.
 pub const MAIL_PER_ADDRESS: Rate = Rate { burst: 20, seconds: 60 };
+/// Steps of signing in with an OpenID provider from one address; a sign-in has three.
+pub const OPENID_PER_ADDRESS: Rate = Rate { burst: 150, seconds: 1 };
 
 /// Every limit on accounts.
 pub struct Limits {
@@ -21,6 +23,7 @@ pub struct Limits {
     sign_in_address: Table,
     mail_account: Table,
     mail_address: Table,
+    openid_address: Table,
 }
 
 impl std::fmt::Debug for Limits {
@@ -36,6 +39,7 @@ impl Default for Limits {
             sign_in_address: Table::new(SIGN_IN_PER_ADDRESS),
             mail_account: Table::new(MAIL_PER_ACCOUNT),
             mail_address: Table::new(MAIL_PER_ADDRESS),
+            openid_address: Table::new(OPENID_PER_ADDRESS),
         }
     }
 }
@@ -53,6 +57,14 @@ impl Limits {
     /// The guess was right: whoever knows the password has not been guessing.
     pub fn signed_in(&self, email: &EmailAddress) {
         self.sign_in_account.forget(email.as_str().as_bytes());
+    }
+
+    /// A step of signing in with an OpenID provider: each writes a row, or asks the provider something.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`].
+    pub fn openid(&self, address: IpAddr, now: UnixMillis) -> Result<(), Refusal> {
+        self.openid_address.take(&network(address), now)
     }
 
     /// A registration, or whatever else sends a mail.

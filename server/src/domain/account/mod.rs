@@ -23,7 +23,9 @@ pub mod own;
 pub mod registration;
 pub mod reset;
 
-use super::audit::Target;
+use super::audit::{Event, Target};
+use super::openid::IdentityKey;
+use super::openid::provider::ProviderName;
 use super::session::{SessionId, SessionState};
 use super::user::UserState;
 use crate::clock::UnixMillis;
@@ -85,6 +87,33 @@ pub struct PasswordReset {
     pub seal: String,
     /// End of the link's life.
     pub expires_at: UnixMillis,
+}
+
+/// What somebody signed in with. The database looks at it once more when the session begins: a password that was changed
+/// meanwhile, or an identity that was unlinked, begins none.
+#[derive(Clone, Copy, Debug)]
+pub enum SessionProof<'a> {
+    /// The account's password, hashed.
+    Password(&'a StoredPassword),
+    /// An identity of an OpenID provider.
+    Openid {
+        /// The provider, as it is configured.
+        provider: &'a ProviderName,
+        /// Whose it is there.
+        key: &'a IdentityKey,
+        /// The address to show beside it from now on.
+        email: Option<&'a EmailAddress>,
+    },
+}
+
+impl SessionProof<'_> {
+    /// What the audit log says of it.
+    pub(super) fn told(self, event: Event) -> Event {
+        match self {
+            SessionProof::Password(_) => event.with("by", "password"),
+            SessionProof::Openid { provider, .. } => event.with("by", "openid").with("provider", provider),
+        }
+    }
 }
 
 /// The session of somebody who signed in.

@@ -16,6 +16,12 @@ pub enum Kind {
     PasswordReset,
     /// Confirms the new address of an account.
     EmailChange,
+    /// Names a sign-in while the browser is at a provider.
+    SignInState,
+    /// Binds such sign-ins to their browser: its cookie.
+    Browser,
+    /// What a page swaps for the session that such a sign-in gave.
+    SignInCode,
 }
 
 impl Kind {
@@ -25,6 +31,9 @@ impl Kind {
             Kind::Confirmation => "bmc_",
             Kind::PasswordReset => "bmp_",
             Kind::EmailChange => "bme_",
+            Kind::SignInState => "bmo_",
+            Kind::Browser => "bmn_",
+            Kind::SignInCode => "bmi_",
         }
     }
 }

@@ -9,7 +9,7 @@ use super::service::AccountService;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::issuer::new_user;
 use crate::domain::refusal::Refusal;
-use crate::domain::user::UserName;
+use crate::domain::user::{User, UserName};
 use crate::mail::errand::{Errand, Why};
 use crate::rng;
 use crate::store::{Accounts, StoreError};
@@ -66,10 +66,7 @@ impl AccountService {
         if !matches? {
             return Err(Refusal::WrongPassword);
         }
-        // Its name is its id: a name of somebody's choice could be one that an operator gives out.
-        let placeholder = UserName::parse("new").map_err(|_| Refusal::Signing)?;
-        let mut user = new_user(placeholder, now, &*self.issuer.random)?;
-        user.name = UserName::parse(user.id.as_str()).map_err(|_| Refusal::Signing)?;
+        let user = self.new_person()?;
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
         let seal = sealed::account(roots, random, &user.id, &registration.email, &registration.password)?;
         let event = Event::done(Action::UserConfirm, source, now).by(Actor::User(user.id.clone())).on(&user.id);
@@ -79,5 +76,14 @@ impl AccountService {
             Ok(false) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),
             Err(error) => Err(error.into()),
         }
+    }
+    /// A new active user whose name is its id: a name of somebody's choice could be one that an operator gives out.
+    ///
+    /// # Errors
+    /// [`Refusal`] without randomness.
+    pub fn new_person(&self) -> Result<User, Refusal> {
+        let placeholder = UserName::parse("new").map_err(|_| Refusal::Signing)?;
+        let user = new_user(placeholder, self.issuer.clock.now(), &*self.issuer.random)?;
+        Ok(User { name: UserName::parse(user.id.as_str()).map_err(|_| Refusal::Signing)?, ..user })
     }
 }

@@ -7,7 +7,7 @@ use super::opaque::{Kind, OpaqueToken};
 use super::password::{Hasher, PlainPassword, StoredPassword};
 use super::pool::PasswordPool;
 use super::refresh::{self, Rotation, Salt, Used};
-use super::{Account, UserSession, sealed};
+use super::{Account, SessionProof, UserSession, sealed};
 use crate::clock::UnixMillis;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::issuer::Issuer;
@@ -106,7 +106,9 @@ impl AccountService {
             let account = account.filter(|account| matches && account.user_state == UserState::Active);
             let account = account.ok_or(Refusal::WrongPassword)?;
             account.check_seal(&self.issuer.roots)?;
-            if let Some(pair) = self.begin(&account, source).await? {
+            if let Some(pair) =
+                self.begin_session(&account.user, SessionProof::Password(&account.password), source).await?
+            {
                 self.limits.signed_in(email);
                 self.freshen(&account, password, source).await;
                 return Ok(pair);
@@ -115,20 +117,37 @@ impl AccountService {
         Err(Refusal::WrongPassword)
     }
 
-    /// Begins a session; `None` where the database, asked once more, has another password by now or the user is not active.
-    async fn begin(&self, account: &Account, source: &Source) -> Result<Option<TokenPair>, Refusal> {
+    /// Counts a step of signing in with an OpenID provider.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`].
+    pub fn openid_step(&self, source: &Source) -> Result<(), Refusal> {
+        self.limits.openid(source.ip(), self.issuer.clock.now())
+    }
+
+    /// Begins the session of a user who signed in with `proof`. `None` where the database, asked once more, knows the proof
+    /// no longer, or the user is not active.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn begin_session(
+        &self,
+        user: &UserId,
+        proof: SessionProof<'_>,
+        source: &Source,
+    ) -> Result<Option<TokenPair>, Refusal> {
         let now = self.issuer.clock.now();
         let session = UserSession {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.issuer.random)?),
-            user: account.user.clone(),
+            user: user.clone(),
             created_at: now,
             expires_at: now.plus_seconds(SESSION_SECONDS),
             state: SessionState::Active,
         };
         let refresh = OpaqueToken::from_bytes(Kind::Refresh, rng::bytes(&*self.issuer.random)?);
         source.acts_as(Actor::User(session.user.clone()));
-        let event = Event::done(Action::UserSignIn, source, now).on(session.target()).with("by", "password");
-        if !self.issuer.store.add_user_session(&session, &refresh.hash(), &account.password, &event).await? {
+        let event = proof.told(Event::done(Action::UserSignIn, source, now).on(session.target()));
+        if !self.issuer.store.add_user_session(&session, &refresh.hash(), proof, &event).await? {
             return Ok(None);
         }
         let jti = rng::bytes(&*self.issuer.random)?;

@@ -38,6 +38,10 @@ actions! {
     UserConfirm = "user.confirm",
     /// Somebody signed in.
     UserSignIn = "user.sign_in",
+    /// An identity of an OpenID provider was linked to a user.
+    OpenidLink = "openid.link",
+    /// A user was unlinked from an OpenID provider.
+    OpenidUnlink = "openid.unlink",
     /// Somebody signed out.
     UserSignOut = "user.sign_out",
     /// A password was changed by its owner, and the other sessions ended.

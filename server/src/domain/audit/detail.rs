@@ -5,6 +5,7 @@
 
 use crate::domain::api_key::ToolSet;
 use crate::domain::mint::TokenId;
+use crate::domain::openid::provider::ProviderName;
 use crate::domain::role::Role;
 use crate::domain::scope::Scopes;
 use crate::domain::session::SessionId;
@@ -22,7 +23,7 @@ pub const MAX_FACTS: usize = 12;
 pub const MAX_FACT: usize = 256;
 
 /// How texts begin that are secrets: a name that holds one of these was meant for another field.
-const SECRETS: &[&str] = &["bms_", "bmt_", "bmr_", "bmc_", "bmap-tool-1.", "eyJ"];
+const SECRETS: &[&str] = &["bms_", "bmt_", "bmr_", "bmc_", "bmo_", "bmn_", "bmi_", "bmap-tool-1.", "eyJ"];
 
 /// One fact: printable and short.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +93,7 @@ macro_rules! facts {
         })*
     };
 }
-facts!(UserId, ApiKeyId, ToolId, SessionId, TokenId, Origin, UserName, Role);
+facts!(ProviderName, UserId, ApiKeyId, ToolId, SessionId, TokenId, Origin, UserName, Role);
 
 impl From<&Scopes> for Fact {
     fn from(scopes: &Scopes) -> Self {

@@ -3,6 +3,7 @@
 use super::super::bearer;
 use super::super::problem::Refused;
 use crate::domain::audit::Action;
+use crate::domain::openid::Identity;
 use crate::openapi::Doc;
 use crate::router::App;
 use axum::Json;
@@ -21,8 +22,40 @@ struct Me<'a> {
     #[schema(required)]
     email: Option<&'a str>,
     created_at: i64,
+    /// Identities of OpenID providers that sign in this user.
+    identities: Vec<IdentityAnswer>,
     session: Session<'a>,
     server_time: i64,
+}
+
+/// An identity of an OpenID provider.
+#[derive(Serialize, ToSchema)]
+pub(super) struct IdentityAnswer {
+    /// The provider's name; null for one that is not configured any more.
+    #[schema(required)]
+    provider: Option<String>,
+    issuer: String,
+    subject: String,
+    /// An address that the provider has checked. Nobody is found by it.
+    #[schema(required)]
+    email: Option<String>,
+    created_at: i64,
+    #[schema(required)]
+    signed_in_at: Option<i64>,
+}
+
+impl IdentityAnswer {
+    pub(super) fn of(app: &App, identity: &Identity) -> Self {
+        let provider = app.openid.providers().find(|provider| provider.issuer.as_str() == identity.key.issuer);
+        Self {
+            provider: provider.map(|provider| provider.name.as_str().to_owned()),
+            issuer: identity.key.issuer.clone(),
+            subject: identity.key.subject.clone(),
+            email: identity.email.as_ref().map(|email| email.as_str().to_owned()),
+            created_at: identity.created_at.0,
+            signed_in_at: identity.signed_in_at.map(|at| at.0),
+        }
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -41,10 +74,12 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
     let signed_in = bearer::signed_in(&app, &parts, Action::Request).await?;
     let (user, session) = (&signed_in.user, &signed_in.session);
     let account = app.accounts.account(&user.id).await?;
+    let identities = app.openid.identities(&user.id).await?;
     let answer = Me {
         id: user.id.as_str(),
         email: account.as_ref().map(|account| account.email.as_str()),
         created_at: user.created_at.0,
+        identities: identities.iter().map(|identity| IdentityAnswer::of(&app, identity)).collect(),
         session: Session {
             id: session.id.as_str(),
             created_at: session.created_at.0,

@@ -1,5 +1,5 @@
-//! `/auth/…`: accounts for people. JSON in and out, no cookies: what a browser does not send by itself no other page can
-//! have it send (T28).
+//! `/auth/…`: accounts for people. JSON in and out, no cookies but one ([`openid`]): what a browser does not send by itself no
+//! other page can have it send (T28).
 
 pub mod confirm;
 pub mod deactivate;
@@ -7,6 +7,7 @@ pub mod email;
 pub mod login;
 pub mod logout;
 pub mod me;
+pub mod openid;
 pub mod password;
 pub mod refresh;
 pub mod register;

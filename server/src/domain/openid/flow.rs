@@ -1,0 +1,248 @@
+//! What is remembered of a sign-in while the browser is at the provider, and then until the page comes with its code. Both
+//! rest sealed, both are used once.
+
+use super::IdentityKey;
+use super::pkce::Challenge;
+use crate::clock::UnixMillis;
+use crate::domain::account::email::EmailAddress;
+use crate::domain::account::opaque::TokenHash;
+use crate::domain::refusal::Refusal;
+use crate::domain::roots::Roots;
+use bmap_protocol::keys::EpochKeys;
+use bmap_protocol::seal;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+/// How long somebody may take at the provider, in seconds.
+pub const FLOW_SECONDS: i64 = 600;
+/// How long a page has to swap its code, in seconds.
+pub const CODE_SECONDS: i64 = 60;
+/// Names the key that seals both.
+const PURPOSE: &str = "openid";
+
+/// What a sign-in is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Intent {
+    /// A session.
+    SignIn,
+    /// Another way to sign in, for somebody who is signed in.
+    Link,
+}
+
+/// A sign-in whose browser is at the provider. Redacted in `Debug`.
+#[derive(Serialize, Deserialize)]
+pub struct Flow {
+    /// What it is for.
+    pub intent: Intent,
+    /// What the ID token has to say.
+    pub nonce: Zeroizing<String>,
+    /// Our PKCE verifier at the provider.
+    pub verifier: Zeroizing<String>,
+    /// The page to go on at.
+    pub return_to: String,
+    /// The page's PKCE challenge.
+    pub challenge: String,
+}
+
+impl fmt::Debug for Flow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Flow({:?}, …)", self.intent)
+    }
+}
+
+/// What has to come together for a sign-in to go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowKey {
+    /// SHA-256 of `state`.
+    pub state: TokenHash,
+    /// SHA-256 of the browser's cookie.
+    pub browser: TokenHash,
+    /// Whose callback it waits for.
+    pub provider: String,
+}
+
+/// Its row.
+#[derive(Clone, Debug)]
+pub struct SealedFlow {
+    /// Its key.
+    pub key: FlowKey,
+    /// Epoch of the root that sealed it.
+    pub epoch: u32,
+    /// The [`Flow`], sealed.
+    pub sealed: String,
+    /// Its end.
+    pub expires_at: UnixMillis,
+}
+
+impl SealedFlow {
+    fn associated_data(&self) -> Vec<u8> {
+        let FlowKey { state, browser, provider } = &self.key;
+        let (state, browser, expires_at) = (state.as_str(), browser.as_str(), self.expires_at.0);
+        format!("bmap/1/openid-flow\n{state}\n{browser}\n{provider}\n{expires_at}").into_bytes()
+    }
+
+    /// Seals a flow to its row.
+    ///
+    /// # Errors
+    /// [`Refusal::Signing`], which nothing of this size comes to.
+    pub fn seal(
+        keys: &EpochKeys,
+        random: [u8; 12],
+        key: FlowKey,
+        expires_at: UnixMillis,
+        flow: &Flow,
+    ) -> Result<Self, Refusal> {
+        let row = Self { key, epoch: keys.epoch(), sealed: String::new(), expires_at };
+        Ok(Self { sealed: sealed(keys, random, &row.associated_data(), flow)?, ..row })
+    }
+
+    /// Opens the row.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownSignIn`] for one that was edited, or that another root secret sealed.
+    pub fn open(&self, roots: &Roots) -> Result<Flow, Refusal> {
+        opened(roots, self.epoch, &self.associated_data(), &self.sealed).ok_or(Refusal::UnknownSignIn)
+    }
+}
+
+/// Somebody whom a provider vouched for, and whose page has not come for it yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vouched {
+    /// Who that is.
+    pub key: IdentityKey,
+    /// An address that the provider has checked.
+    pub email: Option<EmailAddress>,
+    /// What it is for.
+    pub intent: Intent,
+    /// Whoever knows the verifier of this challenge may have it.
+    pub challenge: Challenge,
+}
+
+#[derive(Serialize, Deserialize)]
+struct VouchedForm {
+    issuer: String,
+    subject: String,
+    email: Option<String>,
+    intent: Intent,
+    challenge: String,
+}
+
+/// Its row.
+#[derive(Clone, Debug)]
+pub struct SealedCode {
+    /// SHA-256 of the code.
+    pub code: TokenHash,
+    /// Epoch of the root that sealed it.
+    pub epoch: u32,
+    /// The [`Vouched`], sealed.
+    pub sealed: String,
+    /// Its end.
+    pub expires_at: UnixMillis,
+}
+
+impl SealedCode {
+    fn associated_data(&self) -> Vec<u8> {
+        format!("bmap/1/openid-code\n{}\n{}", self.code.as_str(), self.expires_at.0).into_bytes()
+    }
+
+    /// Seals it to its row.
+    ///
+    /// # Errors
+    /// [`Refusal::Signing`], which nothing of this size comes to.
+    pub fn seal(
+        keys: &EpochKeys,
+        random: [u8; 12],
+        code: TokenHash,
+        expires_at: UnixMillis,
+        vouched: &Vouched,
+    ) -> Result<Self, Refusal> {
+        let form = VouchedForm {
+            issuer: vouched.key.issuer.clone(),
+            subject: vouched.key.subject.clone(),
+            email: vouched.email.as_ref().map(|email| email.as_str().to_owned()),
+            intent: vouched.intent,
+            challenge: vouched.challenge.as_str().to_owned(),
+        };
+        let row = Self { code, epoch: keys.epoch(), sealed: String::new(), expires_at };
+        Ok(Self { sealed: sealed(keys, random, &row.associated_data(), &form)?, ..row })
+    }
+
+    /// Opens the row.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownSignIn`] for one that was edited, or that another root secret sealed.
+    pub fn open(&self, roots: &Roots) -> Result<Vouched, Refusal> {
+        let form: VouchedForm =
+            opened(roots, self.epoch, &self.associated_data(), &self.sealed).ok_or(Refusal::UnknownSignIn)?;
+        Ok(Vouched {
+            key: IdentityKey { issuer: form.issuer, subject: form.subject },
+            email: form.email.and_then(|email| EmailAddress::parse(&email).ok()),
+            intent: form.intent,
+            challenge: Challenge::parse(&form.challenge).ok_or(Refusal::UnknownSignIn)?,
+        })
+    }
+}
+
+fn sealed(keys: &EpochKeys, random: [u8; 12], bound: &[u8], value: &impl Serialize) -> Result<String, Refusal> {
+    let text = serde_json::to_vec(value).map(Zeroizing::new).map_err(|_| Refusal::Signing)?;
+    seal::seal(&keys.storage_key(PURPOSE), keys.epoch(), random, bound, &text).map_err(|_| Refusal::Signing)
+}
+
+fn opened<T: DeserializeOwned>(roots: &Roots, epoch: u32, bound: &[u8], sealed: &str) -> Option<T> {
+    let text = seal::open(&roots.of(epoch)?.storage_key(PURPOSE), epoch, bound, sealed).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::account::opaque::{Kind, OpaqueToken};
+    use bmap_protocol::keys::RootSecret;
+
+    fn hash(byte: u8) -> TokenHash {
+        OpaqueToken::from_bytes(Kind::SignInState, [byte; 32]).hash()
+    }
+
+    #[test]
+    fn t13_an_edited_row_does_not_open() {
+        let keys = RootSecret::from_bytes([7; 32]).epoch(1);
+        let roots = Roots::from(keys.clone());
+        let text = |text: &str| Zeroizing::new(text.to_owned());
+        let flow = Flow {
+            intent: Intent::Link,
+            nonce: text("the nonce"),
+            verifier: text("the verifier"),
+            return_to: "https://a.example/".to_owned(),
+            challenge: "c".to_owned(),
+        };
+        let key = FlowKey { state: hash(1), browser: hash(2), provider: "acme".to_owned() };
+        let row = SealedFlow::seal(&keys, [1; 12], key.clone(), UnixMillis(3), &flow).unwrap();
+        assert_eq!(row.open(&roots).unwrap().verifier, flow.verifier);
+        assert!(!format!("{row:?} {flow:?}").contains("the verifier"));
+        for edited in [
+            SealedFlow { key: FlowKey { state: hash(3), ..key.clone() }, ..row.clone() },
+            SealedFlow { key: FlowKey { browser: hash(3), ..key.clone() }, ..row.clone() },
+            SealedFlow { key: FlowKey { provider: "other".to_owned(), ..key }, ..row.clone() },
+            SealedFlow { epoch: 2, ..row.clone() },
+            SealedFlow { expires_at: UnixMillis(4), ..row.clone() },
+        ] {
+            assert!(matches!(edited.open(&roots), Err(Refusal::UnknownSignIn)), "{edited:?}");
+        }
+        assert!(row.open(&RootSecret::from_bytes([8; 32]).epoch(1).into()).is_err());
+
+        let vouched = Vouched {
+            key: IdentityKey { issuer: "https://a.example".to_owned(), subject: "7".to_owned() },
+            email: EmailAddress::parse("ana@shop.example").ok(),
+            intent: Intent::SignIn,
+            challenge: Challenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap(),
+        };
+        let row = SealedCode::seal(&keys, [1; 12], hash(1), UnixMillis(3), &vouched).unwrap();
+        assert_eq!(row.open(&roots).unwrap(), vouched);
+        assert!(SealedCode { code: hash(2), ..row.clone() }.open(&roots).is_err());
+        assert!(SealedCode { expires_at: UnixMillis(4), ..row }.open(&roots).is_err());
+    }
+}

@@ -1,0 +1,365 @@
+//! Every decision about signing in with a provider: going there, coming back, swapping the page's code, linking, unlinking.
+
+use super::connection::{Connection, Errand};
+use super::flow::{CODE_SECONDS, FLOW_SECONDS, Flow, FlowKey, Intent, SealedCode, SealedFlow, Vouched};
+use super::pkce::Challenge;
+use super::provider::{Provider, ProviderName};
+use super::return_to::{Failure, ReturnTo};
+use super::{Identity, IdentityKey};
+use crate::domain::account::SessionProof;
+use crate::domain::account::email::EmailAddress;
+use crate::domain::account::opaque::{Kind, OpaqueToken};
+use crate::domain::account::service::{AccountService, SignedIn, TokenPair};
+use crate::domain::audit::{Action, Actor, Event, Source};
+use crate::domain::issuer::{Issuer, user_created};
+use crate::domain::refusal::Refusal;
+use crate::domain::user::UserState;
+use crate::outbound::Outbound;
+use crate::rng;
+use crate::store::{Accounts, Openid, StoreError, Unlinked};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::ids::UserId;
+use bmap_protocol::origin::Origin;
+use std::sync::Arc;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Longest code that a provider may give us.
+const MAX_CODE: usize = 2048;
+
+/// Providers at work.
+#[derive(Debug)]
+pub struct OpenidService {
+    issuer: Arc<Issuer>,
+    connections: Vec<Connection>,
+    origins: Vec<Origin>,
+}
+
+impl std::fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Issuer({}, …)", self.url)
+    }
+}
+
+/// The issuer's own URL is neither https nor on this machine: a cookie that binds a sign-in to its browser would travel in
+/// the clear.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("sign-in with OpenID providers needs an issuer URL that is https, or http on this machine's loopback")]
+pub struct InsecureIssuer;
+
+/// A sign-in that begins.
+#[derive(Debug)]
+pub struct Begun {
+    /// Where the browser goes.
+    pub to: Url,
+    /// What binds it to this browser: for its cookie.
+    pub browser: OpaqueToken,
+}
+
+/// What a page asks for when it sends a browser.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// What it is for.
+    pub intent: Intent,
+    /// Where the browser is to go on.
+    pub return_to: &'a str,
+    /// The page's PKCE challenge.
+    pub challenge: &'a str,
+}
+
+/// What a browser brings back from a provider.
+#[derive(Clone, Debug)]
+pub struct Return {
+    /// `state`, which it took there.
+    pub state: String,
+    /// `code`, if the provider agreed.
+    pub code: Option<String>,
+    /// `error`, if it did not.
+    pub error: Option<String>,
+    /// Who sends it back (RFC 9207).
+    pub iss: Option<String>,
+}
+
+impl OpenidService {
+    /// Providers for an issuer, whose pages are on these origins.
+    ///
+    /// # Errors
+    /// [`InsecureIssuer`].
+    pub fn new(
+        issuer: Arc<Issuer>,
+        outbound: &Outbound,
+        providers: Vec<Provider>,
+        origins: Vec<Origin>,
+    ) -> Result<Self, InsecureIssuer> {
+        let own = Url::parse(issuer.url.as_str()).map_err(|_| InsecureIssuer)?;
+        let own = Origin::parse(&own.origin().ascii_serialization()).map_err(|_| InsecureIssuer)?;
+        if !providers.is_empty() && own.scheme() != "https" && !own.is_loopback() {
+            return Err(InsecureIssuer);
+        }
+        let connections = providers.into_iter().map(|provider| Connection::new(provider, outbound.clone())).collect();
+        Ok(Self { issuer, connections, origins })
+    }
+
+    /// No provider, and no page.
+    pub fn none(issuer: Arc<Issuer>) -> Self {
+        Self { issuer, connections: Vec::new(), origins: Vec::new() }
+    }
+
+    /// What is configured, by name.
+    pub fn providers(&self) -> impl Iterator<Item = &Provider> {
+        self.connections.iter().map(Connection::provider)
+    }
+
+    /// The pages that people sign in from.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// Whether cookies travel in TLS alone.
+    pub fn is_secure(&self) -> bool {
+        self.issuer.url.as_str().starts_with("https:")
+    }
+
+    /// Sends a browser to a provider. One that is on its way with another tab keeps its cookie.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn begin(&self, name: &str, wish: Wish<'_>, browser: Option<OpaqueToken>) -> Result<Begun, Refusal> {
+        let connection = self.connection(name)?;
+        let return_to =
+            ReturnTo::parse(wish.return_to, &self.origins).ok_or(Refusal::Malformed { field: "return_to" })?;
+        let challenge = Challenge::parse(wish.challenge).ok_or(Refusal::Malformed { field: "code_challenge" })?;
+        let metadata = connection.metadata(&self.issuer.clock).await?;
+        let random = &*self.issuer.random;
+        let browser = match browser {
+            Some(browser) => browser,
+            None => OpaqueToken::from_bytes(Kind::Browser, rng::bytes(random)?),
+        };
+        let state = OpaqueToken::from_bytes(Kind::SignInState, rng::bytes(random)?);
+        let flow = Flow {
+            intent: wish.intent,
+            nonce: Base64UrlUnpadded::encode_string(&rng::bytes::<32>(random)?).into(),
+            verifier: Base64UrlUnpadded::encode_string(&rng::bytes::<32>(random)?).into(),
+            return_to: return_to.as_str().to_owned(),
+            challenge: challenge.as_str().to_owned(),
+        };
+        let key = FlowKey { state: state.hash(), browser: browser.hash(), provider: name.to_owned() };
+        let ends = self.issuer.clock.now().plus_seconds(FLOW_SECONDS);
+        let row = SealedFlow::seal(&self.issuer.roots.sealing(), rng::bytes(random)?, key, ends, &flow)?;
+        let redirect_uri = self.redirect_uri(&connection.provider().name);
+        let errand = Errand {
+            redirect_uri: &redirect_uri,
+            state: state.reveal().to_string(),
+            nonce: &flow.nonce,
+            verifier: &flow.verifier,
+        };
+        let to = connection.authorization_url(&metadata, errand)?;
+        self.issuer.store.add_openid_flow(&row).await?;
+        Ok(Begun { to, browser })
+    }
+
+    /// Takes a browser back: where it goes on, with a code for its page or with a failure.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownSignIn`] where this browser began no such sign-in with this provider, or came back before: then
+    /// there is no page to tell.
+    pub async fn take_back(
+        &self,
+        name: &str,
+        browser: Option<OpaqueToken>,
+        returned: Return,
+        source: &Source,
+    ) -> Result<String, Refusal> {
+        let connection = self.connection(name)?;
+        let state = OpaqueToken::parse(Kind::SignInState, &returned.state).ok_or(Refusal::UnknownSignIn)?;
+        // Whoever was talked into following somebody else's link has another cookie, or none (T28).
+        let browser = browser.ok_or(Refusal::UnknownSignIn)?;
+        let key = FlowKey { state: state.hash(), browser: browser.hash(), provider: name.to_owned() };
+        let row = self.issuer.store.take_openid_flow(&key, self.issuer.clock.now()).await?;
+        let flow = row.ok_or(Refusal::UnknownSignIn)?.open(&self.issuer.roots)?;
+        let return_to =
+            ReturnTo::parse(&flow.return_to, &self.origins).ok_or(Refusal::Malformed { field: "return_to" })?;
+        Ok(match self.vouch(connection, &flow, returned, source).await {
+            Ok(code) => return_to.with_code(&code.reveal()),
+            Err(refusal) => {
+                tracing::info!(provider = name, "sign-in failed: {refusal}");
+                self.issuer.audit.refused(source, &refusal, self.issuer.clock.now());
+                let is_denied = matches!(refusal, Refusal::ProviderDenied);
+                return_to.with_failure(if is_denied { Failure::AccessDenied } else { Failure::SignInFailed })
+            }
+        })
+    }
+
+    /// The provider's word for somebody, and a code for it.
+    async fn vouch(
+        &self,
+        connection: &Connection,
+        flow: &Flow,
+        returned: Return,
+        source: &Source,
+    ) -> Result<OpaqueToken, Refusal> {
+        let provider = connection.provider();
+        let metadata = connection.metadata(&self.issuer.clock).await?;
+        // Before anything else of it is believed: another provider may have sent the browser here (RFC 9207 §2.4).
+        match &returned.iss {
+            Some(iss) if iss != provider.issuer.as_str() => return Err(Refusal::MixedUp),
+            None if metadata.sends_iss => return Err(Refusal::MixedUp),
+            _ => {}
+        }
+        match returned.error.as_deref() {
+            Some("access_denied") => return Err(Refusal::ProviderDenied),
+            Some(_) => return Err(Refusal::ProviderError),
+            None => {}
+        }
+        let code = returned.code.filter(|code| code.len() <= MAX_CODE).ok_or(Refusal::ProviderError)?;
+        let redirect_uri = self.redirect_uri(&provider.name);
+        let compact = connection.swap(&metadata, &redirect_uri, code, &flow.verifier).await?;
+        let token = connection.verify(&self.issuer.clock, &metadata, &flow.nonce, &compact).await?;
+        let key = IdentityKey { issuer: provider.issuer.as_str().to_owned(), subject: token.subject };
+        match self.issuer.store.openid_identity(&key).await? {
+            Some((identity, UserState::Deactivated { .. })) => {
+                source.is_about(&identity.user);
+                return Err(Refusal::UserInactive);
+            }
+            None if flow.intent == Intent::SignIn && !provider.sign_up => return Err(Refusal::SignUpOff),
+            _ => {}
+        }
+        let challenge = Challenge::parse(&flow.challenge).ok_or(Refusal::UnknownSignIn)?;
+        let vouched = Vouched { key, email: token.email, intent: flow.intent, challenge };
+        let random = &*self.issuer.random;
+        let code = OpaqueToken::from_bytes(Kind::SignInCode, rng::bytes(random)?);
+        let ends = self.issuer.clock.now().plus_seconds(CODE_SECONDS);
+        let row = SealedCode::seal(&self.issuer.roots.sealing(), rng::bytes(random)?, code.hash(), ends, &vouched)?;
+        self.issuer.store.add_openid_code(&row).await?;
+        Ok(code)
+    }
+
+    /// Swaps a page's code for a session. Somebody who was never here becomes a user; nobody becomes an account's user by
+    /// having its address, which anybody may have claimed before its owner came.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn redeem(
+        &self,
+        accounts: &AccountService,
+        code: &str,
+        verifier: &Zeroizing<String>,
+        source: &Source,
+    ) -> Result<TokenPair, Refusal> {
+        let vouched = self.vouched(code, verifier, Intent::SignIn).await?;
+        let provider = self.providers().find(|provider| provider.issuer.as_str() == vouched.key.issuer);
+        let provider = provider.ok_or(Refusal::UnknownSignInCode)?;
+        let store = &self.issuer.store;
+        let user = match store.openid_identity(&vouched.key).await? {
+            Some((identity, _)) => identity.user,
+            None if !provider.sign_up => return Err(Refusal::SignUpOff),
+            None => {
+                let user = accounts.new_person()?;
+                let identity = self.identity(&vouched, user.id.clone(), None);
+                let event = user_created(&user, source).by(Actor::User(user.id.clone()));
+                let event = event.with("by", "openid").with("provider", &provider.name);
+                match store.add_openid_user(&user, &identity, &event).await {
+                    Ok(()) => user.id,
+                    // Somebody came with the same identity at the same time, and was first.
+                    Err(StoreError::Taken { .. }) => {
+                        let (identity, _) =
+                            store.openid_identity(&vouched.key).await?.ok_or(Refusal::UnknownSignInCode)?;
+                        identity.user
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        };
+        let email = self.free_address(vouched.email, &user).await?;
+        source.is_about(&user);
+        let proof = SessionProof::Openid { provider: &provider.name, key: &vouched.key, email: email.as_ref() };
+        accounts.begin_session(&user, proof, source).await?.ok_or(Refusal::UserInactive)
+    }
+
+    /// Links an identity to whoever is signed in: another way to sign in. Only the page that began it, for the user who is
+    /// signed in there, can end it.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn link(
+        &self,
+        signed_in: &SignedIn,
+        name: &str,
+        code: &str,
+        verifier: &Zeroizing<String>,
+    ) -> Result<Identity, Refusal> {
+        let provider = self.connection(name)?.provider();
+        let vouched = self.vouched(code, verifier, Intent::Link).await?;
+        if vouched.key.issuer != provider.issuer.as_str() {
+            return Err(Refusal::UnknownSignInCode);
+        }
+        let user = signed_in.user.id.clone();
+        let email = self.free_address(vouched.email.clone(), &user).await?;
+        let identity = self.identity(&vouched, user, email);
+        let event = Event::done(Action::OpenidLink, &signed_in.source, identity.created_at);
+        let event = event.on(&identity.user).with("provider", &provider.name);
+        match self.issuer.store.add_openid_identity(&identity, &event).await {
+            Ok(()) => Ok(identity),
+            Err(StoreError::Taken { .. }) => Err(Refusal::InvalidState {
+                hint: "It is linked to another user, or this user has another one of that provider.",
+            }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Unlinks whoever is signed in from a provider.
+    ///
+    /// # Errors
+    /// [`Refusal`], among them that there would be no way to sign in any more.
+    pub async fn unlink(&self, signed_in: &SignedIn, name: &str) -> Result<(), Refusal> {
+        let provider = self.connection(name)?.provider();
+        let ways: Vec<&str> = self.providers().map(|provider| provider.issuer.as_str()).collect();
+        let store = &self.issuer.store;
+        let event = Event::done(Action::OpenidUnlink, &signed_in.source, self.issuer.clock.now());
+        let event = event.on(&signed_in.user.id).with("provider", &provider.name);
+        match store.remove_openid_identity(&signed_in.user.id, provider.issuer.as_str(), &ways, &event).await? {
+            Unlinked::Done => Ok(()),
+            Unlinked::NotThere => Err(Refusal::NotFound { what: "identity" }),
+            Unlinked::LastWay => Err(Refusal::InvalidState { hint: "It is the only way to sign in that is left." }),
+        }
+    }
+
+    /// The identities of a user.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the database does not answer.
+    pub async fn identities(&self, user: &UserId) -> Result<Vec<Identity>, Refusal> {
+        Ok(self.issuer.store.openid_identities(user).await?)
+    }
+
+    /// What a page's code stands for. A code is used up by whoever presents it first, right or wrong.
+    async fn vouched(&self, code: &str, verifier: &Zeroizing<String>, intent: Intent) -> Result<Vouched, Refusal> {
+        let code = OpaqueToken::parse(Kind::SignInCode, code).ok_or(Refusal::UnknownSignInCode)?;
+        let row = self.issuer.store.take_openid_code(&code.hash(), self.issuer.clock.now()).await?;
+        let vouched = row.ok_or(Refusal::UnknownSignInCode)?.open(&self.issuer.roots)?;
+        let is_good = vouched.intent == intent && vouched.challenge.is_of(verifier);
+        is_good.then_some(vouched).ok_or(Refusal::UnknownSignInCode)
+    }
+
+    fn identity(&self, vouched: &Vouched, user: UserId, email: Option<EmailAddress>) -> Identity {
+        let created_at = self.issuer.clock.now();
+        Identity { key: vouched.key.clone(), user, email, created_at, signed_in_at: None }
+    }
+
+    /// An address that is no other user's account: what is shown beside somebody is never somebody else's.
+    async fn free_address(&self, email: Option<EmailAddress>, user: &UserId) -> Result<Option<EmailAddress>, Refusal> {
+        let Some(email) = email else { return Ok(None) };
+        let account = self.issuer.store.account_by_email(&email).await?;
+        Ok(Some(email).filter(|_| account.is_none_or(|account| account.user == *user)))
+    }
+
+    fn connection(&self, name: &str) -> Result<&Connection, Refusal> {
+        let found = self.connections.iter().find(|connection| connection.provider().name.as_str() == name);
+        found.ok_or(Refusal::NotFound { what: "OpenID provider" })
+    }
+
+    /// One for each provider: what comes back there can only be an answer to what was asked of that one (RFC 9700 §4.4.2).
+    fn redirect_uri(&self, name: &ProviderName) -> String {
+        format!("{}/auth/openid/{}/callback", self.issuer.url, name.as_str())
+    }
+}

@@ -1,0 +1,93 @@
+//! Requests of our own to others: an OpenID provider's documents and its token endpoint.
+//!
+//! Where they go is in the configuration and never in a request (T14). They follow no redirects, use no proxy of the
+//! environment, and end: in time, and in size, whatever the other side does (R23).
+
+use bytes::BytesMut;
+use http::{Request, Response};
+use std::time::Duration;
+
+/// Longest wait for a connection.
+pub const CONNECT_TIME: Duration = Duration::from_secs(2);
+/// Longest time for a request as a whole, its answer's body included.
+pub const TOTAL_TIME: Duration = Duration::from_secs(5);
+
+/// An HTTP client with these bounds.
+#[derive(Clone, Debug)]
+pub struct Outbound(reqwest::Client);
+
+/// Why there is no answer. None of it holds a part of a request or of an answer's body.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OutboundError {
+    /// The client can't be made: there are no root certificates.
+    #[error("the HTTP client can't be made")]
+    Client,
+    /// Nobody answered there, or not with TLS that can be trusted.
+    #[error("no connection")]
+    Connect,
+    /// The answer was not complete in time.
+    #[error("no answer in time")]
+    Time,
+    /// The answer is larger than what is taken.
+    #[error("an answer over {limit} bytes")]
+    TooLarge {
+        /// Bytes that would have been taken.
+        limit: usize,
+    },
+    /// The answer broke off, or was no HTTP.
+    #[error("the answer broke off")]
+    Broken,
+}
+
+impl Outbound {
+    /// A client.
+    ///
+    /// # Errors
+    /// [`OutboundError::Client`].
+    pub fn new() -> Result<Self, OutboundError> {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(CONNECT_TIME)
+            .timeout(TOTAL_TIME)
+            .user_agent(concat!("bmap/", env!("CARGO_PKG_VERSION")));
+        client.build().map(Self).map_err(|_| OutboundError::Client)
+    }
+
+    /// Sends a request, and reads the answer up to `limit` bytes.
+    ///
+    /// # Errors
+    /// [`OutboundError`].
+    pub async fn send(&self, request: Request<Vec<u8>>, limit: usize) -> Result<Response<Vec<u8>>, OutboundError> {
+        let request = request.try_into().map_err(|_| OutboundError::Connect)?;
+        let mut answer = self.0.execute(request).await.map_err(|error| why(&error))?;
+        // What it says about its length saves reading it; what it does not say is counted.
+        let said = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
+        if said > limit {
+            return Err(OutboundError::TooLarge { limit });
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| why(&error))? {
+            if body.len().saturating_add(chunk.len()) > limit {
+                return Err(OutboundError::TooLarge { limit });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = Response::new(Vec::from(body));
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        Ok(response)
+    }
+}
+
+fn why(error: &reqwest::Error) -> OutboundError {
+    if error.is_timeout() {
+        OutboundError::Time
+    } else if error.is_connect() {
+        OutboundError::Connect
+    } else {
+        OutboundError::Broken
+    }
+}

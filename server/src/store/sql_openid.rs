@@ -1,0 +1,231 @@
+//! Sign-ins with OpenID providers, and the identities that they are by.
+
+use super::connect::taken;
+use super::sql_row::Columns;
+use super::{Database, Openid, Result, Unlinked};
+use crate::clock::UnixMillis;
+use crate::domain::account::email::EmailAddress;
+use crate::domain::account::opaque::TokenHash;
+use crate::domain::audit::Event;
+use crate::domain::openid::flow::{FlowKey, SealedCode, SealedFlow};
+use crate::domain::openid::{Identity, IdentityKey};
+use crate::domain::user::{User, UserState};
+use bmap_protocol::ids::UserId;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, Row};
+
+impl Openid for Database {
+    async fn add_openid_flow(&self, flow: &SealedFlow) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO openid_flows (state, browser, provider, epoch, sealed, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(flow.key.state.as_str())
+        .bind(flow.key.browser.as_str())
+        .bind(flow.key.provider.as_str())
+        .bind(i64::from(flow.epoch))
+        .bind(flow.sealed.as_str())
+        .bind(flow.expires_at.0)
+        .execute(&self.pool)
+        .await
+        .map_err(taken("sign-in"))?;
+        Ok(())
+    }
+
+    async fn take_openid_flow(&self, key: &FlowKey, now: UnixMillis) -> Result<Option<SealedFlow>> {
+        // Noise takes no turn at writing: SQLite has one writer at a time.
+        let known = sqlx::query("SELECT 1 FROM openid_flows WHERE state = $1 AND browser = $2 AND provider = $3")
+            .bind(key.state.as_str())
+            .bind(key.browser.as_str())
+            .bind(key.provider.as_str())
+            .fetch_optional(&self.pool)
+            .await?;
+        if known.is_none() {
+            return Ok(None);
+        }
+        let row = sqlx::query(
+            "DELETE FROM openid_flows WHERE state = $1 AND browser = $2 AND provider = $3 AND expires_at > $4 \
+             RETURNING state, browser, provider, epoch, sealed, expires_at",
+        )
+        .bind(key.state.as_str())
+        .bind(key.browser.as_str())
+        .bind(key.provider.as_str())
+        .bind(now.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read_flow).transpose()
+    }
+
+    async fn add_openid_code(&self, code: &SealedCode) -> Result<()> {
+        sqlx::query("INSERT INTO openid_codes (code, epoch, sealed, expires_at) VALUES ($1, $2, $3, $4)")
+            .bind(code.code.as_str())
+            .bind(i64::from(code.epoch))
+            .bind(code.sealed.as_str())
+            .bind(code.expires_at.0)
+            .execute(&self.pool)
+            .await
+            .map_err(taken("sign-in code"))?;
+        Ok(())
+    }
+
+    async fn take_openid_code(&self, code: &TokenHash, now: UnixMillis) -> Result<Option<SealedCode>> {
+        let known = sqlx::query("SELECT 1 FROM openid_codes WHERE code = $1").bind(code.as_str());
+        if known.fetch_optional(&self.pool).await?.is_none() {
+            return Ok(None);
+        }
+        let row = sqlx::query(
+            "DELETE FROM openid_codes WHERE code = $1 AND expires_at > $2 RETURNING code, epoch, sealed, expires_at",
+        )
+        .bind(code.as_str())
+        .bind(now.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read_code).transpose()
+    }
+
+    async fn openid_identity(&self, key: &IdentityKey) -> Result<Option<(Identity, UserState)>> {
+        let row = sqlx::query(
+            "SELECT i.issuer, i.subject, i.user_id, i.email, i.created_at, i.signed_in_at, u.deactivated_at \
+             FROM openid_identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2",
+        )
+        .bind(key.issuer.as_str())
+        .bind(key.subject.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = &row else { return Ok(None) };
+        let state = match (Columns { table: "users", row }).optional_time("deactivated_at")? {
+            None => UserState::Active,
+            Some(at) => UserState::Deactivated { at },
+        };
+        Ok(Some((read_identity(row)?, state)))
+    }
+
+    async fn openid_identities(&self, user: &UserId) -> Result<Vec<Identity>> {
+        let rows = sqlx::query(
+            "SELECT issuer, subject, user_id, email, created_at, signed_in_at FROM openid_identities \
+             WHERE user_id = $1 ORDER BY created_at, issuer",
+        )
+        .bind(user.as_str())
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_identity).collect()
+    }
+
+    async fn add_openid_user(&self, user: &User, identity: &Identity, event: &Event) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("INSERT INTO users (id, name, created_at) VALUES ($1, $2, $3)")
+            .bind(user.id.as_str())
+            .bind(user.name.as_str())
+            .bind(user.created_at.0)
+            .execute(&mut *transaction)
+            .await
+            .map_err(taken("user"))?;
+        added(identity).execute(&mut *transaction).await.map_err(taken("identity"))?;
+        self.record(&mut transaction, event).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn add_openid_identity(&self, identity: &Identity, event: &Event) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        added(identity).execute(&mut *transaction).await.map_err(taken("identity"))?;
+        self.record(&mut transaction, event).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn remove_openid_identity(
+        &self,
+        user: &UserId,
+        issuer: &str,
+        ways: &[&str],
+        event: &Event,
+    ) -> Result<Unlinked> {
+        let mut transaction = self.pool.begin().await?;
+        // Two at once, each of which would leave the other's, come one after the other.
+        sqlx::query("UPDATE users SET name = name WHERE id = $1")
+            .bind(user.as_str())
+            .execute(&mut *transaction)
+            .await?;
+        let done = sqlx::query("DELETE FROM openid_identities WHERE user_id = $1 AND issuer = $2")
+            .bind(user.as_str())
+            .bind(issuer)
+            .execute(&mut *transaction)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Ok(Unlinked::NotThere);
+        }
+        let account = sqlx::query("SELECT 1 FROM accounts WHERE user_id = $1")
+            .bind(user.as_str())
+            .fetch_optional(&mut *transaction)
+            .await?;
+        let others = sqlx::query("SELECT issuer FROM openid_identities WHERE user_id = $1")
+            .bind(user.as_str())
+            .fetch_all(&mut *transaction)
+            .await?;
+        let others: Vec<String> =
+            others.iter().map(|row| row.try_get("issuer")).collect::<std::result::Result<_, _>>()?;
+        if account.is_none() && !others.iter().any(|other| ways.contains(&other.as_str())) {
+            // Not committed: the deletion did not happen.
+            return Ok(Unlinked::LastWay);
+        }
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(Unlinked::Done)
+    }
+
+    async fn delete_ended_openid(&self, now: UnixMillis) -> Result<u64> {
+        let flows =
+            sqlx::query("DELETE FROM openid_flows WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
+        let codes =
+            sqlx::query("DELETE FROM openid_codes WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
+        Ok(flows.rows_affected().saturating_add(codes.rows_affected()))
+    }
+}
+
+fn added(identity: &Identity) -> Query<'_, Any, AnyArguments> {
+    sqlx::query(
+        "INSERT INTO openid_identities (issuer, subject, user_id, email, created_at, signed_in_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(identity.key.issuer.as_str())
+    .bind(identity.key.subject.as_str())
+    .bind(identity.user.as_str())
+    .bind(identity.email.as_ref().map(EmailAddress::as_str))
+    .bind(identity.created_at.0)
+    .bind(identity.signed_in_at.map(|at| at.0))
+}
+
+fn read_identity(row: &AnyRow) -> Result<Identity> {
+    let columns = Columns { table: "openid_identities", row };
+    Ok(Identity {
+        key: IdentityKey { issuer: columns.text("issuer")?, subject: columns.text("subject")? },
+        user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+        email: columns.optional("email", |text| EmailAddress::parse(text).ok())?,
+        created_at: columns.time("created_at")?,
+        signed_in_at: columns.optional_time("signed_in_at")?,
+    })
+}
+
+fn read_flow(row: &AnyRow) -> Result<SealedFlow> {
+    let columns = Columns { table: "openid_flows", row };
+    Ok(SealedFlow {
+        key: FlowKey {
+            state: columns.parsed("state", TokenHash::from_stored)?,
+            browser: columns.parsed("browser", TokenHash::from_stored)?,
+            provider: columns.text("provider")?,
+        },
+        epoch: columns.epoch("epoch")?,
+        sealed: columns.text("sealed")?,
+        expires_at: columns.time("expires_at")?,
+    })
+}
+
+fn read_code(row: &AnyRow) -> Result<SealedCode> {
+    let columns = Columns { table: "openid_codes", row };
+    Ok(SealedCode {
+        code: columns.parsed("code", TokenHash::from_stored)?,
+        epoch: columns.epoch("epoch")?,
+        sealed: columns.text("sealed")?,
+        expires_at: columns.time("expires_at")?,
+    })
+}

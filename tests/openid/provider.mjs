@@ -1,0 +1,47 @@
+// npm `oidc-provider` as a process of its own: an OpenID provider whose login page takes any name.
+//
+//   node provider.mjs
+//
+// Prints `issuer http://127.0.0.1:PORT`, reads one line of JSON, `{"clients": [...]}` (client metadata, OpenID Connect Dynamic
+// Registration §2), and prints `ready`. It ends when its standard input does, so it outlives nobody.
+import { generateKeyPairSync } from 'node:crypto';
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
+
+// Its warnings say that all of this is for development, which it is.
+console.warn = console.info = () => {};
+const { default: Provider } = await import('oidc-provider');
+
+const key = (alg, ...how) => ({ ...generateKeyPairSync(...how).privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: alg });
+const keys = [
+  key('RS256', 'rsa', { modulusLength: 2048 }),
+  key('ES256', 'ec', { namedCurve: 'P-256' }),
+  key('EdDSA', 'ed25519'),
+];
+
+const server = createServer();
+await new Promise((done) => server.listen(0, '127.0.0.1', done));
+const issuer = `http://127.0.0.1:${server.address().port}`;
+console.log(`issuer ${issuer}`);
+
+const input = createInterface({ input: process.stdin });
+input.once('close', () => process.exit(0));
+const line = await new Promise((done) => input.once('line', done));
+
+const provider = new Provider(issuer, {
+  clients: JSON.parse(line).clients,
+  jwks: { keys },
+  cookies: { keys: ['not a secret: this provider lives for one test'] },
+  claims: { openid: ['sub'], email: ['email', 'email_verified'] },
+  // The email goes into the ID token itself.
+  conformIdTokenClaims: false,
+  enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'EdDSA'] },
+  pkce: { required: () => true },
+  findAccount: (_, id) => ({
+    accountId: id,
+    // `ana` has a checked address, `ana?` one that nobody checked.
+    claims: () => ({ sub: id, email: `${id.replace('?', '')}@mail.example`, email_verified: !id.endsWith('?') }),
+  }),
+});
+server.on('request', provider.callback());
+console.log('ready');
