@@ -4,11 +4,12 @@
 use super::installation::Installation;
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
+use crate::domain::audit::{Action, Event, Source, kept};
 use crate::domain::mint::MAX_TOKEN_SECONDS;
 use crate::domain::reseal::{Resealed, reseal};
 use crate::domain::roots::{TOKEN_EPOCH_SETTING, TOKEN_EPOCH_SINCE_SETTING};
 use crate::rng::SystemRandom;
-use crate::store::{EpochUse, Epochs, Settings};
+use crate::store::{AuditLog, EpochUse, Epochs, Settings};
 use bmap_protocol::keys::EpochKeys;
 use clap::Subcommand;
 use serde_json::json;
@@ -102,6 +103,7 @@ async fn rotate(installation: &Installation, json: bool) -> Result<(), CliError>
     let progress = |so_far: &Resealed| eprintln!("bmap: {} rows sealed", so_far.done);
     let resealed = reseal(&installation.store, roots, &SystemRandom, progress).await.map_err(CliError::failed)?;
     let epoch = roots.sealing().epoch();
+    recorded(installation, Action::RootRotate, epoch).await?;
     if json {
         output::json(&json!({ "epoch": epoch, "sealed": resealed.done, "broken": resealed.broken }))?;
     } else {
@@ -125,9 +127,16 @@ async fn activate(installation: &Installation) -> Result<(), CliError> {
     for (name, value) in [(TOKEN_EPOCH_SINCE_SETTING, now), (TOKEN_EPOCH_SETTING, epoch.to_string())] {
         installation.store.set_setting(name, &value).await.map_err(CliError::failed)?;
     }
+    recorded(installation, Action::RootActivate, epoch).await?;
     println!("Running servers mint tokens in epoch {epoch} within {} s.", super::follow_roots::EVERY.as_secs());
     println!("In {} minutes the former root can go: bmap root status, bmap root retire EPOCH.", KEEP_SECONDS / 60 + 1);
     Ok(())
+}
+
+/// Has the audit log say what was done with an epoch's root.
+async fn recorded(installation: &Installation, action: Action, epoch: u32) -> Result<(), CliError> {
+    let event = Event::done(action, &Source::command_line(), SystemClock.now()).with("epoch", i64::from(epoch));
+    installation.store.append(&[event]).await.map_err(CliError::failed)
 }
 
 async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool) -> Result<(), CliError> {
@@ -160,6 +169,9 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool)
             needed.join(", ")
         ));
     }
+    // What the audit log was chained with in this epoch outlives its root, and the deletion is recorded before it is done.
+    kept::keep(&installation.store, roots, &SystemRandom).await.map_err(CliError::failed)?;
+    recorded(installation, Action::RootRetire, epoch).await?;
     let file = installation.place.delete(epoch).map_err(CliError::failed)?;
     println!("{} is deleted. Backups of it open old backups of the database, and nothing else.", file.display());
     println!("Tools can have credentials without it now: bmap tool credential ID.");

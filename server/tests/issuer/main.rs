@@ -15,6 +15,7 @@ mod person;
 mod postgres;
 mod world;
 
+mod audit;
 mod audit_chain;
 mod cli;
 mod cors;

@@ -76,6 +76,12 @@ actions! {
     ToolRemove = "tool.remove",
     /// A tool's credential was shown.
     ToolCredential = "tool.credential",
+    /// The next root secret was put to use, or the change to it went on.
+    RootRotate = "root.rotate",
+    /// Tokens are minted in the newest epoch from now on.
+    RootActivate = "root.activate",
+    /// An old root secret was deleted.
+    RootRetire = "root.retire",
     /// A ticket was made.
     TicketCreate = "ticket.create",
     /// A tool token was granted.
