@@ -29,11 +29,9 @@ password = "${KEY_SECRET}"
 STRANGERS = """
 [auth]
 auto-signup = false
-
-# What it makes up as credentials is refused, whatever else is right.
-[checks.positive_data_acceptance]
-enabled = false
 """
+# What they make up as credentials is refused, whatever else is right. Most of it never gets further: fewer calls are enough.
+AS_STRANGERS = ["--exclude-checks", "positive_data_acceptance", "--max-examples", "10"]
 
 
 def main():
@@ -46,7 +44,10 @@ def main():
         try:
             issuer = wait_for(log, r"issuer (http://[\d.:]+)")
             names = seed(folder, issuer, log)
-            codes = [schemathesis(folder, issuer, names, callers) for callers in (KNOWN, STRANGERS)]
+            codes = [
+                schemathesis(folder, issuer, names, KNOWN),
+                schemathesis(folder, issuer, names, STRANGERS, *AS_STRANGERS),
+            ]
             if server.poll() is not None:
                 sys.exit(f"the issuer ended:\n{log.read_text()[-4000:]}")
             sys.exit(max(codes))
@@ -55,13 +56,13 @@ def main():
             server.wait()
 
 
-def schemathesis(folder, issuer, names, callers):
+def schemathesis(folder, issuer, names, callers, *words):
     """One run; its exit code."""
     config = folder / "schemathesis.toml"
     config.write_text((HERE / "schemathesis.toml").read_text() + callers)
     program = pathlib.Path(sys.executable).parent / "st"
     environment = ENVIRONMENT | names | {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(HERE)}
-    command = [program, "--config-file", config, "run", f"{issuer}/openapi.json", *sys.argv[1:]]
+    command = [program, "--config-file", config, "run", f"{issuer}/openapi.json", *words, *sys.argv[1:]]
     return subprocess.run(command, env=environment, cwd=folder).returncode
 
 

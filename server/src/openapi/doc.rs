@@ -100,10 +100,13 @@ impl Doc {
         self
     }
 
-    /// Reads a request header. The headers of credentials are not named: they follow from the route's `Access`.
+    /// Reads a request header of this form. The headers of credentials are not named: they follow from the route's `Access`.
     #[must_use]
-    pub fn reads_header(mut self, name: &'static str, description: &'static str) -> Self {
-        self.parameters.push(text_parameter(name, ParameterIn::Header, Required::False, description));
+    pub fn reads_header(mut self, name: &'static str, pattern: &'static str, description: &'static str) -> Self {
+        let mut parameter = text_parameter(name, ParameterIn::Header, Required::False, description);
+        let text = Object::builder().schema_type(SchemaType::new(Type::String)).pattern(Some(pattern));
+        parameter.schema = Some(RefOr::T(Schema::Object(text.build())));
+        self.parameters.push(parameter);
         self
     }
 

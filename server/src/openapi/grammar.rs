@@ -46,3 +46,28 @@ pub struct Scope(pub String);
 #[derive(ToSchema)]
 #[schema(value_type = String, pattern = "^bm[cpe]_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
 pub struct LinkToken(pub String);
+
+/// What people call something.
+#[derive(ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$",
+    example = "Shop"
+)]
+pub struct Name(pub String);
+
+/// A tool that an API key is for: its id, or `*` alone for every tool.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = r"^(\*|[a-z0-9-]{1,32})$", example = "places")]
+pub struct KeyTool(pub String);
+
+/// How an API key signs.
+#[derive(ToSchema)]
+pub enum Signing {
+    /// With HMAC-SHA-256, under a key from its secret.
+    #[schema(rename = "hmac-sha256")]
+    HmacSha256,
+    /// With Ed25519: the issuer holds the public key only.
+    #[schema(rename = "ed25519")]
+    Ed25519,
+}

@@ -72,7 +72,7 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
 pub fn post_doc() -> Doc {
     Doc::new("Make a ticket for a page")
         .about("The page swaps it for a token at `/oauth/token`, once.")
-        .reads_header(HEADER, ABOUT_HEADER)
+        .reads_header(HEADER, r#"^("[A-Za-z0-9._:-]{1,64}"|[A-Za-z0-9._:-]{1,64})$"#, ABOUT_HEADER)
         .takes::<TicketForm>()
         .answers::<TicketAnswer>(StatusCode::CREATED, "The ticket, shown this once")
         .refuses(Code::ToolDenied)

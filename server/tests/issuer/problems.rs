@@ -54,11 +54,14 @@ async fn a_body_of_another_type_or_size_is_refused_by_name() {
             }
         };
         // What a path names is looked for first: it has to be there.
-        let here = path(&route.path.replace("/users/{id}", &format!("/users/{}", pair.user())));
+        let here = route.path.replace("/users/{id}", &format!("/users/{}", pair.user()));
+        let here = path(&here.replace("/api-keys/{id}", &format!("/api-keys/{}", host.id)));
         for kind in ["text/plain", "application/xml", "application/jsonp", ""] {
             send(Call::new("POST", &here).body(kind, "{}")).await.assert_refused("unsupported_media_type");
         }
-        send(Call::new("POST", &here)).await.assert_refused("unsupported_media_type");
+        if !route.path.ends_with("/regenerate") {
+            send(Call::new("POST", &here)).await.assert_refused("unsupported_media_type");
+        }
         let large = Call::new("POST", &here).body("application/json", vec![b' '; 2 * 1024 * 1024]);
         send(large).await.assert_refused("too_large");
     }

@@ -10,7 +10,7 @@ use crate::domain::issuer_code::IssuerCode;
 use crate::domain::keys::ManagedKey;
 use crate::domain::keys::form::{self, KeyChange, invalid};
 use crate::domain::refusal::Refusal;
-use crate::openapi::Doc;
+use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -26,19 +26,19 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 struct KeyChangeForm {
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 64)]
+    #[schema(value_type = grammar::Name, required = false)]
     name: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Vec<String>, required = false, max_items = 64)]
+    #[schema(value_type = Vec<grammar::KeyTool>, required = false, max_items = 64)]
     tools: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Vec<String>, required = false, max_items = 64)]
+    #[schema(value_type = Vec<grammar::Origin>, required = false, max_items = 64)]
     origins: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Vec<String>, required = false, max_items = 64)]
     cidrs: Option<Option<Vec<String>>>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<i64>, required = false)]
+    #[schema(value_type = Option<i64>, required = false, minimum = 0, maximum = 253402300799999_i64)]
     expires_at: Option<Option<i64>>,
 }
 

@@ -20,7 +20,7 @@ use crate::domain::keys::service::{MAX_PAGE, NewKey};
 use crate::domain::keys::{KeyRows, ManagedKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::role::Role;
-use crate::openapi::Doc;
+use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -37,22 +37,24 @@ use view::{KeyView, KeyWithSecret};
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKeyForm {
-    #[schema(required, value_type = String, min_length = 1, max_length = 64)]
+    #[schema(required, value_type = grammar::Name)]
     name: Option<String>,
     /// Ids of tools that there are.
-    #[schema(required, value_type = Vec<String>, max_items = 64)]
+    #[schema(required, value_type = Vec<grammar::KeyTool>, max_items = 64)]
     tools: Option<Vec<String>>,
     /// Serialised origins of pages, like `https://shop.example`.
     #[serde(default)]
-    #[schema(max_items = 64)]
+    #[schema(value_type = Vec<grammar::Origin>, max_items = 64)]
     origins: Vec<String>,
     /// Networks like `10.0.0.0/8`; none means any.
     #[serde(default)]
     #[schema(max_items = 64)]
     cidrs: Vec<String>,
     /// The end of its life, milliseconds since 1970; what is kept are whole seconds.
+    #[schema(minimum = 0, maximum = 253402300799999_i64)]
     expires_at: Option<i64>,
     /// `hmac-sha256`, which it is without, or `ed25519`.
+    #[schema(value_type = Option<grammar::Signing>)]
     signing: Option<String>,
 }
 
@@ -61,8 +63,10 @@ struct NewKeyForm {
 #[serde(deny_unknown_fields)]
 struct KeysQuery {
     /// What `next` said on the page before.
+    #[param(pattern = "^bmk_[0-9a-f]{32}$")]
     cursor: Option<String>,
     /// Whose keys, for admins; one's own without.
+    #[param(pattern = "^usr_[0-9a-f]{32}$")]
     user: Option<String>,
     /// Keys on a page; 100 where it is not said.
     #[param(minimum = 1, maximum = 100)]
@@ -148,7 +152,7 @@ pub fn get_doc() -> Doc {
 /// How the document describes the making.
 pub fn post_doc() -> Doc {
     Doc::new("Make an API key")
-        .reads_header(HEADER, ABOUT_HEADER)
+        .reads_header(HEADER, r#"^("[A-Za-z0-9._:-]{1,64}"|[A-Za-z0-9._:-]{1,64})$"#, ABOUT_HEADER)
         .takes::<NewKeyForm>()
         .answers::<KeyWithSecret<'_>>(StatusCode::CREATED, "The key with its secret, shown this once")
         .with_header("location", "The key's path")

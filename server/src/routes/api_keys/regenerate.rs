@@ -62,7 +62,7 @@ pub fn post_doc() -> Doc {
     Doc::new("Give an API key a new secret")
         .about("The old one works on for a grace, so that nothing breaks. The newest two of a key work at most.")
         .path_part("id", "The key's id")
-        .reads_header(HEADER, ABOUT_HEADER)
+        .reads_header(HEADER, r#"^("[A-Za-z0-9._:-]{1,64}"|[A-Za-z0-9._:-]{1,64})$"#, ABOUT_HEADER)
         .may_take::<RegenerateForm>()
         .answers::<KeyWithSecret<'_>>(StatusCode::OK, "The key with its new secret, shown this once")
         .refuses(IssuerCode::NotFound)
