@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", what: "cargo clippy, warnings denied", run: clippy },
     Step { name: "build", what: "everything that the next steps run", run: build },
     Step { name: "rust", what: "unit, property and whole-system tests; the issuer's on both databases", run: rust },
+    Step { name: "kill", what: "the issuer killed 500 times on each database", run: kill },
     Step { name: "doc-tests", what: "examples in the documentation", run: doc_tests },
     Step { name: "protocol-wasm", what: "the wire profile builds for WebAssembly", run: protocol_wasm },
     Step { name: "package", what: "@bmap/auth is built and packed", run: demo::build_package },
@@ -123,6 +124,11 @@ fn rust() -> Result<(), Box<dyn Error>> {
     Program::new("cargo test --locked --workspace --test issuer --no-fail-fast")
         .env("TEST_DATABASE", "postgresql")
         .run()
+}
+
+fn kill() -> Result<(), Box<dyn Error>> {
+    let rounds = std::env::var("KILL_ROUNDS").unwrap_or_else(|_| "500".to_owned());
+    Program::new("cargo test --locked --workspace --test faults f01_ -- --nocapture").env("KILL_ROUNDS", rounds).run()
 }
 
 /// Whether PostgreSQL is here. CI runs without a look, and fails where it is not.

@@ -8,8 +8,11 @@ mod postgres;
 
 mod away;
 mod call;
+mod chance;
+mod client;
 mod cluster;
 mod disk;
+mod kill;
 mod person;
 mod proxy;
 mod server;
