@@ -4,7 +4,7 @@ use crate::operator::Operator;
 use std::process::Command;
 
 /// The shell blocks of a page, as one script that ends at the first line that fails.
-fn script(page: &str) -> String {
+pub(crate) fn script(page: &str) -> String {
     let mut script = String::from("set -eu\n");
     let mut is_inside = false;
     for line in page.lines() {

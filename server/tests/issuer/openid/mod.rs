@@ -5,6 +5,7 @@ mod fake;
 mod real;
 
 mod callbacks;
+mod documented;
 mod id_tokens;
 mod linking;
 mod pages;
