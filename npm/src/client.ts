@@ -29,6 +29,19 @@ export interface PageOptions extends CommonOptions {
   /** Gets a new ticket for a tool from the page's own backend. Called when a session starts, not for each token. */
   ticket: (tool: string) => Ticket | Promise<Ticket>;
   apiKey?: never;
+  accessToken?: never;
+  clientId?: never;
+  scope?: never;
+}
+
+/** A page on which somebody is signed in: no backend of its own hands out tickets. */
+export interface UserOptions extends CommonOptions {
+  /** The public id, `bmk_…`, of the API key that registered the page and its tools. Never its secret. */
+  clientId: string;
+  /** Gets the access token of whoever is signed in. Called when a session starts, not for each token. */
+  accessToken: () => string | Promise<string>;
+  ticket?: never;
+  apiKey?: never;
   scope?: never;
 }
 
@@ -38,10 +51,12 @@ export interface DirectOptions extends CommonOptions {
   /** Space-separated; default: all that the key may do. */
   scope?: string;
   ticket?: never;
+  accessToken?: never;
+  clientId?: never;
 }
 
 /** What {@link createClient} takes. */
-export type ClientOptions = PageOptions | DirectOptions;
+export type ClientOptions = PageOptions | UserOptions | DirectOptions;
 
 /** One protected tool. */
 export interface Tool {
@@ -102,7 +117,7 @@ export function createClient(options: ClientOptions): Client {
       if (!/^[a-z0-9-]{1,32}$/.test(id)) throw new BmapError('bad_options', `${id} is no tool id: a-z, 0-9 and -, at most 32`);
       let known = tools.get(id);
       if (!known) {
-        const tokens = new Tokens(id, issuer, clock, grant, options.ticket !== undefined);
+        const tokens = new Tokens(id, issuer, clock, grant, options.apiKey === undefined);
         known = { tokens, tool: { id, fetch: (input, init) => signedFetch(id, tokens, shared, input, init) } };
         tools.set(id, known);
       }
@@ -130,14 +145,31 @@ function checkIssuer(issuer: string | URL): URL {
 }
 
 function grantOf(options: ClientOptions, issuer: Issuer): (tool: string) => Promise<Token> {
-  const { ticket, apiKey } = options;
-  if (ticket && !apiKey) return async (tool) => issuer.exchange(tool, await getTicket(ticket, tool));
-  if (!apiKey || ticket) throw new BmapError('bad_options', 'createClient takes either ticket or apiKey');
+  const { ticket, accessToken, clientId, apiKey } = options;
+  if ([ticket, accessToken, apiKey].filter(Boolean).length !== 1) {
+    throw new BmapError('bad_options', 'createClient takes one of ticket, accessToken and apiKey');
+  }
+  if (ticket) return async (tool) => issuer.exchange(tool, await getTicket(ticket, tool));
+  if (accessToken) {
+    if (!/^bmk_[0-9a-f]{32}$/.test(clientId)) throw new BmapError('bad_options', 'accessToken needs clientId, the id of an API key (bmk_…)');
+    return async (tool) => issuer.exchangeUser(tool, clientId, await getAccessToken(accessToken));
+  }
   let get: Promise<(tool: string) => Promise<Token>> | undefined;
   return async (tool) => {
     get ??= import('./direct.js').then(({ direct }) => direct(issuer, apiKey, options.scope));
     return (await get)(tool);
   };
+}
+
+async function getAccessToken(source: UserOptions['accessToken']): Promise<string> {
+  let text: unknown;
+  try {
+    text = await source();
+  } catch (error) {
+    throw new BmapError('access_token_failed', 'the accessToken callback threw', { cause: error, retryable: true });
+  }
+  if (typeof text === 'string' && /^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return text;
+  throw new BmapError('access_token_failed', 'the accessToken callback gave something that is no access token', { retryable: true });
 }
 
 async function getTicket(source: PageOptions['ticket'], tool: string): Promise<string> {

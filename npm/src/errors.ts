@@ -7,6 +7,7 @@
  * |---|---|---|
  * | `network` | the issuer or the tool could not be reached, or CORS hid its answer | yes |
  * | `ticket_failed` | the `ticket` callback threw, or gave something that is no ticket | yes |
+ * | `access_token_failed` | the `accessToken` callback threw, or gave something that is no access token | yes |
  * | `bad_answer` | the issuer answered with something that is no token | no |
  * | `wasm_unavailable` | WebAssembly could not be loaded or broke: often a Content-Security-Policy without `'wasm-unsafe-eval'` | yes |
  * | `bad_options` | `createClient` or `tool` was given something unusable | no |
@@ -27,6 +28,7 @@
 export type ClientCode =
   | 'network'
   | 'ticket_failed'
+  | 'access_token_failed'
   | 'bad_answer'
   | 'wasm_unavailable'
   | 'bad_options'

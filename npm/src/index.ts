@@ -6,7 +6,7 @@
  * @module
  */
 
-export { type Client, type ClientOptions, createClient, type DirectOptions, type PageOptions, type Ticket, type Tool } from './client.js';
+export { type Client, type ClientOptions, createClient, type DirectOptions, type PageOptions, type Ticket, type Tool, type UserOptions } from './client.js';
 export type { ApiKey } from './direct.js';
 export { BmapError, type ClientCode, type ErrorCode, type ErrorDetail } from './errors.js';
 export type { SignedEvent } from './fetch.js';

@@ -31,6 +31,7 @@ export interface Token {
 export type Proof = { signer: RequestSigner } | { header: string } | undefined;
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 /** One issuer, as one client sees it. */
 export class Issuer {
@@ -52,10 +53,15 @@ export class Issuer {
     return this.request({ grant_type: EXCHANGE, subject_token: ticket, subject_token_type: type, audience: tool }, undefined);
   }
 
+  /** A token for whoever is signed in, on a page that the API key `clientId` registered. */
+  exchangeUser(tool: string, clientId: string, accessToken: string): Promise<Token> {
+    const form = { grant_type: EXCHANGE, subject_token: accessToken, subject_token_type: ACCESS_TOKEN, audience: tool };
+    return this.request({ ...form, client_id: clientId }, undefined);
+  }
+
   /** The next token of the same session. The request is signed with the current one's key. */
   renew(tool: string, token: Token): Promise<Token> {
-    const type = 'urn:ietf:params:oauth:token-type:access_token';
-    const form = { grant_type: EXCHANGE, subject_token: token.text, subject_token_type: type, audience: tool };
+    const form = { grant_type: EXCHANGE, subject_token: token.text, subject_token_type: ACCESS_TOKEN, audience: tool };
     return this.request(form, { signer: token.signer });
   }
 

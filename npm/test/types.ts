@@ -30,6 +30,11 @@ export const read = (error: BmapError): [string, boolean] => [error.code, error.
   client.tool('places');
 }
 
+createClient({ issuer: 'https://auth.example', clientId: 'bmk_', accessToken: async () => 'a.b.c' });
+// @ts-expect-error an access token goes with the key that registered the page
+createClient({ issuer: 'https://auth.example', accessToken: () => 'a.b.c' });
+// @ts-expect-error a ticket or an access token
+createClient({ issuer: 'https://auth.example', clientId: 'bmk_', accessToken: () => 'a.b.c', ticket: () => '' });
 // @ts-expect-error neither ticket nor apiKey
 createClient({ issuer: 'https://auth.example' });
 // @ts-expect-error both

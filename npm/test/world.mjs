@@ -10,6 +10,9 @@ export async function startWorld(t, { life = 300, skew = 0 } = {}) {
     skew,
     now: () => Date.now() + world.skew,
     tickets: new Set(),
+    /** Access tokens of people who are signed in, and the API key that registered the page. */
+    users: new Set(),
+    clientId: `bmk_${'0'.repeat(32)}`,
     tokens: new Map(),
     log: { token: [], tool: [] },
     /** Refusals to give out before anything is looked at: `{ status, code, headers }`. */
@@ -53,6 +56,8 @@ function answerToken(world, request, response, body) {
   if (refusal) return refuse(world, response, refusal);
   if (form.get('subject_token_type') === 'urn:bmap:token-type:ticket') {
     if (!world.tickets.delete(form.get('subject_token'))) return refuse(world, response, { status: 401, code: 'invalid_token' });
+  } else if (world.users.has(form.get('subject_token'))) {
+    if (request.headers.authorization || form.get('client_id') !== world.clientId) return refuse(world, response, { status: 403, code: 'origin_denied' });
   } else if (form.get('subject_token_type')) {
     const known = world.tokens.get(form.get('subject_token'));
     const fault = known ? faultOf(world, request, body, known) : 'invalid_token';
