@@ -1,5 +1,7 @@
 //! The receiving end: one function for each pure step of a verifier (profile §5). The order is the verifier's.
 
+use crate::digest::BodyDigest;
+use crate::fields::{Field, Fields};
 use crate::ids::{Issuer, ToolId};
 use crate::keys::MacKey;
 use crate::origin::Origin;
@@ -8,11 +10,7 @@ use crate::refusal::{Denial, Mismatch, Refusal};
 use crate::signature_base::{self, Absent, Component, Sink, Values};
 use crate::target;
 use crate::token::{Claims, Confirmation, MAX_LIFE, TokenFault, UnverifiedToken};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
-use http::{HeaderMap, HeaderName, HeaderValue};
-
-/// `Content-Digest` (RFC 9530 §2).
-pub const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
+use http::HeaderValue;
 
 /// A request as it was received. The authority is one of the verifier's own by then, see [`authority`].
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +23,8 @@ pub struct Received<'a> {
     pub path: &'a str,
     /// The query as it stood on the wire, without its `?`.
     pub query: Option<&'a str>,
-    /// All headers.
-    pub headers: &'a HeaderMap,
+    /// The headers.
+    pub fields: &'a Fields<'a>,
 }
 
 /// The window in which `created` must lie (profile §4), seconds.
@@ -60,45 +58,48 @@ pub fn request_target(path: &str, query: Option<&str>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Step 3: a header that decides something stands at most once, in plain text.
-///
-/// # Errors
-/// [`Refusal::Header`] if it is repeated or holds a byte outside visible ASCII.
-pub fn single_header<'a>(
-    headers: &'a HeaderMap,
-    name: HeaderName,
-    label: &'static str,
-) -> Result<Option<&'a str>, Refusal> {
-    let mut values = headers.get_all(name).iter();
-    let (first, second) = (values.next(), values.next());
-    // A HeaderValue holds no control character but the tab, and no grammar here has a tab.
-    let plain = |value: &'a HeaderValue| std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.is_ascii());
-    match (first.map(plain), second) {
-        (None, _) => Ok(None),
-        (Some(Some(text)), None) => Ok(Some(text)),
-        _ => Err(Refusal::Header { name: label }),
-    }
-}
-
 /// Step 3: the token behind `HTTPSig` in `Authorization`, not yet believed; `None` where the header is absent.
 ///
 /// # Errors
 /// [`Refusal::Header`] for a repeated header, [`Refusal::Token`] for another scheme or no compact JWT.
-pub fn authorization(headers: &HeaderMap) -> Result<Option<UnverifiedToken<'_>>, Refusal> {
-    let Some(value) = single_header(headers, AUTHORIZATION, "authorization")? else { return Ok(None) };
-    let (scheme, token) = value.split_once(' ').ok_or(TokenFault::Absent)?;
-    if !scheme.eq_ignore_ascii_case(crate::SCHEME) {
-        return Err(TokenFault::Absent.into());
-    }
-    Ok(Some(UnverifiedToken::parse(token)?))
+pub fn authorization<'a>(fields: &Fields<'a>) -> Result<Option<UnverifiedToken<'a>>, Refusal> {
+    presented_token(fields)?.map(unverified_token).transpose()
 }
+
+/// Step 3: what stands behind `HTTPSig` in `Authorization`, whatever it is.
+///
+/// # Errors
+/// [`Refusal::Header`] for a repeated header, [`Refusal::Token`] for another scheme.
+pub fn presented_token<'a>(fields: &Fields<'a>) -> Result<Option<&'a [u8]>, Refusal> {
+    let value = match fields.authorization {
+        Field::Absent => return Ok(None),
+        Field::Once(value) => value.as_bytes(),
+        Field::Repeated => return Err(AUTHORIZATION_FAULT),
+    };
+    match value.split_at_checked(SCHEME_AND_SPACE.len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME_AND_SPACE) => Ok(Some(token)),
+        _ if value.is_ascii() => Err(TokenFault::Absent.into()),
+        _ => Err(AUTHORIZATION_FAULT),
+    }
+}
+
+/// Step 3: a presented token as a compact JWT.
+///
+/// # Errors
+/// [`Refusal::Header`] for a byte outside ASCII, [`Refusal::Token`] for no compact JWT.
+pub fn unverified_token(presented: &[u8]) -> Result<UnverifiedToken<'_>, Refusal> {
+    let compact = std::str::from_utf8(presented).ok().filter(|text| text.is_ascii()).ok_or(AUTHORIZATION_FAULT)?;
+    Ok(UnverifiedToken::parse(compact)?)
+}
+
+const AUTHORIZATION_FAULT: Refusal = Refusal::Header { name: "authorization" };
 
 /// Step 3: `Host` and the request target's authority, which must not disagree (R30).
 ///
 /// # Errors
 /// [`Refusal::Header`] if there is none, or there are two that differ.
-pub fn authority<'a>(uri: Option<&'a str>, headers: &'a HeaderMap) -> Result<&'a str, Refusal> {
-    let host = single_header(headers, HOST, "host")?;
+pub fn authority<'a>(uri: Option<&'a str>, fields: &Fields<'a>) -> Result<&'a str, Refusal> {
+    let host = fields.host.single("host")?;
     match (uri, host) {
         (Some(uri), Some(host)) if !uri.eq_ignore_ascii_case(host) => Err(Refusal::Header { name: "host" }),
         (Some(authority), _) | (None, Some(authority)) => Ok(authority),
@@ -117,7 +118,8 @@ pub fn own_origin<'a>(received: &str, own: &'a [Origin]) -> Result<&'a Origin, R
             "https" => received.strip_suffix(":443"),
             _ => received.strip_suffix(":80"),
         };
-        bare.unwrap_or(received).eq_ignore_ascii_case(origin.authority())
+        let bare = bare.unwrap_or(received);
+        bare == origin.authority() || bare.eq_ignore_ascii_case(origin.authority())
     };
     own.iter().find(same).ok_or(Refusal::InvalidSignature(Mismatch::Authority))
 }
@@ -143,7 +145,7 @@ pub fn time_window(signature: &UnverifiedSignature<'_>, now: i64, window: Window
 /// [`Refusal::Uncovered`] with the first component that is missing.
 pub fn coverage(
     signature: &UnverifiedSignature<'_>,
-    headers: &HeaderMap,
+    fields: &Fields<'_>,
     has_token: bool,
     has_body: bool,
 ) -> Result<(), Refusal> {
@@ -157,10 +159,19 @@ pub fn coverage(
     if has_token {
         covered("authorization", Component::Header("authorization"))?;
     }
-    if has_body {
-        covered("content-digest", Component::Header("content-digest"))?;
-        covered("content-type", Component::Header("content-type"))
-            .or_else(|uncovered| if headers.contains_key(CONTENT_TYPE) { Err(uncovered) } else { Ok(()) })?;
+    if has_body { body_coverage(signature, fields) } else { Ok(()) }
+}
+
+/// Step 5 for the body: what must be covered where there is one.
+///
+/// # Errors
+/// [`Refusal::Uncovered`].
+pub fn body_coverage(signature: &UnverifiedSignature<'_>, fields: &Fields<'_>) -> Result<(), Refusal> {
+    if !signature.covers(Component::Header("content-digest")) {
+        return Err(Refusal::Uncovered { component: "content-digest" });
+    }
+    if fields.content_type.is_present() && !signature.covers(Component::Header("content-type")) {
+        return Err(Refusal::Uncovered { component: "content-type" });
     }
     Ok(())
 }
@@ -202,11 +213,15 @@ pub fn token_mac(
     signature: &UnverifiedSignature<'_>,
     key: &TokenMacKey,
 ) -> Result<(), Refusal> {
-    let authorization = received.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-    match signature.components().split_first() {
-        Some((Component::Header("authorization"), rest)) if authorization.starts_with(SCHEME_AND_SPACE) => {
+    let begun = match received.fields.authorization {
+        Field::Once(value) => value.as_bytes().starts_with(SCHEME_AND_SPACE),
+        _ => false,
+    };
+    let mut components = signature.components();
+    match components.next() {
+        Some(Component::Header("authorization")) if begun => {
             let mut stream = key.begun.begin();
-            signature_base::write(rest, received, signature.params, &mut stream)
+            signature_base::write(components, received, signature.params, &mut stream)
                 .map_err(|Absent| Refusal::InvalidSignature(Mismatch::AbsentHeader))?;
             if stream.verify(signature.signature()) { Ok(()) } else { Err(Refusal::InvalidSignature(Mismatch::Mac)) }
         }
@@ -288,14 +303,23 @@ pub fn claims(
 ///
 /// # Errors
 /// [`Denial::Origin`].
-pub fn origin(claims: &Claims, headers: &HeaderMap, own: &Origin) -> Result<(), Refusal> {
-    let allowed = match (single_header(headers, ORIGIN, "origin")?, &claims.origin) {
+pub fn origin(claims: &Claims, fields: &Fields<'_>, own: &Origin) -> Result<(), Refusal> {
+    let allowed = match (fields.origin.single("origin")?, &claims.origin) {
         (Some(sent), Some(bound)) => sent == bound.as_str(),
         (Some(_), None) => false,
         (None, Some(bound)) => bound == own,
         (None, None) => true,
     };
     if allowed { Ok(()) } else { Err(Refusal::Denied(Denial::Origin)) }
+}
+
+/// Step 10: the body's digest as the header has it.
+///
+/// # Errors
+/// [`Refusal::Header`] for a repeated header, [`Refusal::Digest`] for one that is no SHA-256.
+pub fn content_digest(fields: &Fields<'_>) -> Result<BodyDigest, Refusal> {
+    let value = fields.content_digest.single("content-digest")?.unwrap_or_default();
+    BodyDigest::parse(value.as_bytes()).map_err(Refusal::Digest)
 }
 
 impl Values for Received<'_> {
@@ -309,11 +333,24 @@ impl Values for Received<'_> {
                 sink.put(b"?");
                 sink.put(self.query.unwrap_or_default().as_bytes());
             }
-            // Looked up by their ready-made names: a lookup by text hashes and compares the text.
-            Component::Header("authorization") => put_lines(self.headers.get_all(AUTHORIZATION), sink)?,
-            Component::Header("content-type") => put_lines(self.headers.get_all(CONTENT_TYPE), sink)?,
-            Component::Header("content-digest") => put_lines(self.headers.get_all(CONTENT_DIGEST), sink)?,
-            Component::Header(name) => put_lines(self.headers.get_all(name), sink)?,
+            Component::Header("authorization") => self.put_field(self.fields.authorization, "authorization", sink)?,
+            Component::Header("content-type") => self.put_field(self.fields.content_type, "content-type", sink)?,
+            Component::Header("content-digest") => {
+                self.put_field(self.fields.content_digest, "content-digest", sink)?
+            }
+            Component::Header(name) => put_lines(self.fields.all().get_all(name), sink)?,
+        }
+        Ok(())
+    }
+}
+
+impl Received<'_> {
+    /// A header that was found already.
+    fn put_field(&self, field: Field<'_>, name: &str, sink: &mut impl Sink) -> Result<(), Absent> {
+        match field {
+            Field::Absent => return Err(Absent),
+            Field::Once(line) => sink.put(line.as_bytes().trim_ascii()),
+            Field::Repeated => put_lines(self.fields.all().get_all(name), sink)?,
         }
         Ok(())
     }

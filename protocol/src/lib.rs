@@ -11,7 +11,7 @@
 //! 4. [`api_key`] and [`seal`]: API-key material, and how it rests in a database.
 //! 5. [`target`], [`digest`], [`signature_base`]: what a signature is computed over (RFC 9421 §2, RFC 9530).
 //! 6. [`sign`]: the sending end.
-//! 7. [`received`], [`token`], [`check`]: the receiving end, one function for each pure step of a verifier.
+//! 7. [`fields`], [`received`], [`token`], [`check`]: the receiving end, one function for each pure step of a verifier.
 //!
 //! `sign` and `check` share [`signature_base`], so the two ends can't disagree.
 //!
@@ -56,6 +56,8 @@ mod byte_members;
 pub mod check;
 #[cfg(feature = "check")]
 mod claims;
+#[cfg(feature = "check")]
+pub mod fields;
 #[cfg(feature = "check")]
 pub mod received;
 #[cfg(feature = "check")]

@@ -5,17 +5,20 @@
 
 use crate::TAG;
 use crate::byte_members::ByteMembers;
+use crate::fields::{Field, Fields};
 use crate::refusal::Refusal;
 use crate::signature_base::Component;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::{HeaderMap, HeaderName};
 use sfv::visitor::{DictionaryVisitor, EntryVisitor, InnerListVisitor, ItemVisitor, ParameterVisitor};
 use sfv::{BareItemFromInput, KeyRef, Parser};
 use std::borrow::Cow;
 use std::convert::Infallible;
 
 mod canonical;
+mod covered;
+
+use covered::Covered;
 
 /// Most components that one signature may cover.
 pub const MAX_COMPONENTS: usize = 16;
@@ -23,9 +26,6 @@ pub const MAX_COMPONENTS: usize = 16;
 pub const MAX_SIGNATURES: usize = 4;
 /// Most bytes of all `Signature-Input` lines, and of all `Signature` lines.
 pub const MAX_SIGNATURE_HEADER: usize = 4096;
-
-const SIGNATURE_INPUT: HeaderName = HeaderName::from_static("signature-input");
-const SIGNATURE: HeaderName = HeaderName::from_static("signature");
 
 /// Why the signature headers are outside the profile.
 #[non_exhaustive]
@@ -67,8 +67,7 @@ pub struct UnverifiedSignature<'a> {
     pub nonce: [u8; 16],
     /// `keyid`: 1 to 80 of `A-Z a-z 0-9 . _ -`.
     pub key_id: &'a str,
-    components: [Component<'a>; MAX_COMPONENTS],
-    covered: usize,
+    covered: Covered,
     signature: [u8; 64],
     signature_length: usize,
 }
@@ -78,17 +77,16 @@ impl<'a> UnverifiedSignature<'a> {
     ///
     /// # Errors
     /// [`Refusal::Unsigned`] where there is none, [`Refusal::Signature`] for one that is outside the profile.
-    pub fn parse(headers: &'a HeaderMap) -> Result<Self, Refusal> {
+    pub fn parse(fields: &Fields<'a>) -> Result<Self, Refusal> {
         // The one form that our own SDK sends needs no dictionary parser.
-        let mut lines = headers.get_all(SIGNATURE_INPUT).iter();
-        if let (Some(line), None) = (lines.next(), lines.next())
+        if let Field::Once(line) = fields.signature_input
             && let Some(member) = canonical::member(line.as_bytes())
         {
-            return Ok(member.finish(headers)?);
+            return Ok(member.finish(fields)?);
         }
         let mut members = Members::default();
         let mut size: usize = 0;
-        for line in headers.get_all(SIGNATURE_INPUT) {
+        for line in fields.all().get_all("signature-input") {
             let line = line.as_bytes();
             size = size.saturating_add(line.len());
             if size > MAX_SIGNATURE_HEADER {
@@ -102,17 +100,17 @@ impl<'a> UnverifiedSignature<'a> {
             return Err(fault.into());
         }
         let Some(member) = members.ours else { return Err(Refusal::Unsigned) };
-        Ok(member.finish(headers)?)
+        Ok(member.finish(fields)?)
     }
 
     /// The covered components, in the sender's order.
-    pub fn components(&self) -> &[Component<'a>] {
-        self.components.get(..self.covered).unwrap_or_default()
+    pub fn components(&self) -> impl Iterator<Item = Component<'a>> {
+        self.covered.components(self.params)
     }
 
     /// Whether a component is covered.
     pub fn covers(&self, component: Component<'_>) -> bool {
-        self.components().contains(&component)
+        self.covered.contains(component, self.params)
     }
 
     /// The signature's bytes: a MAC has 32, an Ed25519 signature 64.
@@ -125,8 +123,7 @@ impl<'a> UnverifiedSignature<'a> {
 struct Member<'a> {
     label: &'a str,
     params: &'a str,
-    components: [Component<'a>; MAX_COMPONENTS],
-    covered: usize,
+    covered: Covered,
     created: Option<i64>,
     expires: Option<i64>,
     nonce: Option<&'a str>,
@@ -179,8 +176,7 @@ impl<'a> Member<'a> {
         Self {
             label,
             params: "",
-            components: [Component::Method; MAX_COMPONENTS],
-            covered: 0,
+            covered: Covered::NONE,
             created: None,
             expires: None,
             nonce: None,
@@ -195,19 +191,18 @@ impl<'a> Member<'a> {
     }
 
     fn cover(&mut self, item: &BareItemFromInput<'a>) {
-        let component = match item {
-            BareItemFromInput::String(Cow::Borrowed(name)) => Component::from_name(name.as_str()),
+        let pushed = match item {
+            BareItemFromInput::String(Cow::Borrowed(name)) => {
+                let name = name.as_str();
+                let params = self.label.as_ptr().addr().saturating_add(self.label.len()).saturating_add(1);
+                let start = name.as_ptr().addr().saturating_sub(params);
+                Component::from_name(name).and_then(|component| self.covered.push(component, start))
+            }
             _ => None,
         };
-        if component.and_then(|component| self.push(component)).is_none() {
+        if pushed.is_none() {
             self.spoil(SignatureFault::Component);
         }
-    }
-
-    fn push(&mut self, component: Component<'a>) -> Option<()> {
-        *self.components.get_mut(self.covered)? = component;
-        self.covered = self.covered.saturating_add(1);
-        Some(())
     }
 
     fn parameter(&mut self, name: &str, value: &BareItemFromInput<'a>) {
@@ -235,16 +230,12 @@ impl<'a> Member<'a> {
     }
 
     /// Holds our member to the profile, and finds its signature.
-    fn finish(self, headers: &'a HeaderMap) -> Result<UnverifiedSignature<'a>, SignatureFault> {
+    fn finish(self, fields: &Fields<'a>) -> Result<UnverifiedSignature<'a>, SignatureFault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        let mut rest = self.components.get(..self.covered).unwrap_or_default();
-        while let Some((first, others)) = rest.split_first() {
-            if others.contains(first) {
-                return Err(SignatureFault::Component); // RFC 9421 §2: each at most once
-            }
-            rest = others;
+        if !self.covered.distinct(self.params) {
+            return Err(SignatureFault::Component);
         }
         let key_id = self.key_id.filter(|id| is_key_id(id)).ok_or(SignatureFault::Parameter("keyid"))?;
         // A nonce and a received signature are no secrets, so decoding them may take a time that depends on them.
@@ -254,14 +245,13 @@ impl<'a> Member<'a> {
         let nonce = nonce.get(..length).and_then(|nonce| nonce.try_into().ok());
         let nonce = nonce.ok_or(SignatureFault::Parameter("nonce"))?;
         let mut signature = [0; 64];
-        let signature_length = find_signature(headers, self.label, &mut signature)?;
+        let signature_length = find_signature(fields, self.label, &mut signature)?;
         Ok(UnverifiedSignature {
             params: self.params,
             created: self.created.ok_or(SignatureFault::Parameter("created"))?,
             expires: self.expires,
             nonce,
             key_id,
-            components: self.components,
             covered: self.covered,
             signature,
             signature_length,
@@ -275,12 +265,11 @@ fn is_key_id(id: &str) -> bool {
 }
 
 /// Finds the signature of `label`; its length in `into`.
-fn find_signature(headers: &HeaderMap, label: &str, into: &mut [u8; 64]) -> Result<usize, SignatureFault> {
-    let mut lines = headers.get_all(SIGNATURE).iter();
-    let first = lines.next().ok_or(SignatureFault::NoSignature)?.as_bytes();
-    let more = lines.next().is_some();
+fn find_signature(fields: &Fields<'_>, label: &str, into: &mut [u8; 64]) -> Result<usize, SignatureFault> {
     // The one form that our own SDK sends needs no dictionary parser and no heap.
-    if !more && let Some(length) = single_signature(first, label, into) {
+    if let Field::Once(line) = fields.signature
+        && let Some(length) = single_signature(line.as_bytes(), label, into)
+    {
         return Ok(length);
     }
     let (mut found, mut count, mut size) = (None, 0_usize, 0_usize);
@@ -294,7 +283,7 @@ fn find_signature(headers: &HeaderMap, label: &str, into: &mut [u8; 64]) -> Resu
         }
         if count > MAX_SIGNATURES { Err(()) } else { Ok(()) }
     });
-    for line in headers.get_all(SIGNATURE) {
+    for line in fields.all().get_all("signature") {
         size = size.saturating_add(line.len());
         if size > MAX_SIGNATURE_HEADER {
             return Err(SignatureFault::TooLarge);
@@ -370,7 +359,7 @@ impl<'a> InnerListVisitor<'a> for &mut Member<'a> {
     type Error = Infallible;
 
     fn item(&mut self) -> Result<impl ItemVisitor<'a>, Infallible> {
-        Ok(Covered(self))
+        Ok(CoveredItem(self))
     }
 
     fn finish(self) -> Result<impl ParameterVisitor<'a>, Infallible> {
@@ -379,9 +368,9 @@ impl<'a> InnerListVisitor<'a> for &mut Member<'a> {
 }
 
 /// One covered component.
-struct Covered<'s, 'a>(&'s mut Member<'a>);
+struct CoveredItem<'s, 'a>(&'s mut Member<'a>);
 
-impl<'a> ItemVisitor<'a> for Covered<'_, 'a> {
+impl<'a> ItemVisitor<'a> for CoveredItem<'_, 'a> {
     type Out = ();
     type Error = Infallible;
 
@@ -391,7 +380,7 @@ impl<'a> ItemVisitor<'a> for Covered<'_, 'a> {
     }
 }
 
-impl<'a> ParameterVisitor<'a> for Covered<'_, 'a> {
+impl<'a> ParameterVisitor<'a> for CoveredItem<'_, 'a> {
     type Out = ();
     type Error = Infallible;
 

@@ -115,14 +115,14 @@ pub fn sign(request: &Request<'_>, stamp: &Stamp<'_>, key: &RequestKey) -> Resul
     let signature = match key {
         RequestKey::Token(key) => {
             let mut stream = key.begun.begin();
-            let after_the_token = components.as_slice().get(1..).unwrap_or_default();
+            let after_the_token = components.iter().skip(1);
             signature_base::write(after_the_token, request, &params, &mut stream)
                 .map_err(|Absent| SignError::Header)?;
             encode(&stream.finish())
         }
         RequestKey::Hmac(key) => {
             let mut stream = key.begin();
-            signature_base::write(components.as_slice(), request, &params, &mut stream)
+            signature_base::write(components.iter(), request, &params, &mut stream)
                 .map_err(|Absent| SignError::Header)?;
             encode(&stream.finish())
         }
@@ -130,7 +130,7 @@ pub fn sign(request: &Request<'_>, stamp: &Stamp<'_>, key: &RequestKey) -> Resul
         RequestKey::Ed25519(key) => {
             use ed25519_dalek::Signer;
             let mut base = Vec::with_capacity(1024);
-            signature_base::write(components.as_slice(), request, &params, &mut base)
+            signature_base::write(components.iter(), request, &params, &mut base)
                 .map_err(|Absent| SignError::Header)?;
             encode(&key.sign(&base).to_bytes())
         }
@@ -145,7 +145,7 @@ pub fn sign(request: &Request<'_>, stamp: &Stamp<'_>, key: &RequestKey) -> Resul
 pub fn base(request: &Request<'_>, stamp: &Stamp<'_>) -> Result<Vec<u8>, SignError> {
     let (components, params) = prepare(request, stamp, false)?;
     let mut base = Vec::with_capacity(1024);
-    signature_base::write(components.as_slice(), request, &params, &mut base).map_err(|Absent| SignError::Header)?;
+    signature_base::write(components.iter(), request, &params, &mut base).map_err(|Absent| SignError::Header)?;
     Ok(base)
 }
 
@@ -175,6 +175,10 @@ impl<'a> Covered<'a> {
 
     fn as_slice(&self) -> &[Component<'a>] {
         self.components.get(..self.length).unwrap_or_default()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Component<'a>> {
+        self.as_slice().iter().copied()
     }
 }
 

@@ -42,6 +42,7 @@ impl<'a> Component<'a> {
             "@authority" => Some(Component::Authority),
             "@path" => Some(Component::Path),
             "@query" => Some(Component::Query),
+            "authorization" | "content-type" | "content-digest" => Some(Component::Header(name)),
             // A signature over signatures needs parameters to say which one (RFC 9421 §4.3); the profile has no use for it.
             "signature" | "signature-input" => None,
             _ if is_field_name(name) => Some(Component::Header(name)),
@@ -89,14 +90,14 @@ pub struct Absent;
 /// # Errors
 /// [`Absent`] if a covered header is missing. What was written until then is of no use.
 #[inline]
-pub fn write(
-    components: &[Component<'_>],
+pub fn write<'a>(
+    components: impl IntoIterator<Item = Component<'a>>,
     values: &impl Values,
     params: &str,
     sink: &mut impl Sink,
 ) -> Result<(), Absent> {
     for component in components {
-        write_line(*component, values, sink)?;
+        write_line(component, values, sink)?;
     }
     sink.put(b"\"@signature-params\": ");
     sink.put(params.as_bytes());
@@ -106,9 +107,17 @@ pub fn write(
 /// Writes the line of one component.
 #[inline]
 pub(crate) fn write_line(component: Component<'_>, values: &impl Values, sink: &mut impl Sink) -> Result<(), Absent> {
-    sink.put(b"\"");
-    sink.put(component.name().as_bytes());
-    sink.put(b"\": ");
+    match component {
+        Component::Method => sink.put(b"\"@method\": "),
+        Component::Authority => sink.put(b"\"@authority\": "),
+        Component::Path => sink.put(b"\"@path\": "),
+        Component::Query => sink.put(b"\"@query\": "),
+        Component::Header(name) => {
+            sink.put(b"\"");
+            sink.put(name.as_bytes());
+            sink.put(b"\": ");
+        }
+    }
     values.put_value(component, sink)?;
     sink.put(b"\n");
     Ok(())
@@ -151,7 +160,7 @@ mod tests {
         let params = r#"("date" "@authority" "content-type");created=1618884473;keyid="test-shared-secret""#;
         let components = [Component::Header("date"), Component::Authority, Component::Header("content-type")];
         let mut base = Vec::new();
-        write(&components, &TestRequest, params, &mut base).unwrap();
+        write(components, &TestRequest, params, &mut base).unwrap();
         assert_eq!(
             String::from_utf8(base.clone()).unwrap(),
             "\"date\": Tue, 20 Apr 2021 02:07:55 GMT\n\"@authority\": example.com\n\"content-type\": application/json\n\
@@ -164,7 +173,7 @@ mod tests {
         .unwrap();
         let expected = Base64::decode_vec("pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=").unwrap();
         let mut stream = MacKey::from_key_bytes(&key).begin();
-        write(&components, &TestRequest, params, &mut stream).unwrap();
+        write(components, &TestRequest, params, &mut stream).unwrap();
         assert!(stream.verify(&expected));
         assert_eq!(MacKey::from_key_bytes(&key).mac(&base).as_slice(), expected);
     }
@@ -177,7 +186,7 @@ mod tests {
         let components = ["date", "@method", "@path", "@authority", "content-type", "content-length"]
             .map(|name| Component::from_name(name).unwrap());
         let mut base = Vec::new();
-        write(&components, &TestRequest, params, &mut base).unwrap();
+        write(components, &TestRequest, params, &mut base).unwrap();
         // RFC 9421 Appendix B.1.4, the 32 bytes of the private key.
         let seed: [u8; 32] =
             Base64::decode_vec("n4Ni+HpISpVObnQMW0wOhCKROaIKqKtW/2ZYb2p9KcU=").unwrap().try_into().unwrap();
@@ -207,6 +216,6 @@ mod tests {
 
     #[test]
     fn an_absent_header_gives_no_base() {
-        assert_eq!(write(&[Component::Header("x-none")], &TestRequest, "", &mut Vec::new()), Err(Absent));
+        assert_eq!(write([Component::Header("x-none")], &TestRequest, "", &mut Vec::new()), Err(Absent));
     }
 }

@@ -85,10 +85,10 @@ impl IssuerKey {
 #[derive(Clone, Copy, Debug)]
 pub struct UnverifiedToken<'a> {
     compact: &'a str,
-    signed: &'a str,
-    header: &'a str,
-    payload: &'a str,
-    signature: &'a str,
+    /// Where the payload begins.
+    payload: usize,
+    /// Where the signature begins.
+    signature: usize,
 }
 
 #[derive(Deserialize)]
@@ -108,10 +108,26 @@ impl<'a> UnverifiedToken<'a> {
         if compact.len() > MAX_TOKEN {
             return Err(TokenFault::Form);
         }
-        let (signed, signature) = compact.rsplit_once('.').ok_or(TokenFault::Form)?;
         // A further dot would be in the payload, which is then no base64url.
-        let (header, payload) = signed.split_once('.').ok_or(TokenFault::Form)?;
-        Ok(Self { compact, signed, header, payload, signature })
+        let (first, last) =
+            compact.find('.').zip(compact.rfind('.')).filter(|(first, last)| first < last).ok_or(TokenFault::Form)?;
+        Ok(Self { compact, payload: first.saturating_add(1), signature: last.saturating_add(1) })
+    }
+
+    fn header(&self) -> &'a str {
+        self.compact.get(..self.payload.saturating_sub(1)).unwrap_or_default()
+    }
+
+    fn payload(&self) -> &'a str {
+        self.compact.get(self.payload..self.signature.saturating_sub(1)).unwrap_or_default()
+    }
+
+    fn signed(&self) -> &'a str {
+        self.compact.get(..self.signature.saturating_sub(1)).unwrap_or_default()
+    }
+
+    fn signature(&self) -> &'a str {
+        self.compact.get(self.signature..).unwrap_or_default()
     }
 
     /// The token exactly as received.
@@ -127,7 +143,7 @@ impl<'a> UnverifiedToken<'a> {
         struct Audience {
             aud: String,
         }
-        ToolId::parse(&decode_json::<Audience>(self.payload)?.aud).ok()
+        ToolId::parse(&decode_json::<Audience>(self.payload())?.aud).ok()
     }
 
     /// Checks header and signature, then reads the claims (profile §5, step 7). Times and audience are for
@@ -136,20 +152,20 @@ impl<'a> UnverifiedToken<'a> {
     /// # Errors
     /// [`TokenFault`]: for the log; the caller hears `invalid_token`.
     pub fn verify(&self, keys: &[IssuerKey]) -> Result<Claims, TokenFault> {
-        let header: Header = decode_json(self.header).ok_or(TokenFault::Header)?;
+        let header: Header = decode_json(self.header()).ok_or(TokenFault::Header)?;
         if header.alg != "EdDSA" || header.typ != TYPE {
             return Err(TokenFault::Header);
         }
         let key = keys.iter().find(|key| *key.kid == *header.kid).ok_or(TokenFault::UnknownKey)?;
         let mut signature = [0; 64];
-        match Base64UrlUnpadded::decode(self.signature, &mut signature) {
+        match Base64UrlUnpadded::decode(self.signature(), &mut signature) {
             Ok(decoded) if decoded.len() == 64 => {}
             _ => return Err(TokenFault::Signature),
         }
         key.key
-            .verify_strict(self.signed.as_bytes(), &Signature::from_bytes(&signature))
+            .verify_strict(self.signed().as_bytes(), &Signature::from_bytes(&signature))
             .map_err(|_| TokenFault::Signature)?;
-        decode_json::<RawClaims>(self.payload).and_then(RawClaims::validate).ok_or(TokenFault::Claims)
+        decode_json::<RawClaims>(self.payload()).and_then(RawClaims::validate).ok_or(TokenFault::Claims)
     }
 }
 

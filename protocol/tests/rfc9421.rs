@@ -45,7 +45,7 @@ fn verifies(message: Message, covered: &[&str], params: &str) -> bool {
     let signature = Base64::decode_vec("pxcQw6G3AjtMBQjwo8XzkZf/bws5LelbaMk5rGIGtE8=").unwrap();
     let components: Vec<_> = covered.iter().map(|name| Component::from_name(name).unwrap()).collect();
     let mut stream = MacKey::from_key_bytes(&Base64::decode_vec(key).unwrap()).begin();
-    write(&components, &message, params, &mut stream).is_ok() && stream.verify(&signature)
+    write(components, &message, params, &mut stream).is_ok() && stream.verify(&signature)
 }
 
 #[test]

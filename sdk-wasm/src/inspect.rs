@@ -2,6 +2,7 @@
 
 use crate::error::refuse;
 use bmap_protocol::check::{self, Received};
+use bmap_protocol::fields::Fields;
 use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::signature_base::Values;
 use serde::{Deserialize, Serialize};
@@ -55,20 +56,21 @@ pub fn inspect(
         let name = http::HeaderName::try_from(name).map_err(|_| refuse("bad_request"))?;
         headers.append(name, value.try_into().map_err(|_| refuse("bad_request"))?);
     }
+    let fields = Fields::of(&headers);
     let (authority, path, search) = (url.host(), url.pathname(), url.search());
     let received = Received {
         method: &sent.method,
         authority: &authority,
         path: &path,
         query: search.strip_prefix('?'),
-        headers: &headers,
+        fields: &fields,
     };
-    let signature = UnverifiedSignature::parse(&headers).map_err(|refusal| refuse(refusal.code().as_str()))?;
+    let signature = UnverifiedSignature::parse(&fields).map_err(|refusal| refuse(refusal.code().as_str()))?;
     let base = check::base(&received, &signature).map_err(|refusal| refuse(refusal.code().as_str()))?;
-    let components = signature.components().iter().map(|component| {
+    let components = signature.components().map(|component| {
         let mut value = Vec::new();
         // The base was written, so every component is there.
-        received.put_value(*component, &mut value).ok();
+        received.put_value(component, &mut value).ok();
         Component { name: component.name().to_owned(), value: String::from_utf8_lossy(&value).into_owned() }
     });
     let inspection = Inspection {

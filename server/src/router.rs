@@ -23,6 +23,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use bmap_protocol::check;
+use bmap_protocol::fields::Fields;
 use bmap_protocol::token::{Assurance, Subject};
 use bmap_verifier::Principal;
 use bytes::Bytes;
@@ -279,7 +280,7 @@ impl App {
             (Subject::User(user), Assurance::User) => self.count(Payer::User(user))?,
             _ => self.count(Payer::Key(&claims.client_id))?,
         }
-        let signed_with = check::authorization(&head.headers)?.ok_or(Refusal::OtherSubject)?;
+        let signed_with = check::authorization(&Fields::of(&head.headers))?.ok_or(Refusal::OtherSubject)?;
         if signed_with.compact() != subject {
             return Err(Refusal::OtherSubject);
         }

@@ -5,9 +5,10 @@
 
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::keys::{Keys, ToolKeys};
-use crate::policy::{AllowedOrigins, PeerAddress};
+use crate::policy::{AllowedOrigins, PeerAddress, Policy};
 use crate::replay::{MemoryReplayStore, ReplayStore};
 use crate::standing::{NoRevocations, Standing};
+use crate::verified::Verified;
 use crate::verify::{VerifiedBody, Verifier};
 use crate::{cors, problem};
 use bmap_protocol::refusal::Refusal;
@@ -98,7 +99,18 @@ where
             let answer = cors::preflight(&head, &self.shared.verifier.policy().origins);
             return VerifyFuture { state: State::answered(answer), asked_from };
         }
-        let mut decision: Decision<B> = Box::pin(decide(Arc::clone(&self.shared), head, body));
+        let shared = Arc::clone(&self.shared);
+        // Two small boxes: one of more than a kilobyte would leave the allocator's fast path. For the same reason this is a block, which
+        // holds what it captured once, and no `async fn`, which would hold its arguments twice.
+        let head = Box::new(head);
+        let mut decision: Decision<B> = Box::pin(async move {
+            let now = shared.clock.now();
+            let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
+            match shared.verifier.verify(&head, body, peer, now).await {
+                Ok((verified, body)) => Ok(LetIn::new(*head, verified, body)),
+                Err(refusal) => Err(Refused::new(&head, refusal, now, shared.verifier.policy())),
+            }
+        });
         // Most requests have no body, or have it already: they are decided here, and pass on without a clone of the inner
         // service. The others are asked again with their own waker.
         let state = match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -123,6 +135,19 @@ struct LetIn<B> {
     origin_holds: bool,
 }
 
+impl<B: From<Bytes>> LetIn<B> {
+    fn new(mut head: Parts, verified: Verified, body: VerifiedBody<B>) -> Self {
+        drop_identity_headers(&mut head.headers);
+        let origin_holds = verified.claims().is_some();
+        head.extensions.insert(verified);
+        let body = match body {
+            VerifiedBody::Empty(body) => body,
+            VerifiedBody::Whole(bytes) => B::from(bytes),
+        };
+        Self { request: Request::from_parts(head, body), origin_holds }
+    }
+}
+
 /// A refusal, with what its answer needs.
 struct Refused {
     refusal: Refusal,
@@ -132,38 +157,17 @@ struct Refused {
 }
 
 impl Refused {
+    fn new(head: &Parts, refusal: Refusal, now: UnixTime, policy: &Policy) -> Self {
+        let request_id = problem::request_id(&head.headers, now);
+        let (method, path) = (head.method.as_str(), head.uri.path());
+        tracing::info!(code = refusal.code().as_str(), %refusal, request_id, method, path, "refused");
+        Self { refusal, request_id, now, origins: policy.origins.clone() }
+    }
+
     fn answer<O: From<Bytes>>(self, asked_from: Option<&HeaderValue>) -> Response<O> {
         let mut answer = problem::answer(&self.refusal, self.request_id, self.now);
         cors::expose(answer.headers_mut(), asked_from, &self.origins);
         answer
-    }
-}
-
-/// The request as the handler gets it, or why it gets none.
-async fn decide<K: Keys, R: ReplayStore, S: Standing, C: Clock, B: Body + From<Bytes>>(
-    shared: Arc<Shared<K, R, S, C>>,
-    mut head: Parts,
-    body: B,
-) -> Result<LetIn<B>, Refused> {
-    let now = shared.clock.now();
-    let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
-    match shared.verifier.verify(&head, body, peer, now).await {
-        Ok((verified, body)) => {
-            drop_identity_headers(&mut head.headers);
-            let origin_holds = verified.claims().is_some();
-            head.extensions.insert(verified);
-            let body = match body {
-                VerifiedBody::Empty(body) => body,
-                VerifiedBody::Whole(bytes) => B::from(bytes),
-            };
-            Ok(LetIn { request: Request::from_parts(head, body), origin_holds })
-        }
-        Err(refusal) => {
-            let request_id = problem::request_id(&head.headers, now);
-            let (method, path) = (head.method.as_str(), head.uri.path());
-            tracing::info!(code = refusal.code().as_str(), %refusal, request_id, method, path, "refused");
-            Err(Refused { refusal, request_id, now, origins: shared.verifier.policy().origins.clone() })
-        }
     }
 }
 

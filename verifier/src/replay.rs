@@ -12,7 +12,7 @@ use bmap_protocol::check::Window;
 use bmap_protocol::refusal::Refusal;
 use key_shard::KeyShard;
 use nonce_shard::NonceShard;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// One use of a nonce.
@@ -116,10 +116,13 @@ impl MemoryReplayStore {
     /// # Errors
     /// As [`ReplayStore::record`].
     pub fn record_now(&self, record: &Record, now: i64) -> Result<(), Refusal> {
-        let hash = self.keys.hasher.hash_one((record.key, record.nonce));
-        let shard = shard_of(&self.nonces, hash).ok_or(Refusal::ReplayStoreUnavailable)?;
         let (key, live) = self.keys.enter(&record.key)?;
-        let recorded = lock(shard).record(record, now, key, live > self.per_key, &self.keys);
+        // A key keeps its number while it has live records, so that a nonce comes back to where it was.
+        let hash = self.keys.nonce_hash(key, &record.nonce);
+        let recorded = match shard_of(&self.nonces, hash) {
+            Some(shard) => lock(shard).record(record, now, key, hash, live > self.per_key, &self.keys),
+            None => Err(Refusal::ReplayStoreUnavailable),
+        };
         if recorded.is_err() {
             self.keys.leave(key);
         }
@@ -140,10 +143,9 @@ impl ReplayStore for MemoryReplayStore {
 impl Keys {
     /// Counts one more record for a key: the number that its records bear, and how many live with this one.
     fn enter(&self, id: &[u8; 16]) -> Result<(u32, u32), Refusal> {
-        let hash = self.hasher.hash_one(id);
+        let hash = self.hash(id);
         let shard = shard_of(&self.shards, hash).ok_or(Refusal::ReplayStoreUnavailable)?;
-        let (index, live) =
-            lock(shard).enter(id, hash, |id| self.hasher.hash_one(id)).ok_or(Refusal::ReplayStoreUnavailable)?;
+        let (index, live) = lock(shard).enter(id, hash, |id| self.hash(id)).ok_or(Refusal::ReplayStoreUnavailable)?;
         // The shard stands in the low bits, so that a record finds its key again.
         Ok((index.saturating_mul(SHARDS).saturating_add(shard_index(hash)), live))
     }
@@ -151,13 +153,23 @@ impl Keys {
     /// Counts one record less; the last one frees the key.
     fn leave(&self, key: u32) {
         if let Some(shard) = usize::try_from(key % SHARDS).ok().and_then(|index| self.shards.get(index)) {
-            lock(shard).leave(key / SHARDS, |id| self.hasher.hash_one(id));
+            lock(shard).leave(key / SHARDS, |id| self.hash(id));
         }
     }
 
-    /// Keyed, so that nobody can choose nonces that fall together (T25).
     fn nonce_hash(&self, key: u32, nonce: &[u8; 16]) -> u64 {
-        self.hasher.hash_one((key, u128::from_le_bytes(*nonce)))
+        let mut key_and_nonce = [0; 24];
+        let (number, rest) = key_and_nonce.split_at_mut(8);
+        number.copy_from_slice(&u64::from(key).to_le_bytes());
+        rest.copy_from_slice(nonce);
+        self.hash(&key_and_nonce)
+    }
+
+    /// Keyed, so that nobody can choose keys or nonces that fall together (T25). All in one piece: `Hash` would make two of it.
+    fn hash(&self, bytes: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(bytes);
+        hasher.finish()
     }
 }
 

@@ -71,15 +71,15 @@ impl TokenCache {
         Self { shards: Default::default(), per_shard: capacity.div_ceil(SHARDS).max(1) }
     }
 
-    pub(crate) fn get(&self, token: &str) -> Option<Arc<KnownToken>> {
+    pub(crate) fn get(&self, token: &[u8]) -> Option<Arc<KnownToken>> {
         let (shard, hash) = self.shard(token);
         let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-        shard.tokens.find(hash, |known| *known.token == *token).map(Arc::clone)
+        shard.tokens.find(hash, |known| known.token.as_bytes() == token).map(Arc::clone)
     }
 
     /// Remembers a token, and returns the entry that counts: one that was there before wins, so that its bucket stays.
     pub(crate) fn insert(&self, token: Arc<KnownToken>) -> Arc<KnownToken> {
-        let (shard, hash) = self.shard(&token.token);
+        let (shard, hash) = self.shard(token.token.as_bytes());
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let shard = &mut *shard;
         if let Some(first) = shard.tokens.find(hash, |known| known.token == token.token) {
@@ -87,16 +87,17 @@ impl TokenCache {
         }
         if shard.tokens.len() >= self.per_shard
             && let Some(oldest) = shard.oldest_first.pop_front()
-            && let Ok(entry) = shard.tokens.find_entry(hash_of(&oldest.token).1, |known| Arc::ptr_eq(known, &oldest))
+            && let Ok(entry) =
+                shard.tokens.find_entry(hash_of(oldest.token.as_bytes()).1, |known| Arc::ptr_eq(known, &oldest))
         {
             entry.remove();
         }
         shard.oldest_first.push_back(Arc::clone(&token));
-        shard.tokens.insert_unique(hash, Arc::clone(&token), |known| hash_of(&known.token).1);
+        shard.tokens.insert_unique(hash, Arc::clone(&token), |known| hash_of(known.token.as_bytes()).1);
         token
     }
 
-    fn shard(&self, token: &str) -> (&Mutex<Shard>, u64) {
+    fn shard(&self, token: &[u8]) -> (&Mutex<Shard>, u64) {
         let (index, hash) = hash_of(token);
         let [first, ..] = &self.shards;
         (self.shards.get(index).unwrap_or(first), hash)
@@ -106,8 +107,8 @@ impl TokenCache {
 /// Shard and hash: the end of a token is the issuer's signature, which is as good as random. Only tokens that the issuer
 /// signed are inserted, so nobody outside chooses what is in the table; a forged token that ends like a known one costs a
 /// comparison.
-fn hash_of(token: &str) -> (usize, u64) {
-    let [a, b] = token.as_bytes().last_chunk::<16>().map_or([[0; 8]; 2], |end| {
+fn hash_of(token: &[u8]) -> (usize, u64) {
+    let [a, b] = token.last_chunk::<16>().map_or([[0; 8]; 2], |end| {
         let (words, _) = end.as_chunks::<8>();
         [words.first().copied().unwrap_or_default(), words.last().copied().unwrap_or_default()]
     });
@@ -130,7 +131,7 @@ mod tests {
             // Any bytes that differ a little stand for signatures at their worst.
             let mut signature = [0; 64];
             signature[56..].copy_from_slice(&number.to_be_bytes());
-            counts[hash_of(&Base64UrlUnpadded::encode_string(&signature)).0] += 1;
+            counts[hash_of(Base64UrlUnpadded::encode_string(&signature).as_bytes()).0] += 1;
         }
         assert!(counts.iter().all(|count| (500..2000).contains(count)), "{counts:?}");
     }

@@ -11,15 +11,16 @@ use crate::replay::{MemoryReplayStore, Record, ReplayLimits, ReplayStore};
 use crate::standing::{NoRevocations, Standing};
 use crate::token_cache::{KnownToken, TokenCache};
 use crate::verified::{Principal, Verified};
-use bmap_protocol::check::{self, CONTENT_DIGEST, Received};
+use bmap_protocol::check::{self, Received};
 use bmap_protocol::digest::{BodyDigest, BodyHasher};
+use bmap_protocol::fields::Fields;
 use bmap_protocol::ids::{ApiKeyId, Issuer, hex_id};
 use bmap_protocol::keys::{MacKey, TokenDigest};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::refusal::{Denial, Mismatch, Refusal};
 use bmap_protocol::signature_base::Component;
-use bmap_protocol::token::IssuerKey;
+use bmap_protocol::token::{IssuerKey, UnverifiedToken};
 use bytes::{Buf, Bytes, BytesMut};
 use http::request::Parts;
 use http_body::Body;
@@ -56,6 +57,16 @@ pub enum VerifiedBody<B> {
 
 /// Evidence that every step passed; only [`Verifier::verify`] makes it, and [`Verified`] can't be had without.
 pub(crate) struct AllStepsPassed(());
+
+/// How a request says who signed it.
+enum Caller<'a> {
+    /// With a token whose key and claims are remembered.
+    KnownToken(Arc<KnownToken>),
+    /// With another token.
+    NewToken(UnverifiedToken<'a>),
+    /// Without a token: with the API key that `keyid` names.
+    ApiKey,
+}
 
 /// Seconds by which the clock may go back before it is not believed any more.
 const CLOCK_STEP: i64 = 5;
@@ -108,10 +119,9 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         peer: Option<IpAddr>,
         now: UnixTime,
     ) -> Result<(Verified, VerifiedBody<B>), Refusal> {
-        let headers = &head.headers;
-
         // 1. Sizes and framing.
-        self.check_sizes(head)?;
+        let fields = Fields::of(&head.headers);
+        self.check_sizes(&fields)?;
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > self.policy.max_body {
             return Err(Refusal::TooLarge { limit: self.policy.max_body });
@@ -121,12 +131,19 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         let (path, query) = (head.uri.path(), head.uri.query());
         check::request_target(path, query)?;
 
-        // 3. Parse.
-        let signature = UnverifiedSignature::parse(headers)?;
-        let token = check::authorization(headers)?;
-        let authority = check::authority(head.uri.authority().map(http::uri::Authority::as_str), headers)?;
+        // 3. Parse. A token that is known was parsed when it was new.
+        let signature = UnverifiedSignature::parse(&fields)?;
+        let caller = match check::presented_token(&fields)? {
+            Some(presented) => match self.known.get(presented) {
+                Some(known) => Caller::KnownToken(known),
+                None => Caller::NewToken(check::unverified_token(presented)?),
+            },
+            None => Caller::ApiKey,
+        };
+        let authority = check::authority(head.uri.authority().map(http::uri::Authority::as_str), &fields)?;
         let own = check::own_origin(authority, &self.own)?;
-        let received = Received { method: head.method.as_str(), authority: own.authority(), path, query, headers };
+        let received =
+            Received { method: head.method.as_str(), authority: own.authority(), path, query, fields: &fields };
 
         // 4. Time window. What was seen before a store in memory began is not known, so it is refused.
         let now_seconds = self.check_clock(now)?;
@@ -138,63 +155,44 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         }
 
         // 5. Coverage.
-        check::coverage(&signature, headers, token.is_some(), announced > 0)?;
+        check::coverage(&signature, &fields, !matches!(caller, Caller::ApiKey), announced > 0)?;
 
-        let (principal, key_id) = match token {
-            Some(token) => {
-                // 6. Derive the key, check the MAC.
-                let remembered = self.known.get(token.compact());
-                let proven = match &remembered {
-                    Some(known) => {
-                        check::token_mac(&received, &signature, &known.key)?;
-                        None
-                    }
-                    None => {
-                        let digest = TokenDigest::of(token.compact().as_bytes());
-                        let mut proven = None;
-                        self.keys.try_tool_keys(&token, &mut |tool, epoch, tool_key| {
-                            let key = MacKey::new(&tool_key.signing_key(&digest));
-                            let holds = check::mac(&received, &signature, &key).is_ok();
-                            if holds {
-                                proven = Some((tool.clone(), epoch, key));
-                            }
-                            holds
-                        });
-                        Some(proven.ok_or(Refusal::InvalidSignature(Mismatch::Mac))?)
-                    }
-                };
-                // 7. Token signature, once for each token; claims, each time.
-                let check_claims = |known: &KnownToken| {
-                    let (tool, epoch) = (&known.tool, known.epoch);
-                    check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now_seconds, self.policy.window)
-                };
-                let known = match (remembered, proven) {
-                    (Some(known), _) => {
-                        check_claims(&known)?;
-                        known
-                    }
-                    (None, Some((tool, epoch, key))) => {
-                        let claims = token.verify(&self.issuer_keys)?;
-                        let id = jti_bytes(&claims.id);
-                        let key = check::TokenMacKey::new(key, token.compact());
-                        let known = KnownToken {
-                            token: token.compact().into(),
-                            tool,
-                            epoch,
-                            key,
-                            id,
-                            claims,
-                            busy_until: 0.into(),
-                        };
-                        check_claims(&known)?;
-                        self.known.insert(Arc::new(known))
-                    }
-                    (None, None) => return Err(Refusal::InvalidSignature(Mismatch::UnknownKey)),
-                };
+        let check_claims = |known: &KnownToken| {
+            let (tool, epoch) = (&known.tool, known.epoch);
+            check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now_seconds, self.policy.window)
+        };
+        let (principal, key_id) = match caller {
+            Caller::KnownToken(known) => {
+                // 6. Check the MAC.
+                check::token_mac(&received, &signature, &known.key)?;
+                // 7. Claims; the token's signature held when it was new.
+                check_claims(&known)?;
                 let id = known.id;
                 (Principal::Token(known), id)
             }
-            None => {
+            Caller::NewToken(token) => {
+                // 6. Derive the key, check the MAC.
+                let digest = TokenDigest::of(token.compact().as_bytes());
+                let mut proven = None;
+                self.keys.try_tool_keys(&token, &mut |tool, epoch, tool_key| {
+                    let key = MacKey::new(&tool_key.signing_key(&digest));
+                    let holds = check::mac(&received, &signature, &key).is_ok();
+                    if holds {
+                        proven = Some((tool.clone(), epoch, key));
+                    }
+                    holds
+                });
+                let (tool, epoch, key) = proven.ok_or(Refusal::InvalidSignature(Mismatch::Mac))?;
+                // 7. Token signature, claims. Only then is the token remembered.
+                let claims = token.verify(&self.issuer_keys)?;
+                let id = jti_bytes(&claims.id);
+                let key = check::TokenMacKey::new(key, token.compact());
+                let token = token.compact().into();
+                let known = KnownToken { token, tool, epoch, key, id, claims, busy_until: 0.into() };
+                check_claims(&known)?;
+                (Principal::Token(self.known.insert(Arc::new(known))), id)
+            }
+            Caller::ApiKey => {
                 // 6 for an API key that signs by itself; there is no token, so there is no 7.
                 let unknown = Refusal::InvalidSignature(Mismatch::UnknownKey);
                 let id = ApiKeyId::parse(signature.key_id).map_err(|_| unknown)?;
@@ -219,7 +217,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             if claims.audience != known.tool {
                 return Err(Refusal::Denied(Denial::Tool));
             }
-            check::origin(claims, headers, own)?;
+            check::origin(claims, &fields, own)?;
             if let (AllowedOrigins::These(_), Some(origin)) = (&self.policy.origins, &claims.origin)
                 && !self.policy.origins.allow(origin.as_str())
             {
@@ -237,17 +235,17 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         let covers_digest = signature.covers(Component::Header("content-digest"));
         let body = if body.is_end_stream() {
             if covers_digest {
-                self.compare_digest(headers, BodyDigest::of(b""))?;
+                compare_digest(&fields, &BodyDigest::of(b""))?;
             }
             VerifiedBody::Empty(body)
         } else {
             let (bytes, digest) = self.read_body(body).await?;
             if announced == 0 {
                 // That there is a body was not known in step 5.
-                check::coverage(&signature, headers, false, !bytes.is_empty())?;
+                check::coverage(&signature, &fields, false, !bytes.is_empty())?;
             }
             if covers_digest {
-                self.compare_digest(headers, digest)?;
+                compare_digest(&fields, &digest)?;
             }
             VerifiedBody::Whole(bytes)
         };
@@ -273,12 +271,8 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
     }
 
     /// Step 1: the head within its bounds.
-    fn check_sizes(&self, head: &Parts) -> Result<(), Refusal> {
-        let size = head
-            .headers
-            .iter()
-            .fold(0_usize, |sum, (name, value)| sum.saturating_add(name.as_str().len()).saturating_add(value.len()));
-        if size > self.policy.max_head || head.headers.len() > self.policy.max_headers {
+    fn check_sizes(&self, fields: &Fields<'_>) -> Result<(), Refusal> {
+        if fields.size() > self.policy.max_head || fields.all().len() > self.policy.max_headers {
             return Err(Refusal::TooLarge { limit: self.policy.max_head });
         }
         Ok(())
@@ -318,13 +312,11 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         }
         Ok((if rest.is_empty() { first } else { rest.freeze() }, hasher.finish()))
     }
+}
 
-    /// Step 10: the covered digest against the body's.
-    fn compare_digest(&self, headers: &http::HeaderMap, actual: BodyDigest) -> Result<(), Refusal> {
-        let value = check::single_header(headers, CONTENT_DIGEST, "content-digest")?.unwrap_or_default();
-        let signed = BodyDigest::parse(value.as_bytes()).map_err(Refusal::Digest)?;
-        if signed.matches(&actual) { Ok(()) } else { Err(Refusal::DigestMismatch) }
-    }
+/// Step 10: the covered digest against the body's.
+fn compare_digest(fields: &Fields<'_>, actual: &BodyDigest) -> Result<(), Refusal> {
+    if check::content_digest(fields)?.matches(actual) { Ok(()) } else { Err(Refusal::DigestMismatch) }
 }
 
 /// The 16 bytes behind a verified `jti`, whose form the claims' parser checked.

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use crate::shell::Program;
-use crate::{clock, demo, layers, npm, setup};
+use crate::{clock, demo, layers, npm, setup, wasm};
 
 struct Step {
     name: &'static str,
@@ -27,7 +27,7 @@ const STEPS: &[Step] = &[
     Step { name: "protocol-wasm", what: "the wire profile builds for WebAssembly", run: protocol_wasm },
     Step { name: "package", what: "@bmap/auth is built and packed", run: demo::build_package },
     Step { name: "package-tests", what: "vectors and behaviour from TypeScript", run: npm::test },
-    Step { name: "browser", what: "page and tool on two origins, in Chromium; direct calls", run: browser },
+    Step { name: "browser", what: "page and tool on two origins, vectors, in Chromium; direct calls", run: browser },
     Step { name: "smoke", what: "cargo xtask demo --smoke", run: smoke },
     Step { name: "api", what: "the running issuer against its OpenAPI document", run: api },
     Step { name: "deny", what: "licences, banned crates, lowest versions, sources", run: deny },
@@ -145,6 +145,7 @@ fn protocol_wasm() -> Result<(), Box<dyn Error>> {
 }
 
 fn browser() -> Result<(), Box<dyn Error>> {
+    wasm::run(&["vectors".to_owned()])?; // the known answers run in Chromium too
     Program::new("npm test").within("tests/e2e").env("BMAP_CHROMIUM", setup::browser()?).run()
 }
 

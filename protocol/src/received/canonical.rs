@@ -4,51 +4,78 @@
 //! Whatever is not exactly that is left to the dictionary parser, which also says what is wrong with it. Where this
 //! reads a member, the dictionary parser reads the same one; `tests/properties/canonical.rs` compares them.
 
-use super::Member;
+use super::{Covered, Member};
 use crate::TAG;
 use crate::signature_base::Component;
 
 /// Our one member, or `None`.
 pub(super) fn member(line: &[u8]) -> Option<Member<'_>> {
-    if line.len() > super::MAX_SIGNATURE_HEADER || !line.is_ascii() {
+    if line.len() > super::MAX_SIGNATURE_HEADER {
         return None;
     }
     let line = std::str::from_utf8(line).ok()?;
-    let (label, params) = line.split_once('=')?;
-    let (first, others) = label.as_bytes().split_first()?;
-    if !first.is_ascii_lowercase() || !others.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) {
+    let end = line.bytes().position(|b| !(b.is_ascii_lowercase() || b.is_ascii_digit()))?;
+    let (label, params) = line.split_at_checked(end)?;
+    let params = params.strip_prefix('=')?;
+    if !label.as_bytes().first()?.is_ascii_lowercase() {
         return None;
     }
     let mut member = Member::new(label);
     member.params = params;
-    let mut rest = params.strip_prefix("(\"")?;
-    loop {
-        let (name, after) = rest.split_once('"')?;
-        member.push(Component::from_name(name)?)?;
-        if let Some(after) = after.strip_prefix(" \"") {
-            rest = after;
-        } else {
-            rest = after.strip_prefix(')')?;
-            break;
-        }
-    }
+    let mut rest = components(params, &mut member.covered)?;
     while !rest.is_empty() {
-        let (name, value) = rest.strip_prefix(';')?.split_once('=')?;
-        rest = match name {
-            "created" => number(value, &mut member.created)?,
-            "expires" => number(value, &mut member.expires)?,
-            "nonce" => text(value, &mut member.nonce)?,
-            "keyid" => text(value, &mut member.key_id)?,
-            "tag" if !member.ours => {
-                let mut tag = None;
-                let rest = text(value, &mut tag)?;
-                member.ours = tag == Some(TAG);
-                rest
+        let parameter = rest.strip_prefix(';')?;
+        rest = if let Some(value) = parameter.strip_prefix("created=") {
+            number(value, &mut member.created)?
+        } else if let Some(value) = parameter.strip_prefix("expires=") {
+            number(value, &mut member.expires)?
+        } else if let Some(value) = parameter.strip_prefix("nonce=") {
+            text(value, &mut member.nonce)?
+        } else if let Some(value) = parameter.strip_prefix("keyid=") {
+            text(value, &mut member.key_id)?
+        } else {
+            let (tag, after) = string(parameter.strip_prefix("tag=")?)?;
+            if tag != TAG || std::mem::replace(&mut member.ours, true) {
+                return None;
             }
-            _ => return None,
+            after
         };
     }
     member.ours.then_some(member)
+}
+
+/// The lists that our own SDK signs, and those of the profile's example; each with its places in [`super::covered::NAMED`].
+const LISTS: [(&str, &[u8]); 4] = [
+    (r#"("authorization" "@method" "@authority" "@path" "@query")"#, &[4, 0, 1, 2, 3]),
+    (
+        r#"("authorization" "@method" "@authority" "@path" "@query" "content-type" "content-digest")"#,
+        &[4, 0, 1, 2, 3, 5, 6],
+    ),
+    (r#"("@method" "@authority" "@path" "@query" "authorization")"#, &[0, 1, 2, 3, 4]),
+    (
+        r#"("@method" "@authority" "@path" "@query" "authorization" "content-type" "content-digest")"#,
+        &[0, 1, 2, 3, 4, 5, 6],
+    ),
+];
+
+/// The list of covered components; what comes after it.
+fn components<'a>(params: &'a str, covered: &mut Covered) -> Option<&'a str> {
+    for (list, indices) in LISTS {
+        if let Some(rest) = params.strip_prefix(list) {
+            *covered = Covered::named(indices);
+            return Some(rest);
+        }
+    }
+    let mut rest = params.strip_prefix('(')?;
+    loop {
+        let (name, after) = string(rest)?;
+        let start = params.len().checked_sub(rest.len())?.checked_add(1)?;
+        covered.push(Component::from_name(name)?, start)?;
+        match after.strip_prefix(' ') {
+            Some(next) => rest = next,
+            None => return after.strip_prefix(')'),
+        }
+    }
 }
 
 /// At most 15 digits without a leading zero, once; what comes after them.
@@ -64,11 +91,36 @@ fn number<'a>(value: &'a str, into: &mut Option<i64>) -> Option<&'a str> {
     into.replace(digits.parse().ok()?).is_none().then_some(rest)
 }
 
-/// A string without escapes, once; what comes after it.
+/// A string, once; what comes after it.
 fn text<'a>(value: &'a str, into: &mut Option<&'a str>) -> Option<&'a str> {
-    let (text, rest) = value.strip_prefix('"')?.split_once('"')?;
-    if !text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'\\') {
-        return None;
-    }
+    let (text, rest) = string(value)?;
     into.replace(text).is_none().then_some(rest)
+}
+
+/// A string without escapes, and what comes after it.
+fn string(text: &str) -> Option<(&str, &str)> {
+    let text = text.strip_prefix('"')?;
+    let end = text.bytes().position(|b| matches!(b, b'"' | b'\\' | 0..b' ' | 0x7f..))?;
+    let (inside, rest) = text.split_at_checked(end)?;
+    Some((inside, rest.strip_prefix('"')?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_known_by_heart_are_what_they_say() {
+        for (list, _) in LISTS {
+            let (mut known, mut read) = (Covered::NONE, Covered::NONE);
+            assert_eq!(components(list, &mut known), Some(""));
+            let mut after = list.strip_prefix('(').unwrap();
+            while let Some((name, next)) = string(after) {
+                read.push(Component::from_name(name).unwrap(), 0).unwrap();
+                after = next.strip_prefix(' ').unwrap_or(next);
+            }
+            assert!(known.components(list).eq(read.components(list)), "{list}");
+            assert!(known.components(list).all(|component| known.contains(component, list)));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `Signature-Input`: the path for the spelling of our own SDK reads what the dictionary parser reads, and both read what is signed.
 
+use bmap_protocol::fields::Fields;
 use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::refusal::Refusal;
 use http::{HeaderMap, HeaderValue};
@@ -96,11 +97,23 @@ fn member() -> impl Strategy<Value = String> {
         6 => distinct,
         1 => prop::collection::vec(name, 0..6),
         1 => prop::sample::subsequence(NUMBERED, 14..=18),
+        2 => prop::sample::select(USUAL).prop_map(|list| list.split(' ').collect()),
     ];
     (label, names, between, parameters).prop_map(|(label, names, between, parameters)| {
         format!("{label}=({}){}", names.join(between), parameters.concat())
     })
 }
+
+/// The lists that are known by heart, and near ones.
+const USUAL: &[&str] = &[
+    r#""authorization" "@method" "@authority" "@path" "@query""#,
+    r#""authorization" "@method" "@authority" "@path" "@query" "content-type" "content-digest""#,
+    r#""@method" "@authority" "@path" "@query" "authorization""#,
+    r#""@method" "@authority" "@path" "@query" "authorization" "content-type" "content-digest""#,
+    r#""@method" "@authority" "@path" "@query" "content-type" "content-digest""#,
+    r#""authorization" "@method" "@authority" "@path" "@query" "authorization""#,
+    r#""@method" "@authority" "@path" "@query" "authorization" "content-type" "content-digest" "x-a" "x-a""#,
+];
 
 const NUMBERED: &[&str] = &[
     "\"a0\"", "\"a1\"", "\"a2\"", "\"a3\"", "\"a4\"", "\"a5\"", "\"a6\"", "\"a7\"", "\"a8\"", "\"a9\"", "\"b0\"",
@@ -132,13 +145,13 @@ fn read(lines: &[&str]) -> Result<Read, Refusal> {
     }
     // Every usual label has its signature, so that nothing but the input decides.
     headers.append("signature", HeaderValue::from_static("bmap=:AAAA:, b=:AAAA:, sig1=:AAAA:, b_1=:AAAA:"));
-    UnverifiedSignature::parse(&headers).map(|parsed| Read {
+    UnverifiedSignature::parse(&Fields::of(&headers)).map(|parsed| Read {
         params: parsed.params.to_owned(),
         created: parsed.created,
         expires: parsed.expires,
         nonce: parsed.nonce,
         key_id: parsed.key_id.to_owned(),
-        covered: parsed.components().iter().map(|component| component.name().to_owned()).collect(),
+        covered: parsed.components().map(|component| component.name().to_owned()).collect(),
     })
 }
 

@@ -4,6 +4,7 @@
 
 use base64ct::{Base64, Encoding};
 use bmap_protocol::digest::{BodyDigest, DigestFault};
+use bmap_protocol::fields::Fields;
 use bmap_protocol::received::{MAX_SIGNATURES, SignatureFault, UnverifiedSignature};
 use bmap_protocol::refusal::Refusal;
 use http::{HeaderMap, HeaderValue};
@@ -70,7 +71,7 @@ fn signature(lines: &[&str]) -> Result<Vec<u8>, SignatureFault> {
     for line in lines {
         headers.append("signature", HeaderValue::from_bytes(line.as_bytes()).unwrap());
     }
-    match UnverifiedSignature::parse(&headers) {
+    match UnverifiedSignature::parse(&Fields::of(&headers)) {
         Ok(parsed) => Ok(parsed.signature().to_vec()),
         Err(Refusal::Signature(fault)) => Err(fault),
         Err(other) => panic!("{other}"),

@@ -2,6 +2,7 @@
 
 use bmap_protocol::check::{self, Received};
 use bmap_protocol::digest::BodyDigest;
+use bmap_protocol::fields::Fields;
 use bmap_protocol::keys::{MacKey, SigningKey};
 use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::sign::{Request, RequestKey, Stamp, authorization, sign};
@@ -143,13 +144,14 @@ impl Draft {
         for (name, value) in &wire.headers {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_bytes(value).unwrap());
         }
-        let Ok(signature) = UnverifiedSignature::parse(&headers) else { return false };
+        let fields = Fields::of(&headers);
+        let Ok(signature) = UnverifiedSignature::parse(&fields) else { return false };
         let received = Received {
             method: &wire.method,
             authority: &wire.authority,
             path: &wire.path,
             query: wire.query.as_deref(),
-            headers: &headers,
+            fields: &fields,
         };
         let holds = match self.kind {
             Kind::Hmac | Kind::Token => check::mac(&received, &signature, &MacKey::from_key_bytes(&self.key)),
@@ -158,7 +160,7 @@ impl Draft {
                 check::ed25519(&received, &signature, &public_key)
             }
         };
-        let covered = check::coverage(&signature, &headers, self.token().is_some(), !wire.body.is_empty());
+        let covered = check::coverage(&signature, &fields, self.token().is_some(), !wire.body.is_empty());
         let digest = headers.get("content-digest").map(|value| BodyDigest::parse(value.as_bytes()));
         let whole = digest.is_none_or(|digest| digest.is_ok_and(|digest| digest.matches(&BodyDigest::of(&wire.body))));
         holds.is_ok() && covered.is_ok() && whole

@@ -29,7 +29,7 @@ impl KeyShard {
     }
 
     /// Counts one more record; `None` where there is no room for another key.
-    pub(super) fn enter(&mut self, id: &[u8; 16], hash: u64, hash_of: impl Fn(&[u8; 16]) -> u64) -> Option<(u32, u32)> {
+    pub(super) fn enter(&mut self, id: &[u8; 16], hash: u64, hash_of: impl Fn(&[u8]) -> u64) -> Option<(u32, u32)> {
         let keys = &self.keys;
         let known = self.by_id.find(hash, |index| at(keys, *index).is_some_and(|key| key.id == *id)).copied();
         let index = match known {
@@ -41,7 +41,7 @@ impl KeyShard {
         Some((index, key.live))
     }
 
-    fn add(&mut self, id: &[u8; 16], hash: u64, hash_of: impl Fn(&[u8; 16]) -> u64) -> Option<u32> {
+    fn add(&mut self, id: &[u8; 16], hash: u64, hash_of: impl Fn(&[u8]) -> u64) -> Option<u32> {
         let key = Key { id: *id, live: 0 };
         let index = match at_mut(&mut self.keys, self.free) {
             Some(slot) => {
@@ -57,7 +57,7 @@ impl KeyShard {
     }
 
     /// Counts one record less; the last one frees the key.
-    pub(super) fn leave(&mut self, index: u32, hash_of: impl Fn(&[u8; 16]) -> u64) {
+    pub(super) fn leave(&mut self, index: u32, hash_of: impl Fn(&[u8]) -> u64) {
         let Some(key) = at_mut(&mut self.keys, index) else { return };
         key.live = key.live.saturating_sub(1);
         if key.live == 0 {

@@ -55,12 +55,12 @@ impl NonceShard {
         record: &Record,
         now: i64,
         key: u32,
+        hash: u64,
         over: bool,
         keys: &Keys,
     ) -> Result<(), Refusal> {
         self.end_seconds(now, keys);
         let end = self.end_slot(record.until)?;
-        let hash = keys.nonce_hash(key, &record.nonce);
         let slots = &self.slots;
         let same = |index: &u32| at(slots, *index).is_some_and(|slot| slot.key == key && slot.nonce == record.nonce);
         if self.by_nonce.find(hash, same).is_some() {

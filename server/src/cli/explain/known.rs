@@ -7,6 +7,7 @@ use super::side::Side;
 use crate::domain::api_key::KeyMaterial;
 use crate::store::{ApiKeys, Tools};
 use bmap_protocol::check;
+use bmap_protocol::fields::Fields;
 use bmap_protocol::ids::ApiKeyId;
 use bmap_protocol::keys::{MacKey, TokenDigest, ToolKey};
 use bmap_protocol::origin::Origin;
@@ -35,7 +36,7 @@ pub(super) enum Verdict {
 
 impl Known {
     pub(super) async fn load(context: &Context, request: &RawRequest) -> Result<Self, CliError> {
-        let token = check::authorization(&request.headers).ok().flatten();
+        let token = check::authorization(&Fields::of(&request.headers)).ok().flatten();
         if let Some(credential) = credential(context)? {
             return Ok(Self::of_credential(&credential, token.as_ref()));
         }
@@ -116,7 +117,9 @@ impl Known {
     async fn of_api_key(request: &RawRequest, installation: &Installation) -> Result<Self, CliError> {
         let own: Vec<Origin> = base_origin(installation.issuer().await?.as_str()).into_iter().collect();
         let problem = |text: String| Ok(Self { own: own.clone(), problem: Some(text), ..Self::default() });
-        let Ok(signature) = UnverifiedSignature::parse(&request.headers) else { return Ok(Self::default()) };
+        let Ok(signature) = UnverifiedSignature::parse(&Fields::of(&request.headers)) else {
+            return Ok(Self::default());
+        };
         let Ok(id) = ApiKeyId::parse(signature.key_id) else {
             return problem(format!("keyid {:?} is no API key, and there is no token", signature.key_id));
         };

@@ -4,6 +4,7 @@ use super::super::raw_request::RawRequest;
 use super::super::target_url::normal_authority;
 use super::known::Known;
 use bmap_protocol::check::{self, Received};
+use bmap_protocol::fields::Fields;
 use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::refusal::Refusal;
 
@@ -33,8 +34,9 @@ impl Side {
     /// The base of a request: as a verifier makes it.
     pub(super) fn of_request(request: &RawRequest, known: &Known) -> Result<Self, Unreadable> {
         let mut notes = Vec::new();
-        let signature = UnverifiedSignature::parse(&request.headers).map_err(Unreadable)?;
-        let written = check::authority(request.authority.as_deref(), &request.headers).map_err(Unreadable)?;
+        let fields = Fields::of(&request.headers);
+        let signature = UnverifiedSignature::parse(&fields).map_err(Unreadable)?;
+        let written = check::authority(request.authority.as_deref(), &fields).map_err(Unreadable)?;
         let authority = match check::own_origin(written, known.own()) {
             Ok(own) => own.authority().to_owned(),
             Err(_) => {
@@ -54,10 +56,10 @@ impl Side {
             authority: &authority,
             path: &request.path,
             query: request.query.as_deref(),
-            headers: &request.headers,
+            fields: &fields,
         };
-        let has_token = check::authorization(&request.headers).map_err(Unreadable)?.is_some();
-        if let Err(refusal) = check::coverage(&signature, &request.headers, has_token, !request.body.is_empty()) {
+        let has_token = check::authorization(&fields).map_err(Unreadable)?.is_some();
+        if let Err(refusal) = check::coverage(&signature, &fields, has_token, !request.body.is_empty()) {
             notes.push(format!("the signature covers too little ({}): {refusal}", refusal.code().as_str()));
         }
         let base = check::base(&received, &signature).map_err(Unreadable)?;
