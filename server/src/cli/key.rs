@@ -1,15 +1,21 @@
-//! `bmap key add|list|revoke`.
+//! `bmap key add|list|show|edit|regenerate|revoke`.
 
 use super::installation::Installation;
 use super::{CliError, Context, output, user};
-use crate::clock::{Clock, SystemClock};
-use crate::domain::api_key::{KeyScope, KeyState, MAX_SCOPE_ENTRIES, SealedApiKey, ToolSet};
-use crate::domain::audit::{Action, Event, Source};
+use crate::clock::{Clock, SystemClock, UnixMillis};
+use crate::domain::api_key::{KeyScope, KeyState, MAX_SCOPE_ENTRIES, ToolSet};
+use crate::domain::audit::Source;
 use crate::domain::issuer::{NewApiKey, key_created, new_api_key};
+use crate::domain::keys::form::{self, KeyChange};
+use crate::domain::keys::manager::{Manager, Right};
+use crate::domain::keys::service::{KeyService, MAX_PAGE};
+use crate::domain::keys::{KeyRows, ManagedKey};
 use crate::domain::page_origin::page_origin;
+use crate::domain::refusal::Refusal;
 use crate::domain::user::UserName;
 use crate::rng::SystemRandom;
 use crate::store::{ApiKeys, Tools};
+use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
@@ -23,6 +29,30 @@ pub(super) enum KeyCommand {
     Add(Add),
     /// List API keys
     List {
+        /// Only those of this user: id, name or email address
+        #[arg(long)]
+        user: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show an API key: what it may do, when and from where it was last used
+    Show {
+        /// Its id
+        id: ApiKeyId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change what an API key is called and may do; it counts for the next request
+    Edit(Box<Edit>),
+    /// Give an API key a new secret, which is shown this once; the old one works on for a while
+    Regenerate {
+        /// Its id
+        id: ApiKeyId,
+        /// How long the old secret works on, for example 24h, 7d or 0s; at most 7d
+        #[arg(long, value_name = "TIME", default_value = "24h", value_parser = grace)]
+        grace: i64,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -49,7 +79,7 @@ pub(super) struct Add {
     #[arg(long = "origin", value_name = "ORIGIN", value_parser = page_origin)]
     origins: Vec<Origin>,
     /// Network that it may be used from; may be repeated; any if none is given
-    #[arg(long = "cidr", value_name = "CIDR")]
+    #[arg(long = "cidr", value_name = "CIDR", value_parser = form::network)]
     cidrs: Vec<IpNet>,
     /// Its life, for example 90d, 12h, 30m or 45s; without end if not given
     #[arg(long, value_name = "TIME", value_parser = seconds)]
@@ -57,6 +87,40 @@ pub(super) struct Add {
     /// How it signs requests
     #[arg(long, value_enum, default_value_t = Signing::HmacSha256)]
     signing: Signing,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is not named stays.
+#[derive(Debug, Args)]
+pub(super) struct Edit {
+    /// Its id
+    id: ApiKeyId,
+    /// What people call it
+    #[arg(long)]
+    name: Option<UserName>,
+    /// A tool that it may get tokens for; may be repeated; '*' for every tool
+    #[arg(long = "tool", value_name = "TOOL")]
+    tools: Vec<String>,
+    /// Origin of a page that it may make tickets for; may be repeated
+    #[arg(long = "origin", value_name = "ORIGIN", value_parser = page_origin)]
+    origins: Vec<Origin>,
+    /// No page at all
+    #[arg(long, conflicts_with = "origins")]
+    no_origin: bool,
+    /// Network that it may be used from; may be repeated
+    #[arg(long = "cidr", value_name = "CIDR", value_parser = form::network)]
+    cidrs: Vec<IpNet>,
+    /// From any network
+    #[arg(long, conflicts_with = "cidrs")]
+    any_network: bool,
+    /// Its life from now on, for example 90d, 12h, 30m or 45s
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    expires_in: Option<i64>,
+    /// Without end
+    #[arg(long, conflicts_with = "expires_in")]
+    no_end: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -72,14 +136,18 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
     let installation = Installation::open(context).await?;
     match command {
         KeyCommand::Add(add_command) => add(add_command, &installation).await?,
-        KeyCommand::List { json } => list(json, &installation).await?,
-        KeyCommand::Revoke { id } => {
-            let now = SystemClock.now();
-            let event = Event::done(Action::ApiKeyRevoke, &Source::command_line(), now);
-            if !installation.store.revoke_api_key(&id, now, &event).await.map_err(CliError::failed)? {
-                return Err(CliError::NotFound(format!("there is no API key {id}")));
-            }
+        KeyCommand::List { user, json } => list(user.as_deref(), json, &installation).await?,
+        KeyCommand::Show { id, json } => {
+            let key = service(&installation).find(&operator(), &id).await.map_err(refused)?;
+            shown(&key, json, &installation)?;
         }
+        KeyCommand::Edit(edit) => {
+            let change = change(&edit)?;
+            let key = service(&installation).change(&operator(), &edit.id, &change).await.map_err(refused)?;
+            shown(&key, edit.json, &installation)?;
+        }
+        KeyCommand::Regenerate { id, grace, json } => regenerate(&id, grace, json, &installation).await?,
+        KeyCommand::Revoke { id } => service(&installation).revoke(&operator(), &id).await.map_err(refused)?,
     }
     installation.store.close().await;
     Ok(())
@@ -116,32 +184,82 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     let (key, secret) = new_api_key(&installation.roots, now, &SystemRandom, new).map_err(CliError::failed)?;
     let event = key_created(&key, &scope, &Source::command_line());
     installation.store.add_api_key(&key, &scope, &event).await.map_err(CliError::failed)?;
-    let shown = secret.reveal();
-    if add.json {
-        let mut described = describe(&key);
-        if let Some(members) = described.as_object_mut() {
-            members.insert("secret".to_owned(), Value::from(shown.as_str()));
-        }
-        output::json(&described)
-    } else {
-        println!("key id  {}\nsecret  {}\nThe secret is shown this once.", key.id, *shown);
-        Ok(())
-    }
+    let managed = ManagedKey { rows: KeyRows { current: key, former: None }, last_use: None };
+    with_secret(&managed, &secret, add.json, installation)
 }
 
-async fn list(json: bool, installation: &Installation) -> Result<(), CliError> {
-    let keys = installation.store.api_keys().await.map_err(CliError::failed)?;
-    if json {
-        return output::json(&keys.iter().map(describe).collect::<Vec<_>>());
+async fn regenerate(id: &ApiKeyId, grace: i64, json: bool, installation: &Installation) -> Result<(), CliError> {
+    let keys = service(installation);
+    let new = keys.make_secret(&operator(), id, grace).await.map_err(refused)?;
+    keys.store_secret(&new, None).await.map_err(refused)?;
+    if new.ends_former {
+        eprintln!("bmap: note: the secret before the last one had a grace, which is ended: two of a key work at most");
     }
-    let heading = ["id", "user", "name", "signing", "state", "scope"].map(str::to_owned).to_vec();
+    with_secret(&ManagedKey { rows: new.after, last_use: new.last_use }, &new.secret, json, installation)
+}
+
+async fn list(user: Option<&str>, json: bool, installation: &Installation) -> Result<(), CliError> {
+    let user = match user {
+        Some(text) => Some(user::find(&installation.store, text).await?.id),
+        None => None,
+    };
+    let (mut keys, mut more) = (Vec::new(), true);
+    while more {
+        let after = keys.last().map(|last: &ManagedKey| last.rows.current.id.clone());
+        let page = service(installation).list(user.as_ref(), after.as_ref(), MAX_PAGE).await.map_err(refused)?;
+        keys.extend(page.0);
+        more = page.1;
+    }
+    if json {
+        return output::json(&keys.iter().map(|key| describe(key, installation)).collect::<Vec<_>>());
+    }
+    let heading = ["id", "user", "name", "signing", "state", "last used", "scope"].map(str::to_owned).to_vec();
     let rows = keys.iter().map(|key| {
-        let texts =
-            [key.id.as_str(), key.owner.as_str(), key.name.as_str(), key.signing.as_str(), state(key), &key.scope];
-        texts.map(str::to_owned).to_vec()
+        let current = &key.rows.current;
+        vec![
+            current.id.to_string(),
+            current.owner.to_string(),
+            current.name.to_string(),
+            current.signing.as_str().to_owned(),
+            standing(key, installation).to_owned(),
+            last_used(key).unwrap_or_else(|| "-".to_owned()),
+            current.scope.clone(),
+        ]
     });
     output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
     Ok(())
+}
+
+fn service(installation: &Installation) -> KeyService<'_> {
+    KeyService::new(&installation.store, &installation.roots, &SystemClock, &SystemRandom)
+}
+
+fn operator() -> Manager {
+    Manager { right: Right::Operator, source: Source::command_line() }
+}
+
+fn refused(refusal: Refusal) -> CliError {
+    match refusal {
+        Refusal::NotFound { .. } => CliError::NotFound("there is no such API key".to_owned()),
+        Refusal::Invalid { field, hint } => CliError::Usage(format!("{field}: {hint}")),
+        other => CliError::failed(other),
+    }
+}
+
+fn change(edit: &Edit) -> Result<KeyChange, CliError> {
+    let now = SystemClock.now();
+    let named = |is_named: bool, is_none: bool| is_named || is_none;
+    Ok(KeyChange {
+        name: edit.name.clone(),
+        tools: if edit.tools.is_empty() { None } else { Some(form::tools(&edit.tools).map_err(refused)?) },
+        origins: named(!edit.origins.is_empty(), edit.no_origin).then(|| edit.origins.clone()),
+        cidrs: named(!edit.cidrs.is_empty(), edit.any_network).then(|| edit.cidrs.clone()),
+        expires_at: match (edit.expires_in, edit.no_end) {
+            (Some(life), _) => Some(Some(now.plus_seconds(life).seconds())),
+            (None, true) => Some(None),
+            (None, false) => None,
+        },
+    })
 }
 
 fn tool_set(texts: &[String]) -> Result<ToolSet, CliError> {
@@ -164,22 +282,78 @@ fn seconds(text: &str) -> Result<i64, String> {
     parsed.ok_or_else(|| "a time is a number and one of s, m, h, d, at most 36525d".to_owned())
 }
 
-fn state(key: &SealedApiKey) -> &'static str {
-    match key.state {
-        KeyState::Active => "active",
-        KeyState::Revoked { .. } => "revoked",
-    }
+/// A grace: like a life, and also none.
+fn grace(text: &str) -> Result<i64, String> {
+    let seconds = if text == "0" || text == "0s" { 0 } else { seconds(text)? };
+    if seconds <= form::MAX_GRACE_SECONDS { Ok(seconds) } else { Err("at most 7d".to_owned()) }
 }
 
-fn describe(key: &SealedApiKey) -> Value {
-    let revoked_at = match key.state {
+fn standing(key: &ManagedKey, installation: &Installation) -> &'static str {
+    key.rows.standing(&installation.roots, SystemClock.now()).as_str()
+}
+
+/// When, from where and how, for people.
+fn last_used(key: &ManagedKey) -> Option<String> {
+    let last_use = key.last_use?;
+    Some(format!("{} from {} ({})", output::time(last_use.at.0), last_use.address, last_use.way.as_str()))
+}
+
+/// Prints a key with its secret.
+fn with_secret(key: &ManagedKey, secret: &ApiSecret, json: bool, installation: &Installation) -> Result<(), CliError> {
+    let shown = secret.reveal();
+    if json {
+        let mut described = describe(key, installation);
+        if let Some(members) = described.as_object_mut() {
+            members.insert("secret".to_owned(), Value::from(shown.as_str()));
+        }
+        return output::json(&described);
+    }
+    println!("key id  {}\nsecret  {}\nThe secret is shown this once.", key.rows.current.id, *shown);
+    if let Some(end) = key.rows.former_end(&installation.roots, SystemClock.now()) {
+        println!("The old secret works until {}.", output::time(UnixMillis(0).plus_seconds(end).0));
+    }
+    Ok(())
+}
+
+/// Prints a key.
+fn shown(key: &ManagedKey, json: bool, installation: &Installation) -> Result<(), CliError> {
+    if json {
+        return output::json(&describe(key, installation));
+    }
+    let current = &key.rows.current;
+    let former = key.rows.former_end(&installation.roots, SystemClock.now());
+    let former = former.map(|end| format!("works until {}", output::time(UnixMillis(0).plus_seconds(end).0)));
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    output::table(&[
+        row("id", current.id.to_string()),
+        row("user", current.owner.to_string()),
+        row("name", current.name.to_string()),
+        row("signing", current.signing.as_str().to_owned()),
+        row("state", standing(key, installation).to_owned()),
+        row("scope", current.scope.clone()),
+        row("made", output::time(current.created_at.0)),
+        row("former secret", former.unwrap_or_else(|| "-".to_owned())),
+        row("last used", last_used(key).unwrap_or_else(|| "-".to_owned())),
+    ]);
+    Ok(())
+}
+
+fn describe(key: &ManagedKey, installation: &Installation) -> Value {
+    let current = &key.rows.current;
+    let revoked_at = match current.state {
         KeyState::Active => None,
         KeyState::Revoked { at } => Some(at.0),
     };
+    let former = key.rows.former_end(&installation.roots, SystemClock.now());
+    let former = former.map(|end| json!({ "expires_at": UnixMillis(0).plus_seconds(end).0 }));
+    let last_used = key.last_use.map(|last_use| {
+        json!({ "at": last_use.at.0, "address": last_use.address.to_string(), "way": last_use.way.as_str() })
+    });
     json!({
-        "id": key.id.as_str(), "user": key.owner.as_str(), "name": key.name.as_str(), "signing": key.signing.as_str(),
-        "state": state(key), "created_at": key.created_at.0, "revoked_at": revoked_at,
-        "scope": serde_json::from_str::<Value>(&key.scope).unwrap_or(Value::Null),
+        "id": current.id.as_str(), "user": current.owner.as_str(), "name": current.name.as_str(),
+        "signing": current.signing.as_str(), "state": standing(key, installation), "created_at": current.created_at.0,
+        "revoked_at": revoked_at, "scope": serde_json::from_str::<Value>(&current.scope).unwrap_or(Value::Null),
+        "former": former, "last_used": last_used,
     })
 }
 

@@ -37,7 +37,7 @@ pub enum ResealError {
     Seal(#[from] SealError),
 }
 
-/// Seals every API key and issuer key of an earlier epoch in the newest. `progress` hears the number of rows after each batch.
+/// Seals every API key, with its former secret, and issuer key of an earlier epoch in the newest. `progress` hears the number of rows after each batch.
 ///
 /// # Errors
 /// [`ResealError`].
@@ -57,6 +57,23 @@ pub async fn reseal(
                 resealed.done = resealed.done.saturating_add(was_there.into());
             }
             None => resealed.broken.push(key.kid.clone()),
+        }
+    }
+    let mut after = None;
+    loop {
+        let keys = store.former_before(newest.epoch(), after.as_ref(), BATCH).await?;
+        for key in &keys {
+            match api_key(key, roots, &newest, random)? {
+                Some(sealed) => {
+                    let was_there = store.reseal_former(key, newest.epoch(), &sealed).await?;
+                    resealed.done = resealed.done.saturating_add(was_there.into());
+                }
+                None => resealed.broken.push(format!("{} (its former secret)", key.id)),
+            }
+        }
+        match keys.into_iter().last() {
+            Some(last) => after = Some(last.id),
+            None => break,
         }
     }
     let mut after = None;

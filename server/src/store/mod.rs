@@ -7,6 +7,7 @@ mod audit_filter;
 mod bounded;
 mod connect;
 mod mail;
+mod managed_keys;
 mod openid;
 mod sql_account_links;
 mod sql_accounts;
@@ -34,6 +35,7 @@ pub mod schema;
 
 pub use connect::Database;
 pub use mail::{AccountLinks, ClaimedMail, Outbox};
+pub use managed_keys::{Created, IdempotentAnswers, ManagedKeys};
 pub use openid::{Openid, Unlinked};
 pub use sql_idempotent_answers::ANSWER;
 
@@ -48,11 +50,9 @@ use crate::domain::audit::chain::{Head, Row};
 use crate::domain::audit::kept::KeptKey;
 use crate::domain::audit::query::Filter;
 use crate::domain::audit::{Action, Event, Source};
-use crate::domain::idempotency::{Attempt, SealedAnswer};
+use crate::domain::idempotency::SealedAnswer;
 use crate::domain::issuer_key::SealedIssuerKey;
-use crate::domain::keys::last_use::LastUse;
-use crate::domain::keys::service::{NewKey, NewSecret};
-use crate::domain::keys::{KeyRows, ManagedKey};
+use crate::domain::keys::KeyRows;
 use crate::domain::role::{Role, UnverifiedRole};
 use crate::domain::session::{Session, SessionId};
 use crate::domain::ticket::{Ticket, TicketHash};
@@ -369,78 +369,6 @@ pub trait ApiKeys {
     fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// What became of a key that was to be added for a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Created {
-    /// It is there.
-    Yes,
-    /// The user is not active, or there is none.
-    UserInactive,
-    /// The user has as many as they may have.
-    TooMany,
-}
-
-/// API keys as their owners manage them.
-pub trait ManagedKeys {
-    /// Adds one, if its user is active and has fewer than `most` that are not revoked; keeps the answer to the request with it.
-    /// [`StoreError::Taken`] with [`ANSWER`], and nothing is added, if an answer to that request is kept already.
-    fn create_api_key(
-        &self,
-        new: &NewKey,
-        most: u16,
-        answer: Option<&SealedAnswer>,
-    ) -> impl Future<Output = Result<Created>> + Send;
-    /// The key with that id.
-    fn managed_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<ManagedKey>>> + Send;
-    /// Keys behind one of them in the order of their ids, which is that of their making; of one user, or all.
-    fn managed_keys(
-        &self,
-        user: Option<&UserId>,
-        after: Option<&ApiKeyId>,
-        most: u16,
-    ) -> impl Future<Output = Result<Vec<ManagedKey>>> + Send;
-    /// Puts a new secret in the place of the current one, and that one in the place of any former one; keeps the answer to the
-    /// request with it. `false`, and nothing changes, if the key is not as it was read, or was revoked. Otherwise as
-    /// [`create_api_key`](Self::create_api_key).
-    fn replace_secret(
-        &self,
-        new: &NewSecret,
-        answer: Option<&SealedAnswer>,
-    ) -> impl Future<Output = Result<bool>> + Send;
-    /// Puts changed rows in the place of a key's rows, with the origins that it registers; `false`, and nothing changes, if they
-    /// are not as they were read, or the key was revoked.
-    fn change_api_key(
-        &self,
-        before: &KeyRows,
-        after: &KeyRows,
-        scope: &KeyScope,
-        event: &Event,
-    ) -> impl Future<Output = Result<bool>> + Send;
-    /// Writes the last uses of some keys, where they are later than what is there.
-    fn write_last_uses(&self, uses: &[(ApiKeyId, LastUse)]) -> impl Future<Output = Result<()>> + Send;
-    /// Deletes former secrets whose grace has ended, whatever it was; how many.
-    fn delete_ended_former(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
-}
-
-/// Answers that are kept for requests that are sent again. They are written with the change that they tell of.
-pub trait IdempotentAnswers {
-    /// The answer that is kept for an idempotency key of a caller.
-    fn kept_answer(
-        &self,
-        attempt: &Attempt,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<Option<SealedAnswer>>> + Send;
-    /// Whether a caller has fewer than `most` answers kept.
-    fn has_room_for_answer(
-        &self,
-        caller: &str,
-        most: i64,
-        now: UnixMillis,
-    ) -> impl Future<Output = Result<bool>> + Send;
-    /// Deletes what has ended; how many.
-    fn delete_ended_answers(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
-}
-
 /// Tools.
 pub trait Tools {
     /// Adds one; [`StoreError::Taken`] if the id is taken.
@@ -527,6 +455,15 @@ pub trait Epochs {
     /// Puts another epoch's seal into the key's row, if that is still as it was read; whether it was.
     fn reseal_api_key(&self, key: &SealedApiKey, epoch: u32, sealed: &str)
     -> impl Future<Output = Result<bool>> + Send;
+    /// The same as [`api_keys_before`](Self::api_keys_before) for the former secrets of keys: each as its key with that row.
+    fn former_before(
+        &self,
+        epoch: u32,
+        after: Option<&ApiKeyId>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
+    /// The same as [`reseal_api_key`](Self::reseal_api_key) for the row of a former secret.
+    fn reseal_former(&self, key: &SealedApiKey, epoch: u32, sealed: &str) -> impl Future<Output = Result<bool>> + Send;
     /// The same for a key of the issuer.
     fn reseal_issuer_key(
         &self,

@@ -12,6 +12,7 @@ impl Epochs for Database {
     async fn epochs_in_use(&self) -> Result<Vec<EpochUse>> {
         let rows = sqlx::query(
             "SELECT 'API keys' AS what, epoch, COUNT(*) AS number FROM api_keys GROUP BY epoch \
+             UNION ALL SELECT 'former secrets of API keys', epoch, COUNT(*) FROM api_key_former GROUP BY epoch \
              UNION ALL SELECT 'issuer keys', epoch, COUNT(*) FROM issuer_keys WHERE retired_at IS NULL GROUP BY epoch \
              UNION ALL SELECT 'passwords', pepper_epoch, COUNT(*) FROM accounts GROUP BY pepper_epoch \
              UNION ALL SELECT 'registrations', pepper_epoch, COUNT(*) FROM registrations GROUP BY pepper_epoch",
@@ -43,6 +44,31 @@ impl Epochs for Database {
 
     async fn reseal_api_key(&self, key: &SealedApiKey, epoch: u32, sealed: &str) -> Result<bool> {
         let done = sqlx::query("UPDATE api_keys SET epoch = $1, sealed = $2 WHERE id = $3 AND sealed = $4")
+            .bind(i64::from(epoch))
+            .bind(sealed)
+            .bind(key.id.as_str())
+            .bind(key.sealed.as_str())
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn former_before(&self, epoch: u32, after: Option<&ApiKeyId>, most: u16) -> Result<Vec<SealedApiKey>> {
+        let rows = sqlx::query(
+            "SELECT k.id, k.user_id, k.name, k.signing, f.epoch, f.scope, f.stored_hash, f.sealed, k.created_at, \
+             k.revoked_at FROM api_key_former f JOIN api_keys k ON k.id = f.key_id \
+             WHERE f.epoch < $1 AND k.id > $2 ORDER BY k.id LIMIT $3",
+        )
+        .bind(i64::from(epoch))
+        .bind(after.map_or("", ApiKeyId::as_str))
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn reseal_former(&self, key: &SealedApiKey, epoch: u32, sealed: &str) -> Result<bool> {
+        let done = sqlx::query("UPDATE api_key_former SET epoch = $1, sealed = $2 WHERE key_id = $3 AND sealed = $4")
             .bind(i64::from(epoch))
             .bind(sealed)
             .bind(key.id.as_str())

@@ -72,6 +72,49 @@ fn commands_work_while_the_server_runs() {
 }
 
 #[test]
+fn an_operator_changes_keys_of_everybody() {
+    let operator = Operator::new();
+    operator.out(&["user", "add", "ana"]);
+    operator.out(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
+    let key =
+        operator.json(&["key", "add", "--user", "ana", "--name", "shop", "--tool", "places", "--expires-in", "1d"]);
+    let id = key["id"].as_str().unwrap();
+    assert_eq!((&key["state"], &key["former"]), (&"active".into(), &Value::Null));
+    let edited =
+        operator.json(&["key", "edit", id, "--origin", "https://a.example", "--cidr", "10.0.0.0/8", "--no-end"]);
+    let scope = serde_json::json!({
+        "tools": ["places"], "origins": ["https://a.example"], "cidrs": ["10.0.0.0/8"], "expires_at": null,
+    });
+    assert_eq!(edited["scope"], scope);
+    let edited = operator.json(&["key", "edit", id, "--no-origin", "--any-network", "--name", "other", "--tool", "*"]);
+    assert_eq!((&edited["scope"]["origins"], &edited["name"]), (&serde_json::json!([]), &"other".into()));
+    assert_eq!(edited["scope"]["tools"], serde_json::json!(["*"]));
+
+    let changed = operator.json(&["key", "regenerate", id, "--grace", "2h"]);
+    assert!(changed["secret"].as_str().unwrap().starts_with("bms_") && changed["secret"] != key["secret"]);
+    assert!(changed["former"]["expires_at"].is_i64());
+    assert!(operator.out(&["key", "show", id]).contains("works until 20"));
+    assert!(operator.out(&["key", "regenerate", id, "--grace", "0"]).contains("secret  bms_"));
+    let shown = operator.json(&["key", "show", id]);
+    assert_eq!((&shown["former"], shown.get("secret")), (&Value::Null, None));
+    assert_eq!(operator.json(&["key", "list", "--user", "ana"]).as_array().unwrap().len(), 1);
+
+    let (code, error) = operator.fails(&["key", "edit", id, "--tool", "nowhere"]);
+    assert!(code == 2 && error.contains("there is no tool nowhere"), "{error}");
+    let (code, error) = operator.fails(&["key", "edit", id, "--cidr", "10.0.0.1/8"]);
+    assert!(code == 2 && error.contains("did you mean 10.0.0.0/8?"), "{error}");
+    assert_eq!(operator.fails(&["key", "regenerate", id, "--grace", "8d"]).0, 2);
+    operator.out(&["key", "revoke", id]);
+    operator.out(&["key", "revoke", id]);
+    let (code, error) = operator.fails(&["key", "regenerate", id]);
+    assert!(code == 1 && error.contains("revoked"), "{error}");
+    let nobodys = "bmk_00000000000000000000000000000000";
+    for arguments in [&["key", "show", nobodys][..], &["key", "edit", nobodys], &["key", "regenerate", nobodys]] {
+        assert_eq!(operator.fails(arguments).0, 3, "{arguments:?}");
+    }
+}
+
+#[test]
 fn mistakes_have_their_exit_codes() {
     let operator = Operator::new();
     operator.out(&["user", "add", "ana"]);

@@ -8,6 +8,7 @@ use base64ct::{Base64, Encoding};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::UserId;
 use bmap_protocol::seal::SigningKind;
+use bmap_server::domain::role::Role;
 use serde_json::{Value, json};
 
 /// Somebody who is signed in.
@@ -32,6 +33,11 @@ pub(crate) fn form() -> Value {
 }
 
 impl<'w> KeyOwner<'w> {
+    /// The same person as an admin.
+    pub(crate) async fn become_admin(&self) {
+        self.world.issuer.set_role(&self.user, Role::Admin, &crate::world::source()).await.unwrap();
+    }
+
     /// The same person, after another sign-in: access tokens are short-lived.
     pub(crate) async fn again(&self) -> Self {
         let pair = Pair::of(&login(&self.email, PASSWORD).send(self.world.address).await);

@@ -72,9 +72,14 @@ async fn a_root_is_changed_beside_a_running_server() {
     assert!(operator.fails(&["root", "retire", "1"]).1.contains("it is the one that seals"));
     assert_eq!(operator.fails(&["root", "retire", "9"]).0, 3);
 
-    // Three keys with the admin's, and the issuer's own.
+    // One of them has a new secret, and its old one a grace.
+    let changed = operator.json(&["key", "regenerate", &keys[0].id, "--grace", "1h"]);
+    let new = Key { id: keys[0].id.clone(), secret: changed["secret"].as_str().unwrap().to_owned() };
+
+    // Three keys with the admin's, a former secret, and the issuer's own key.
     let rotated = operator.json(&["root", "rotate"]);
-    assert_eq!(rotated, json!({ "epoch": 2, "sealed": 4, "broken": [] }));
+    assert_eq!(rotated, json!({ "epoch": 2, "sealed": 5, "broken": [] }));
+    token(&server, &new).await.granted();
     for key in &keys {
         // The server has not looked for the new root yet: the row that names it makes it look.
         assert_eq!(epoch(&token(&server, key).await.granted()), 1, "tools may have the former credential");
@@ -105,10 +110,14 @@ async fn a_root_is_changed_beside_a_running_server() {
     for key in &keys {
         assert_eq!(epoch(&token(&server, key).await.granted()), 2);
     }
+    assert_eq!(epoch(&token(&server, &new).await.granted()), 2);
     let status = operator.json(&["root", "status"]);
     assert_eq!(
         status,
-        json!([{ "epoch": 2, "at_hand": true, "seals": true, "mints": true, "rows": { "API keys": 3, "issuer keys": 1 } }])
+        json!([{
+            "epoch": 2, "at_hand": true, "seals": true, "mints": true,
+            "rows": { "API keys": 3, "former secrets of API keys": 1, "issuer keys": 1 },
+        }])
     );
     assert!(operator.out(&["root", "status"]).contains("seals, mints tokens"));
 }

@@ -46,11 +46,15 @@ impl Standing for Users {
 
 impl Gateway {
     fn new(proof: ApiKeyProof, active: bool, allowed: &[&str]) -> Self {
+        Self::with_former(proof, None, active, allowed)
+    }
+
+    fn with_former(proof: ApiKeyProof, former: Option<ApiKeyProof>, active: bool, allowed: &[&str]) -> Self {
         let grant = ApiKeyGrant {
             id: ApiKeyId::from_uuid(KEY),
             owner: UserId::from_uuid([1; 16]),
             proof,
-            former: None,
+            former,
             allowed_ips: allowed.iter().map(|net| net.parse().unwrap()).collect(),
         };
         let limits = ReplayLimits { entries: 1024, per_key: 1024 };
@@ -150,6 +154,28 @@ async fn step_12_a_key_has_its_own_addresses() {
     assert_eq!(gateway.code(from("10.1.2.3")).await, "");
     assert_eq!(gateway.code(from("11.1.2.3")).await, "ip_denied");
     assert_eq!(gateway.code(signed(&get("/a"), hmac(1).0, KEY)).await, "ip_denied", "an address that is not known");
+}
+
+#[tokio::test]
+async fn a_former_secret_signs_as_long_as_it_is_there_and_under_the_same_limits() {
+    for make in [hmac, ed25519] {
+        let gateway = Gateway::with_former(make(1).1, Some(make(2).1), true, &[]);
+        assert_eq!(gateway.code(signed(&get("/a"), make(1).0, KEY)).await, "");
+        assert_eq!(gateway.code(signed(&get("/a"), make(2).0, KEY)).await, "");
+        assert_eq!(gateway.code(signed(&get("/a"), make(3).0, KEY)).await, "invalid_signature");
+        // A nonce is used up by either: they are one key id.
+        let draft = get("/a");
+        assert_eq!(gateway.code(signed(&draft, make(1).0, KEY)).await, "");
+        assert_eq!(gateway.code(signed(&draft, make(2).0, KEY)).await, "replayed");
+        let without = Gateway::new(make(1).1, true, &[]);
+        assert_eq!(without.code(signed(&get("/a"), make(2).0, KEY)).await, "invalid_signature");
+        for key in [1, 2] {
+            let inactive = Gateway::with_former(make(1).1, Some(make(2).1), false, &[]);
+            assert_eq!(inactive.code(signed(&get("/a"), make(key).0, KEY)).await, "user_inactive");
+            let elsewhere = Gateway::with_former(make(1).1, Some(make(2).1), true, &["10.0.0.0/8"]);
+            assert_eq!(elsewhere.code(signed(&get("/a"), make(key).0, KEY)).await, "ip_denied");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 mod edited;
+mod for_admins;
 mod id;
+mod recorded;
 mod regenerate;
 
 use crate::http_client::Call;
