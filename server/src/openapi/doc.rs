@@ -100,6 +100,16 @@ impl Doc {
         self
     }
 
+    /// A text of the query is one of these.
+    #[must_use]
+    pub fn one_of(mut self, name: &str, values: impl IntoIterator<Item = &'static str>) -> Self {
+        if let Some(parameter) = self.parameters.iter_mut().find(|parameter| parameter.name == name) {
+            let text = Object::builder().schema_type(SchemaType::new(Type::String)).enum_values(Some(values));
+            parameter.schema = Some(RefOr::T(Schema::Object(text.build())));
+        }
+        self
+    }
+
     /// Reads a request header of this form. The headers of credentials are not named: they follow from the route's `Access`.
     #[must_use]
     pub fn reads_header(mut self, name: &'static str, pattern: &'static str, description: &'static str) -> Self {

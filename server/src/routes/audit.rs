@@ -5,6 +5,7 @@ use super::{bearer, body};
 use crate::domain::audit::Action;
 use crate::domain::audit::chain::{Content, Row};
 use crate::domain::audit::query::{self, Cursor, Filter, MAX_PAGE, OutcomeFilter};
+use crate::domain::problem_code::ProblemCode;
 use crate::domain::refusal::Refusal;
 use crate::openapi::Doc;
 use crate::router::App;
@@ -182,5 +183,10 @@ pub fn get_own_doc() -> Doc {
 }
 
 fn doc(summary: &'static str) -> Doc {
-    Doc::new(summary).query::<AuditQuery>().answers::<AuditPage>(StatusCode::OK, "A page of entries")
+    let outcomes = ["done", "refused"].into_iter().chain(ProblemCode::all().map(ProblemCode::as_str));
+    Doc::new(summary)
+        .query::<AuditQuery>()
+        .one_of("action", Action::ALL.iter().map(|action| action.as_str()))
+        .one_of("outcome", outcomes)
+        .answers::<AuditPage>(StatusCode::OK, "A page of entries")
 }
