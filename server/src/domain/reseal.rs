@@ -4,9 +4,10 @@
 use super::api_key::SealedApiKey;
 use super::audit;
 use super::issuer_key::SealedIssuerKey;
+use super::role::UnverifiedRole;
 use super::roots::Roots;
 use crate::rng::{self, NoRandomness, Random};
-use crate::store::{Database, Epochs, IssuerKeys, StoreError};
+use crate::store::{Database, Epochs, IssuerKeys, StoreError, Users};
 use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal::SealError;
 
@@ -37,7 +38,8 @@ pub enum ResealError {
     Seal(#[from] SealError),
 }
 
-/// Seals every API key, with its former secret, and issuer key of an earlier epoch in the newest. `progress` hears the number of rows after each batch.
+/// Seals in the newest epoch whatever is sealed in an earlier one and stays: API keys with their former secrets, the issuer's keys,
+/// the roles of admins, the audit log's keys. `progress` hears the number of rows after each batch.
 ///
 /// # Errors
 /// [`ResealError`].
@@ -57,6 +59,19 @@ pub async fn reseal(
                 resealed.done = resealed.done.saturating_add(was_there.into());
             }
             None => resealed.broken.push(key.kid.clone()),
+        }
+    }
+    for user in store.users().await? {
+        let before = &user.unverified_role;
+        if before.epoch.is_none_or(|epoch| epoch >= i64::from(newest.epoch())) {
+            continue;
+        }
+        match before.open(roots, &user.id) {
+            Ok(role) => {
+                let was_there = store.reseal_role(&user, &UnverifiedRole::seal(roots, &user.id, role)).await?;
+                resealed.done = resealed.done.saturating_add(was_there.into());
+            }
+            Err(_) => resealed.broken.push(format!("{} (its role)", user.id)),
         }
     }
     let mut after = None;

@@ -464,6 +464,8 @@ pub trait Epochs {
     ) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
     /// The same as [`reseal_api_key`](Self::reseal_api_key) for the row of a former secret.
     fn reseal_former(&self, key: &SealedApiKey, epoch: u32, sealed: &str) -> impl Future<Output = Result<bool>> + Send;
+    /// The same for an admin's role.
+    fn reseal_role(&self, user: &User, role: &UnverifiedRole) -> impl Future<Output = Result<bool>> + Send;
     /// The same for a key of the issuer.
     fn reseal_issuer_key(
         &self,

@@ -5,6 +5,8 @@ use super::sql_row::Columns;
 use super::{Database, EpochUse, Epochs, Result};
 use crate::domain::api_key::SealedApiKey;
 use crate::domain::issuer_key::SealedIssuerKey;
+use crate::domain::role::UnverifiedRole;
+use crate::domain::user::User;
 use bmap_protocol::ids::ApiKeyId;
 use sqlx::Row;
 
@@ -14,6 +16,14 @@ impl Epochs for Database {
             "SELECT 'API keys' AS what, epoch, COUNT(*) AS number FROM api_keys GROUP BY epoch \
              UNION ALL SELECT 'former secrets of API keys', epoch, COUNT(*) FROM api_key_former GROUP BY epoch \
              UNION ALL SELECT 'issuer keys', epoch, COUNT(*) FROM issuer_keys WHERE retired_at IS NULL GROUP BY epoch \
+             UNION ALL SELECT 'admins', role_epoch, COUNT(*) FROM users WHERE role_epoch IS NOT NULL GROUP BY role_epoch \
+             UNION ALL SELECT 'audit keys', sealed_epoch, COUNT(*) FROM audit_keys GROUP BY sealed_epoch \
+             UNION ALL SELECT 'kept answers', epoch, COUNT(*) FROM idempotent_answers GROUP BY epoch \
+             UNION ALL SELECT 'mails', epoch, COUNT(*) FROM outbox GROUP BY epoch \
+             UNION ALL SELECT 'password resets', epoch, COUNT(*) FROM password_resets GROUP BY epoch \
+             UNION ALL SELECT 'changes of address', pepper_epoch, COUNT(*) FROM email_changes GROUP BY pepper_epoch \
+             UNION ALL SELECT 'sign-ins', epoch, COUNT(*) FROM openid_flows GROUP BY epoch \
+             UNION ALL SELECT 'codes', epoch, COUNT(*) FROM openid_codes GROUP BY epoch \
              UNION ALL SELECT 'passwords', pepper_epoch, COUNT(*) FROM accounts GROUP BY pepper_epoch \
              UNION ALL SELECT 'registrations', pepper_epoch, COUNT(*) FROM registrations GROUP BY pepper_epoch",
         )
@@ -75,6 +85,21 @@ impl Epochs for Database {
             .bind(key.sealed.as_str())
             .execute(&self.pool)
             .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn reseal_role(&self, user: &User, role: &UnverifiedRole) -> Result<bool> {
+        let before = &user.unverified_role;
+        let done = sqlx::query(
+            "UPDATE users SET role_epoch = $1, role_mac = $2 WHERE id = $3 AND role = $4 AND role_mac = $5",
+        )
+        .bind(role.epoch)
+        .bind(role.mac.as_deref())
+        .bind(user.id.as_str())
+        .bind(before.role.as_str())
+        .bind(before.mac.as_deref())
+        .execute(&self.pool)
+        .await?;
         Ok(done.rows_affected() > 0)
     }
 
