@@ -1,4 +1,5 @@
 mod api_keys;
+mod audit;
 mod auth;
 mod health;
 mod idempotency;
