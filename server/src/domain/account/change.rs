@@ -66,9 +66,9 @@ impl AccountService {
         let word = word.seal(roots, random, now, expires_at)?;
         let event = Event::done(Action::EmailChangeAsk, &signed_in.source, now).on(&account.user);
         let added = self.issuer.store.add_email_change(&hash, &change, &account, [&link, &word], &event).await?;
-        let [link, word] = added.ok_or(Refusal::WrongPassword)?;
-        self.mail_waits(new, link);
-        self.mail_waits(&account.email, word);
+        let [link_is_sent, word_is_sent] = added.ok_or(Refusal::WrongPassword)?;
+        self.mail_waits(&link.id, new, link_is_sent);
+        self.mail_waits(&word.id, &account.email, word_is_sent);
         Ok(())
     }
 

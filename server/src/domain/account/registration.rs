@@ -43,7 +43,7 @@ impl AccountService {
         // Alike whether or not the address has an account; and without the address, which may be anybody's.
         let event = Event::done(Action::UserRegister, source, now);
         let is_sent = self.issuer.store.add_registration(&hash, &registration, &errand, &event).await?;
-        self.mail_waits(email, is_sent);
+        self.mail_waits(&errand.id, email, is_sent);
         Ok(())
     }
 

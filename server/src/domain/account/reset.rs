@@ -31,7 +31,7 @@ impl AccountService {
         // Without the address, which may be anybody's.
         let event = Event::done(Action::PasswordResetAsk, source, now);
         let is_sent = self.issuer.store.queue_mail(&errand, &event).await?;
-        self.mail_waits(email, is_sent);
+        self.mail_waits(&errand.id, email, is_sent);
         Ok(())
     }
 

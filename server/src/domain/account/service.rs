@@ -14,6 +14,7 @@ use crate::domain::issuer::Issuer;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{SessionId, SessionState};
 use crate::domain::user::{User, UserState};
+use crate::mail::errand::MailId;
 use crate::rng;
 use crate::store::{Accounts, UserSessions, Users};
 use bmap_protocol::ids::UserId;
@@ -330,8 +331,9 @@ impl AccountService {
     }
 
     /// Mail was written down, or its address was written to enough this hour.
-    pub(super) fn mail_waits(&self, email: &EmailAddress, is_sent: bool) {
+    pub(super) fn mail_waits(&self, id: &MailId, email: &EmailAddress, is_sent: bool) {
         if is_sent {
+            tracing::info!(id = id.as_str(), "mail is to be sent");
             self.mail.notify_one();
         } else {
             tracing::warn!(%email, "no more mail to this address in this hour");
