@@ -24,7 +24,12 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f01_killed_at_any_moment_on_sqlite() {
-    rounds("SQLite", &Installation::new(None).with("BMAP_DEVELOPMENT", "true"), None).await;
+    rounds(
+        "SQLite",
+        &Installation::new(None).with("BMAP_DEVELOPMENT", "true").with("BMAP_TRUSTED_PROXIES", "127.0.0.1/32"),
+        None,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +40,9 @@ async fn f01_killed_at_any_moment_on_postgresql() {
     }
     // As it is installed: what it acknowledges is on the disk.
     let cluster = Cluster::new("");
-    let installation = Installation::new(Some(cluster.url("postgres"))).with("BMAP_DEVELOPMENT", "true");
+    let installation = Installation::new(Some(cluster.url("postgres")))
+        .with("BMAP_DEVELOPMENT", "true")
+        .with("BMAP_TRUSTED_PROXIES", "127.0.0.1/32");
     rounds("PostgreSQL", &installation, Some(&cluster)).await;
 }
 
