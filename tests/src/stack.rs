@@ -59,8 +59,13 @@ impl Stack {
     /// If one of them does not come up.
     pub fn start_logging(log: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder of its own");
-        let mut issuer =
-            Running::start(bmap(folder.path()).args(["serve", "--listen", "127.0.0.1:0"]).env("BMAP_LOG", log));
+        let mut issuer = Running::start(
+            bmap(folder.path())
+                .args(["serve", "--listen", "127.0.0.1:0"])
+                .env("BMAP_LOG", log)
+                // Tests send thousands of bad requests from one address; that these are limited is another test's matter.
+                .env("BMAP_REQUESTS_PER_ADDRESS", "1000000"),
+        );
         let issuer_url = issuer.word_after(", issuer ").unwrap_or_else(|said| panic!("bmap serve: {said}"));
         let data = small_data(folder.path());
         // The tool's URL stands in its credential, so its port is chosen before it starts. Somebody may take that port meanwhile.
