@@ -21,6 +21,7 @@ mod cli;
 mod cors;
 mod docs;
 mod doctor;
+mod dump;
 mod edited_accounts;
 mod listener;
 mod mail;
