@@ -6,7 +6,10 @@
 mod decision;
 mod floor;
 mod inputs;
+mod issuer;
 mod layer;
+#[path = "../../server/tests/issuer/postgres.rs"]
+mod postgres;
 mod replay;
 mod signing;
 mod stats;
@@ -28,6 +31,9 @@ fn main() {
     }
     if wanted("replay") {
         replay::run();
+    }
+    if wanted("issuer") {
+        issuer::run(quick);
     }
     if wanted("layer") {
         layer::run(if quick { 6 } else { 40 });

@@ -37,6 +37,12 @@ impl Row {
     }
 }
 
+/// The middle of some values.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
 /// Prints rows with their ratio to the first.
 pub(crate) fn table(title: &str, rows: &[&Row]) {
     println!("\n{title}\n  {:<44} {:>9} {:>19} {:>7}", "", "median", "10–90 %", "ratio");
