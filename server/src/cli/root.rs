@@ -37,9 +37,6 @@ pub(super) enum RootCommand {
     Retire {
         /// The epoch
         epoch: u32,
-        /// Delete it although these still need it: the accounts with a password of that epoch have to reset it
-        #[arg(long)]
-        forget_passwords: bool,
     },
 }
 
@@ -49,7 +46,7 @@ pub(super) async fn run(command: RootCommand, context: &Context) -> Result<(), C
         RootCommand::Status { json } => status(&installation, json).await?,
         RootCommand::Rotate { json } => rotate(&installation, json).await?,
         RootCommand::Activate => activate(&installation).await?,
-        RootCommand::Retire { epoch, forget_passwords } => retire(&installation, epoch, forget_passwords).await?,
+        RootCommand::Retire { epoch } => retire(&installation, epoch).await?,
     }
     installation.store.close().await;
     Ok(())
@@ -139,7 +136,7 @@ async fn recorded(installation: &Installation, action: Action, epoch: u32) -> Re
     installation.store.append(&[event]).await.map_err(CliError::failed)
 }
 
-async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool) -> Result<(), CliError> {
+async fn retire(installation: &Installation, epoch: u32) -> Result<(), CliError> {
     let refused = |why: String| Err(CliError::Failed(format!("epoch {epoch} is kept: {why}")));
     let roots = &installation.roots;
     if roots.of(epoch).is_none() {
@@ -159,13 +156,13 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool)
         return refused(format!("tokens of it may live for {left} s more"));
     }
     let needed = installation.store.epochs_in_use().await.map_err(CliError::failed)?;
-    let is_in_the_way = |one: &&EpochUse| one.epoch == epoch && !(forget_passwords && one.what == "passwords");
+    let is_in_the_way = |one: &&EpochUse| one.epoch == epoch;
     let needed: Vec<String> =
         needed.iter().filter(is_in_the_way).map(|one| format!("{} {}", one.rows, one.what)).collect();
     if !needed.is_empty() {
         return refused(format!(
-            "{} need it. Keys are sealed anew by bmap root rotate; a password when its owner signs in, or else it has to be \
-             reset (--forget-passwords); everything else ends by itself within a day",
+            "{} need it. Keys are sealed anew by bmap root rotate; a password when its owner signs in or \
+             resets it; everything else ends by itself within a day",
             needed.join(", ")
         ));
     }
