@@ -1,6 +1,9 @@
 //! CORS of the routes that pages call: the exact echo of one registered or configured origin, or nothing.
 
 use crate::domain::refusal::Refusal;
+use crate::domain::request_limits::Payer;
+use crate::middleware::ClientAddress;
+use crate::rate_limit;
 use crate::router::App;
 use crate::routes::problem::Refused;
 use crate::store::ApiKeys;
@@ -26,11 +29,13 @@ pub async fn token_endpoint(State(app): State<App>, request: Request, next: Next
         return next.run(request).await;
     }
     let origin = request.headers().get(ORIGIN).cloned();
+    let address = request.extensions().get::<ClientAddress>().map(|address| Payer::Address(address.0));
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match registered(&app, request.headers()).await {
-        Ok(false) => Refused::from(Refusal::OriginDenied).into_response(),
-        Err(refusal) => Refused::from(refusal).into_response(),
+        // The layer that counts is behind this one.
+        Ok(false) => rate_limit::refused(&app, address, Refused::from(Refusal::OriginDenied).into_response()),
+        Err(refusal) => rate_limit::refused(&app, address, Refused::from(refusal).into_response()),
         Ok(true) => {
             let mut response = match is_preflight {
                 true => preflight(),

@@ -78,14 +78,20 @@ pub async fn counted(State((app, access)): State<(App, Access)>, request: Reques
     match (known, at_once) {
         (Known::Paid(paid), _) | (Known::No, Some(paid)) => told(response, paid),
         (Known::Free, _) => response,
-        (Known::No, None) if looks_first && is_callers_fault(&response) => match pay() {
-            None => response,
-            Some(paid) => match paid.check() {
-                Ok(()) => told(response, paid),
-                Err(refusal) => told(Refused::from(refusal).into_response(), paid),
-            },
-        },
+        (Known::No, None) if looks_first => refused(&app, address, response),
         (Known::No, None) => response,
+    }
+}
+
+/// The answer to a request of nobody's, counted to its address after it was looked at: if it was refused.
+pub fn refused(app: &App, address: Option<Payer<'_>>, response: Response) -> Response {
+    let pay = || app.limits.pay(address?, app.issuer.clock.now());
+    match if is_callers_fault(&response) { pay() } else { None } {
+        None => response,
+        Some(paid) => match paid.check() {
+            Ok(()) => told(response, paid),
+            Err(refusal) => told(Refused::from(refusal).into_response(), paid),
+        },
     }
 }
 

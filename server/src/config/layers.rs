@@ -108,8 +108,11 @@ impl Layers {
         let text = std::fs::read_to_string(path)
             .map(Zeroizing::new)
             .map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
-        let table: toml::Table = toml::from_str(&text)
-            .map_err(|cause| ConfigError::NotToml { path: path.to_owned(), cause: Box::new(cause) })?;
+        let table: toml::Table = toml::from_str(&text).map_err(|cause: toml::de::Error| {
+            let before = cause.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.split('\n').count();
+            ConfigError::NotToml { path: path.to_owned(), line, problem: cause.message().to_owned() }
+        })?;
         for (name, value) in table {
             if name == "openid" {
                 self.1.add_table(&value, path)?;

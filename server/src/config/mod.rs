@@ -68,13 +68,15 @@ pub enum ConfigError {
         /// Why.
         cause: std::io::Error,
     },
-    /// The file is not TOML.
-    #[error("{}: {cause}", path.display())]
+    /// The file is not TOML. What stands there is not repeated: it may be a secret.
+    #[error("{}, line {line}: {problem}", path.display())]
     NotToml {
         /// The file.
         path: PathBuf,
+        /// The line, from 1.
+        line: usize,
         /// Why.
-        cause: Box<toml::de::Error>,
+        problem: String,
     },
     /// A key that there is not.
     #[error("unknown key {key} in {source_name}")]

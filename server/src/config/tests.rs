@@ -48,6 +48,23 @@ fn an_unknown_key_is_named_with_its_place() {
 }
 
 #[test]
+fn t33_a_file_that_is_not_toml_is_named_with_the_line_and_without_what_stands_there() {
+    for file in [
+        "log = \"info\"\nmail_url = \"smtps://bmap:hunter2@mail.example\n",
+        "log = \"info\"\nroot_secret = hunter2\n",
+        "log = \"info\"\nroot_secret = \"a\" \"hunter2\"\n",
+        "log = \"info\"\nhunter2\n",
+    ] {
+        let error = load(Some(file), &[], &[]).unwrap_err();
+        for text in [error.to_string(), format!("{error:?}")] {
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+        let text = error.to_string();
+        assert!(text.contains("bmap.toml") && text.contains("line 2"), "{text}");
+    }
+}
+
+#[test]
 fn a_bad_value_is_named_with_its_source() {
     for (environment, key) in [
         (("BMAP_LISTEN", "localhost"), "listen"),

@@ -108,23 +108,37 @@ impl Issuer {
     }
 }
 
-/// The issuer keys in use, newest first; makes the first one.
+/// The issuer keys in use, newest first; makes the first one. A row that does not open is nobody's key: what it says would be
+/// published, and given to tools, for whoever wrote it (T13).
 ///
 /// # Errors
-/// [`MakeError`].
+/// [`MakeError`], above all for a root secret that opens none of them.
 pub async fn issuer_keys(
     store: &Database,
     roots: &Roots,
     now: UnixMillis,
     random: &dyn Random,
 ) -> Result<Vec<SealedIssuerKey>, MakeError> {
-    let keys = store.issuer_keys().await?;
-    if !keys.is_empty() {
-        return Ok(keys);
+    let mut keys = store.issuer_keys().await?;
+    if keys.is_empty() {
+        store.add_issuer_key(&issuer_key::generate(&roots.sealing(), now, random)?).await?;
+        // Read again: where two processes were first at once, both settle on the same order.
+        keys = store.issuer_keys().await?;
     }
-    store.add_issuer_key(&issuer_key::generate(&roots.sealing(), now, random)?).await?;
-    // Read again: where two processes were first at once, both settle on the same order.
-    Ok(store.issuer_keys().await?)
+    let (mut opened, mut broken) = (Vec::new(), Vec::new());
+    for key in keys {
+        match key.open(roots) {
+            Ok(_) => opened.push(key),
+            Err(fault) => broken.push((key, fault)),
+        }
+    }
+    if opened.is_empty() {
+        return Err(broken.first().map_or(IssuerKeyError::OtherKey, |(_, fault)| *fault).into());
+    }
+    for (key, fault) in broken {
+        tracing::error!(kid = ?key.kid, "ALARM: an issuer key is not as it was written, and is not used: {fault}");
+    }
+    Ok(opened)
 }
 
 /// A new active user, who is no admin.

@@ -82,8 +82,12 @@ impl Table {
     pub fn count(&self, key: &[u8], now: UnixMillis) -> Count {
         let now = now.0.saturating_mul(1000);
         let tolerance = self.step.saturating_mul(i64::from(self.burst).saturating_sub(1));
+        // A counter never says more than that it is full: else a clock that went back would lock its caller out until it is where
+        // it was (T22).
+        let full = now.saturating_add(tolerance).saturating_add(self.step);
         self.with(key, |slot| {
-            let empty_at = slot.empty_at.max(now);
+            let empty_at = slot.empty_at.max(now).min(full);
+            slot.empty_at = empty_at;
             let ahead = empty_at.saturating_sub(now);
             if ahead > tolerance {
                 let retry_after = Some(seconds(ahead.saturating_sub(tolerance)));
@@ -161,6 +165,15 @@ mod tests {
         assert_eq!(limited(table.take(b"b", NOW)), None);
         table.forget(b"a");
         assert_eq!(take(1000), None);
+    }
+
+    #[test]
+    fn t22_a_clock_that_goes_back_locks_nobody_out_for_longer_than_a_full_counter() {
+        let table = Table::new(Rate { burst: 3, seconds: 10 });
+        table.take(b"a", NOW.plus_seconds(86_400)).unwrap();
+        assert_eq!(limited(table.take(b"a", NOW)), Some(10));
+        assert_eq!(limited(table.take(b"a", NOW.plus_seconds(10))), None);
+        assert_eq!(limited(table.take(b"a", NOW.plus_seconds(10))), Some(10), "and it is a full one");
     }
 
     #[test]

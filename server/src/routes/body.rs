@@ -1,5 +1,6 @@
 //! Reading bodies whole, within the limit that `middleware.rs` put around them.
 
+use crate::domain::audit::detail::Fact;
 use crate::domain::refusal::Refusal;
 use axum::body::Body;
 use bytes::Bytes;
@@ -30,8 +31,8 @@ pub fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T,
 /// [`Refusal::Malformed`] or [`Refusal::Invalid`].
 pub fn form<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
     object(headers, body)?;
-    // The caller's own text goes back to the caller, and no further than a line of it.
-    let hint = |error: serde_json::Error| error.to_string().chars().take(200).collect();
+    // It quotes the caller, and goes to the log too: escaped, a line at most, and without what looks like a secret (T33).
+    let hint = |error: serde_json::Error| Fact::of_text(&error.to_string()).as_str().to_owned();
     serde_json::from_slice(body).map_err(|error| Refusal::Invalid { field: "body", hint: hint(error) })
 }
 

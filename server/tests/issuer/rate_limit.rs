@@ -143,6 +143,23 @@ async fn a_page_with_a_good_ticket_costs_its_visitors_address_nothing() {
 }
 
 #[tokio::test]
+async fn r32_a_page_that_nobody_registered_is_counted_to_its_address() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let to = limited(&world, 2, 0, 0).await;
+    let elsewhere =
+        || from(exchange("bmt_x").without("origin").header("origin", "https://evil.example"), "203.0.113.9");
+    for left in [1, 0] {
+        let answer = elsewhere().send(to).await;
+        answer.assert_refused("origin_denied");
+        assert_left(&answer, "address", 2, left, 30 * (2 - left));
+    }
+    assert_limited(&elsewhere().send(to).await, "address", 2, 30);
+    // A registered page's good ticket is not refused for it.
+    from(exchange(&host.ticket().await), "203.0.113.9").send(to).await;
+}
+
+#[tokio::test]
 async fn what_is_open_is_not_counted_and_no_limit_is_none() {
     let world = World::start().await;
     let host = world.host().await;

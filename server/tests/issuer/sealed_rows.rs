@@ -1,7 +1,10 @@
 //! Somebody who can write the database, but has no root secret, gets nothing by it.
 
+use crate::http_client::Call;
+use crate::operator::Operator;
 use crate::world::{PAGE, World};
 use bmap_protocol::seal::SigningKind;
+use bmap_verifier::ToolCredential;
 
 /// Writes into the database behind the server's back.
 pub(crate) async fn edit(world: &World, sql: &str) {
@@ -71,10 +74,7 @@ async fn t13_an_added_origin_gets_cors_and_no_token() {
     let world = World::start().await;
     let host = world.host().await;
     edit(&world, "INSERT INTO api_key_origins SELECT 'https://evil.example', id, NULL FROM api_keys").await;
-    let call = crate::http_client::Call::json(
-        "/tickets",
-        &serde_json::json!({ "tool": "places", "origin": "https://evil.example" }),
-    );
+    let call = Call::json("/tickets", &serde_json::json!({ "tool": "places", "origin": "https://evil.example" }));
     host.send(call).await.assert_refused("origin_denied");
     // A ticket that was moved to the other page is refused too.
     let ticket = host.ticket().await;
@@ -82,6 +82,31 @@ async fn t13_an_added_origin_gets_cors_and_no_token() {
     let stolen = crate::actors::exchange(&ticket).without("origin").header("origin", "https://evil.example");
     stolen.send(world.address).await.assert_refused("origin_denied");
     assert_ne!(PAGE, "https://evil.example");
+}
+
+#[tokio::test]
+async fn t13_an_issuer_key_put_in_by_hand_is_nobodys() {
+    // A key of the insider's own beside the issuer's, older or newer, with a seal that was copied or made up.
+    for (age, sealed) in [(-1000, "sealed"), (1000, "sealed"), (-1000, "'s1.AAAA'"), (1000, "''")] {
+        let operator = Operator::new();
+        drop(operator.serve());
+        operator.out(&["tool", "add", "places", "--url", "https://tools.example"]);
+        let insert = format!(
+            "INSERT INTO issuer_keys (kid, epoch, public_key, sealed, created_at) \
+             SELECT 'bj1.kPrK_qmxVWaYVA9w', epoch, '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', {sealed}, created_at + {age} \
+             FROM issuer_keys"
+        );
+        operator.edit(&insert).await;
+        let server = operator.serve();
+        let keys = Call::new("GET", "/.well-known/jwks.json").send(server.address.parse().unwrap()).await.granted();
+        assert_eq!(keys["keys"].as_array().unwrap().len(), 1, "{keys}");
+        assert_ne!(keys["keys"][0]["kid"], "bj1.kPrK_qmxVWaYVA9w");
+        let credential = ToolCredential::parse(&operator.out(&["tool", "credential", "places"])).unwrap();
+        let kids: Vec<&str> = credential.issuer_keys.iter().map(|key| key.kid()).collect();
+        assert_eq!(kids, [keys["keys"][0]["kid"].as_str().unwrap()]);
+        let log = std::fs::read_to_string(operator.path("log")).unwrap();
+        assert!(log.contains("ALARM"), "{log}");
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,17 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 7] = [
+        Kind::Refresh,
+        Kind::Confirmation,
+        Kind::PasswordReset,
+        Kind::EmailChange,
+        Kind::SignInState,
+        Kind::Browser,
+        Kind::SignInCode,
+    ];
+
     const fn prefix(self) -> &'static str {
         match self {
             Kind::Refresh => "bmr_",

@@ -23,7 +23,8 @@ pub const MAX_FACTS: usize = 12;
 pub const MAX_FACT: usize = 256;
 
 /// How texts begin that are secrets: a name that holds one of these was meant for another field.
-const SECRETS: &[&str] = &["bms_", "bmt_", "bmr_", "bmc_", "bmo_", "bmn_", "bmi_", "bmap-tool-1.", "eyJ"];
+const SECRETS: &[&str] =
+    &["bms_", "bmt_", "bmr_", "bmc_", "bmp_", "bme_", "bmo_", "bmn_", "bmi_", "bmap-tool-1.", "eyJ"];
 
 /// One fact: printable and short.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Detail {
 
 impl Fact {
     /// Escapes, cuts, and withholds what looks like a secret.
-    pub(super) fn of_text(text: &str) -> Self {
+    pub(crate) fn of_text(text: &str) -> Self {
         if SECRETS.iter().any(|start| text.contains(start)) {
             return Self("(withheld)".to_owned());
         }
@@ -156,6 +157,7 @@ impl From<u64> for Fact {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::account::opaque::{Kind, OpaqueToken};
 
     #[test]
     fn t33_facts_are_printable_and_short() {
@@ -172,8 +174,12 @@ mod tests {
 
     #[test]
     fn r33_what_looks_like_a_secret_is_withheld() {
-        for text in ["bms_x", "my bmr_AAAA", "eyJhbGciOi", "x bmap-tool-1.e30"] {
+        for text in ["bms_x", "bmt_x", "my bmr_AAAA", "eyJhbGciOi", "x bmap-tool-1.e30"] {
             assert_eq!(Fact::of_text(text).0, "(withheld)");
+        }
+        for kind in Kind::ALL {
+            let token = OpaqueToken::from_bytes(kind, [7; 32]);
+            assert_eq!(Fact::of_text(&format!("my {}", *token.reveal())).0, "(withheld)", "{kind:?}");
         }
     }
 

@@ -98,6 +98,27 @@ async fn r50_whatever_may_not_stand_in_a_key_is_named() {
 }
 
 #[tokio::test]
+async fn t33_what_a_form_should_not_hold_gets_into_no_line_of_the_log() {
+    let world = World::start().await;
+    let ana = world.key_owner("ana@shop.example").await;
+    let made = ana.make().await;
+    let secret = made.secret.reveal();
+    let mut forged = form();
+    forged["x\n2026-11-22T00:00:00Z ERROR forged: \u{1b}[31m\u{202e}"] = json!(1);
+    let mut misplaced = form();
+    misplaced["expires_at"] = json!(*secret);
+    for form in [forged, misplaced] {
+        let answer = ana.send("POST", "/api-keys", &form).await;
+        answer.assert_refused("malformed_request");
+        assert_eq!(answer.json()["field"], "body");
+    }
+    let log = crate::log::text();
+    assert!(log.contains("forged: "), "the refusals were logged");
+    assert!(!log.lines().any(|line| line.starts_with("2026-11-22T00:00:00Z ERROR forged")), "a line of its own");
+    assert!(!log.contains(['\u{1b}', '\u{202e}']) && !log.contains(secret.as_str()));
+}
+
+#[tokio::test]
 async fn keys_are_for_whoever_is_signed_in_and_active() {
     let world = World::start().await;
     let ana = world.key_owner("ana@shop.example").await;
