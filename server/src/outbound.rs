@@ -5,12 +5,37 @@
 
 use bytes::BytesMut;
 use http::{Request, Response};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{CertificateError, RootCertStore};
+use std::fmt;
 use std::time::Duration;
 
 /// Longest wait for a connection.
 pub const CONNECT_TIME: Duration = Duration::from_secs(2);
 /// Longest time for a request as a whole, its answer's body included.
 pub const TOTAL_TIME: Duration = Duration::from_secs(5);
+
+/// Certificate authorities that are trusted instead of those of the system.
+#[derive(Clone)]
+pub struct Authorities(Vec<CertificateDer<'static>>);
+
+impl Authorities {
+    /// Reads certificates in PEM; what else is in the text is left out. `None` where there is none, or one that can't vouch for
+    /// another.
+    pub fn from_pem(pem: &[u8]) -> Option<Self> {
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
+        let mut store = RootCertStore::empty();
+        let is_good = certificates.iter().all(|certificate| store.add(certificate.clone()).is_ok());
+        (is_good && !store.is_empty()).then_some(Self(certificates))
+    }
+}
+
+impl fmt::Debug for Authorities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Authorities({})", self.0.len())
+    }
+}
 
 /// An HTTP client with these bounds.
 #[derive(Clone, Debug)]
@@ -23,9 +48,12 @@ pub enum OutboundError {
     /// The client can't be made: there are no root certificates.
     #[error("the HTTP client can't be made")]
     Client,
-    /// Nobody answered there, or not with TLS that can be trusted.
+    /// Nobody answered there, or not with TLS.
     #[error("no connection")]
     Connect,
+    /// Somebody answered there whose certificate does not hold.
+    #[error("its certificate {0}")]
+    Certificate(&'static str),
     /// The answer was not complete in time.
     #[error("no answer in time")]
     Time,
@@ -41,11 +69,26 @@ pub enum OutboundError {
 }
 
 impl Outbound {
-    /// A client.
+    /// A client that trusts the authorities that the system does.
     ///
     /// # Errors
     /// [`OutboundError::Client`].
     pub fn new() -> Result<Self, OutboundError> {
+        Self::build(|client| client)
+    }
+
+    /// A client that trusts these authorities and no other.
+    ///
+    /// # Errors
+    /// [`OutboundError::Client`].
+    pub fn trusting(authorities: &Authorities) -> Result<Self, OutboundError> {
+        let read = |der: &CertificateDer<'_>| reqwest::Certificate::from_der(der);
+        let authorities: Vec<_> =
+            authorities.0.iter().map(read).collect::<Result<_, _>>().map_err(|_| OutboundError::Client)?;
+        Self::build(|client| client.tls_certs_only(authorities))
+    }
+
+    fn build(trust: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<Self, OutboundError> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -53,7 +96,7 @@ impl Outbound {
             .connect_timeout(CONNECT_TIME)
             .timeout(TOTAL_TIME)
             .user_agent(concat!("bmap/", env!("CARGO_PKG_VERSION")));
-        client.build().map(Self).map_err(|_| OutboundError::Client)
+        trust(client).build().map(Self).map_err(|_| OutboundError::Client)
     }
 
     /// Sends a request, and reads the answer up to `limit` bytes.
@@ -85,9 +128,41 @@ impl Outbound {
 fn why(error: &reqwest::Error) -> OutboundError {
     if error.is_timeout() {
         OutboundError::Time
+    } else if let Some(fault) = certificate_fault(error) {
+        OutboundError::Certificate(fault)
     } else if error.is_connect() {
         OutboundError::Connect
     } else {
         OutboundError::Broken
     }
+}
+
+/// What is wrong with the certificate that was shown, if that is why: an operator mends each of these elsewhere.
+fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        // An I/O error names as its source what its content came from, and not the content itself.
+        if let Some(wrapper) = error.downcast_ref::<std::io::Error>() {
+            cause = wrapper.get_ref().map(|content| content as _);
+            continue;
+        }
+        let tls = error.downcast_ref();
+        if let Some(rustls::Error::InvalidCertificate(fault)) = tls {
+            return Some(match fault {
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has ended",
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "has not begun",
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    "is for another name"
+                }
+                // The second: an authority of that name is trusted, but not this one.
+                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                    "is of an authority that is not trusted"
+                }
+                CertificateError::Revoked => "was revoked",
+                _ => "does not hold",
+            });
+        }
+        cause = error.source();
+    }
+    None
 }

@@ -3,6 +3,7 @@
 
 use super::{ConfigError, Environment};
 use crate::domain::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer, ProviderName};
+use crate::outbound::Authorities;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub const OPENID_FIELDS: &[(&str, &str, Option<&str>)] = &[
     ("label", "LABEL", None),
     ("algorithms", "ALGORITHMS", Some("RS256,ES256,EdDSA")),
     ("sign_up", "SIGN_UP", Some("true")),
+    ("ca_file", "CA_FILE", None),
 ];
 
 /// A field's text and where it stands.
@@ -104,7 +106,17 @@ impl ProviderLayers {
     /// # Errors
     /// [`ConfigError`]: the first field that is wrong.
     pub(super) fn read(&self) -> Result<Vec<Provider>, ConfigError> {
-        self.0.iter().map(|(name, fields)| Reader { name, fields }.provider()).collect()
+        let mut providers: Vec<Provider> = Vec::new();
+        for (name, fields) in &self.0 {
+            let reader = Reader { name, fields };
+            let provider = reader.provider()?;
+            // Somebody is known by issuer and subject, and what comes back by its issuer: two names for one would be one.
+            if providers.iter().any(|other| other.issuer == provider.issuer) {
+                return Err(reader.wrong("issuer", "another provider has it too"));
+            }
+            providers.push(provider);
+        }
+        Ok(providers)
     }
 
     /// Every provider's fields, without their secrets.
@@ -173,7 +185,16 @@ impl Reader<'_> {
             _ => return Err(self.wrong("sign_up", "neither true nor false")),
         };
         let client_id = self.required("client_id")?;
-        Ok(Provider { name, label, issuer, client_id, client_secret: self.secret()?, scopes, algorithms, sign_up })
+        let (client_secret, authorities) = (self.secret()?, self.authorities()?);
+        Ok(Provider { name, label, issuer, client_id, client_secret, scopes, algorithms, sign_up, authorities })
+    }
+
+    fn authorities(&self) -> Result<Option<Authorities>, ConfigError> {
+        let Some(path) = self.text("ca_file") else { return Ok(None) };
+        let pem = std::fs::read(&path).map_err(|cause| self.wrong("ca_file", &format!("{path}: {cause}")))?;
+        let authorities = Authorities::from_pem(&pem);
+        let problem = || self.wrong("ca_file", &format!("{path} holds no certificate of an authority in PEM"));
+        authorities.ok_or_else(problem).map(Some)
     }
 
     fn secret(&self) -> Result<Option<ClientSecret>, ConfigError> {

@@ -96,6 +96,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ("[\"ES256\"]", "[]", "openid.acme.algorithms"),
         ("sign_up = false", "sign_up = \"no\"", "openid.acme.sign_up"),
         ("sign_up = false", "scopes = [\"email\"]", "openid.acme.scopes"),
+        ("https://public.example", "https://login.acme.example/t", "openid.public-one.issuer"),
         ("sign_up = false", "client_secret_file = \"x\"", "openid.acme"),
         ("\"hunter2\"", "\"\"", "openid.acme.client_secret"),
         ("\"hunter2\"", "1.5", "openid.acme.client_secret"),
@@ -115,6 +116,34 @@ fn what_is_wrong_is_named_with_its_place() {
         assert!(error.contains(name) && error.contains("environment"), "{error}");
     }
     assert!(load("openid = 1\n", &[]).unwrap_err().to_string().contains("openid"));
+}
+
+#[test]
+fn a_providers_own_authorities_are_read_or_the_start_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |content: Option<&str>| {
+        let path = folder.path().join("ca.pem");
+        if let Some(content) = content {
+            fs::write(&path, content).unwrap();
+        }
+        load(FILE, &[("BMAP_OPENID_ACME_CA_FILE", path.to_str().unwrap())])
+    };
+    let error = of(None).unwrap_err().to_string();
+    assert!(error.contains("openid.acme.ca_file (from BMAP_OPENID_ACME_CA_FILE)"), "{error}");
+    assert!(error.contains("No such file"), "{error}");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["ca.example".to_owned()]).unwrap();
+    let good = params.self_signed(&key).unwrap().pem();
+    let broken = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+    for bad in ["", "nonsense", &key.serialize_pem(), &good[..200], broken, &format!("{good}{broken}")] {
+        let error = of(Some(bad)).unwrap_err().to_string();
+        assert!(error.contains("openid.acme.ca_file") && error.contains("holds no certificate"), "{error}");
+    }
+    let config = of(Some(&format!("A comment.\n{good}{good}"))).unwrap();
+    assert_eq!(format!("{:?}", config.openid[0].authorities), "Some(Authorities(2))");
+    assert!(config.openid[1].authorities.is_none());
+    let shown = show(&config);
+    assert!(shown.contains("openid.acme.ca_file = ") && !shown.contains("BEGIN"), "{shown}");
 }
 
 #[test]

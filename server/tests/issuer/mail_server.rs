@@ -30,18 +30,25 @@ pub(crate) struct Message {
 /// A certificate authority, and a server's certificate that it made.
 pub(crate) struct Authority {
     pub(crate) ca: String,
-    certificate: String,
-    key: String,
+    pub(crate) certificate: String,
+    pub(crate) key: String,
 }
 
 impl Authority {
     /// For a server of that name or address.
     pub(crate) fn for_server(name: &str) -> Self {
+        Self::until(name, 2100)
+    }
+
+    /// The same, for a certificate that ends with the year before.
+    pub(crate) fn until(name: &str, year: i32) -> Self {
         let mut ca = CertificateParams::new(Vec::<String>::new()).unwrap();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(ca, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+        let mut certificate = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        certificate.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let certificate = certificate.signed_by(&key, &ca).unwrap();
         Self { ca: ca.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
     }
 

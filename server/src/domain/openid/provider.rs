@@ -1,5 +1,6 @@
 //! A provider as the configuration names it.
 
+use crate::outbound::Authorities;
 use jsonwebtoken::Algorithm;
 use std::fmt;
 use url::{Host, Url};
@@ -117,6 +118,8 @@ pub struct Provider {
     pub algorithms: Vec<Algorithm>,
     /// Whether somebody who was never here becomes a user by signing in.
     pub sign_up: bool,
+    /// Whose certificates are believed of it, if not those that the system believes.
+    pub authorities: Option<Authorities>,
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::issuer::{Issuer, user_created};
 use crate::domain::refusal::Refusal;
 use crate::domain::user::UserState;
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, OutboundError};
 use crate::rng;
 use crate::store::{Accounts, Openid, StoreError, Unlinked};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -41,11 +41,18 @@ impl std::fmt::Debug for Issuer {
     }
 }
 
-/// The issuer's own URL is neither https nor on this machine: a cookie that binds a sign-in to its browser would travel in
-/// the clear.
+/// Why nobody can sign in with a provider at all.
+#[non_exhaustive]
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("sign-in with OpenID providers needs an issuer URL that is https, or http on this machine's loopback")]
-pub struct InsecureIssuer;
+pub enum Unusable {
+    /// The issuer's own URL is neither https nor on this machine: a cookie that binds a sign-in to its browser would travel in
+    /// the clear.
+    #[error("sign-in with OpenID providers needs an issuer URL that is https, or http on this machine's loopback")]
+    InsecureIssuer,
+    /// The client for a provider with authorities of its own can't be made.
+    #[error("an OpenID provider: {0}")]
+    Client(#[from] OutboundError),
+}
 
 /// A sign-in that begins.
 #[derive(Debug)]
@@ -84,19 +91,26 @@ impl OpenidService {
     /// Providers for an issuer, whose pages are on these origins.
     ///
     /// # Errors
-    /// [`InsecureIssuer`].
+    /// [`Unusable`].
     pub fn new(
         issuer: Arc<Issuer>,
         outbound: &Outbound,
         providers: Vec<Provider>,
         origins: Vec<Origin>,
-    ) -> Result<Self, InsecureIssuer> {
-        let own = Url::parse(issuer.url.as_str()).map_err(|_| InsecureIssuer)?;
-        let own = Origin::parse(&own.origin().ascii_serialization()).map_err(|_| InsecureIssuer)?;
+    ) -> Result<Self, Unusable> {
+        let own = Url::parse(issuer.url.as_str()).map_err(|_| Unusable::InsecureIssuer)?;
+        let own = Origin::parse(&own.origin().ascii_serialization()).map_err(|_| Unusable::InsecureIssuer)?;
         if !providers.is_empty() && own.scheme() != "https" && !own.is_loopback() {
-            return Err(InsecureIssuer);
+            return Err(Unusable::InsecureIssuer);
         }
-        let connections = providers.into_iter().map(|provider| Connection::new(provider, outbound.clone())).collect();
+        let connect = |provider: Provider| {
+            let outbound = match &provider.authorities {
+                Some(authorities) => Outbound::trusting(authorities)?,
+                None => outbound.clone(),
+            };
+            Ok(Connection::new(provider, outbound))
+        };
+        let connections = providers.into_iter().map(connect).collect::<Result<_, Unusable>>()?;
         Ok(Self { issuer, connections, origins })
     }
 

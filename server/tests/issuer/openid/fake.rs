@@ -16,6 +16,7 @@ use http_body_util::BodyExt;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use url::Url;
 
@@ -53,8 +54,13 @@ pub(super) struct Fake {
 
 impl Fake {
     pub(super) async fn start() -> Self {
+        Self::start_at(|address| async move { format!("http://{address}") }).await
+    }
+
+    /// It, where `front` says: the issuer URL that leads to this address.
+    pub(super) async fn start_at<F: Future<Output = String>>(front: impl FnOnce(SocketAddr) -> F) -> Self {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 4096).await.unwrap();
-        let issuer = format!("http://{}", listener.local_address().unwrap());
+        let issuer = front(listener.local_address().unwrap()).await;
         let fake = Self { issuer, script: Script::default() };
         fake.say(DISCOVERY, Say::Json(fake.discovery()));
         fake.say(KEYS, Say::Json(json!({ "keys": [jwk(9, "k1")] })));

@@ -12,6 +12,7 @@ mod pages;
 mod provider_faults;
 mod sign_in;
 mod store;
+mod tls;
 
 pub(crate) use store::every_statement;
 
@@ -40,6 +41,7 @@ fn provider(name: &str, issuer: &str) -> Provider {
         scopes: vec!["openid".to_owned(), "email".to_owned()],
         algorithms: ALGORITHMS.map(|(_, algorithm)| algorithm).to_vec(),
         sign_up: true,
+        authorities: None,
     }
 }
 
