@@ -82,7 +82,7 @@ struct AuditPage {
     entries: Vec<AuditEntry>,
     /// For the next page; null on the last one. A page with few entries, or none, is not the last one for that.
     #[schema(required)]
-    next: Option<String>,
+    next_cursor: Option<String>,
     server_time: i64,
 }
 
@@ -111,7 +111,7 @@ async fn answer(app: &App, parts: &Parts, of: Option<UserId>) -> Result<Response
     let (rows, next) = query::page(&app.issuer.store, &filter, cursor, limit).await?;
     let page = AuditPage {
         entries: rows.into_iter().map(|row| entry(row, filter.of.as_ref())).collect(),
-        next: next.map(Cursor::to_text),
+        next_cursor: next.map(Cursor::to_text),
         server_time: app.issuer.clock.now().0,
     };
     Ok(([(CACHE_CONTROL, "no-store")], Json(page)).into_response())

@@ -145,3 +145,28 @@ async fn the_command_line_prints_what_the_server_answers() {
 fn the_document_is_the_same_each_time() {
     assert_eq!(document(&routes()).to_json().unwrap(), document(&routes()).to_json().unwrap());
 }
+
+#[tokio::test]
+async fn every_list_that_comes_in_pages_calls_its_cursor_the_same() {
+    let document = served().await;
+    let (mut paged, mut schemas) = (Vec::new(), BTreeSet::new());
+    for (method, path, operation) in operations(&document) {
+        let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+        if !parameters.iter().any(|one| one["name"] == "cursor") {
+            continue;
+        }
+        assert!(parameters.iter().any(|one| one["name"] == "limit"), "{path}");
+        let answer = &operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];
+        let schema = answer.as_str().unwrap().trim_start_matches('#').to_owned();
+        let required = document.pointer(&schema).unwrap()["required"].as_array().unwrap();
+        assert!(required.iter().any(|name| name == "next_cursor"), "{path}");
+        paged.push(format!("{method} {path}"));
+        schemas.insert(schema);
+    }
+    assert_eq!(paged.len(), 4, "{paged:?}");
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let has = schema["properties"].get("next_cursor").is_some();
+        assert_eq!(has, schemas.contains(&format!("/components/schemas/{name}")), "{name}");
+        assert!(schema["properties"].get("next").is_none(), "{name}");
+    }
+}

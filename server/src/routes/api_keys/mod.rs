@@ -62,7 +62,7 @@ struct NewKeyForm {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct KeysQuery {
-    /// What `next` said on the page before.
+    /// The `next_cursor` of the page before.
     #[param(pattern = "^bmk_[0-9a-f]{32}$")]
     cursor: Option<String>,
     /// Whose keys, for admins; one's own without.
@@ -79,7 +79,7 @@ struct KeyList {
     api_keys: Vec<KeyView>,
     /// The cursor of the next page; `null` on the last one.
     #[schema(required)]
-    next: Option<String>,
+    next_cursor: Option<String>,
     server_time: i64,
 }
 
@@ -97,7 +97,7 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
         return Err(invalid("limit", "1 to 100").into());
     }
     let after = page.cursor.as_deref().map(ApiKeyId::parse).transpose();
-    let after = after.map_err(|_| invalid("cursor", "what `next` said"))?;
+    let after = after.map_err(|_| invalid("cursor", "what `next_cursor` said"))?;
     let whose = match page.user.as_deref().map(UserId::parse) {
         None => user,
         Some(Ok(other)) if who.may_manage(&other) => other,
@@ -105,10 +105,10 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
         Some(Err(_)) => return Err(invalid("user", "a user's id").into()),
     };
     let (keys, more) = app.issuer.keys().list(Some(&whose), after.as_ref(), limit).await?;
-    let next = keys.last().filter(|_| more).map(|last| last.rows.current.id.to_string());
+    let next_cursor = keys.last().filter(|_| more).map(|last| last.rows.current.id.to_string());
     let now = app.issuer.clock.now();
     let api_keys = keys.iter().map(|key| KeyView::of(&app, key, now)).collect();
-    let answer = KeyList { api_keys, next, server_time: now.0 };
+    let answer = KeyList { api_keys, next_cursor, server_time: now.0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 

@@ -80,8 +80,8 @@ impl<'a> UserAnswer<'a> {
 #[derive(Serialize, ToSchema)]
 struct UsersAnswer<'a> {
     users: Vec<UserAnswer<'a>>,
-    /// For the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// For the next page; null on the last one.
+    #[schema(required)]
     next_cursor: Option<&'a str>,
     server_time: i64,
 }
@@ -117,7 +117,7 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
 pub fn get_doc() -> Doc {
     Doc::new("Users, oldest first, a page at a time")
         .query::<UsersQuery>()
-        .answers::<UsersAnswer<'_>>(StatusCode::OK, "A page of users; `next_cursor` is there where there are more")
+        .answers::<UsersAnswer<'_>>(StatusCode::OK, "A page of users")
 }
 
 /// What every route of one user says about itself.

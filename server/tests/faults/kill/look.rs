@@ -78,7 +78,7 @@ impl Client {
             let page = line.send(&call).await.unwrap().json();
             listed
                 .extend(page["api_keys"].as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()));
-            let Some(next) = page["next"].as_str() else { break };
+            let Some(next) = page["next_cursor"].as_str() else { break };
             path = format!("/api-keys?cursor={next}");
         }
         listed.sort_unstable();

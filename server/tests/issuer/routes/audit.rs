@@ -25,7 +25,7 @@ async fn pages_go_back_in_time_and_stand_still_while_entries_are_added() {
         let page = audit(&world, &admin, &query).await.granted();
         seen.extend(sequences(&page));
         world.issuer.store.append(&[event(), event()]).await.unwrap();
-        match page["next"].as_str() {
+        match page["next_cursor"].as_str() {
             Some(next) => query = format!("?limit=7&cursor={next}"),
             None => break,
         }
@@ -37,7 +37,7 @@ async fn pages_go_back_in_time_and_stand_still_while_entries_are_added() {
     assert_eq!((&entry["actor"]["kind"], &entry["target"]["kind"]), (&"user".into(), &"session".into()));
     assert_eq!((&entry["actor"]["id"], &entry["address"]), (&admin.user().as_str().into(), &"127.0.0.1".into()));
     assert_eq!(entry["detail"], serde_json::json!({ "by": "password" }));
-    assert_eq!(page["next"], Value::Null);
+    assert_eq!(page["next_cursor"], Value::Null);
 }
 
 #[tokio::test]

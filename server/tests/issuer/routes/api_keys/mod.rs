@@ -158,7 +158,7 @@ async fn a_user_has_a_hundred_keys_that_are_not_revoked() {
         let keys = page["api_keys"].as_array().unwrap();
         pages.push(keys.len());
         seen.extend(keys.iter().map(|key| key["id"].as_str().unwrap().to_owned()));
-        match page["next"].as_str() {
+        match page["next_cursor"].as_str() {
             Some(next) => path = format!("/api-keys?limit=40&cursor={next}"),
             None => break,
         }
