@@ -24,6 +24,9 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use bmap_protocol::check;
 use bmap_protocol::fields::Fields;
+use bmap_protocol::ids::ApiKeyId;
+use bmap_protocol::received::UnverifiedSignature;
+use bmap_protocol::refusal::Refusal as SignedRefusal;
 use bmap_protocol::token::{Assurance, Subject};
 use bmap_verifier::Principal;
 use bytes::Bytes;
@@ -243,7 +246,7 @@ impl App {
         let source = source(head, action);
         let (caller, way) = match credentials::find(&head.headers)? {
             Credential::Secret(way, presented) => (self.issuer.caller_by_secret(&presented, &source).await?, way),
-            Credential::Signature => match self.verify(head, body).await?.principal() {
+            Credential::Signature => match self.verify(head, body, &source).await?.principal() {
                 Principal::ApiKey(grant) => {
                     let key = self.issuer.open_key(&grant.id).await?;
                     (self.issuer.caller(key, &source).await?, Way::Signature)
@@ -273,8 +276,14 @@ impl App {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn renewable(&self, head: &Parts, body: &Bytes, subject: &str) -> Result<Renewable, Refusal> {
-        let verified = self.verify(head, body).await?;
+    pub async fn renewable(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        subject: &str,
+        source: &Source,
+    ) -> Result<Renewable, Refusal> {
+        let verified = self.verify(head, body, source).await?;
         let claims = verified.claims().ok_or(Refusal::OtherSubject)?;
         match (&claims.subject, claims.assurance) {
             (Subject::User(user), Assurance::User) => self.count(Payer::User(user))?,
@@ -287,10 +296,20 @@ impl App {
         signed::renewable(claims)
     }
 
-    async fn verify(&self, head: &Parts, body: &Bytes) -> Result<bmap_verifier::Verified, Refusal> {
+    async fn verify(&self, head: &Parts, body: &Bytes, source: &Source) -> Result<bmap_verifier::Verified, Refusal> {
         let body = Full::new(body.clone());
-        let (verified, _) = self.verifier.verify(head, body, Some(address(head)), self.issuer.unix_time()).await?;
-        Ok(verified)
+        match self.verifier.verify(head, body, Some(address(head)), self.issuer.unix_time()).await {
+            Ok((verified, _)) => Ok(verified),
+            Err(refusal) => {
+                if let SignedRefusal::InvalidSignature(_) = refusal
+                    && let Ok(signature) = UnverifiedSignature::parse(&Fields::of(&head.headers))
+                    && let Ok(id) = ApiKeyId::parse(signature.key_id)
+                {
+                    self.issuer.note_attempt(&id, source).await?;
+                }
+                Err(refusal.into())
+            }
+        }
     }
 }
 

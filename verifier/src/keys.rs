@@ -1,8 +1,10 @@
 //! Where a verifier's keys come from (profile §5, step 6).
 
+use bmap_protocol::check::{self, Received};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::keys::{MacKey, ToolKey};
-use bmap_protocol::refusal::Refusal;
+use bmap_protocol::received::UnverifiedSignature;
+use bmap_protocol::refusal::{Mismatch, Refusal};
 use bmap_protocol::token::UnverifiedToken;
 use ipnet::IpNet;
 
@@ -44,6 +46,30 @@ pub enum ApiKeyProof {
     HmacSha256(MacKey),
     /// The raw Ed25519 public key.
     Ed25519([u8; 32]),
+}
+
+/// Bytes of an Ed25519 signature; a MAC has 32.
+const ED25519_SIGNATURE: usize = 64;
+/// A public key to do work on, that of 32 zeros: no signature under it is taken.
+const EVERYBODYS_KEY: [u8; 32] = [
+    0x3b, 0x6a, 0x27, 0xbc, 0xce, 0xb6, 0xa4, 0x2d, 0x62, 0xa3, 0xa8, 0xd0, 0x2a, 0x6f, 0x0d, 0x73, //
+    0x65, 0x32, 0x15, 0x77, 0x1d, 0xe2, 0x43, 0xa6, 0x3a, 0xc0, 0x48, 0xa1, 0x8b, 0x59, 0xda, 0x29,
+];
+
+impl ApiKeyProof {
+    /// Checks a signature. What is computed follows from the signature's length alone: how long it takes tells neither of which
+    /// kind a key is nor, where an unknown one has a proof of nobody's, whether there is one (T23, R31).
+    pub(crate) fn check(&self, received: &Received<'_>, signature: &UnverifiedSignature<'_>) -> Result<(), Refusal> {
+        let other_kind = |_| Err(Refusal::InvalidSignature(Mismatch::Mac));
+        match (self, signature.signature().len() == ED25519_SIGNATURE) {
+            (ApiKeyProof::HmacSha256(key), false) => check::mac(received, signature, key),
+            (ApiKeyProof::Ed25519(public_key), true) => check::ed25519(received, signature, public_key),
+            (ApiKeyProof::HmacSha256(_), true) => other_kind(check::ed25519(received, signature, &EVERYBODYS_KEY)),
+            (ApiKeyProof::Ed25519(_), false) => {
+                other_kind(check::mac(received, signature, &MacKey::from_key_bytes(&EVERYBODYS_KEY)))
+            }
+        }
+    }
 }
 
 /// The keys of one tool: what a tool's own verifier holds. It takes tokens only (profile §4).

@@ -80,6 +80,19 @@ impl Issuer {
         Ok((rows, known))
     }
 
+    /// Notes whose key a signature named that did not hold, for its owner to see: as what the request is about, as for a wrong
+    /// secret, and never as who made it. An unknown id costs the same look-up (R31).
+    ///
+    /// # Errors
+    /// [`Refusal`] where the database does not answer.
+    pub async fn note_attempt(&self, id: &ApiKeyId, source: &Source) -> Result<(), Refusal> {
+        let (rows, known) = self.rows_or_decoy(id).await?;
+        if known {
+            source.is_about(Target::ApiKey { key: rows.current.id, owner: rows.current.owner });
+        }
+        Ok(())
+    }
+
     /// Decides on a key that has proved itself, by secret or by signature: revoked, over, user, address.
     ///
     /// # Errors

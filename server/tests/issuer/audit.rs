@@ -8,6 +8,8 @@ use crate::store_audit::follow;
 use crate::world::{PAGE, TOOL, World, event};
 use base64ct::{Base64, Encoding};
 use bmap_protocol::api_key::ApiSecret;
+use bmap_protocol::ids::ApiKeyId;
+use bmap_protocol::seal::SigningKind;
 use bmap_server::clock::Clock;
 use bmap_server::domain::audit::Action;
 use bmap_server::domain::audit::chain::Row;
@@ -164,6 +166,47 @@ async fn refusals_of_somebody_known_name_them() {
     assert_eq!(refused("user.sign_in").content.target_id.as_deref(), Some(ana.as_str()));
     assert_eq!(refused("token.grant").content.target_id.as_deref(), Some(host.id.as_str()));
     assert_eq!(refused("user.sign_in").content.address.as_deref(), Some("127.0.0.1"));
+}
+
+#[tokio::test]
+async fn t33_a_signature_that_does_not_hold_names_the_key_and_never_as_its_author() {
+    let world = World::start().await;
+    for signing in [SigningKind::HmacSha256, SigningKind::Ed25519] {
+        let host = world.host_with(signing, World::scope()).await;
+        let thief = |id: &ApiKeyId| crate::actors::Host {
+            world: &world,
+            user: host.user.clone(),
+            id: id.clone(),
+            secret: ApiSecret::from_bytes([9; 32]),
+            signing,
+        };
+        let before = entries(&world).await.len();
+        for _ in 0..20 {
+            let thief = thief(&host.id);
+            thief.signed(thief.direct_call()).send(world.address).await.assert_refused("invalid_signature");
+        }
+        let nobody = thief(&ApiKeyId::from_uuid([9; 16]));
+        nobody.signed(nobody.direct_call()).send(world.address).await.assert_refused("invalid_signature");
+        // However many there are: the first, and one number a minute. An id of nobody's names nobody.
+        let mut said = after(&world, before).await;
+        said.sort_unstable();
+        let refused = |of: &str| format!("token.grant invalid_signature anonymous {of}");
+        assert_eq!(said, ["-", "api_key", "api_key"].map(refused));
+        for row in &entries(&world).await[before..] {
+            let it = &row.content;
+            assert_eq!((it.actor_id.as_deref(), it.actor_user.as_deref()), (None, None));
+            if it.target.is_some() {
+                assert_eq!(it.target_id.as_deref(), Some(host.id.as_str()));
+                assert_eq!(it.target_user.as_deref(), Some(host.user.as_str()));
+            }
+        }
+        // What only looks wrong before the signature was checked is nobody's in particular.
+        let before = entries(&world).await.len();
+        let call = host.signed(host.direct_call());
+        world.clock.advance_seconds(3600);
+        call.send(world.address).await.assert_refused("clock_skew");
+        assert_eq!(after(&world, before).await, ["token.grant clock_skew anonymous -"]);
+    }
 }
 
 #[tokio::test]

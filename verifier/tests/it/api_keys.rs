@@ -133,6 +133,17 @@ async fn a_key_of_either_kind_is_let_in_and_no_other() {
 }
 
 #[tokio::test]
+async fn r31_the_key_that_work_is_done_on_for_a_signature_of_the_other_kind_opens_nothing() {
+    // Everybody has it: the Ed25519 key of 32 zeros, and its public half as a MAC key.
+    let ApiKeyProof::Ed25519(public_key) = ed25519(0).1 else { panic!() };
+    for gateway in [Gateway::new(hmac(1).1, true, &[]), Gateway::new(ed25519(1).1, true, &[])] {
+        for key in [ed25519(0).0, RequestKey::Hmac(MacKey::from_key_bytes(&public_key))] {
+            assert_eq!(gateway.code(signed(&get("/a"), key, KEY)).await, "invalid_signature");
+        }
+    }
+}
+
+#[tokio::test]
 async fn step_8_standing_is_asked_after_the_proof_and_never_before() {
     let gateway = Gateway::new(hmac(1).1, false, &[]);
     assert_eq!(gateway.code(signed(&get("/a"), hmac(1).0, KEY)).await, "user_inactive");

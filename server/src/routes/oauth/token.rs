@@ -91,7 +91,7 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
                 app.issuer.grant_for_user(&signed_in, wanted).await?
             } else {
                 let source = source(&parts, Action::TokenRenew);
-                let current = app.renewable(&parts, &body, subject).await?;
+                let current = app.renewable(&parts, &body, subject, &source).await?;
                 app.issuer.renew(&current, &form.tool()?, form.encrypt()?, &source).await?
             }
         }
