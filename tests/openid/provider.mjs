@@ -1,11 +1,14 @@
 // npm `oidc-provider` as a process of its own: an OpenID provider whose login page takes any name.
 //
-//   node provider.mjs
+//   node provider.mjs [HOST [PEM]]
 //
+// HOST is another name of this machine's loopback than `127.0.0.1`; PEM is a file with a certificate and its key, for TLS.
 // Prints `issuer http://127.0.0.1:PORT`, reads one line of JSON, `{"clients": [...]}` (client metadata, OpenID Connect Dynamic
 // Registration §2), and prints `ready`. It ends when its standard input does, so it outlives nobody.
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { createInterface } from 'node:readline';
 
 // Its warnings say that all of this is for development, which it is.
@@ -19,9 +22,11 @@ const keys = [
   key('EdDSA', 'ed25519'),
 ];
 
-const server = createServer();
+const [host = '127.0.0.1', pem] = process.argv.slice(2);
+const tls = pem && readFileSync(pem);
+const server = tls ? createTlsServer({ key: tls, cert: tls }) : createServer();
 await new Promise((done) => server.listen(0, '127.0.0.1', done));
-const issuer = `http://127.0.0.1:${server.address().port}`;
+const issuer = `${tls ? 'https' : 'http'}://${host}:${server.address().port}`;
 console.log(`issuer ${issuer}`);
 
 const input = createInterface({ input: process.stdin });

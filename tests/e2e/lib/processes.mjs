@@ -26,13 +26,18 @@ export class Processes {
    * Starts a program and waits until `ready` holds.
    * @param {string} name for the log and for errors
    * @param {string[]} command program and arguments
-   * @param {{env?: Record<string, string>, cwd?: string, ready: (output: string) => unknown | Promise<unknown>}} options
-   *   `ready` gets all output so far, and is asked until it gives something
+   * @param {{env?: Record<string, string>, cwd?: string, input?: string, ready: (output: string) => unknown | Promise<unknown>}} options
+   *   `input` is what it reads, and then no end; `ready` gets all output so far, and is asked until it gives something
    * @returns what `ready` gave, as `found`, and `stop`
    */
-  async start(name, [program, ...args], { env = {}, cwd, ready }) {
+  async start(name, [program, ...args], { env = {}, cwd, input, ready }) {
     // Only what is named here: a stray BMAP_ variable of the caller's would be an unknown key to the server.
-    const child = spawn(program, args, { cwd, env: { PATH: process.env.PATH, HOME: this.#folder, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, {
+      cwd,
+      env: { PATH: process.env.PATH, HOME: this.#folder, ...env },
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    });
+    child.stdin?.write(input);
     const log = createWriteStream(join(this.#folder, `${name}.log`), { flags: 'a' });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
