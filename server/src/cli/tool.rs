@@ -122,7 +122,8 @@ async fn list(json: bool, installation: &Installation) -> Result<(), CliError> {
             tool.scopes.union(&tool.required_scopes).to_string(),
         ]
     });
-    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
+    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
+    Ok(())
 }
 
 fn parse_assurance(text: &str) -> Result<Assurance, String> {

@@ -9,7 +9,7 @@ use super::mint::{MintedToken, TokenContent};
 use super::refusal::Refusal;
 use super::scope::Scopes;
 use super::session::{Session, SessionId, SessionState};
-use super::ticket::{EndUser, MAX_LIVE_TICKETS, MAX_TICKET_SECONDS, PlainTicket, Ticket, TicketHash};
+use super::ticket::{EndUser, MAX_LIVE_TICKETS, MAX_TICKET_SECONDS, PlainTicket, RecordedTicket, Ticket, TicketHash};
 use super::tool::Tool;
 use crate::rng;
 use crate::store::{Sessions, Tickets, Tools};
@@ -116,7 +116,9 @@ impl Issuer {
     pub async fn make_ticket(&self, caller: &Caller, request: TicketRequest) -> Result<NewTicket, Refusal> {
         let tool = self.tool_for(&caller.key, &request.tool).await?;
         origin_allowed(&caller.key, &tool, &request.origin)?;
-        embedding_allowed(&caller.key, request.embed_origin.as_ref())?;
+        if request.embed_origin.as_ref().is_some_and(|embed| !caller.key.scope.origins.contains(embed)) {
+            return Err(Refusal::OriginDenied);
+        }
         let ticket = Ticket {
             scope: scope_for(&tool, request.scope)?,
             tool: tool.id,
@@ -132,7 +134,7 @@ impl Issuer {
         Ok(NewTicket { plain, hash, ticket })
     }
 
-    /// Stores a ticket that was made.
+    /// Stores a ticket that was made, with its entry in the audit log.
     ///
     /// # Errors
     /// [`Refusal`]; [`crate::store::StoreError::Taken`] for an answer that is kept already.
@@ -146,10 +148,10 @@ impl Issuer {
         if self.store.live_tickets(&new.ticket.key, now).await? >= MAX_LIVE_TICKETS {
             return Err(Refusal::RateLimited { retry_after: 10 });
         }
-        // Recorded first: what is kept or given out has its entry.
         let event = Event::done(Action::TicketCreate, &caller.source, now).on(&new.ticket.tool);
-        self.audit.record(event.with("origin", &new.ticket.origin).with("scope", &new.ticket.scope)).await?;
-        Ok(self.store.add_ticket(&new.hash, &new.ticket, answer).await?)
+        let event = event.with("origin", &new.ticket.origin).with("scope", &new.ticket.scope);
+        let (hash, ticket) = (new.hash.clone(), new.ticket.clone());
+        self.audit.add_ticket(RecordedTicket { hash, ticket, answer: answer.cloned(), event }).await
     }
 
     /// Swaps a ticket for a tool token. Whatever comes of it, the ticket is used up.
@@ -183,8 +185,6 @@ impl Issuer {
         let user = self.usable(&key).await?;
         let tool = self.tool_for(&key, tool).await?;
         origin_allowed(&key, &tool, origin)?;
-        embedding_allowed(&key, ticket.embed_origin.as_ref())?;
-        let scope = scope_for(&tool, Some(ticket.scope))?;
         let session = Session {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),
             user: user.id,
@@ -200,7 +200,7 @@ impl Issuer {
             tool: &tool,
             user: &session.user,
             key: &session.key,
-            scope,
+            scope: ticket.scope,
             origin: Some(&ticket.origin),
             embed_origin: ticket.embed_origin.as_ref(),
             end_user: ticket.end_user.as_ref(),
@@ -244,16 +244,11 @@ impl Issuer {
         if let Some(origin) = &current.origin {
             origin_allowed(&key, &tool, origin)?;
         }
-        embedding_allowed(&key, current.embed_origin.as_ref())?;
-        if tool.min_assurance > current.assurance {
-            return Err(Refusal::AssuranceTooLow);
-        }
-        let scope = scope_for(&tool, Some(current.scope.clone()))?;
         let token = self.mint(&TokenContent {
             tool: &tool,
             user: &session.user,
             key: &key.id,
-            scope,
+            scope: current.scope.clone(),
             origin: current.origin.as_ref(),
             embed_origin: current.embed_origin.as_ref(),
             end_user: current.end_user.as_ref(),
@@ -281,12 +276,6 @@ pub(super) fn granted(event: Event, token: &MintedToken, tool: &Tool) -> Event {
 /// Whether the key registered the origin and the tool takes it.
 pub(super) fn origin_allowed(key: &ApiKey, tool: &Tool, origin: &Origin) -> Result<(), Refusal> {
     if key.scope.origins.contains(origin) && tool.origins.allow(origin) { Ok(()) } else { Err(Refusal::OriginDenied) }
-}
-
-/// Whether the key registered the page around the page, where there is one.
-fn embedding_allowed(key: &ApiKey, around: Option<&Origin>) -> Result<(), Refusal> {
-    let is_registered = around.is_none_or(|around| key.scope.origins.contains(around));
-    if is_registered { Ok(()) } else { Err(Refusal::OriginDenied) }
 }
 
 /// The scopes of a token: those asked for, all known to the tool; without any, those that the tool asks for.

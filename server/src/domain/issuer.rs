@@ -10,7 +10,7 @@ use super::roots::Roots;
 use super::user::{User, UserName, UserState};
 use crate::clock::{Clock, UnixMillis};
 use crate::rng::{self, NoRandomness, Random};
-use crate::store::{ApiKeys, Database, IssuerKeys, StoreError};
+use crate::store::{Database, IssuerKeys, StoreError};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, Issuer as IssuerUrl, UserId};
 use bmap_protocol::seal::{ApiKeyRow, SealError, SigningKind};
@@ -255,15 +255,16 @@ pub async fn first_credential(
     }
     let mut user = new_user(name, now, random)?;
     user.unverified_role = UnverifiedRole::seal(roots, &user.id, Role::Admin);
-    let source = Source::system();
-    match store.add_user(&user, &user_created(&user, &source).with("role", &Role::Admin)).await {
-        Ok(()) => {}
-        Err(StoreError::Taken { .. }) => return Ok(None), // another process was first
-        Err(error) => return Err(error.into()),
-    }
     let scope = KeyScope { tools: ToolSet::Any, ..KeyScope::default() };
-    let new = NewApiKey { owner: user.id, name: user.name, signing: SigningKind::HmacSha256, scope: &scope };
+    let (owner, name) = (user.id.clone(), user.name.clone());
+    let new = NewApiKey { owner, name, signing: SigningKind::HmacSha256, scope: &scope };
     let (key, secret) = new_api_key(roots, now, random, new)?;
-    store.add_api_key(&key, &scope, &key_created(&key, &scope, &source)).await?;
-    Ok(Some((key, secret)))
+    let source = Source::system();
+    let user_event = user_created(&user, &source).with("role", &Role::Admin);
+    // Together: a user without the key would be the end of first starts, and nobody could sign in as it.
+    match store.add_user_with_key(&user, &key, &scope, [&user_event, &key_created(&key, &scope, &source)]).await {
+        Ok(()) => Ok(Some((key, secret))),
+        Err(StoreError::Taken { .. }) => Ok(None), // another process was first
+        Err(error) => Err(error.into()),
+    }
 }

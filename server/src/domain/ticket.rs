@@ -1,5 +1,7 @@
 //! Tickets: made by a page's backend with its API key, swapped once by the page for a tool token.
 
+use super::audit::Event;
+use super::idempotency::SealedAnswer;
 use super::scope::Scopes;
 use crate::clock::UnixMillis;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -79,6 +81,19 @@ pub struct Ticket {
     pub user: UserId,
     /// End of its life.
     pub expires_at: UnixMillis,
+}
+
+/// A ticket as it is stored: all of it in one transaction, or nothing.
+#[derive(Clone, Debug)]
+pub struct RecordedTicket {
+    /// Its hash.
+    pub hash: TicketHash,
+    /// What it is for.
+    pub ticket: Ticket,
+    /// The answer to its request, where that is to be kept.
+    pub answer: Option<SealedAnswer>,
+    /// Its entry in the audit log.
+    pub event: Event,
 }
 
 /// The host's own user id: opaque, 1 to 256 bytes, no control characters.

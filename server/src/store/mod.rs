@@ -19,6 +19,7 @@ mod sql_health;
 mod sql_idempotent_answers;
 mod sql_issuer_keys;
 mod sql_managed_keys;
+mod sql_many;
 mod sql_openid;
 mod sql_outbox;
 mod sql_row;
@@ -48,12 +49,11 @@ use crate::domain::audit::chain::{Head, Row};
 use crate::domain::audit::kept::KeptKey;
 use crate::domain::audit::query::Filter;
 use crate::domain::audit::{Action, Event, Source};
-use crate::domain::idempotency::SealedAnswer;
 use crate::domain::issuer_key::SealedIssuerKey;
 use crate::domain::keys::KeyRows;
 use crate::domain::role::{Role, UnverifiedRole};
 use crate::domain::session::{Session, SessionId};
-use crate::domain::ticket::{Ticket, TicketHash};
+use crate::domain::ticket::{RecordedTicket, Ticket, TicketHash};
 use crate::domain::tool::Tool;
 use crate::domain::user::{User, UserName};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
@@ -152,6 +152,14 @@ pub trait AuditLog {
 pub trait Users {
     /// Adds one; [`StoreError::Taken`] if the name is taken.
     fn add_user(&self, user: &User, event: &Event) -> impl Future<Output = Result<()>> + Send;
+    /// Adds one with an API key: both are there, each with its entry, or neither.
+    fn add_user_with_key(
+        &self,
+        user: &User,
+        key: &SealedApiKey,
+        scope: &KeyScope,
+        events: [&Event; 2],
+    ) -> impl Future<Output = Result<()>> + Send;
     /// The user with that id.
     fn user(&self, id: &UserId) -> impl Future<Output = Result<Option<User>>> + Send;
     /// The user with that name.
@@ -259,14 +267,14 @@ pub trait Tools {
 pub trait Tickets {
     /// How many of a key live at that time.
     fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
-    /// Adds one, and keeps the answer to the request with it: [`StoreError::Taken`] with [`ANSWER`], and nothing is added, if an
-    /// answer to that request is kept already.
-    fn add_ticket(
+    /// Adds tickets, each with its entry in the audit log and the answer to its request, and records what else there is behind
+    /// them: one transaction. For each ticket, whether it is there: where an answer to its request is kept already, nothing of
+    /// it is.
+    fn add_tickets(
         &self,
-        hash: &TicketHash,
-        ticket: &Ticket,
-        answer: Option<&SealedAnswer>,
-    ) -> impl Future<Output = Result<()>> + Send;
+        tickets: &[RecordedTicket],
+        events: &[Event],
+    ) -> impl Future<Output = Result<Vec<bool>>> + Send;
     /// Takes it out: of any number of callers at once exactly one gets it.
     fn take_ticket(&self, hash: &TicketHash) -> impl Future<Output = Result<Option<Ticket>>> + Send;
     /// Deletes what has ended; how many.

@@ -2,6 +2,7 @@
 
 use super::audit_filter::{SqlFilter, Value};
 use super::bounded::Transaction;
+use super::sql_many::{places, portions};
 use super::sql_row::Columns;
 use super::{AuditLog, Database, Result, StoreError};
 use crate::domain::audit::Event;
@@ -12,15 +13,13 @@ use sqlx::any::AnyRow;
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
 
-/// Rows of one statement, where there are many: a few sizes, so that the engine has few statements to prepare.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
 /// The columns that a row is written to, in the order of [`bind`].
 const COLUMNS: usize = 15;
 
 impl AuditLog for Database {
     async fn append(&self, events: &[Event]) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
-        self.record_all(&mut transaction, events).await?;
+        self.record_all(&mut transaction, &events.iter().collect::<Vec<_>>()).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -110,10 +109,11 @@ impl Database {
 
     /// Records an event: the last statement of the transaction that makes it true.
     pub(super) async fn record(&self, transaction: &mut Transaction, event: &Event) -> Result<()> {
-        self.record_all(transaction, std::slice::from_ref(event)).await
+        self.record_all(transaction, &[event]).await
     }
 
-    async fn record_all(&self, transaction: &mut Transaction, events: &[Event]) -> Result<()> {
+    /// Records several, in this order.
+    pub(super) async fn record_all(&self, transaction: &mut Transaction, events: &[&Event]) -> Result<()> {
         let key = self.chain.as_ref().ok_or(StoreError::NotRecording)?.newest();
         let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
         if count == 0 {
@@ -129,17 +129,13 @@ impl Database {
         head.sequence = head.sequence.saturating_sub(count);
         let mut rows = Vec::with_capacity(events.len());
         for event in events {
-            let (row, next) = key.next(&head, Content::from(event));
+            let (row, next) = key.next(&head, Content::from(*event));
             rows.push(row);
             head = next;
         }
-        let mut left = rows.as_slice();
-        while !left.is_empty() {
-            let size = SIZES.into_iter().find(|size| *size <= left.len()).unwrap_or(1);
-            let (now, later) = left.split_at(size);
-            let query = now.iter().fold(sqlx::query(AssertSqlSafe(insert(size))), bind);
+        for rows in portions(&rows) {
+            let query = rows.iter().fold(sqlx::query(AssertSqlSafe(insert(rows.len()))), bind);
             query.execute(&mut **transaction).await?;
-            left = later;
         }
         sqlx::query("UPDATE audit_head SET mac = $1 WHERE id = 1")
             .bind(head.mac.to_text())
@@ -149,21 +145,13 @@ impl Database {
     }
 }
 
-/// The statement for so many rows: nothing but numbers is put into its text.
+/// The statement for so many rows.
 fn insert(rows: usize) -> String {
-    let mut text = String::from(
+    format!(
         "INSERT INTO audit_log (sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, \
-         target_user, address, request_id, detail, mac) VALUES ",
-    );
-    let places: Vec<String> = (0..rows)
-        .map(|row| {
-            let first = row.saturating_mul(COLUMNS).saturating_add(1);
-            let places: Vec<String> = (first..first.saturating_add(COLUMNS)).map(|place| format!("${place}")).collect();
-            format!("({})", places.join(", "))
-        })
-        .collect();
-    text.push_str(&places.join(", "));
-    text
+         target_user, address, request_id, detail, mac) VALUES {}",
+        places(rows, COLUMNS)
+    )
 }
 
 fn bind<'q>(query: Query<'q, Any, sqlx::any::AnyArguments>, row: &'q Row) -> Query<'q, Any, sqlx::any::AnyArguments> {

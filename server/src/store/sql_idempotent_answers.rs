@@ -1,9 +1,8 @@
 //! Answers that are kept for requests that are sent again.
 
 use super::bounded::InTransaction;
-use super::connect::taken;
 use super::sql_row::Columns;
-use super::{Database, IdempotentAnswers, Result};
+use super::{Database, IdempotentAnswers, Result, StoreError};
 use crate::clock::UnixMillis;
 use crate::domain::idempotency::{Attempt, SealedAnswer};
 
@@ -59,16 +58,23 @@ impl IdempotentAnswers for Database {
 
 /// Keeps an answer, if there is one to keep, in the transaction of the change that it tells of.
 pub(super) async fn keep(inside: &mut InTransaction, answer: Option<&SealedAnswer>) -> Result<()> {
-    let Some(answer) = answer else { return Ok(()) };
+    match answer {
+        Some(answer) if !keep_first(inside, answer).await? => Err(StoreError::Taken { what: ANSWER }),
+        _ => Ok(()),
+    }
+}
+
+/// The same; `false`, and the transaction goes on, where an answer to that request is kept already.
+pub(super) async fn keep_first(inside: &mut InTransaction, answer: &SealedAnswer) -> Result<bool> {
     sqlx::query("DELETE FROM idempotent_answers WHERE caller = $1 AND key_hash = $2 AND expires_at <= $3")
         .bind(answer.attempt.caller.as_str())
         .bind(answer.attempt.key.as_str())
         .bind(answer.created_at.0)
         .execute(&mut *inside)
         .await?;
-    sqlx::query(
+    let kept = sqlx::query(
         "INSERT INTO idempotent_answers (caller, key_hash, request_hash, epoch, sealed, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (caller, key_hash) DO NOTHING",
     )
     .bind(answer.attempt.caller.as_str())
     .bind(answer.attempt.key.as_str())
@@ -77,7 +83,6 @@ pub(super) async fn keep(inside: &mut InTransaction, answer: Option<&SealedAnswe
     .bind(answer.sealed.as_str())
     .bind(answer.expires_at.0)
     .execute(&mut *inside)
-    .await
-    .map_err(taken(ANSWER))?;
-    Ok(())
+    .await?;
+    Ok(kept.rows_affected() > 0)
 }

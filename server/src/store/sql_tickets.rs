@@ -1,37 +1,43 @@
 //! Tickets.
 
 use super::connect::taken;
-use super::sql_idempotent_answers::keep;
+use super::sql_idempotent_answers::keep_first;
+use super::sql_many::{places, portions};
 use super::sql_row::Columns;
 use super::{Database, Result, Tickets};
 use crate::clock::UnixMillis;
-use crate::domain::idempotency::SealedAnswer;
+use crate::domain::audit::Event;
 use crate::domain::scope::Scopes;
-use crate::domain::ticket::{EndUser, Ticket, TicketHash};
+use crate::domain::ticket::{EndUser, RecordedTicket, Ticket, TicketHash};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe};
+
+/// The columns that a ticket is written to, in the order of [`bind`].
+const COLUMNS: usize = 9;
 
 impl Tickets for Database {
-    async fn add_ticket(&self, hash: &TicketHash, ticket: &Ticket, answer: Option<&SealedAnswer>) -> Result<()> {
+    async fn add_tickets(&self, tickets: &[RecordedTicket], events: &[Event]) -> Result<Vec<bool>> {
         let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "INSERT INTO tickets (hash, tool, origin, embed_origin, end_user, scope, key_id, user_id, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(hash.as_str())
-        .bind(ticket.tool.as_str())
-        .bind(ticket.origin.as_str())
-        .bind(ticket.embed_origin.as_ref().map(Origin::as_str))
-        .bind(ticket.end_user.as_ref().map(EndUser::as_str))
-        .bind(ticket.scope.to_string())
-        .bind(ticket.key.as_str())
-        .bind(ticket.user.as_str())
-        .bind(ticket.expires_at.0)
-        .execute(&mut *transaction)
-        .await
-        .map_err(taken("ticket"))?;
-        keep(&mut transaction, answer).await?;
-        Ok(transaction.commit().await?)
+        let mut is_added = vec![true; tickets.len()];
+        // In one order, whoever else keeps answers to the same requests at the same time: so nobody waits in a circle.
+        let mut answers: Vec<_> =
+            tickets.iter().zip(&mut is_added).filter_map(|(new, added)| Some((new.answer.as_ref()?, added))).collect();
+        answers.sort_unstable_by_key(|(answer, _)| (&answer.attempt.caller, &answer.attempt.key));
+        for (answer, added) in answers {
+            *added = keep_first(&mut transaction, answer).await?;
+        }
+        let added: Vec<_> = tickets.iter().zip(&is_added).filter(|(_, added)| **added).map(|(new, _)| new).collect();
+        for rows in portions(&added) {
+            let query = rows.iter().fold(sqlx::query(AssertSqlSafe(insert(rows.len()))), bind);
+            query.execute(&mut *transaction).await.map_err(taken("ticket"))?;
+        }
+        let recorded: Vec<&Event> = added.iter().map(|new| &new.event).chain(events).collect();
+        self.record_all(&mut transaction, &recorded).await?;
+        transaction.commit().await?;
+        Ok(is_added)
     }
 
     async fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> Result<u64> {
@@ -71,4 +77,26 @@ impl Tickets for Database {
         let done = sqlx::query("DELETE FROM tickets WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
         Ok(done.rows_affected())
     }
+}
+
+/// The statement for so many tickets.
+fn insert(rows: usize) -> String {
+    format!(
+        "INSERT INTO tickets (hash, tool, origin, embed_origin, end_user, scope, key_id, user_id, expires_at) VALUES {}",
+        places(rows, COLUMNS)
+    )
+}
+
+fn bind<'q>(query: Query<'q, Any, AnyArguments>, new: &&'q RecordedTicket) -> Query<'q, Any, AnyArguments> {
+    let ticket = &new.ticket;
+    query
+        .bind(new.hash.as_str())
+        .bind(ticket.tool.as_str())
+        .bind(ticket.origin.as_str())
+        .bind(ticket.embed_origin.as_ref().map(Origin::as_str))
+        .bind(ticket.end_user.as_ref().map(EndUser::as_str))
+        .bind(ticket.scope.to_string())
+        .bind(ticket.key.as_str())
+        .bind(ticket.user.as_str())
+        .bind(ticket.expires_at.0)
 }

@@ -2,10 +2,12 @@
 
 use super::bounded::InTransaction;
 use super::connect::taken;
+use super::sql_api_keys;
 use super::sql_row::Columns;
 use super::{Database, Result, UserChange, UserChanged, Users};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::Event;
 use crate::domain::role::UnverifiedRole;
 use crate::domain::user::{User, UserName, UserState};
@@ -14,26 +16,24 @@ use sqlx::any::AnyRow;
 
 impl Users for Database {
     async fn add_user(&self, user: &User, event: &Event) -> Result<()> {
-        let deactivated_at = match user.state {
-            UserState::Active => None,
-            UserState::Deactivated { at } => Some(at.0),
-        };
         let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "INSERT INTO users (id, name, created_at, deactivated_at, role, role_epoch, role_mac) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .bind(user.id.as_str())
-        .bind(user.name.as_str())
-        .bind(user.created_at.0)
-        .bind(deactivated_at)
-        .bind(user.unverified_role.role.as_str())
-        .bind(user.unverified_role.epoch)
-        .bind(user.unverified_role.mac.as_deref())
-        .execute(&mut *transaction)
-        .await
-        .map_err(taken("user"))?;
+        insert(&mut transaction, user).await?;
         self.record(&mut transaction, event).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn add_user_with_key(
+        &self,
+        user: &User,
+        key: &SealedApiKey,
+        scope: &KeyScope,
+        events: [&Event; 2],
+    ) -> Result<()> {
+        let mut transaction = self.pool.begin().await?;
+        insert(&mut transaction, user).await?;
+        sql_api_keys::insert(&mut transaction, key).await?;
+        sql_api_keys::insert_origins(&mut transaction, &key.id, scope).await?;
+        self.record_all(&mut transaction, &events).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -136,6 +136,28 @@ impl Users for Database {
         transaction.commit().await?;
         Ok(true)
     }
+}
+
+async fn insert(inside: &mut InTransaction, user: &User) -> Result<()> {
+    let deactivated_at = match user.state {
+        UserState::Active => None,
+        UserState::Deactivated { at } => Some(at.0),
+    };
+    sqlx::query(
+        "INSERT INTO users (id, name, created_at, deactivated_at, role, role_epoch, role_mac) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(user.id.as_str())
+    .bind(user.name.as_str())
+    .bind(user.created_at.0)
+    .bind(deactivated_at)
+    .bind(user.unverified_role.role.as_str())
+    .bind(user.unverified_role.epoch)
+    .bind(user.unverified_role.mac.as_deref())
+    .execute(&mut *inside)
+    .await
+    .map_err(taken("user"))?;
+    Ok(())
 }
 
 async fn deactivate(inside: &mut InTransaction, id: &UserId, at: Option<UnixMillis>) -> Result<bool> {

@@ -21,6 +21,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// From the start of the process until it listened.
     pub(crate) started_in: Duration,
+    /// What it said before.
+    pub(crate) greeting: String,
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test measures real time")]
@@ -92,8 +94,10 @@ impl Installation {
         let began = now();
         let mut child = self.spawn(command);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut greeting = String::new();
         let address = lines.find_map(|line| {
             let line = line.unwrap();
+            greeting.push_str(&line);
             line.split_once(" listens on ").map(|(_, rest)| rest.split(',').next().unwrap().to_owned())
         });
         let started_in = began.elapsed();
@@ -101,7 +105,7 @@ impl Installation {
             assert!(!child.wait().unwrap().success());
             return None;
         };
-        Some(Server { child, address: address.parse().unwrap(), started_in })
+        Some(Server { child, address: address.parse().unwrap(), started_in, greeting })
     }
 }
 

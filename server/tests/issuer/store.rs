@@ -18,7 +18,7 @@ use bmap_server::domain::role::{Role, UnverifiedRole};
 use bmap_server::domain::roots::Roots;
 use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::session::{Session, SessionId, SessionState};
-use bmap_server::domain::ticket::{EndUser, PlainTicket, Ticket, TicketHash};
+use bmap_server::domain::ticket::{EndUser, PlainTicket, RecordedTicket, Ticket, TicketHash};
 use bmap_server::domain::tool::{Tool, ToolOrigins};
 use bmap_server::domain::user::{User, UserName, UserState};
 use bmap_server::rng::SystemRandom;
@@ -149,11 +149,14 @@ async fn tickets(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId)
         let hash = |offset| {
             TicketHash::of(PlainTicket::from_bytes(&[u8::try_from(number + offset).unwrap(); 32]).reveal()).unwrap()
         };
-        store.add_ticket(&hash(0), &ticket, None).await.unwrap();
-        assert!(matches!(store.add_ticket(&hash(0), &ticket, None).await, Err(StoreError::Taken { what: "ticket" })));
+        let recorded = |hash| RecordedTicket { hash, ticket: ticket.clone(), answer: None, event: event() };
+        // More than the largest statement takes, so that every size of it runs.
+        let many: Vec<RecordedTicket> = (0..87).map(|number| recorded(hash(number))).collect();
+        assert_eq!(store.add_tickets(&many, &[event()]).await.unwrap(), vec![true; 87]);
+        assert!(matches!(store.add_tickets(&many[..1], &[]).await, Err(StoreError::Taken { what: "ticket" })));
         let live = async |whose, at| store.live_tickets(whose, at).await.unwrap();
         let before = UnixMillis(NOW.0 - 1);
-        assert_eq!((live(key, before).await, live(key, NOW).await), (1, 0), "at its end it lives no more");
+        assert_eq!((live(key, before).await, live(key, NOW).await), (87, 0), "at its end it lives no more");
         assert_eq!(live(&ApiKeyId::from_uuid([3; 16]), before).await, 0);
         // Of twenty takers at once one has it.
         let hash_taken = hash(0);
@@ -161,9 +164,8 @@ async fn tickets(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId)
         let taken = futures_util::future::join_all(takers).await;
         let taken: Vec<Ticket> = taken.into_iter().filter_map(Result::unwrap).collect();
         assert_eq!(taken, std::slice::from_ref(&ticket));
-        store.add_ticket(&hash(100), &ticket, None).await.unwrap();
         assert_eq!(store.delete_ended_tickets(NOW).await.unwrap(), 0);
-        assert_eq!(store.delete_ended_tickets(NOW.plus_seconds(1)).await.unwrap(), 1);
+        assert_eq!(store.delete_ended_tickets(NOW.plus_seconds(1)).await.unwrap(), 86);
     }
 }
 

@@ -42,6 +42,11 @@ impl Detail {
         }
     }
 
+    /// What its fact `count` says; 1 without it.
+    pub(super) fn count(&self) -> u64 {
+        self.0.get("count").and_then(|fact| fact.0.parse().ok()).unwrap_or(1)
+    }
+
     /// The JSON object that is stored: sorted by name, so the same facts are the same text.
     pub fn to_json(&self) -> String {
         let texts: BTreeMap<&str, &str> = self.0.iter().map(|(name, fact)| (*name, fact.0.as_str())).collect();

@@ -7,7 +7,7 @@
 //!
 //! Two ways in. A change of state is recorded by the store function that makes it, in the same transaction, from the
 //! [`Event`] that it is handed. A token, which changes no state, is recorded by [`writer`] before it is answered, many in
-//! one transaction; and so is every refusal, which [`refusals`] keeps from filling the disk.
+//! one transaction, and a ticket is added there with its entry; and so is every refusal, which [`refusals`] keeps from filling the disk.
 
 pub mod action;
 pub mod detail;

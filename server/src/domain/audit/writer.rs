@@ -1,13 +1,15 @@
-//! Many entries in one transaction: for tokens, which are too many for one each, and for refusals.
+//! Many entries in one transaction: for tokens and tickets, which are too many for one each, and for refusals.
 //!
-//! One task writes. Whoever records a token waits until its entry is committed, together with whoever came meanwhile.
+//! One task writes. Whoever records a token, or adds a ticket, waits until its entry is committed, together with whoever came
+//! meanwhile. A ticket is a row in the same transaction: it is there with its entry, or neither is.
 //! Whoever is refused waits for nothing: how long an answer takes says nothing about what was recorded (R31).
 
 use super::refusals::Refusals;
 use super::{Action, Event, Outcome, Source};
 use crate::clock::{Clock, UnixMillis};
 use crate::domain::refusal::Refusal;
-use crate::store::{AuditLog, Database};
+use crate::domain::ticket::RecordedTicket;
+use crate::store::{ANSWER, Database, StoreError, Tickets};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,8 +33,18 @@ pub struct AuditWriter {
 
 #[derive(Debug)]
 enum Job {
-    Record { event: Box<Event>, written: oneshot::Sender<bool> },
-    Settle { settled: oneshot::Sender<()> },
+    Record {
+        event: Box<Event>,
+        written: oneshot::Sender<bool>,
+    },
+    /// Answered with whether the ticket is there; not answered where nothing was written.
+    Add {
+        ticket: Box<RecordedTicket>,
+        added: oneshot::Sender<bool>,
+    },
+    Settle {
+        settled: oneshot::Sender<()>,
+    },
 }
 
 impl AuditWriter {
@@ -58,6 +70,22 @@ impl AuditWriter {
         match answer.await {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(Refusal::AuditUnwritten),
+        }
+    }
+
+    /// Adds a ticket: when this returns, it is on the disk, with its entry and the answer to its request.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record); then the ticket is not there. [`StoreError::Taken`] with [`ANSWER`] where an answer to its
+    /// request is kept already.
+    pub async fn add_ticket(&self, ticket: RecordedTicket) -> Result<(), Refusal> {
+        let (added, answer) = oneshot::channel();
+        let job = Job::Add { ticket: Box::new(ticket), added };
+        self.jobs.try_send(job).map_err(|_| Refusal::AuditFull)?;
+        match answer.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError::Taken { what: ANSWER }.into()),
+            Err(_) => Err(Refusal::AuditUnwritten),
         }
     }
 
@@ -116,51 +144,67 @@ impl Task {
     async fn write(&mut self, jobs: Vec<Job>, mut events: Vec<Event>) {
         let now = self.clock.now();
         let (mut recorded, mut settled) = (Vec::new(), Vec::new());
+        let (mut tickets, mut adding) = (Vec::new(), Vec::new());
         for job in jobs {
             match job {
                 Job::Record { event, written } => {
                     events.push(*event);
                     recorded.push(written);
                 }
+                Job::Add { ticket, added } => {
+                    tickets.push(*ticket);
+                    adding.push(added);
+                }
                 Job::Settle { settled: done } => settled.push(done),
             }
         }
-        let most = if settled.is_empty() { BATCH } else { REFUSALS };
-        for _ in 0..most {
-            let Ok(event) = self.refused.try_recv() else { break };
-            events.extend(self.minute.take(event));
-        }
-        let minute = match settled.is_empty() {
-            true => self.minute.over(now),
-            false => self.minute.all(now),
-        };
-        events.extend(minute);
-        // With the minute's numbers, so that a flood makes no entry a second.
-        let dropped = if events.is_empty() { 0 } else { self.dropped.swap(0, Ordering::Relaxed) };
+        self.count(!settled.is_empty(), now, &mut events);
+        // With other entries, so that a flood makes none a second; and before the end, so that none is forgotten.
+        let is_time = !(events.is_empty() && tickets.is_empty() && settled.is_empty());
+        let dropped = if is_time { self.dropped.swap(0, Ordering::Relaxed) } else { 0 };
         if dropped > 0 {
             events.push(Event::done(Action::AuditDrop, &Source::system(), now).with("count", dropped));
         }
-        let is_written = events.is_empty() || self.append(&events).await;
-        if !is_written {
-            let lost = events.iter().filter(|event| event.outcome != Outcome::Done).count();
-            self.dropped.fetch_add(dropped.saturating_add(u64::try_from(lost).unwrap_or(0)), Ordering::Relaxed);
+        let written = self.append(&tickets, &events).await;
+        if written.is_none() {
+            let lost = events.iter().map(refusals_in).fold(dropped, u64::saturating_add);
+            self.dropped.fetch_add(lost, Ordering::Relaxed);
         }
-        for written in recorded {
-            // Whoever hung up does not wait any more.
-            let _ = written.send(is_written);
+        // Whoever hung up does not wait any more.
+        for done in recorded {
+            let _ = done.send(written.is_some());
+        }
+        for (done, is_added) in adding.into_iter().zip(written.unwrap_or_default()) {
+            let _ = done.send(is_added);
         }
         for done in settled {
             let _ = done.send(());
         }
     }
 
-    async fn append(&self, events: &[Event]) -> bool {
-        match self.store.append(events).await {
-            Ok(()) => true,
-            Err(error) => {
-                tracing::error!("the audit log was not written: {error}");
-                false
-            }
+    /// Takes the refusals that wait, and the numbers of a minute that is over; of this one too, where everything is to be written.
+    fn count(&mut self, everything: bool, now: UnixMillis, events: &mut Vec<Event>) {
+        for _ in 0..if everything { REFUSALS } else { BATCH } {
+            let Ok(event) = self.refused.try_recv() else { break };
+            events.extend(self.minute.take(event));
         }
+        events.extend(if everything { self.minute.all(now) } else { self.minute.over(now) });
+    }
+
+    /// For each ticket whether it was added; `None` where nothing was written.
+    async fn append(&self, tickets: &[RecordedTicket], events: &[Event]) -> Option<Vec<bool>> {
+        if tickets.is_empty() && events.is_empty() {
+            return Some(Vec::new());
+        }
+        let written = self.store.add_tickets(tickets, events).await;
+        written.inspect_err(|error| tracing::error!("the audit log was not written: {error}")).ok()
+    }
+}
+
+/// How many refusals an entry stands for.
+fn refusals_in(event: &Event) -> u64 {
+    match event.outcome {
+        Outcome::Done => 0,
+        Outcome::Refused(_) => event.detail.count(),
     }
 }

@@ -3,7 +3,7 @@
 use sqlx::{AnyConnection, Connection, Row};
 
 /// What there must be none of.
-const HALVES: [(&str, &str); 9] = [
+const HALVES: [(&str, &str); 10] = [
     (
         "a key without its origins",
         "SELECT COUNT(*) FROM api_keys k WHERE k.name LIKE 'key %' AND \
@@ -34,6 +34,10 @@ const HALVES: [(&str, &str); 9] = [
         "a refresh token whose predecessor was not used",
         "SELECT COUNT(*) FROM refresh_tokens n JOIN refresh_tokens r \
       ON r.hash = n.predecessor WHERE r.used_at IS NULL OR r.salt IS NULL",
+    ),
+    (
+        "a first user without its key",
+        "SELECT COUNT(*) FROM users WHERE name = 'admin' AND id NOT IN (SELECT user_id FROM api_keys)",
     ),
     ("an account without its user", "SELECT COUNT(*) FROM accounts WHERE user_id NOT IN (SELECT id FROM users)"),
 ];

@@ -4,6 +4,7 @@
 //! The data stays over all rounds, so what a round left is under the next one's feet. `KILL_SEED` repeats a run's choices, though
 //! not the machine's timing.
 
+mod first_start;
 mod half_rows;
 mod look;
 
