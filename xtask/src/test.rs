@@ -27,7 +27,7 @@ const STEPS: &[Step] = &[
     Step { name: "protocol-wasm", what: "the wire profile builds for WebAssembly", run: protocol_wasm },
     Step { name: "package", what: "@bmap/auth is built and packed", run: demo::build_package },
     Step { name: "package-tests", what: "vectors and behaviour from TypeScript", run: npm::test },
-    Step { name: "browser", what: "page and tool on two origins, OpenID sign-in, vectors, in Chromium; direct calls", run: browser },
+    Step { name: "browser", what: "two origins, OpenID sign-in and vectors in Chromium; direct calls", run: browser },
     Step { name: "smoke", what: "cargo xtask demo --smoke", run: smoke },
     Step { name: "api", what: "the running issuer against its OpenAPI document", run: api },
     Step { name: "deny", what: "licences, banned crates, lowest versions, sources", run: deny },
