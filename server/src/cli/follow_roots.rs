@@ -12,15 +12,15 @@ pub(super) const EVERY: Duration = Duration::from_secs(5);
 
 /// Looks again and again; never ends.
 pub(super) async fn follow(place: RootPlace, issuer: Arc<Issuer>) {
+    let mut sealed_in = issuer.roots.sealing().epoch();
     loop {
         tokio::time::sleep(EVERY).await;
-        look(&place, &issuer).await;
+        look(&place, &issuer, &mut sealed_in).await;
     }
 }
 
 /// Takes over what changed. Whatever can't be read stays as it was.
-async fn look(place: &RootPlace, issuer: &Issuer) {
-    let before = issuer.roots.sealing().epoch();
+async fn look(place: &RootPlace, issuer: &Issuer, sealed_in: &mut u32) {
     match place.read() {
         Ok(epochs) => {
             // None at all is an error of `read`, so there is one.
@@ -32,7 +32,8 @@ async fn look(place: &RootPlace, issuer: &Issuer) {
         tracing::warn!("the epoch of new tokens can't be read: {error}");
     }
     let now = issuer.roots.sealing().epoch();
-    if now == before {
+    // A row that named it may have brought the new root before this look.
+    if now == std::mem::replace(sealed_in, now) {
         return;
     }
     tracing::info!(epoch = now, "a new root secret: what is sealed is sealed in it from now on");

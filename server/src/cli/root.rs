@@ -155,6 +155,8 @@ async fn retire(installation: &Installation, epoch: u32) -> Result<(), CliError>
         let left = KEEP_SECONDS.saturating_sub(passed).min(KEEP_SECONDS);
         return refused(format!("tokens of it may live for {left} s more"));
     }
+    // What a server wrote in the former epoch while it did not know of the next one.
+    reseal(&installation.store, roots, &SystemRandom, |_| {}).await.map_err(CliError::failed)?;
     let needed = installation.store.epochs_in_use().await.map_err(CliError::failed)?;
     let is_in_the_way = |one: &&EpochUse| one.epoch == epoch;
     let needed: Vec<String> =

@@ -104,8 +104,10 @@ impl Issuer {
             (None, Assurance::Server) if session.user == owner.id => Ok(()),
             (Some(id), Assurance::User) => {
                 self.active_user(&session.user).await?;
-                let signed_in = self.store.user_session(id).await?;
-                let lives = signed_in.is_some_and(|it| it.user == session.user && it.is_live(self.clock.now()));
+                let signed_in = self.store.user_session(id).await?.ok_or(Refusal::SessionOver)?;
+                let like = &Refusal::SessionOver;
+                signed_in.check_seal(&self.roots).map_err(|fault| fault.of("a session", like))?;
+                let lives = signed_in.user == session.user && signed_in.is_live(self.clock.now());
                 if lives { Ok(()) } else { Err(Refusal::SessionOver) }
             }
             _ => Err(Refusal::SessionOver),

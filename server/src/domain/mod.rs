@@ -34,3 +34,4 @@ pub mod problem_code;
 pub mod refusal;
 pub mod reseal;
 pub mod roots;
+pub mod row_seal;

@@ -6,6 +6,7 @@ use super::api_key::BrokenRow;
 use super::issuer_code::IssuerCode;
 use super::openid::ProviderFault;
 use super::problem_code::ProblemCode;
+use super::row_seal::RowFault;
 use crate::mail::errand::ErrandError;
 use crate::rng::NoRandomness;
 use crate::store::StoreError;
@@ -100,6 +101,16 @@ pub enum Refusal {
     /// The row of an account, or of one of its links, is not as it was written: somebody edited the database.
     #[error("ALARM: the row of an account or of its link does not open: {0}")]
     EditedRow(SealError),
+    /// A sealed row is not as it was written: somebody edited the database. The caller is told what `like` tells.
+    #[error("ALARM: the row of {what} is not as it was written: {fault}")]
+    Edited {
+        /// Whose row.
+        what: &'static str,
+        /// What is wrong with it.
+        fault: RowFault,
+        /// The refusal of whoever shows something that was never there.
+        like: &'static Refusal,
+    },
     /// The link was never made, was used, or has ended.
     #[error("no such link, or used")]
     UnknownConfirmation,
@@ -266,6 +277,7 @@ impl Refusal {
             Refusal::LimitReached { .. } => Some(IssuerCode::LimitReached),
             Refusal::RequestInProgress => Some(IssuerCode::RequestInProgress),
             Refusal::IdempotencyKeyReused => Some(IssuerCode::IdempotencyKeyReused),
+            Refusal::Edited { like, .. } => like.issuer_code(),
             _ => None,
         }
     }
@@ -325,6 +337,7 @@ impl Refusal {
             | Refusal::MixedUp
             | Refusal::SignUpOff => SignedRefusal::InvalidCredentials,
             Refusal::Signed(refusal) => *refusal,
+            Refusal::Edited { like, .. } => like.for_the_wire(),
             Refusal::OtherSubject
             | Refusal::NoSession
             | Refusal::BadAccessToken

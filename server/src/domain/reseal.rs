@@ -3,11 +3,11 @@
 
 use super::api_key::SealedApiKey;
 use super::audit;
-use super::issuer_key::SealedIssuerKey;
 use super::role::UnverifiedRole;
 use super::roots::Roots;
+use super::row_seal::RowSeal;
 use crate::rng::{self, NoRandomness, Random};
-use crate::store::{Database, Epochs, IssuerKeys, StoreError, Users};
+use crate::store::{Database, Epochs, IssuerKeys, SealedRow, StoreError, Users};
 use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal::SealError;
 
@@ -39,7 +39,8 @@ pub enum ResealError {
 }
 
 /// Seals in the newest epoch whatever is sealed in an earlier one and stays: API keys with their former secrets, the issuer's keys,
-/// the roles of admins, the audit log's keys. `progress` hears the number of rows after each batch.
+/// the roles of admins, the audit log's keys, sessions of people with the refresh tokens that were not used, identities at OpenID
+/// providers. `progress` hears the number of rows after each batch.
 ///
 /// # Errors
 /// [`ResealError`].
@@ -47,92 +48,180 @@ pub async fn reseal(
     store: &Database,
     roots: &Roots,
     random: &dyn Random,
-    mut progress: impl FnMut(&Resealed),
+    progress: impl FnMut(&Resealed) + Send,
 ) -> Result<Resealed, ResealError> {
-    let newest = roots.sealing();
-    let mut resealed = Resealed::default();
     audit::kept::keep(store, roots, random).await?;
-    for key in store.issuer_keys().await?.iter().filter(|key| key.epoch < newest.epoch()) {
-        match issuer_key(key, roots, &newest, random)? {
-            Some(sealed) => {
-                let was_there = store.reseal_issuer_key(key, newest.epoch(), &sealed).await?;
-                resealed.done = resealed.done.saturating_add(was_there.into());
-            }
-            None => resealed.broken.push(key.kid.clone()),
-        }
-    }
-    for user in store.users().await? {
-        let before = &user.unverified_role;
-        if before.epoch.is_none_or(|epoch| epoch >= i64::from(newest.epoch())) {
-            continue;
-        }
-        match before.open(roots, &user.id) {
-            Ok(role) => {
-                let was_there = store.reseal_role(&user, &UnverifiedRole::seal(roots, &user.id, role)).await?;
-                resealed.done = resealed.done.saturating_add(was_there.into());
-            }
-            Err(_) => resealed.broken.push(format!("{} (its role)", user.id)),
-        }
-    }
-    let mut after = None;
-    loop {
-        let keys = store.former_before(newest.epoch(), after.as_ref(), BATCH).await?;
-        for key in &keys {
-            match api_key(key, roots, &newest, random)? {
-                Some(sealed) => {
-                    let was_there = store.reseal_former(key, newest.epoch(), &sealed).await?;
-                    resealed.done = resealed.done.saturating_add(was_there.into());
-                }
-                None => resealed.broken.push(format!("{} (its former secret)", key.id)),
-            }
-        }
-        match keys.into_iter().last() {
-            Some(last) => after = Some(last.id),
-            None => break,
-        }
-    }
-    let mut after = None;
-    loop {
-        let keys = store.api_keys_before(newest.epoch(), after.as_ref(), BATCH).await?;
-        for key in &keys {
-            match api_key(key, roots, &newest, random)? {
-                Some(sealed) => {
-                    let was_there = store.reseal_api_key(key, newest.epoch(), &sealed).await?;
-                    resealed.done = resealed.done.saturating_add(was_there.into());
-                }
-                None => resealed.broken.push(key.id.to_string()),
-            }
-        }
-        progress(&resealed);
-        // By id and not by what is left: a row that does not open stays where it is.
-        match keys.into_iter().last() {
-            Some(last) => after = Some(last.id),
-            None => return Ok(resealed),
-        }
-    }
+    let mut run = Run { store, roots, newest: roots.sealing(), random, progress, resealed: Resealed::default() };
+    run.issuer_keys().await?;
+    run.roles().await?;
+    run.sessions().await?;
+    run.refresh_tokens().await?;
+    run.identities().await?;
+    run.former_secrets().await?;
+    run.api_keys().await?;
+    Ok(run.resealed)
 }
 
-/// The key's material in the newest epoch; `None` if it does not open.
-fn api_key(
-    key: &SealedApiKey,
-    roots: &Roots,
-    newest: &EpochKeys,
-    random: &dyn Random,
-) -> Result<Option<String>, ResealError> {
-    let Some(epoch) = roots.of(key.epoch) else { return Ok(None) };
-    let Ok(material) = key.row().open(&epoch.kek(), &key.sealed) else { return Ok(None) };
-    let mut row = key.row();
-    row.epoch = newest.epoch();
-    Ok(Some(row.seal(&newest.kek(), rng::bytes(random)?, &material)?))
+struct Run<'a, P> {
+    store: &'a Database,
+    roots: &'a Roots,
+    newest: EpochKeys,
+    random: &'a dyn Random,
+    progress: P,
+    resealed: Resealed,
 }
 
-fn issuer_key(
-    key: &SealedIssuerKey,
-    roots: &Roots,
-    newest: &EpochKeys,
-    random: &dyn Random,
-) -> Result<Option<String>, ResealError> {
-    let Some(epoch) = roots.of(key.epoch) else { return Ok(None) };
-    let Ok(seed) = key.unseal(&epoch) else { return Ok(None) };
-    Ok(Some(key.seal(newest, rng::bytes(random)?, &seed)?))
+// Page by page, by key and not by what is left: a row that does not open stays where it is.
+impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
+    async fn issuer_keys(&mut self) -> Result<(), ResealError> {
+        let newest = self.newest.epoch();
+        for key in self.store.issuer_keys().await?.iter().filter(|key| key.epoch < newest) {
+            let opened = self.roots.of(key.epoch).and_then(|epoch| key.unseal(&epoch).ok());
+            let seal = match opened {
+                Some(seed) => Some(key.seal(&self.newest, rng::bytes(self.random)?, &seed)?),
+                None => None,
+            };
+            self.put(SealedRow::IssuerKey(&key.kid), &key.sealed, seal, || key.kid.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn roles(&mut self) -> Result<(), ResealError> {
+        for user in self.store.users().await? {
+            let before = &user.unverified_role;
+            if before.epoch.is_none_or(|epoch| epoch >= i64::from(self.newest.epoch())) {
+                continue;
+            }
+            let role = before.open(self.roots, &user.id).ok();
+            let mac = role.and_then(|role| UnverifiedRole::seal(self.roots, &user.id, role).mac);
+            let mac_before = before.mac.as_deref().unwrap_or_default();
+            self.put(SealedRow::Role(&user.id), mac_before, mac, || format!("{} (its role)", user.id)).await?;
+        }
+        Ok(())
+    }
+
+    async fn sessions(&mut self) -> Result<(), ResealError> {
+        let mut after = None;
+        loop {
+            let page = self.store.user_sessions_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            for session in &page {
+                let sealed = session.check_seal(self.roots).ok().map(|()| session.clone().sealed(&self.newest));
+                let (row, name) = (SealedRow::UserSession(&session.id), || session.id.as_str().to_owned());
+                self.put_mac(row, &session.seal, sealed.and_then(|session| session.seal), name).await?;
+            }
+            match self.next(page, |last| last.id) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn refresh_tokens(&mut self) -> Result<(), ResealError> {
+        let mut after = None;
+        loop {
+            let page = self.store.refresh_tokens_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            for token in &page {
+                let sealed = token.check_seal(self.roots).ok().map(|()| token.clone().sealed(&self.newest));
+                let name = || format!("{} (its refresh token)", token.session.as_str());
+                let row = SealedRow::RefreshToken(&token.hash);
+                self.put_mac(row, &token.seal, sealed.and_then(|token| token.seal), name).await?;
+            }
+            match self.next(page, |last| last.hash) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn identities(&mut self) -> Result<(), ResealError> {
+        let mut after = None;
+        loop {
+            let page = self.store.identities_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            for identity in &page {
+                let sealed = identity.check_seal(self.roots).ok().map(|()| identity.clone().sealed(&self.newest));
+                let name = || format!("{} (its identity at {})", identity.user, identity.key.issuer);
+                let row = SealedRow::Identity(&identity.key);
+                self.put_mac(row, &identity.seal, sealed.and_then(|identity| identity.seal), name).await?;
+            }
+            match self.next(page, |last| last.key) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn former_secrets(&mut self) -> Result<(), ResealError> {
+        let mut after = None;
+        loop {
+            let page = self.store.former_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            for key in &page {
+                let (row, name) = (SealedRow::Former(&key.id), || format!("{} (its former secret)", key.id));
+                self.put(row, &key.sealed, self.api_key(key)?, name).await?;
+            }
+            match self.next(page, |last| last.id) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn api_keys(&mut self) -> Result<(), ResealError> {
+        let mut after = None;
+        loop {
+            let page = self.store.api_keys_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            for key in &page {
+                let row = SealedRow::ApiKey(&key.id);
+                self.put(row, &key.sealed, self.api_key(key)?, || key.id.to_string()).await?;
+            }
+            match self.next(page, |last| last.id) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// The key's material in the newest epoch; `None` if it does not open.
+    fn api_key(&self, key: &SealedApiKey) -> Result<Option<String>, ResealError> {
+        let Some(epoch) = self.roots.of(key.epoch) else { return Ok(None) };
+        let Ok(material) = key.row().open(&epoch.kek(), &key.sealed) else { return Ok(None) };
+        let mut row = key.row();
+        row.epoch = self.newest.epoch();
+        Ok(Some(row.seal(&self.newest.kek(), rng::bytes(self.random)?, &material)?))
+    }
+
+    /// Where the next page begins, if there is one.
+    fn next<T, K>(&mut self, page: Vec<T>, key: impl Fn(T) -> K) -> Option<K> {
+        let last = page.into_iter().last()?;
+        (self.progress)(&self.resealed);
+        Some(key(last))
+    }
+
+    /// Puts the new seal into a row, or notes that the row does not open.
+    async fn put(
+        &mut self,
+        row: SealedRow<'_>,
+        before: &str,
+        seal: Option<String>,
+        name: impl Fn() -> String,
+    ) -> Result<(), ResealError> {
+        match seal {
+            Some(seal) => {
+                let was_there = self.store.reseal(row, before, self.newest.epoch(), &seal).await?;
+                self.resealed.done = self.resealed.done.saturating_add(was_there.into());
+            }
+            None => self.resealed.broken.push(name()),
+        }
+        Ok(())
+    }
+
+    async fn put_mac(
+        &mut self,
+        row: SealedRow<'_>,
+        before: &Option<RowSeal>,
+        seal: Option<RowSeal>,
+        name: impl Fn() -> String,
+    ) -> Result<(), ResealError> {
+        let before = before.as_ref().map_or("", |seal| seal.mac.as_str());
+        self.put(row, before, seal.map(|seal| seal.mac), name).await
+    }
 }

@@ -51,6 +51,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::LimitReached { .. }
         | Refusal::RequestInProgress
         | Refusal::IdempotencyKeyReused => "invalid_request",
+        Refusal::Edited { like, .. } => oauth_error(like),
         Refusal::NotAdmin => "access_denied",
         Refusal::UnknownGrant => "unsupported_grant_type",
         Refusal::NoCredential

@@ -5,11 +5,11 @@ use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::password::StoredPassword;
-use crate::domain::account::refresh::{Rotation, Used};
+use crate::domain::account::refresh::{FoundToken, RefreshRow, Rotation};
 use crate::domain::account::{Account, LiveSession, Registration, SessionProof, UserSession};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
-use crate::domain::user::{User, UserState};
+use crate::domain::user::User;
 use crate::mail::errand::SealedErrand;
 use bmap_protocol::ids::UserId;
 use std::future::Future;
@@ -74,26 +74,13 @@ pub trait Accounts {
     ) -> impl Future<Output = Result<Option<u64>>> + Send;
 }
 
-/// What became of a refresh token: its row after [`UserSessions::rotate`].
-#[derive(Clone, Debug)]
-pub struct Rotated {
-    /// Its session.
-    pub session: UserSession,
-    /// Whether the session's user may do anything.
-    pub user_state: UserState,
-    /// When it was used, by this rotation or by an earlier one.
-    pub used: Used,
-    /// What followed on it; `None` only in a row that was edited.
-    pub successor: Option<TokenHash>,
-}
-
 /// Sessions of people.
 pub trait UserSessions {
     /// Adds one with its first refresh token; `false` if the proof does not hold any more or the user is not active.
     fn add_user_session(
         &self,
         session: &UserSession,
-        refresh: &TokenHash,
+        refresh: &RefreshRow,
         proof: SessionProof<'_>,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
@@ -115,10 +102,16 @@ pub trait UserSessions {
         at: UnixMillis,
         event: &Event,
     ) -> impl Future<Output = Result<u64>> + Send;
-    /// Uses a refresh token that was not used before, and adds its successor; of any number of callers at once exactly one
-    /// does. What its row says then; `None` if there is no such token.
-    /// The event is recorded of the one that does, as the doing of the session's user.
-    fn rotate(&self, rotation: &Rotation, event: &Event) -> impl Future<Output = Result<Option<Rotated>>> + Send;
+    /// A refresh token with its session, used or not.
+    fn refresh_token(&self, token: &TokenHash) -> impl Future<Output = Result<Option<FoundToken>>> + Send;
+    /// Uses a refresh token and adds its successor, if its row is still as it was found, its session lives and the user is active;
+    /// whether it did. Of any number of callers at once exactly one does. The event is recorded as the doing of the session's user.
+    fn rotate(
+        &self,
+        found: &FoundToken,
+        rotation: &Rotation,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Ends a session; whether there is such a session. A second time changes nothing.
     fn revoke_user_session(
         &self,

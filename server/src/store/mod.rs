@@ -7,6 +7,7 @@ mod append_only;
 mod audit_filter;
 mod bounded;
 mod connect;
+mod epochs;
 mod mail;
 mod managed_keys;
 mod openid;
@@ -35,8 +36,9 @@ pub mod data_dir;
 pub mod root_file;
 pub mod schema;
 
-pub use accounts::{Accounts, Rotated, UserSessions};
+pub use accounts::{Accounts, UserSessions};
 pub use connect::Database;
+pub use epochs::{EpochUse, Epochs, SealedRow};
 pub use mail::{AccountLinks, ClaimedMail, Outbox};
 pub use managed_keys::{Created, IdempotentAnswers, ManagedKeys};
 pub use openid::{Openid, Unlinked};
@@ -310,51 +312,6 @@ pub trait IssuerKeys {
     fn add_issuer_key(&self, key: &SealedIssuerKey) -> impl Future<Output = Result<()>> + Send;
     /// Those that are not retired, newest first.
     fn issuer_keys(&self) -> impl Future<Output = Result<Vec<SealedIssuerKey>>> + Send;
-}
-
-/// How many rows of a kind need the root of an epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EpochUse {
-    /// The kind.
-    pub what: String,
-    /// The epoch.
-    pub epoch: u32,
-    /// How many.
-    pub rows: i64,
-}
-
-/// What is sealed in which epoch.
-pub trait Epochs {
-    /// Which rows need which root, oldest epoch first.
-    fn epochs_in_use(&self) -> impl Future<Output = Result<Vec<EpochUse>>> + Send;
-    /// API keys of epochs before `epoch`, behind `after` in the order of ids, at most so many.
-    fn api_keys_before(
-        &self,
-        epoch: u32,
-        after: Option<&ApiKeyId>,
-        most: u16,
-    ) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
-    /// Puts another epoch's seal into the key's row, if that is still as it was read; whether it was.
-    fn reseal_api_key(&self, key: &SealedApiKey, epoch: u32, sealed: &str)
-    -> impl Future<Output = Result<bool>> + Send;
-    /// The same as [`api_keys_before`](Self::api_keys_before) for the former secrets of keys: each as its key with that row.
-    fn former_before(
-        &self,
-        epoch: u32,
-        after: Option<&ApiKeyId>,
-        most: u16,
-    ) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
-    /// The same as [`reseal_api_key`](Self::reseal_api_key) for the row of a former secret.
-    fn reseal_former(&self, key: &SealedApiKey, epoch: u32, sealed: &str) -> impl Future<Output = Result<bool>> + Send;
-    /// The same for an admin's role.
-    fn reseal_role(&self, user: &User, role: &UnverifiedRole) -> impl Future<Output = Result<bool>> + Send;
-    /// The same for a key of the issuer.
-    fn reseal_issuer_key(
-        &self,
-        key: &SealedIssuerKey,
-        epoch: u32,
-        sealed: &str,
-    ) -> impl Future<Output = Result<bool>> + Send;
 }
 
 /// What a database says of itself.

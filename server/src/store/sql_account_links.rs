@@ -7,6 +7,7 @@ use super::connect::taken;
 use super::sql_accounts::{end_links, set_password};
 use super::sql_outbox::queue;
 use super::sql_row::Columns;
+use super::sql_user_sessions::end_sessions;
 use super::{AccountLinks, Database, Result};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
@@ -81,14 +82,10 @@ impl AccountLinks for Database {
         if used.rows_affected() == 0 || !set_password(&mut transaction, account, new, seal, at).await? {
             return Ok(None);
         }
-        let ended = sqlx::query("UPDATE user_sessions SET revoked_at = $1 WHERE user_id = $2 AND revoked_at IS NULL")
-            .bind(at.0)
-            .bind(account.user.as_str())
-            .execute(&mut *transaction)
-            .await?;
+        let ended = end_sessions(&mut transaction, &account.user, at).await?;
         self.record(&mut transaction, event).await?;
         transaction.commit().await?;
-        Ok(Some(ended.rows_affected()))
+        Ok(Some(ended))
     }
 
     async fn add_email_change(

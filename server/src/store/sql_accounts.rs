@@ -201,7 +201,8 @@ impl Accounts for Database {
             return Ok(None);
         }
         let ended = sqlx::query(
-            "UPDATE user_sessions SET revoked_at = $1 WHERE user_id = $2 AND id <> $3 AND revoked_at IS NULL",
+            "UPDATE user_sessions SET revoked_at = $1, epoch = NULL, seal = NULL \
+             WHERE user_id = $2 AND id <> $3 AND revoked_at IS NULL",
         )
         .bind(at.0)
         .bind(account.user.as_str())

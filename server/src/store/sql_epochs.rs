@@ -1,12 +1,16 @@
 //! Which rows need the root of which epoch, and the change from one to the next.
 
 use super::sql_api_keys::{COLUMNS_OF_API_KEYS_BEFORE, read};
+use super::sql_openid::read_identity;
 use super::sql_row::Columns;
-use super::{Database, EpochUse, Epochs, Result};
+use super::sql_user_sessions::{read as read_session, read_token};
+use super::{Database, EpochUse, Epochs, Result, SealedRow};
+use crate::domain::account::UserSession;
+use crate::domain::account::opaque::TokenHash;
+use crate::domain::account::refresh::RefreshRow;
 use crate::domain::api_key::SealedApiKey;
-use crate::domain::issuer_key::SealedIssuerKey;
-use crate::domain::role::UnverifiedRole;
-use crate::domain::user::User;
+use crate::domain::openid::{Identity, IdentityKey};
+use crate::domain::session::SessionId;
 use bmap_protocol::ids::ApiKeyId;
 use sqlx::Row;
 
@@ -17,6 +21,11 @@ impl Epochs for Database {
              UNION ALL SELECT 'former secrets of API keys', epoch, COUNT(*) FROM api_key_former GROUP BY epoch \
              UNION ALL SELECT 'issuer keys', epoch, COUNT(*) FROM issuer_keys WHERE retired_at IS NULL GROUP BY epoch \
              UNION ALL SELECT 'admins', role_epoch, COUNT(*) FROM users WHERE role_epoch IS NOT NULL GROUP BY role_epoch \
+             UNION ALL SELECT 'sessions', epoch, COUNT(*) FROM user_sessions \
+             WHERE epoch IS NOT NULL AND revoked_at IS NULL GROUP BY epoch \
+             UNION ALL SELECT 'refresh tokens', r.epoch, COUNT(*) FROM refresh_tokens r JOIN user_sessions s \
+             ON s.id = r.session_id WHERE r.epoch IS NOT NULL AND r.used_at IS NULL AND s.revoked_at IS NULL GROUP BY r.epoch \
+             UNION ALL SELECT 'identities', epoch, COUNT(*) FROM openid_identities WHERE epoch IS NOT NULL GROUP BY epoch \
              UNION ALL SELECT 'audit keys', sealed_epoch, COUNT(*) FROM audit_keys GROUP BY sealed_epoch \
              UNION ALL SELECT 'kept answers', epoch, COUNT(*) FROM idempotent_answers GROUP BY epoch \
              UNION ALL SELECT 'mails', epoch, COUNT(*) FROM outbox GROUP BY epoch \
@@ -52,17 +61,6 @@ impl Epochs for Database {
         rows.iter().map(read).collect()
     }
 
-    async fn reseal_api_key(&self, key: &SealedApiKey, epoch: u32, sealed: &str) -> Result<bool> {
-        let done = sqlx::query("UPDATE api_keys SET epoch = $1, sealed = $2 WHERE id = $3 AND sealed = $4")
-            .bind(i64::from(epoch))
-            .bind(sealed)
-            .bind(key.id.as_str())
-            .bind(key.sealed.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
     async fn former_before(&self, epoch: u32, after: Option<&ApiKeyId>, most: u16) -> Result<Vec<SealedApiKey>> {
         let rows = sqlx::query(
             "SELECT k.id, k.user_id, k.name, k.signing, f.epoch, f.scope, f.stored_hash, f.sealed, k.created_at, \
@@ -77,40 +75,80 @@ impl Epochs for Database {
         rows.iter().map(read).collect()
     }
 
-    async fn reseal_former(&self, key: &SealedApiKey, epoch: u32, sealed: &str) -> Result<bool> {
-        let done = sqlx::query("UPDATE api_key_former SET epoch = $1, sealed = $2 WHERE key_id = $3 AND sealed = $4")
-            .bind(i64::from(epoch))
-            .bind(sealed)
-            .bind(key.id.as_str())
-            .bind(key.sealed.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    async fn reseal_role(&self, user: &User, role: &UnverifiedRole) -> Result<bool> {
-        let before = &user.unverified_role;
-        let done = sqlx::query(
-            "UPDATE users SET role_epoch = $1, role_mac = $2 WHERE id = $3 AND role = $4 AND role_mac = $5",
+    async fn user_sessions_before(&self, epoch: u32, after: Option<&SessionId>, most: u16) -> Result<Vec<UserSession>> {
+        let rows = sqlx::query(
+            "SELECT id AS session_id, user_id, created_at, expires_at, revoked_at, epoch, seal FROM user_sessions \
+             WHERE epoch < $1 AND revoked_at IS NULL AND id > $2 ORDER BY id LIMIT $3",
         )
-        .bind(role.epoch)
-        .bind(role.mac.as_deref())
-        .bind(user.id.as_str())
-        .bind(before.role.as_str())
-        .bind(before.mac.as_deref())
-        .execute(&self.pool)
+        .bind(i64::from(epoch))
+        .bind(after.map_or("", SessionId::as_str))
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
         .await?;
-        Ok(done.rows_affected() > 0)
+        rows.iter().map(read_session).collect()
     }
 
-    async fn reseal_issuer_key(&self, key: &SealedIssuerKey, epoch: u32, sealed: &str) -> Result<bool> {
-        let done = sqlx::query("UPDATE issuer_keys SET epoch = $1, sealed = $2 WHERE kid = $3 AND sealed = $4")
-            .bind(i64::from(epoch))
-            .bind(sealed)
-            .bind(key.kid.as_str())
-            .bind(key.sealed.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() > 0)
+    async fn refresh_tokens_before(&self, epoch: u32, after: Option<&TokenHash>, most: u16) -> Result<Vec<RefreshRow>> {
+        let rows = sqlx::query(
+            "SELECT r.hash, r.session_id, r.predecessor, r.used_at, r.salt, r.epoch AS token_epoch, r.seal AS token_seal \
+             FROM refresh_tokens r JOIN user_sessions s ON s.id = r.session_id \
+             WHERE r.epoch < $1 AND r.used_at IS NULL AND s.revoked_at IS NULL AND r.hash > $2 ORDER BY r.hash LIMIT $3",
+        )
+        .bind(i64::from(epoch))
+        .bind(after.map_or("", TokenHash::as_str))
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_token).collect()
+    }
+
+    async fn identities_before(&self, epoch: u32, after: Option<&IdentityKey>, most: u16) -> Result<Vec<Identity>> {
+        let rows = sqlx::query(
+            "SELECT issuer, subject, user_id, email, created_at, signed_in_at, epoch, seal FROM openid_identities \
+             WHERE epoch < $1 AND (issuer > $2 OR (issuer = $2 AND subject > $3)) ORDER BY issuer, subject LIMIT $4",
+        )
+        .bind(i64::from(epoch))
+        .bind(after.map_or("", |key| key.issuer.as_str()))
+        .bind(after.map_or("", |key| key.subject.as_str()))
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_identity).collect()
+    }
+
+    async fn reseal(&self, row: SealedRow<'_>, before: &str, epoch: u32, seal: &str) -> Result<bool> {
+        let (sql, key, rest) = match row {
+            SealedRow::ApiKey(id) => {
+                ("UPDATE api_keys SET epoch = $1, sealed = $2 WHERE sealed = $3 AND id = $4", id.as_str(), None)
+            }
+            SealedRow::Former(id) => (
+                "UPDATE api_key_former SET epoch = $1, sealed = $2 WHERE sealed = $3 AND key_id = $4",
+                id.as_str(),
+                None,
+            ),
+            SealedRow::IssuerKey(kid) => {
+                ("UPDATE issuer_keys SET epoch = $1, sealed = $2 WHERE sealed = $3 AND kid = $4", kid, None)
+            }
+            SealedRow::Role(id) => {
+                ("UPDATE users SET role_epoch = $1, role_mac = $2 WHERE role_mac = $3 AND id = $4", id.as_str(), None)
+            }
+            SealedRow::UserSession(id) => {
+                ("UPDATE user_sessions SET epoch = $1, seal = $2 WHERE seal = $3 AND id = $4", id.as_str(), None)
+            }
+            SealedRow::RefreshToken(hash) => {
+                ("UPDATE refresh_tokens SET epoch = $1, seal = $2 WHERE seal = $3 AND hash = $4", hash.as_str(), None)
+            }
+            SealedRow::Identity(key) => (
+                "UPDATE openid_identities SET epoch = $1, seal = $2 WHERE seal = $3 AND issuer = $4 AND subject = $5",
+                key.issuer.as_str(),
+                Some(key.subject.as_str()),
+            ),
+        };
+        let update = sqlx::query(sql).bind(i64::from(epoch)).bind(seal).bind(before).bind(key);
+        let update = match rest {
+            Some(rest) => update.bind(rest),
+            None => update,
+        };
+        Ok(update.execute(&self.pool).await?.rows_affected() > 0)
     }
 }

@@ -1,8 +1,8 @@
 //! Sign-ins with OpenID providers, and the identities that they are by.
 
 use super::connect::taken;
-use super::sql_row::Columns;
-use super::{Database, Openid, Result, Unlinked};
+use super::sql_row::{Columns, epoch_of, mac_of};
+use super::{Database, Openid, Result, StoreError, Unlinked};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::TokenHash;
@@ -86,8 +86,8 @@ impl Openid for Database {
 
     async fn openid_identity(&self, key: &IdentityKey) -> Result<Option<(Identity, UserState)>> {
         let row = sqlx::query(
-            "SELECT i.issuer, i.subject, i.user_id, i.email, i.created_at, i.signed_in_at, u.deactivated_at \
-             FROM openid_identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2",
+            "SELECT i.issuer, i.subject, i.user_id, i.email, i.created_at, i.signed_in_at, i.epoch, i.seal, \
+             u.deactivated_at FROM openid_identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2",
         )
         .bind(key.issuer.as_str())
         .bind(key.subject.as_str())
@@ -103,7 +103,7 @@ impl Openid for Database {
 
     async fn openid_identities(&self, user: &UserId) -> Result<Vec<Identity>> {
         let rows = sqlx::query(
-            "SELECT issuer, subject, user_id, email, created_at, signed_in_at FROM openid_identities \
+            "SELECT issuer, subject, user_id, email, created_at, signed_in_at, epoch, seal FROM openid_identities \
              WHERE user_id = $1 ORDER BY created_at, issuer",
         )
         .bind(user.as_str())
@@ -121,14 +121,30 @@ impl Openid for Database {
             .execute(&mut *transaction)
             .await
             .map_err(taken("user"))?;
-        added(identity).execute(&mut *transaction).await.map_err(taken("identity"))?;
+        let added = with_identity(
+            "INSERT INTO openid_identities (issuer, subject, user_id, email, created_at, signed_in_at, epoch, seal) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            identity,
+        );
+        added.execute(&mut *transaction).await.map_err(taken("identity"))?;
         self.record(&mut transaction, event).await?;
         Ok(transaction.commit().await?)
     }
 
     async fn add_openid_identity(&self, identity: &Identity, event: &Event) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
-        added(identity).execute(&mut *transaction).await.map_err(taken("identity"))?;
+        // One without a seal signs nobody in; whoever proves to be it takes its place.
+        let added = with_identity(
+            "INSERT INTO openid_identities AS known \
+             (issuer, subject, user_id, email, created_at, signed_in_at, epoch, seal) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (issuer, subject) DO UPDATE SET user_id = $3, email = $4, \
+             created_at = $5, signed_in_at = $6, epoch = $7, seal = $8 WHERE known.seal IS NULL",
+            identity,
+        );
+        let added = added.execute(&mut *transaction).await.map_err(taken("identity"))?;
+        if added.rows_affected() == 0 {
+            return Err(StoreError::Taken { what: "identity" });
+        }
         self.record(&mut transaction, event).await?;
         Ok(transaction.commit().await?)
     }
@@ -158,7 +174,7 @@ impl Openid for Database {
             .bind(user.as_str())
             .fetch_optional(&mut *transaction)
             .await?;
-        let others = sqlx::query("SELECT issuer FROM openid_identities WHERE user_id = $1")
+        let others = sqlx::query("SELECT issuer FROM openid_identities WHERE user_id = $1 AND seal IS NOT NULL")
             .bind(user.as_str())
             .fetch_all(&mut *transaction)
             .await?;
@@ -182,20 +198,20 @@ impl Openid for Database {
     }
 }
 
-fn added(identity: &Identity) -> Query<'_, Any, AnyArguments> {
-    sqlx::query(
-        "INSERT INTO openid_identities (issuer, subject, user_id, email, created_at, signed_in_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(identity.key.issuer.as_str())
-    .bind(identity.key.subject.as_str())
-    .bind(identity.user.as_str())
-    .bind(identity.email.as_ref().map(EmailAddress::as_str))
-    .bind(identity.created_at.0)
-    .bind(identity.signed_in_at.map(|at| at.0))
+/// `sql` begins with an identity's columns, in this order.
+fn with_identity<'q>(sql: &'static str, identity: &'q Identity) -> Query<'q, Any, AnyArguments> {
+    sqlx::query(sql)
+        .bind(identity.key.issuer.as_str())
+        .bind(identity.key.subject.as_str())
+        .bind(identity.user.as_str())
+        .bind(identity.email.as_ref().map(EmailAddress::as_str))
+        .bind(identity.created_at.0)
+        .bind(identity.signed_in_at.map(|at| at.0))
+        .bind(epoch_of(&identity.seal))
+        .bind(mac_of(&identity.seal))
 }
 
-fn read_identity(row: &AnyRow) -> Result<Identity> {
+pub(super) fn read_identity(row: &AnyRow) -> Result<Identity> {
     let columns = Columns { table: "openid_identities", row };
     Ok(Identity {
         key: IdentityKey { issuer: columns.text("issuer")?, subject: columns.text("subject")? },
@@ -203,6 +219,7 @@ fn read_identity(row: &AnyRow) -> Result<Identity> {
         email: columns.optional("email", |text| EmailAddress::parse(text).ok())?,
         created_at: columns.time("created_at")?,
         signed_in_at: columns.optional_time("signed_in_at")?,
+        seal: columns.seal("epoch", "seal")?,
     })
 }
 

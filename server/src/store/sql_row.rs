@@ -2,6 +2,7 @@
 
 use super::{Result, StoreError};
 use crate::clock::UnixMillis;
+use crate::domain::row_seal::RowSeal;
 use sqlx::Row;
 use sqlx::any::AnyRow;
 
@@ -55,9 +56,27 @@ impl Columns<'_> {
         Ok(self.row.try_get::<Option<i64>, _>(column)?)
     }
 
+    /// A row's seal; `None` where one of its two columns is null.
+    pub(super) fn seal(&self, epoch: &'static str, mac: &'static str) -> Result<Option<RowSeal>> {
+        let Some(number) = self.optional_number(epoch)? else { return Ok(None) };
+        // A number that is no epoch is one whose root secret is not at hand.
+        let epoch = u32::try_from(number).unwrap_or(u32::MAX);
+        Ok(self.optional_text(mac)?.map(|mac| RowSeal { epoch, mac }))
+    }
+
     /// An epoch's number.
     pub(super) fn epoch(&self, column: &'static str) -> Result<u32> {
         let number = self.row.try_get::<i64, _>(column)?;
         u32::try_from(number).map_err(|_| StoreError::Corrupt { table: self.table, column })
     }
+}
+
+/// A seal's epoch, to be bound.
+pub(super) fn epoch_of(seal: &Option<RowSeal>) -> Option<i64> {
+    seal.as_ref().map(|seal| i64::from(seal.epoch))
+}
+
+/// A seal's MAC, to be bound.
+pub(super) fn mac_of(seal: &Option<RowSeal>) -> Option<&str> {
+    seal.as_ref().map(|seal| seal.mac.as_str())
 }

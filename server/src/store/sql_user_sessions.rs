@@ -1,11 +1,12 @@
 //! Sessions of people, and their refresh tokens.
 
+use super::bounded::InTransaction;
 use super::connect::taken;
-use super::sql_row::Columns;
-use super::{Database, Result, Rotated, UserSessions};
+use super::sql_row::{Columns, epoch_of, mac_of};
+use super::{Database, Result, UserSessions};
 use crate::clock::UnixMillis;
 use crate::domain::account::opaque::TokenHash;
-use crate::domain::account::refresh::{Rotation, Salt, Used};
+use crate::domain::account::refresh::{FoundToken, RefreshRow, Rotation, Salt, Used};
 use crate::domain::account::{LiveSession, SessionProof, UserSession};
 use crate::domain::audit::{Actor, Event};
 use crate::domain::session::{SessionId, SessionState};
@@ -17,7 +18,7 @@ impl UserSessions for Database {
     async fn add_user_session(
         &self,
         session: &UserSession,
-        refresh: &TokenHash,
+        refresh: &RefreshRow,
         proof: SessionProof<'_>,
         event: &Event,
     ) -> Result<bool> {
@@ -51,22 +52,20 @@ impl UserSessions for Database {
             SessionState::Revoked { at } => Some(at.0),
         };
         sqlx::query(
-            "INSERT INTO user_sessions (id, user_id, created_at, expires_at, revoked_at) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO user_sessions (id, user_id, created_at, expires_at, revoked_at, epoch, seal) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(session.id.as_str())
         .bind(session.user.as_str())
         .bind(session.created_at.0)
         .bind(session.expires_at.0)
         .bind(revoked_at)
+        .bind(epoch_of(&session.seal))
+        .bind(mac_of(&session.seal))
         .execute(&mut *transaction)
         .await
         .map_err(taken("session"))?;
-        sqlx::query("INSERT INTO refresh_tokens (hash, session_id) VALUES ($1, $2)")
-            .bind(refresh.as_str())
-            .bind(session.id.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(taken("refresh token"))?;
+        add_refresh_token(&mut transaction, refresh).await?;
         self.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(true)
@@ -74,7 +73,8 @@ impl UserSessions for Database {
 
     async fn user_session(&self, id: &SessionId) -> Result<Option<UserSession>> {
         let row = sqlx::query(
-            "SELECT id AS session_id, user_id, created_at, expires_at, revoked_at FROM user_sessions WHERE id = $1",
+            "SELECT id AS session_id, user_id, created_at, expires_at, revoked_at, epoch, seal FROM user_sessions \
+             WHERE id = $1",
         )
         .bind(id.as_str())
         .fetch_optional(&self.pool)
@@ -84,11 +84,11 @@ impl UserSessions for Database {
 
     async fn live_user_sessions(&self, user: Option<&UserId>, now: UnixMillis) -> Result<Vec<LiveSession>> {
         let rows = sqlx::query(
-            "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, \
+            "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
              COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
              FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
              WHERE ($1 = '' OR s.user_id = $1) AND s.revoked_at IS NULL AND s.expires_at > $2 \
-             GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at ORDER BY s.id DESC",
+             GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal ORDER BY s.id DESC",
         )
         .bind(user.map_or("", UserId::as_str))
         .bind(now.0)
@@ -121,7 +121,7 @@ impl UserSessions for Database {
     ) -> Result<u64> {
         let mut transaction = self.pool.begin().await?;
         let ended = sqlx::query(
-            "UPDATE user_sessions SET revoked_at = $1 \
+            "UPDATE user_sessions SET revoked_at = $1, epoch = NULL, seal = NULL \
              WHERE user_id = $2 AND id <> $3 AND revoked_at IS NULL AND expires_at > $1",
         )
         .bind(at.0)
@@ -137,56 +137,51 @@ impl UserSessions for Database {
         Ok(ended)
     }
 
-    async fn rotate(&self, rotation: &Rotation, event: &Event) -> Result<Option<Rotated>> {
-        // Noise takes no turn at writing: SQLite has one writer at a time.
-        if self.session_of(&rotation.presented).await?.is_none() {
-            return Ok(None);
-        }
-        let mut transaction = self.pool.begin().await?;
-        // The first to write the row uses the token. Whoever comes meanwhile waits here until that one is done, finds the
-        // token used, and reads below what it left.
-        let won = sqlx::query("UPDATE refresh_tokens SET used_at = $1, salt = $2 WHERE hash = $3 AND used_at IS NULL")
-            .bind(rotation.used.at.0)
-            .bind(rotation.used.salt.to_text())
-            .bind(rotation.presented.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        if won.rows_affected() > 0 {
-            sqlx::query(
-                "INSERT INTO refresh_tokens (hash, session_id, predecessor) \
-                 SELECT $1, session_id, hash FROM refresh_tokens WHERE hash = $2",
-            )
-            .bind(rotation.successor.as_str())
-            .bind(rotation.presented.as_str())
-            .execute(&mut *transaction)
-            .await
-            .map_err(taken("refresh token"))?;
-        }
+    async fn refresh_token(&self, token: &TokenHash) -> Result<Option<FoundToken>> {
         let row = sqlx::query(
-            "SELECT r.used_at, r.salt, n.hash AS successor, s.id AS session_id, s.user_id, s.created_at, s.expires_at, \
-             s.revoked_at, u.deactivated_at FROM refresh_tokens r JOIN user_sessions s ON s.id = r.session_id \
+            "SELECT r.hash, r.predecessor, r.used_at, r.salt, r.epoch AS token_epoch, r.seal AS token_seal, \
+             n.hash AS successor, s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
+             u.deactivated_at FROM refresh_tokens r JOIN user_sessions s ON s.id = r.session_id \
              JOIN users u ON u.id = s.user_id LEFT JOIN refresh_tokens n ON n.predecessor = r.hash WHERE r.hash = $1",
         )
-        .bind(rotation.presented.as_str())
-        .fetch_optional(&mut *transaction)
+        .bind(token.as_str())
+        .fetch_optional(&self.pool)
         .await?;
-        let rotated = row.as_ref().map(read_rotated).transpose()?;
-        let goes_on = |rotated: &&Rotated| {
-            let is_live = rotated.session.is_live(rotation.used.at) && rotated.user_state == UserState::Active;
-            is_live && won.rows_affected() > 0
-        };
-        if let Some(rotated) = rotated.as_ref().filter(goes_on) {
-            self.record(&mut transaction, &of_session(event, &rotated.session)).await?;
+        row.as_ref().map(read_found).transpose()
+    }
+
+    async fn rotate(&self, found: &FoundToken, rotation: &Rotation, event: &Event) -> Result<bool> {
+        let Some(Used { at, salt }) = &rotation.used.used else { return Ok(false) };
+        let mut transaction = self.pool.begin().await?;
+        // The first to write the row uses the token. Whoever comes meanwhile waits here until that one is done, and finds
+        // another seal.
+        let won = sqlx::query(
+            "UPDATE refresh_tokens SET used_at = $1, salt = $2, epoch = $3, seal = $4 WHERE hash = $5 AND seal = $6 \
+             AND EXISTS (SELECT 1 FROM user_sessions s JOIN users u ON u.id = s.user_id \
+             WHERE s.id = refresh_tokens.session_id AND s.revoked_at IS NULL AND u.deactivated_at IS NULL)",
+        )
+        .bind(at.0)
+        .bind(salt.to_text())
+        .bind(epoch_of(&rotation.used.seal))
+        .bind(mac_of(&rotation.used.seal))
+        .bind(rotation.presented.hash.as_str())
+        .bind(mac_of(&rotation.presented.seal))
+        .execute(&mut *transaction)
+        .await?;
+        if won.rows_affected() == 0 {
+            return Ok(false);
         }
+        add_refresh_token(&mut transaction, &rotation.successor).await?;
+        self.record(&mut transaction, &of_session(event, &found.session)).await?;
         transaction.commit().await?;
-        Ok(rotated)
+        Ok(true)
     }
 
     async fn revoke_user_session(&self, id: &SessionId, at: UnixMillis, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         let revoked = sqlx::query(
-            "UPDATE user_sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL \
-             RETURNING id AS session_id, user_id, created_at, expires_at, revoked_at",
+            "UPDATE user_sessions SET revoked_at = $1, epoch = NULL, seal = NULL WHERE id = $2 AND revoked_at IS NULL \
+             RETURNING id AS session_id, user_id, created_at, expires_at, revoked_at, epoch, seal",
         )
         .bind(at.0)
         .bind(id.as_str())
@@ -237,6 +232,18 @@ impl Database {
     }
 }
 
+/// Ends every session of a user; how many. Their seals go with it: a session that has ended can't be turned back by hand.
+pub(super) async fn end_sessions(inside: &mut InTransaction, user: &UserId, at: UnixMillis) -> Result<u64> {
+    let ended = sqlx::query(
+        "UPDATE user_sessions SET revoked_at = $1, epoch = NULL, seal = NULL WHERE user_id = $2 AND revoked_at IS NULL",
+    )
+    .bind(at.0)
+    .bind(user.as_str())
+    .execute(&mut *inside)
+    .await?;
+    Ok(ended.rows_affected())
+}
+
 /// The event, of this session; and of its user, where nobody else proved to be behind it: whoever holds its refresh token is its user.
 fn of_session(event: &Event, session: &UserSession) -> Event {
     let event = event.clone().on(session.target());
@@ -246,7 +253,7 @@ fn of_session(event: &Event, session: &UserSession) -> Event {
     }
 }
 
-fn read(row: &AnyRow) -> Result<UserSession> {
+pub(super) fn read(row: &AnyRow) -> Result<UserSession> {
     let columns = Columns { table: "user_sessions", row };
     Ok(UserSession {
         id: columns.parsed("session_id", SessionId::parse)?,
@@ -257,18 +264,46 @@ fn read(row: &AnyRow) -> Result<UserSession> {
             None => SessionState::Active,
             Some(at) => SessionState::Revoked { at },
         },
+        seal: columns.seal("epoch", "seal")?,
     })
 }
 
-fn read_rotated(row: &AnyRow) -> Result<Rotated> {
+pub(super) fn read_token(row: &AnyRow) -> Result<RefreshRow> {
     let columns = Columns { table: "refresh_tokens", row };
-    Ok(Rotated {
+    Ok(RefreshRow {
+        hash: columns.parsed("hash", TokenHash::from_stored)?,
+        session: columns.parsed("session_id", SessionId::parse)?,
+        predecessor: columns.optional("predecessor", TokenHash::from_stored)?,
+        used: match columns.optional_time("used_at")? {
+            None => None,
+            Some(at) => Some(Used { at, salt: columns.parsed("salt", Salt::from_stored)? }),
+        },
+        seal: columns.seal("token_epoch", "token_seal")?,
+    })
+}
+
+fn read_found(row: &AnyRow) -> Result<FoundToken> {
+    let columns = Columns { table: "refresh_tokens", row };
+    Ok(FoundToken {
+        token: read_token(row)?,
         session: read(row)?,
         user_state: match columns.optional_time("deactivated_at")? {
             None => UserState::Active,
             Some(at) => UserState::Deactivated { at },
         },
-        used: Used { at: columns.time("used_at")?, salt: columns.parsed("salt", Salt::from_stored)? },
         successor: columns.optional("successor", TokenHash::from_stored)?,
     })
+}
+
+async fn add_refresh_token(inside: &mut InTransaction, token: &RefreshRow) -> Result<()> {
+    sqlx::query("INSERT INTO refresh_tokens (hash, session_id, predecessor, epoch, seal) VALUES ($1, $2, $3, $4, $5)")
+        .bind(token.hash.as_str())
+        .bind(token.session.as_str())
+        .bind(token.predecessor.as_ref().map(TokenHash::as_str))
+        .bind(epoch_of(&token.seal))
+        .bind(mac_of(&token.seal))
+        .execute(&mut *inside)
+        .await
+        .map_err(taken("refresh token"))?;
+    Ok(())
 }

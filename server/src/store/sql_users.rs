@@ -4,6 +4,7 @@ use super::bounded::InTransaction;
 use super::connect::taken;
 use super::sql_api_keys;
 use super::sql_row::Columns;
+use super::sql_user_sessions::end_sessions;
 use super::{Database, Result, UserChange, UserChanged, Users};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
@@ -168,11 +169,7 @@ async fn deactivate(inside: &mut InTransaction, id: &UserId, at: Option<UnixMill
         .await?;
     if let Some(at) = at {
         // Ended and not only refused: activating the user again brings none of them back.
-        sqlx::query("UPDATE user_sessions SET revoked_at = COALESCE(revoked_at, $1) WHERE user_id = $2")
-            .bind(at.0)
-            .bind(id.as_str())
-            .execute(&mut *inside)
-            .await?;
+        end_sessions(inside, id, at).await?;
     }
     Ok(done.rows_affected() > 0)
 }

@@ -82,6 +82,14 @@ impl TestDatabase {
         }
     }
 
+    /// Runs a statement that changes no row.
+    pub(crate) async fn run(&self, sql: &str) {
+        sqlx::any::install_default_drivers();
+        let pool = sqlx::AnyPool::connect(&self.url()).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        pool.close().await;
+    }
+
     /// Writes into it behind everybody's back.
     pub(crate) async fn edit(&self, sql: &str) {
         sqlx::any::install_default_drivers();

@@ -2,12 +2,12 @@
 
 use crate::world::{event, source};
 use bmap_protocol::ids::{Issuer as IssuerUrl, UserId};
-use bmap_protocol::keys::RootSecret;
+use bmap_protocol::keys::{EpochKeys, RootSecret};
 use bmap_server::clock::{ManualClock, UnixMillis};
 use bmap_server::domain::account::email::EmailAddress;
 use bmap_server::domain::account::opaque::{Kind, OpaqueToken, TokenHash};
 use bmap_server::domain::account::password::{Hasher, Memory, PlainPassword, StoredPassword};
-use bmap_server::domain::account::refresh::{Rotation, Salt, Used};
+use bmap_server::domain::account::refresh::{RefreshRow, Rotation, Salt, Used};
 use bmap_server::domain::account::service::{AccountService, LinkDelivery};
 use bmap_server::domain::account::{LiveSession, Registration, SessionProof, UserSession};
 use bmap_server::domain::issuer::{Issuer, Lives, new_user};
@@ -31,6 +31,15 @@ pub(crate) fn mail(to: &str) -> SealedErrand {
     let roots = RootSecret::from_bytes([7; 32]).epoch(1).into();
     let errand = Errand { to: EmailAddress::parse(to).unwrap(), why };
     errand.seal(&roots, &SystemRandom, NOW, NOW.plus_seconds(60)).unwrap()
+}
+
+pub(crate) fn keys() -> EpochKeys {
+    RootSecret::from_bytes([7; 32]).epoch(1)
+}
+
+/// The first refresh token of a session.
+fn first_of(session: &UserSession, byte: u8) -> RefreshRow {
+    RefreshRow::new(&keys(), hash(Kind::Refresh, byte), session.id.clone(), None)
 }
 
 pub(crate) fn password(text: &str) -> StoredPassword {
@@ -94,27 +103,30 @@ async fn sessions(store: &Database, user: &UserId) {
         created_at: NOW,
         expires_at: NOW.plus_seconds(60),
         state: SessionState::Active,
+        seal: None,
     };
+    let session = |byte| session(byte).sealed(&keys());
+    let first_token = |id, byte| first_of(&session(id), byte);
     let token = |byte| hash(Kind::Refresh, byte);
     let first = password("first");
     for byte in [1, 2, 3] {
         assert!(
             store
-                .add_user_session(&session(byte), &token(byte), SessionProof::Password(&first), &event())
+                .add_user_session(&session(byte), &first_token(byte, byte), SessionProof::Password(&first), &event())
                 .await
                 .unwrap()
         );
     }
-    let again = store.add_user_session(&session(1), &token(9), SessionProof::Password(&first), &event()).await;
+    let again = store.add_user_session(&session(1), &first_token(1, 9), SessionProof::Password(&first), &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "session" })));
-    let again = store.add_user_session(&session(9), &token(1), SessionProof::Password(&first), &event()).await;
+    let again = store.add_user_session(&session(9), &first_token(9, 1), SessionProof::Password(&first), &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "refresh token" })));
     assert_eq!(store.user_session(&session(9).id).await.unwrap(), None);
     assert_eq!(store.user_session(&session(1).id).await.unwrap(), Some(session(1)));
     // A password that is not the account's any more begins nothing, nor does a user that is not active.
     assert!(
         !store
-            .add_user_session(&session(9), &token(9), SessionProof::Password(&password("older")), &event())
+            .add_user_session(&session(9), &first_token(9, 9), SessionProof::Password(&password("older")), &event())
             .await
             .unwrap()
     );
@@ -143,14 +155,19 @@ async fn sessions(store: &Database, user: &UserId) {
     assert_eq!(change("third").await, None, "the account has another password by now");
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, SessionState::Active);
     assert_eq!(store.user_session(&session(2).id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
-    assert!(!store.add_user_session(&session(9), &token(9), SessionProof::Password(&first), &event()).await.unwrap());
+    assert!(
+        !store
+            .add_user_session(&session(9), &first_token(9, 9), SessionProof::Password(&first), &event())
+            .await
+            .unwrap()
+    );
 
     assert!(store.set_deactivated(user, Some(NOW.plus_seconds(3)), &event()).await.unwrap());
     let ended = SessionState::Revoked { at: NOW.plus_seconds(3) };
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, ended);
     assert!(
         !store
-            .add_user_session(&session(9), &token(9), SessionProof::Password(&password("second")), &event())
+            .add_user_session(&session(9), &first_token(9, 9), SessionProof::Password(&password("second")), &event())
             .await
             .unwrap()
     );
@@ -160,7 +177,7 @@ async fn sessions(store: &Database, user: &UserId) {
         store
             .add_user_session(
                 &session(9),
-                &token(9),
+                &first_token(9, 9),
                 SessionProof::Password(&password("second")),
                 &crate::world::event()
             )
@@ -180,16 +197,26 @@ async fn sessions(store: &Database, user: &UserId) {
 }
 
 async fn rotations(store: &Database, session: &UserSession, token: &TokenHash) {
+    let found = async |token: &TokenHash| store.refresh_token(token).await.unwrap();
+    let fresh = found(token).await.unwrap();
+    assert_eq!((&fresh.session, fresh.user_state, &fresh.token), (session, UserState::Active, &first_of(session, 1)));
+    assert_eq!(fresh.successor, None);
     let used = |seconds, salt| Used { at: NOW.plus_seconds(seconds), salt: Salt::from_bytes([salt; 32]) };
-    let rotation =
-        |successor, used| Rotation { presented: token.clone(), successor: hash(Kind::Refresh, successor), used };
-    let first = store.rotate(&rotation(11, used(1, 1)), &event()).await.unwrap().unwrap();
-    assert_eq!((&first.session, first.user_state, &first.used), (session, UserState::Active, &used(1, 1)));
-    assert_eq!(first.successor, Some(hash(Kind::Refresh, 11)));
-    let second = store.rotate(&rotation(12, used(2, 2)), &event()).await.unwrap().unwrap();
-    assert_eq!((second.used, second.successor), (used(1, 1), Some(hash(Kind::Refresh, 11))));
-    let unknown = Rotation { presented: hash(Kind::Refresh, 12), successor: token.clone(), used: used(3, 3) };
-    assert!(store.rotate(&unknown, &event()).await.unwrap().is_none(), "the loser's successor is not there");
+    let rotation = |byte, used: Used| Rotation {
+        presented: fresh.token.clone(),
+        used: fresh.token.used(&keys(), used),
+        successor: RefreshRow::new(&keys(), hash(Kind::Refresh, byte), session.id.clone(), Some(token.clone())),
+    };
+    assert!(store.rotate(&fresh, &rotation(11, used(1, 1)), &event()).await.unwrap());
+    let first = found(token).await.unwrap();
+    assert_eq!((first.token, first.successor), (rotation(11, used(1, 1)).used, Some(hash(Kind::Refresh, 11))));
+    // A second one, that found the token before the first used it.
+    assert!(!store.rotate(&fresh, &rotation(12, used(2, 2)), &event()).await.unwrap());
+    let second = found(token).await.unwrap();
+    assert_eq!((second.token.used, second.successor), (Some(used(1, 1)), Some(hash(Kind::Refresh, 11))));
+    assert!(found(&hash(Kind::Refresh, 12)).await.is_none(), "the loser's successor is not there");
+    let next = found(&hash(Kind::Refresh, 11)).await.unwrap();
+    assert_eq!((&next.token, &next.session), (&rotation(11, used(1, 1)).successor, session));
 }
 
 /// Fifty callers at once with one refresh token, twenty times over: one successor, one pair. Then the same with a token that

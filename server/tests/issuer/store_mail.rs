@@ -1,11 +1,12 @@
 //! Every statement about mail that waits and the links in it, for `store.rs` to run on both engines.
 
-use crate::store_accounts::{hash, mail, password};
+use crate::store_accounts::{hash, keys, mail, password};
 use crate::world::event;
 use bmap_protocol::ids::UserId;
 use bmap_server::clock::UnixMillis;
 use bmap_server::domain::account::email::EmailAddress;
 use bmap_server::domain::account::opaque::Kind;
+use bmap_server::domain::account::refresh::RefreshRow;
 use bmap_server::domain::account::{Account, EmailChange, PasswordReset, Registration, SessionProof, UserSession};
 use bmap_server::domain::issuer::new_user;
 use bmap_server::domain::session::{SessionId, SessionState};
@@ -111,12 +112,11 @@ async fn session(store: &Database, account: &Account, byte: u8) -> SessionId {
         created_at: NOW,
         expires_at: NOW.plus_seconds(60),
         state: SessionState::Active,
+        seal: None,
     };
+    let refresh = RefreshRow::new(&keys(), hash(Kind::Refresh, byte), session.id.clone(), None);
     assert!(
-        store
-            .add_user_session(&session, &hash(Kind::Refresh, byte), SessionProof::Password(&account.password), &event())
-            .await
-            .unwrap()
+        store.add_user_session(&session, &refresh, SessionProof::Password(&account.password), &event()).await.unwrap()
     );
     session.id
 }

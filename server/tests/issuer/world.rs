@@ -163,6 +163,11 @@ impl World {
         jsonwebtoken::EncodingKey::from_ed_der(&der)
     }
 
+    /// Milliseconds since 1970 on the server's clock.
+    pub(crate) fn clock_millis(&self) -> i64 {
+        self.clock.now().0
+    }
+
     /// Seconds since 1970 on the server's clock.
     pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.clock.now().seconds()).unwrap()

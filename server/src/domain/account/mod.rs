@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: [`email`] and [`password`] (what is presented), [`pool`] (where hashing happens), [`limits`]
 //! (how often), [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that nobody wrote by hand), [`access`] (the
-//! JWT), [`refresh`] (rotation), [`service`] (every decision about sessions), [`registration`], [`reset`] and [`change`] (those
+//! JWT), [`refresh`] (rotation), [`service`] (every decision about sessions), [`go_on`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
 //! that send mail), [`own`] (what somebody who is signed in sees and ends).
 
 pub mod email;
@@ -16,6 +16,7 @@ pub mod opaque;
 pub mod refresh;
 pub mod sealed;
 
+pub mod go_on;
 pub mod service;
 
 pub mod change;
@@ -26,10 +27,13 @@ pub mod reset;
 use super::audit::{Event, Target};
 use super::openid::IdentityKey;
 use super::openid::provider::ProviderName;
+use super::roots::Roots;
+use super::row_seal::{RowFault, RowSeal};
 use super::session::{SessionId, SessionState};
 use super::user::UserState;
 use crate::clock::UnixMillis;
 use bmap_protocol::ids::UserId;
+use bmap_protocol::keys::EpochKeys;
 use email::EmailAddress;
 use password::StoredPassword;
 
@@ -129,6 +133,8 @@ pub struct UserSession {
     pub expires_at: UnixMillis,
     /// Whether it was ended before.
     pub state: SessionState,
+    /// Binds id, user, begin and end to the root secret, as long as it is not ended.
+    pub seal: Option<RowSeal>,
 }
 
 /// A session that lives, as its user is shown it.
@@ -141,6 +147,29 @@ pub struct LiveSession {
 }
 
 impl UserSession {
+    /// The session, sealed.
+    #[must_use]
+    pub fn sealed(self, keys: &EpochKeys) -> Self {
+        Self { seal: self.with_fields(|fields| Some(RowSeal::make(keys, fields))), ..self }
+    }
+
+    /// Whether its row is as it was written. One that was ended has no seal any more, so that it can't be turned back, and
+    /// needs none: nothing follows from it.
+    ///
+    /// # Errors
+    /// [`RowFault`], an alarm.
+    pub fn check_seal(&self, roots: &Roots) -> Result<(), RowFault> {
+        match self.state {
+            SessionState::Revoked { .. } => Ok(()),
+            SessionState::Active => self.with_fields(|fields| RowSeal::check(self.seal.as_ref(), roots, fields)),
+        }
+    }
+
+    fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
+        let (created_at, expires_at) = (self.created_at.0.to_string(), self.expires_at.0.to_string());
+        take(&["user session", self.id.as_str(), self.user.as_str(), &created_at, &expires_at])
+    }
+
     /// The session as the audit log names it.
     pub fn target(&self) -> Target {
         Target::Session { id: self.id.clone(), user: self.user.clone() }

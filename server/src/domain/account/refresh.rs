@@ -6,9 +6,14 @@
 //! holds hashes and salts, which make nothing; and neither the root secret without the token nor the token without the root
 //! secret leads to the successor.
 
+use super::UserSession;
 use super::opaque::{Kind, OpaqueToken, TokenHash};
 use crate::clock::UnixMillis;
 use crate::domain::refusal::Refusal;
+use crate::domain::roots::Roots;
+use crate::domain::row_seal::{RowFault, RowSeal};
+use crate::domain::session::SessionId;
+use crate::domain::user::UserState;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::keys::EpochKeys;
 use hkdf::Hkdf;
@@ -83,15 +88,77 @@ pub fn successor(keys: &EpochKeys, token: &OpaqueToken, salt: &Salt) -> Result<S
     Ok(Successor { token: OpaqueToken::from_bytes(Kind::Refresh, *bytes), jti })
 }
 
+/// A refresh token's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshRow {
+    /// Of the token.
+    pub hash: TokenHash,
+    /// What it goes on with.
+    pub session: SessionId,
+    /// The token that it followed on.
+    pub predecessor: Option<TokenHash>,
+    /// Whether it was used.
+    pub used: Option<Used>,
+    /// Binds all of these to the root secret: a used token can't be made a new one.
+    pub seal: Option<RowSeal>,
+}
+
+impl RefreshRow {
+    /// The row of a token that was not used, sealed.
+    pub fn new(keys: &EpochKeys, hash: TokenHash, session: SessionId, predecessor: Option<TokenHash>) -> Self {
+        Self { hash, session, predecessor, used: None, seal: None }.sealed(keys)
+    }
+
+    /// The row after its use, sealed.
+    #[must_use]
+    pub fn used(&self, keys: &EpochKeys, used: Used) -> Self {
+        Self { used: Some(used), ..self.clone() }.sealed(keys)
+    }
+
+    /// The same row, sealed with these keys.
+    #[must_use]
+    pub fn sealed(self, keys: &EpochKeys) -> Self {
+        Self { seal: self.with_fields(|fields| Some(RowSeal::make(keys, fields))), ..self }
+    }
+
+    /// Whether the row is as it was written.
+    ///
+    /// # Errors
+    /// [`RowFault`], an alarm.
+    pub fn check_seal(&self, roots: &Roots) -> Result<(), RowFault> {
+        self.with_fields(|fields| RowSeal::check(self.seal.as_ref(), roots, fields))
+    }
+
+    fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
+        let predecessor = self.predecessor.as_ref().map_or("", TokenHash::as_str);
+        let used = self.used.as_ref().map(|used| format!("{} {}", used.at.0, used.salt.to_text()));
+        let used = used.as_deref().unwrap_or("unused");
+        take(&["refresh token", self.hash.as_str(), self.session.as_str(), predecessor, used])
+    }
+}
+
+/// What the database knows of a refresh token.
+#[derive(Clone, Debug)]
+pub struct FoundToken {
+    /// Its row.
+    pub token: RefreshRow,
+    /// Its session.
+    pub session: UserSession,
+    /// Whether the session's user may do anything.
+    pub user_state: UserState,
+    /// What followed on it.
+    pub successor: Option<TokenHash>,
+}
+
 /// A rotation as the database is asked for it.
 #[derive(Clone, Debug)]
 pub struct Rotation {
-    /// The presented token.
-    pub presented: TokenHash,
-    /// What follows on it, if it was not used before.
-    pub successor: TokenHash,
-    /// When, and with which salt.
-    pub used: Used,
+    /// The presented token as it was found.
+    pub presented: RefreshRow,
+    /// The same after its use.
+    pub used: RefreshRow,
+    /// What follows on it.
+    pub successor: RefreshRow,
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::limits::Limits;
 use super::opaque::{Kind, OpaqueToken};
 use super::password::{Hasher, PlainPassword, StoredPassword};
 use super::pool::PasswordPool;
-use super::refresh::{self, Rotation, Salt, Used};
+use super::refresh::{self, RefreshRow};
 use super::{Account, SessionProof, UserSession, sealed};
 use crate::clock::UnixMillis;
 use crate::domain::audit::{Action, Actor, Event, Source};
@@ -144,11 +144,15 @@ impl AccountService {
             created_at: now,
             expires_at: now.plus_seconds(SESSION_SECONDS),
             state: SessionState::Active,
+            seal: None,
         };
+        let keys = self.issuer.roots.sealing();
+        let session = session.sealed(&keys);
         let refresh = OpaqueToken::from_bytes(Kind::Refresh, rng::bytes(&*self.issuer.random)?);
+        let first = RefreshRow::new(&keys, refresh.hash(), session.id.clone(), None);
         source.acts_as(Actor::User(session.user.clone()));
         let event = proof.told(Event::done(Action::UserSignIn, source, now).on(session.target()));
-        if !self.issuer.store.add_user_session(&session, &refresh.hash(), proof, &event).await? {
+        if !self.issuer.store.add_user_session(&session, &first, proof, &event).await? {
             return Ok(None);
         }
         let jti = rng::bytes(&*self.issuer.random)?;
@@ -176,48 +180,6 @@ impl AccountService {
         }
     }
 
-    /// Goes on with a session: one successor for each token, the same for everybody within the grace; after it, the token
-    /// is somebody else's copy, and the session ends (R38, R39).
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub async fn refresh(&self, token: &str, source: &Source) -> Result<TokenPair, Refusal> {
-        let presented = OpaqueToken::parse(Kind::Refresh, token).ok_or(Refusal::UnknownRefreshToken)?;
-        let now = self.issuer.clock.now();
-        let used = Used { at: now, salt: Salt::from_bytes(rng::bytes(&*self.issuer.random)?) };
-        let next = refresh::successor(&self.issuer.roots.sealing(), &presented, &used.salt)?;
-        let rotation = Rotation { presented: presented.hash(), successor: next.token.hash(), used };
-        let event = Event::done(Action::SessionRefresh, source, now);
-        let rotated = self.issuer.store.rotate(&rotation, &event).await?.ok_or(Refusal::UnknownRefreshToken)?;
-        source.is_about(rotated.session.target());
-        if rotated.user_state != UserState::Active {
-            return Err(Refusal::UserInactive);
-        }
-        if !rotated.session.is_live(now) {
-            return Err(Refusal::UserSessionOver);
-        }
-        let session = rotated.session;
-        if rotated.used == rotation.used {
-            return self.pair(&session, next, now, now);
-        }
-        if !rotated.used.is_within_grace(now) {
-            tracing::warn!(session = session.id.as_str(), "a used refresh token came back: its session is ended");
-            let event = Event::done(Action::SessionRevoke, source, now).by(Actor::System);
-            let event = event.with("reason", "a used refresh token came back");
-            self.issuer.store.revoke_user_session(&session.id, now, &event).await?;
-            return Err(Refusal::RefreshReused);
-        }
-        // The epoch that made the successor is the newest, or was until a moment ago.
-        for epoch in self.issuer.roots.all() {
-            let next = refresh::successor(&epoch, &presented, &rotated.used.salt)?;
-            if Some(next.token.hash()) == rotated.successor {
-                return self.pair(&session, next, rotated.used.at, now);
-            }
-        }
-        // Its root secret is not at hand any more; whoever holds the successor goes on with it.
-        Err(Refusal::UnknownRefreshToken)
-    }
-
     /// Ends the session of a refresh token, used or not. A text that is none ends nothing, and says nothing (RFC 7009 §2.2).
     ///
     /// # Errors
@@ -239,6 +201,8 @@ impl AccountService {
         source.acts_as(Actor::User(access.user.clone()));
         let session = self.issuer.store.user_session(&access.session).await?;
         let session = session.filter(|session| session.user == access.user).ok_or(Refusal::UserSessionOver)?;
+        let like = &Refusal::UserSessionOver;
+        session.check_seal(&self.issuer.roots).map_err(|fault| fault.of("a session", like))?;
         let user = self.issuer.store.user(&access.user).await?.ok_or(Refusal::UserSessionOver)?;
         if user.state != UserState::Active {
             return Err(Refusal::UserInactive);
@@ -273,7 +237,7 @@ impl AccountService {
         Ok(account)
     }
 
-    fn pair(
+    pub(super) fn pair(
         &self,
         session: &UserSession,
         next: refresh::Successor,

@@ -25,8 +25,11 @@ pub mod service;
 
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::roots::Roots;
+use crate::domain::row_seal::{RowFault, RowSeal};
 use crate::outbound::OutboundError;
 use bmap_protocol::ids::UserId;
+use bmap_protocol::keys::EpochKeys;
 use id_token::IdTokenFault;
 
 /// Who somebody is at a provider: the one pair that OpenID promises to be unique and never given to anybody else (OpenID
@@ -52,6 +55,29 @@ pub struct Identity {
     pub created_at: UnixMillis,
     /// When it last signed in.
     pub signed_in_at: Option<UnixMillis>,
+    /// Binds key, user and time of linking to the root secret.
+    pub seal: Option<RowSeal>,
+}
+
+impl Identity {
+    /// The identity, sealed.
+    #[must_use]
+    pub fn sealed(self, keys: &EpochKeys) -> Self {
+        Self { seal: self.with_fields(|fields| Some(RowSeal::make(keys, fields))), ..self }
+    }
+
+    /// Whether its row is as it was written.
+    ///
+    /// # Errors
+    /// [`RowFault`], an alarm.
+    pub fn check_seal(&self, roots: &Roots) -> Result<(), RowFault> {
+        self.with_fields(|fields| RowSeal::check(self.seal.as_ref(), roots, fields))
+    }
+
+    fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
+        let IdentityKey { issuer, subject } = &self.key;
+        take(&["identity", issuer, subject, self.user.as_str(), &self.created_at.0.to_string()])
+    }
 }
 
 /// What a provider did wrong, or did not do. For the log; no text of the provider's is in it.

@@ -230,7 +230,12 @@ impl OpenidService {
         let compact = connection.swap(&metadata, &redirect_uri, code, &flow.verifier).await?;
         let token = connection.verify(&self.issuer.clock, &metadata, &flow.nonce, &compact).await?;
         let key = IdentityKey { issuer: provider.issuer.as_str().to_owned(), subject: token.subject };
-        match self.issuer.store.openid_identity(&key).await? {
+        let known = match flow.intent {
+            Intent::SignIn => self.known(&key).await?,
+            // A row without a seal may be linked anew; whether it may is asked when the page's code is swapped.
+            Intent::Link => self.issuer.store.openid_identity(&key).await?,
+        };
+        match known {
             Some((identity, UserState::Deactivated { .. })) => {
                 source.is_about(&identity.user);
                 return Err(Refusal::UserInactive);
@@ -264,7 +269,7 @@ impl OpenidService {
         let provider = self.providers().find(|provider| provider.issuer.as_str() == vouched.key.issuer);
         let provider = provider.ok_or(Refusal::UnknownSignInCode)?;
         let store = &self.issuer.store;
-        let user = match store.openid_identity(&vouched.key).await? {
+        let user = match self.known(&vouched.key).await? {
             Some((identity, _)) => identity.user,
             None if !provider.sign_up => return Err(Refusal::SignUpOff),
             None => {
@@ -276,9 +281,7 @@ impl OpenidService {
                     Ok(()) => user.id,
                     // Somebody came with the same identity at the same time, and was first.
                     Err(StoreError::Taken { .. }) => {
-                        let (identity, _) =
-                            store.openid_identity(&vouched.key).await?.ok_or(Refusal::UnknownSignInCode)?;
-                        identity.user
+                        self.known(&vouched.key).await?.ok_or(Refusal::UnknownSignInCode)?.0.user
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -357,7 +360,18 @@ impl OpenidService {
 
     fn identity(&self, vouched: &Vouched, user: UserId, email: Option<EmailAddress>) -> Identity {
         let created_at = self.issuer.clock.now();
-        Identity { key: vouched.key.clone(), user, email, created_at, signed_in_at: None }
+        let identity = Identity { key: vouched.key.clone(), user, email, created_at, signed_in_at: None, seal: None };
+        identity.sealed(&self.issuer.roots.sealing())
+    }
+
+    /// Who that is here. A row that somebody put in, or pointed to another user, by hand signs nobody in, and makes nobody either (T13).
+    async fn known(&self, key: &IdentityKey) -> Result<Option<(Identity, UserState)>, Refusal> {
+        let found = self.issuer.store.openid_identity(key).await?;
+        if let Some((identity, _)) = &found {
+            let checked = identity.check_seal(&self.issuer.roots);
+            checked.map_err(|fault| fault.of("an identity", &Refusal::UnknownSignInCode))?;
+        }
+        Ok(found)
     }
 
     /// An address that is no other user's account: what is shown beside somebody is never somebody else's.

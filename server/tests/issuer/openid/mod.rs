@@ -6,6 +6,7 @@ mod real;
 
 mod callbacks;
 mod documented;
+mod edited;
 mod id_tokens;
 mod linking;
 mod pages;

@@ -2,10 +2,11 @@
 
 use crate::world::event;
 use bmap_protocol::ids::UserId;
-use bmap_protocol::keys::RootSecret;
+use bmap_protocol::keys::{EpochKeys, RootSecret};
 use bmap_server::clock::UnixMillis;
 use bmap_server::domain::account::email::EmailAddress;
 use bmap_server::domain::account::opaque::{Kind, OpaqueToken, TokenHash};
+use bmap_server::domain::account::refresh::RefreshRow;
 use bmap_server::domain::account::{SessionProof, UserSession};
 use bmap_server::domain::issuer::new_user;
 use bmap_server::domain::openid::flow::{Flow, FlowKey, Intent, SealedCode, SealedFlow, Vouched};
@@ -23,6 +24,10 @@ fn hash(kind: Kind, byte: u8) -> TokenHash {
     OpaqueToken::from_bytes(kind, [byte; 32]).hash()
 }
 
+fn keys() -> EpochKeys {
+    RootSecret::from_bytes([7; 32]).epoch(1)
+}
+
 fn key(provider: &str, subject: &str) -> IdentityKey {
     IdentityKey { issuer: format!("https://{provider}.example"), subject: subject.to_owned() }
 }
@@ -33,7 +38,8 @@ fn user(name: &str) -> User {
 
 fn identity(user: &User, provider: &str, subject: &str) -> Identity {
     let email = EmailAddress::parse("ana@mail.example").ok();
-    Identity { key: key(provider, subject), user: user.id.clone(), email, created_at: NOW, signed_in_at: None }
+    let (key, user) = (key(provider, subject), user.id.clone());
+    Identity { key, user, email, created_at: NOW, signed_in_at: None, seal: None }.sealed(&keys())
 }
 
 pub(crate) async fn every_statement(store: &Database) {
@@ -118,6 +124,7 @@ async fn identities(store: &Database) {
     assert!(store.openid_identities(&bob.id).await.unwrap().is_empty());
 
     sessions(store, &ana, &at_acme).await;
+    without_a_seal(store).await;
 
     let ways = [at_acme.key.issuer.as_str(), at_beta.key.issuer.as_str()];
     let remove = async |issuer: &str, ways: &[&str]| {
@@ -139,10 +146,12 @@ async fn sessions(store: &Database, ana: &User, at_acme: &Identity) {
             created_at: NOW.plus_seconds(5),
             expires_at: NOW.plus_seconds(60),
             state: SessionState::Active,
+            seal: None,
         };
         let provider = &ProviderName::parse("acme").unwrap();
         let proof = SessionProof::Openid { provider, key, email };
-        store.add_user_session(&session, &hash(Kind::Refresh, byte), proof, &event()).await.unwrap()
+        let refresh = RefreshRow::new(&keys(), hash(Kind::Refresh, byte), session.id.clone(), None);
+        store.add_user_session(&session.sealed(&keys()), &refresh, proof, &event()).await.unwrap()
     };
     let email = EmailAddress::parse("new@mail.example").unwrap();
     assert!(begin(201, &ana.id, &at_acme.key, Some(&email)).await);
@@ -156,4 +165,19 @@ async fn sessions(store: &Database, ana: &User, at_acme: &Identity) {
     assert_eq!(store.openid_identity(&at_acme.key).await.unwrap().unwrap().1, UserState::Deactivated { at: NOW });
     store.set_deactivated(&ana.id, None, &event()).await.unwrap();
     assert_eq!(store.user_session(&SessionId::from_uuid([202; 16])).await.unwrap(), None);
+}
+
+/// An identity without a seal is there: nobody becomes another user by it. Whoever proves to be it takes its place.
+async fn without_a_seal(store: &Database) {
+    let (old, ben) = (user("old at acme"), user("ben"));
+    let unsealed = Identity { seal: None, ..identity(&old, "acme", "old") };
+    store.add_openid_user(&old, &unsealed, &event()).await.unwrap();
+    assert_eq!(store.openid_identity(&unsealed.key).await.unwrap().unwrap().0, unsealed);
+    let taken = store.add_openid_user(&ben, &identity(&ben, "acme", "old"), &event()).await;
+    assert!(matches!(taken, Err(StoreError::Taken { what: "identity" })), "{taken:?}");
+    let sealed = identity(&old, "acme", "old");
+    store.add_openid_identity(&sealed, &event()).await.unwrap();
+    assert_eq!(store.openid_identity(&unsealed.key).await.unwrap().unwrap().0, sealed);
+    let again = store.add_openid_identity(&sealed, &event()).await;
+    assert!(matches!(again, Err(StoreError::Taken { what: "identity" })), "{again:?}");
 }

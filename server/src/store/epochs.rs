@@ -1,0 +1,91 @@
+//! What is sealed in which epoch, and the change from one to the next.
+
+use super::Result;
+use crate::domain::account::UserSession;
+use crate::domain::account::opaque::TokenHash;
+use crate::domain::account::refresh::RefreshRow;
+use crate::domain::api_key::SealedApiKey;
+use crate::domain::openid::{Identity, IdentityKey};
+use crate::domain::session::SessionId;
+use bmap_protocol::ids::{ApiKeyId, UserId};
+use std::future::Future;
+
+/// How many rows of a kind need the root of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EpochUse {
+    /// The kind.
+    pub what: String,
+    /// The epoch.
+    pub epoch: u32,
+    /// How many.
+    pub rows: i64,
+}
+
+/// A row that is sealed anew when the root changes.
+#[derive(Clone, Copy, Debug)]
+pub enum SealedRow<'a> {
+    /// An API key.
+    ApiKey(&'a ApiKeyId),
+    /// The former secret of an API key.
+    Former(&'a ApiKeyId),
+    /// A key of the issuer, by its `kid`.
+    IssuerKey(&'a str),
+    /// The role of a user.
+    Role(&'a UserId),
+    /// The session of somebody who signed in.
+    UserSession(&'a SessionId),
+    /// A refresh token.
+    RefreshToken(&'a TokenHash),
+    /// An identity at an OpenID provider.
+    Identity(&'a IdentityKey),
+}
+
+/// What is sealed in which epoch. The lists are of rows of epochs before `epoch`, behind `after` in the order of their keys, at most
+/// so many.
+pub trait Epochs {
+    /// Which rows need which root, oldest epoch first.
+    fn epochs_in_use(&self) -> impl Future<Output = Result<Vec<EpochUse>>> + Send;
+    /// API keys.
+    fn api_keys_before(
+        &self,
+        epoch: u32,
+        after: Option<&ApiKeyId>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
+    /// Former secrets of API keys: each as its key with that row.
+    fn former_before(
+        &self,
+        epoch: u32,
+        after: Option<&ApiKeyId>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
+    /// Sessions of people that were not ended.
+    fn user_sessions_before(
+        &self,
+        epoch: u32,
+        after: Option<&SessionId>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<UserSession>>> + Send;
+    /// Refresh tokens of such sessions that were not used.
+    fn refresh_tokens_before(
+        &self,
+        epoch: u32,
+        after: Option<&TokenHash>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<RefreshRow>>> + Send;
+    /// Identities at OpenID providers.
+    fn identities_before(
+        &self,
+        epoch: u32,
+        after: Option<&IdentityKey>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<Identity>>> + Send;
+    /// Puts another epoch's seal into a row, if it still has the seal that it had when it was read; whether it had.
+    fn reseal(
+        &self,
+        row: SealedRow<'_>,
+        before: &str,
+        epoch: u32,
+        seal: &str,
+    ) -> impl Future<Output = Result<bool>> + Send;
+}

@@ -1,0 +1,110 @@
+//! From one root secret to the next: whoever is signed in stays signed in, whatever was used stays used, and what nobody wrote
+//! here stays refused.
+
+use crate::person::Pair;
+use crate::sealed_rows::edit;
+use crate::world::World;
+use bmap_protocol::keys::{EpochKeys, RootSecret};
+use bmap_server::clock::{Clock, UnixMillis};
+use bmap_server::domain::account::email::EmailAddress;
+use bmap_server::domain::openid::{Identity, IdentityKey};
+use bmap_server::domain::reseal::{Resealed, reseal};
+use bmap_server::domain::row_seal::RowFault;
+use bmap_server::rng::SystemRandom;
+use bmap_server::store::{Epochs, Openid};
+
+/// The root of the world in its first epoch, and the next one.
+fn epoch(number: u32) -> EpochKeys {
+    RootSecret::from_bytes([if number == 1 { 7 } else { 8 }; 32]).epoch(number)
+}
+
+async fn rotate(world: &World) -> Resealed {
+    world.issuer.roots.replace(vec![epoch(1), epoch(2)]).unwrap();
+    reseal(&world.issuer.store, &world.issuer.roots, &SystemRandom, |_| {}).await.unwrap()
+}
+
+async fn rows(world: &World, what: &str, epoch: u32) -> i64 {
+    let uses = world.issuer.store.epochs_in_use().await.unwrap();
+    uses.iter().find(|one| one.what == what && one.epoch == epoch).map_or(0, |one| one.rows)
+}
+
+fn identity(pair: &Pair, at: UnixMillis) -> Identity {
+    Identity {
+        key: IdentityKey { issuer: "https://id.example".to_owned(), subject: "ana\n' OR 1=1--".to_owned() },
+        user: pair.user(),
+        email: EmailAddress::parse("ana@mail.example").ok(),
+        created_at: at,
+        signed_in_at: None,
+        seal: None,
+    }
+}
+
+#[tokio::test]
+async fn who_is_signed_in_stays_signed_in() {
+    let world = World::start().await;
+    let ana = world.person("ana@shop.example").await;
+    let (here, there) = (ana.sign_in().await, ana.sign_in().await);
+    let next = Pair::of(&world.refresh(&here.refresh).await);
+    let identity = identity(&here, world.clock.now()).sealed(&epoch(1));
+    world.issuer.store.add_openid_identity(&identity, &crate::world::event()).await.unwrap();
+    for (what, number) in [("sessions", 2), ("refresh tokens", 2), ("identities", 1)] {
+        assert_eq!(rows(&world, what, 1).await, number, "{what}");
+    }
+    // Two sessions with the token of each that is not used, the identity, and the issuer's key.
+    assert_eq!(rotate(&world).await, Resealed { done: 6, broken: vec![] });
+    assert_eq!(rotate(&world).await, Resealed::default(), "again, there is nothing left");
+    for what in ["sessions", "refresh tokens", "identities"] {
+        assert_eq!(rows(&world, what, 1).await, 0, "{what}");
+    }
+    assert_eq!(Pair::of(&world.refresh(&here.refresh).await), next, "within the grace, still the same");
+
+    world.issuer.roots.replace(vec![epoch(2)]).unwrap();
+    world.me(&next.access).await.granted();
+    let later = Pair::of(&world.refresh(&next.refresh).await);
+    let elsewhere = Pair::of(&world.refresh(&there.refresh).await);
+    let (found, _) = world.issuer.store.openid_identity(&identity.key).await.unwrap().unwrap();
+    assert_eq!(found.check_seal(&world.issuer.roots), Ok(()));
+    assert_eq!(
+        Identity { user: bmap_protocol::ids::UserId::from_uuid([0; 16]), ..found }.check_seal(&world.issuer.roots),
+        Err(RowFault::Edited)
+    );
+    // A token that was used under the root that is gone ends its session all the same, and no other one.
+    world.refresh(&here.refresh).await.assert_refused("invalid_token");
+    world.me(&later.access).await.assert_refused("invalid_token");
+    world.me(&elsewhere.access).await.granted();
+}
+
+#[tokio::test]
+async fn t13_what_nobody_wrote_here_is_named_and_not_sealed_anew() {
+    let world = World::start().await;
+    let (ana, ben) = (world.person("ana@shop.example").await, world.person("ben@shop.example").await);
+    let (ana, ben) = (ana.sign_in().await, ben.sign_in().await);
+    let identity = identity(&ana, world.clock.now()).sealed(&epoch(1));
+    world.issuer.store.add_openid_identity(&identity, &crate::world::event()).await.unwrap();
+    let [of_ana, of_ben] = [&ana, &ben].map(|pair| pair.claims()["sid"].as_str().unwrap().to_owned());
+    edit(&world, &format!("UPDATE user_sessions SET expires_at = expires_at + 1 WHERE id = '{of_ana}'")).await;
+    edit(
+        &world,
+        &format!("UPDATE refresh_tokens SET predecessor = 'x{}' WHERE session_id = '{of_ben}'", "A".repeat(42)),
+    )
+    .await;
+    edit(&world, &format!("UPDATE openid_identities SET user_id = '{}'", ben.user().as_str())).await;
+    let mut resealed = rotate(&world).await;
+    resealed.broken.sort();
+    let mut named = [
+        of_ana.clone(),
+        format!("{of_ben} (its refresh token)"),
+        format!("{} (its identity at https://id.example)", ben.user()),
+    ];
+    named.sort();
+    assert_eq!(resealed.broken, named);
+    for pair in [&ana, &ben] {
+        world.refresh(&pair.refresh).await.assert_refused("invalid_token");
+    }
+    // What keeps the former root from being retired is ended in the usual ways.
+    assert_eq!((rows(&world, "sessions", 1).await, rows(&world, "refresh tokens", 1).await), (1, 1));
+    for pair in [&ana, &ben] {
+        assert_eq!(crate::person::logout(&pair.refresh).send(world.address).await.status, 204);
+    }
+    assert_eq!((rows(&world, "sessions", 1).await, rows(&world, "refresh tokens", 1).await), (0, 0));
+}
