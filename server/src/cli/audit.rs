@@ -87,7 +87,7 @@ async fn list(list: List, installation: &Installation) -> Result<(), CliError> {
     }
     if !json {
         let heading = ["entry", "time", "action", "outcome", "actor", "target", "address", "detail"];
-        output::table(&std::iter::once(heading.map(str::to_owned).to_vec()).chain(rows).collect::<Vec<_>>());
+        output::table(&std::iter::once(heading.map(str::to_owned).to_vec()).chain(rows).collect::<Vec<_>>())?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `bmap config check|show`.
 
-use super::{CliError, Context};
+use super::{CliError, Context, output};
 use crate::config;
 use clap::Subcommand;
 
@@ -22,7 +22,7 @@ pub(super) fn run(command: &ConfigCommand, context: &Context) -> Result<(), CliE
             }
             println!("ok");
         }
-        ConfigCommand::Show => print!("{}", config::show(&config)),
+        ConfigCommand::Show => output::text(config::show(&config).trim_end())?,
     }
     Ok(())
 }

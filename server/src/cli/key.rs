@@ -66,8 +66,8 @@ pub(super) enum KeyCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct Add {
-    /// Its user, by id or name
-    #[arg(long, value_name = "ID")]
+    /// Its user: id, name or email address
+    #[arg(long)]
     user: String,
     /// What people call it
     #[arg(long)]
@@ -92,8 +92,8 @@ pub(super) struct Add {
     json: bool,
 }
 
-/// What is not named stays.
 #[derive(Debug, Args)]
+#[command(after_help = "What is not named stays.")]
 pub(super) struct Edit {
     /// Its id
     id: ApiKeyId,
@@ -226,8 +226,7 @@ async fn list(user: Option<&str>, json: bool, installation: &Installation) -> Re
             current.scope.clone(),
         ]
     });
-    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
-    Ok(())
+    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
 }
 
 fn service(installation: &Installation) -> KeyService<'_> {
@@ -334,8 +333,7 @@ fn shown(key: &ManagedKey, json: bool, installation: &Installation) -> Result<()
         row("made", output::time(current.created_at.0)),
         row("former secret", former.unwrap_or_else(|| "-".to_owned())),
         row("last used", last_used(key).unwrap_or_else(|| "-".to_owned())),
-    ]);
-    Ok(())
+    ])
 }
 
 fn describe(key: &ManagedKey, installation: &Installation) -> Value {

@@ -74,6 +74,5 @@ fn print(address: &Address, steps: &[Step], new: &[i64], as_json: bool) -> Resul
     }
     let heading = ["migration", "name", "state"].map(str::to_owned).to_vec();
     let row = |step: &Step| vec![format!("{:04}", step.version), step.name.to_owned(), state(step).to_owned()];
-    output::table(&std::iter::once(heading).chain(steps.iter().map(row)).collect::<Vec<_>>());
-    Ok(())
+    output::table(&std::iter::once(heading).chain(steps.iter().map(row)).collect::<Vec<_>>())
 }

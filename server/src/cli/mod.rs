@@ -37,7 +37,7 @@ Configuration: flag > BMAP_* environment > file (--config, BMAP_CONFIG) > defaul
 #[derive(Debug, Parser)]
 #[command(name = "bmap", version, about = "The issuer of bmap tokens, and its commands", after_help = EXIT_CODES)]
 struct Cli {
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Options of every command")]
     global: Global,
     #[command(subcommand)]
     command: Command,
@@ -114,11 +114,15 @@ enum CliError {
     NotFound(String),
     #[error("{0}")]
     Failed(String),
+    /// Whoever read the output has had enough of it.
+    #[error("nobody reads on")]
+    ReaderGone,
 }
 
 impl CliError {
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
+            CliError::ReaderGone => 0,
             CliError::Failed(_) => 1,
             CliError::Config(_) | CliError::Usage(_) => 2,
             CliError::NotFound(_) => 3,
@@ -163,6 +167,7 @@ pub fn main() -> ExitCode {
     };
     match runtime.block_on(run(cli.command, &context)) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error @ CliError::ReaderGone) => error.exit_code(),
         Err(error) => {
             eprintln!("bmap: {error}");
             error.exit_code()

@@ -82,8 +82,7 @@ async fn status(installation: &Installation, json: bool) -> Result<(), CliError>
             if needed.is_empty() { "nothing".to_owned() } else { needed.join(", ") },
         ]
     };
-    output::table(&std::iter::once(heading).chain(epochs.iter().map(row)).collect::<Vec<_>>());
-    Ok(())
+    output::table(&std::iter::once(heading).chain(epochs.iter().map(row)).collect::<Vec<_>>())
 }
 
 async fn rotate(installation: &Installation, json: bool) -> Result<(), CliError> {

@@ -43,7 +43,7 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
             if json {
                 output::json(&all)?;
             } else {
-                output::table(&table(&all));
+                output::table(&table(&all))?;
             }
         }
         SessionCommand::Revoke { id } => {

@@ -12,8 +12,8 @@ use clap::Args;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// The signature is good for 60 seconds and for one request.
 #[derive(Debug, Args)]
+#[command(after_help = "The signature is good for 60 seconds and for one request.")]
 pub(super) struct Sign {
     /// The URL, exactly as it will be sent
     url: TargetUrl,

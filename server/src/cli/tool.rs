@@ -122,8 +122,7 @@ async fn list(json: bool, installation: &Installation) -> Result<(), CliError> {
             tool.scopes.union(&tool.required_scopes).to_string(),
         ]
     });
-    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
-    Ok(())
+    output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
 }
 
 fn parse_assurance(text: &str) -> Result<Assurance, String> {

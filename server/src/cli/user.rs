@@ -82,7 +82,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
                     texts.map(str::to_owned).to_vec()
                 };
                 let rows = users.iter().map(row);
-                output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>());
+                output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())?;
             }
         }
         UserCommand::Deactivate { user } => {

@@ -116,9 +116,7 @@ impl Issuer {
     pub async fn make_ticket(&self, caller: &Caller, request: TicketRequest) -> Result<NewTicket, Refusal> {
         let tool = self.tool_for(&caller.key, &request.tool).await?;
         origin_allowed(&caller.key, &tool, &request.origin)?;
-        if request.embed_origin.as_ref().is_some_and(|embed| !caller.key.scope.origins.contains(embed)) {
-            return Err(Refusal::OriginDenied);
-        }
+        embedding_allowed(&caller.key, request.embed_origin.as_ref())?;
         let ticket = Ticket {
             scope: scope_for(&tool, request.scope)?,
             tool: tool.id,
@@ -185,6 +183,8 @@ impl Issuer {
         let user = self.usable(&key).await?;
         let tool = self.tool_for(&key, tool).await?;
         origin_allowed(&key, &tool, origin)?;
+        embedding_allowed(&key, ticket.embed_origin.as_ref())?;
+        let scope = scope_for(&tool, Some(ticket.scope))?;
         let session = Session {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),
             user: user.id,
@@ -200,7 +200,7 @@ impl Issuer {
             tool: &tool,
             user: &session.user,
             key: &session.key,
-            scope: ticket.scope,
+            scope,
             origin: Some(&ticket.origin),
             embed_origin: ticket.embed_origin.as_ref(),
             end_user: ticket.end_user.as_ref(),
@@ -244,11 +244,16 @@ impl Issuer {
         if let Some(origin) = &current.origin {
             origin_allowed(&key, &tool, origin)?;
         }
+        embedding_allowed(&key, current.embed_origin.as_ref())?;
+        if tool.min_assurance > current.assurance {
+            return Err(Refusal::AssuranceTooLow);
+        }
+        let scope = scope_for(&tool, Some(current.scope.clone()))?;
         let token = self.mint(&TokenContent {
             tool: &tool,
             user: &session.user,
             key: &key.id,
-            scope: current.scope.clone(),
+            scope,
             origin: current.origin.as_ref(),
             embed_origin: current.embed_origin.as_ref(),
             end_user: current.end_user.as_ref(),
@@ -276,6 +281,12 @@ pub(super) fn granted(event: Event, token: &MintedToken, tool: &Tool) -> Event {
 /// Whether the key registered the origin and the tool takes it.
 pub(super) fn origin_allowed(key: &ApiKey, tool: &Tool, origin: &Origin) -> Result<(), Refusal> {
     if key.scope.origins.contains(origin) && tool.origins.allow(origin) { Ok(()) } else { Err(Refusal::OriginDenied) }
+}
+
+/// Whether the key registered the page around the page, where there is one.
+fn embedding_allowed(key: &ApiKey, around: Option<&Origin>) -> Result<(), Refusal> {
+    let is_registered = around.is_none_or(|around| key.scope.origins.contains(around));
+    if is_registered { Ok(()) } else { Err(Refusal::OriginDenied) }
 }
 
 /// The scopes of a token: those asked for, all known to the tool; without any, those that the tool asks for.

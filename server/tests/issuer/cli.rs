@@ -250,3 +250,36 @@ fn secrets_are_never_flags() {
         assert_eq!(operator.fails(&["sign", flag, "x", "http://a/"]).0, 2, "{flag}");
     }
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_fault() {
+    let operator = Operator::new();
+    operator.out(&["user", "add", "shop"]);
+    for arguments in [
+        &["openapi"][..],
+        &["config", "show"],
+        &["user", "list"],
+        &["user", "list", "--json"],
+        &["audit", "list"],
+        &["audit", "list", "--json"],
+        &["doctor"],
+    ] {
+        // The reading end is closed before anything is written.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = operator.command(arguments).stdout(writer).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_says_what_a_command_of_its_own_takes_before_what_all_take() {
+    let operator = Operator::new();
+    let help = operator.out(&["key", "add", "--help"]);
+    let place = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text}: {help}"));
+    assert!(place("--user <USER>") < place("--name <NAME>") && place("--json") < place("--data-dir"), "{help}");
+    assert!(operator.out(&["explain", "--help"]).contains("BMAP_TOOL_CREDENTIAL"));
+    assert!(operator.out(&["sign", "--help"]).contains("60 seconds"));
+    assert!(operator.out(&["key", "edit", "--help"]).contains("What is not named stays"));
+}

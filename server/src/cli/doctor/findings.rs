@@ -1,6 +1,6 @@
 //! What was found, for people and for programs.
 
-use super::super::output;
+use super::super::{CliError, output};
 use serde_json::{Value, json};
 use std::fmt::Display;
 
@@ -66,11 +66,11 @@ impl Findings {
         json!({ "faults": self.faults(), "findings": self.0.iter().map(describe).collect::<Vec<_>>() })
     }
 
-    pub(super) fn print(&self) {
+    pub(super) fn print(&self) -> Result<(), CliError> {
         let row = |finding: &Finding| {
             let advice = if finding.advice.is_empty() { String::new() } else { format!(" ({})", finding.advice) };
             vec![finding.level.as_str().to_owned(), finding.about.to_owned(), format!("{}{advice}", finding.says)]
         };
-        output::table(&self.0.iter().map(row).collect::<Vec<_>>());
+        output::table(&self.0.iter().map(row).collect::<Vec<_>>())
     }
 }

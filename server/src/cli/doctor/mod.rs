@@ -27,9 +27,9 @@ pub(super) async fn run(command: &Doctor, context: &Context) -> Result<(), CliEr
     let mut found = Findings::default();
     examine(context, &mut found).await;
     if command.json {
-        output::json(&found.describe())?
+        output::json(&found.describe())?;
     } else {
-        found.print()
+        found.print()?;
     }
     match found.faults() {
         0 => Ok(()),

@@ -6,7 +6,7 @@ mod known;
 mod side;
 
 use super::raw_request::RawRequest;
-use super::{CliError, Context};
+use super::{CliError, Context, output};
 use bmap_protocol::check;
 use bmap_protocol::digest::BodyDigest;
 use clap::Args;
@@ -16,8 +16,10 @@ use side::Side;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-/// With --data-dir, or a tool's BMAP_TOOL_CREDENTIAL, it also says which of the two bases the signature was made over.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "With --data-dir, or a tool's BMAP_TOOL_CREDENTIAL, it also says which of the two bases the signature was made over."
+)]
 pub(super) struct Explain {
     /// The raw HTTP request as the verifier received it; standard input if not given
     #[arg(long, value_name = "FILE")]
@@ -55,8 +57,7 @@ pub(super) async fn run(command: &Explain, context: &Context) -> Result<(), CliE
         report.bases(received_side, signed_side.as_ref());
         report.verdicts(&known, received_side, signed_side.as_ref());
     }
-    print!("{}", report.0);
-    Ok(())
+    output::text(report.0.trim_end())
 }
 
 /// What is told, as it grows.

@@ -33,7 +33,6 @@ impl AccountService {
         let event = Event::done(Action::PasswordChange, &signed_in.source, now).on(&account.user);
         let ended =
             self.issuer.store.change_password(&account, &new, &seal, &signed_in.session.id, now, &event).await?;
-        self.limits.signed_in(&account.email);
         ended.ok_or(Refusal::WrongPassword)
     }
 
@@ -52,7 +51,6 @@ impl AccountService {
         self.limits_of_mail(new, &signed_in.source, now)?;
         let password = Arc::new(password);
         let account = self.proved_account(signed_in, Arc::clone(&password)).await?;
-        self.limits.signed_in(&account.email);
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
         // A hash belongs to its address: the account will need another one.
         let password = self.rehash(password, new).await?;

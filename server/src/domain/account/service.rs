@@ -234,6 +234,7 @@ impl AccountService {
             return Err(Refusal::WrongPassword);
         }
         account.check_seal(&self.issuer.roots)?;
+        self.limits.signed_in(&account.email);
         Ok(account)
     }
 

@@ -1,10 +1,16 @@
-use crate::actors::PageToken;
-use crate::world::event;
-use crate::world::{OTHER_TOOL, TOOL, World};
+use crate::actors::{PageToken, exchange};
+use crate::http_client::Call;
+use crate::key_owner::form;
+use crate::world::{OTHER_TOOL, PAGE, TOOL, World, event};
+use bmap_protocol::ids::ToolId;
 use bmap_protocol::seal::SigningKind;
+use bmap_protocol::token::Assurance;
 use bmap_server::clock::{Clock, UnixMillis};
+use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::session::SessionId;
-use bmap_server::store::{ApiKeys, Sessions, Users};
+use bmap_server::domain::tool::Tool;
+use bmap_server::store::{ApiKeys, Sessions, Tools, Users};
+use serde_json::json;
 
 #[tokio::test]
 async fn a_token_is_renewed_with_the_same_binding() {
@@ -132,4 +138,43 @@ async fn a_direct_token_has_no_session_to_be_renewed_in() {
     let host = world.host().await;
     let direct = PageToken { world: &world, answer: host.send(host.direct_call()).await.granted() };
     direct.renewal().without("origin").send(world.address).await.assert_refused("invalid_token");
+}
+
+#[tokio::test]
+async fn what_a_key_may_no_longer_embed_counts_at_once() {
+    const FRAME: &str = "https://frame.example";
+    let world = World::start().await;
+    let ana = world.key_owner("ana@shop.example").await;
+    let mut both = form();
+    both["origins"] = json!([PAGE, FRAME]);
+    let key = ana.make_with(both).await;
+    let call = || Call::json("/tickets", &json!({ "tool": TOOL, "origin": PAGE, "embed_origin": FRAME }));
+    let ticket = async || key.send(call()).await.granted()["ticket"].as_str().unwrap().to_owned();
+    let page = PageToken { world: &world, answer: exchange(&ticket().await).send(world.address).await.granted() };
+    assert_eq!(page.claims()["embed_origin"], FRAME);
+    page.renew().await.granted();
+    let waiting = ticket().await;
+    ana.change(&key, json!({ "origins": [PAGE] })).await;
+    page.renew().await.assert_refused("origin_denied");
+    exchange(&waiting).send(world.address).await.assert_refused("origin_denied");
+    key.send(call()).await.assert_refused("origin_denied");
+}
+
+#[tokio::test]
+async fn what_a_tool_no_longer_takes_counts_at_once() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let scoped = || Call::json("/tickets", &json!({ "tool": TOOL, "origin": PAGE, "scope": "route" }));
+    let ticket = async || host.send(scoped()).await.granted()["ticket"].as_str().unwrap().to_owned();
+    let page = PageToken { world: &world, answer: exchange(&ticket().await).send(world.address).await.granted() };
+    let waiting = ticket().await;
+    // The tool is made anew, without that scope.
+    let (store, id) = (&world.issuer.store, ToolId::parse(TOOL).unwrap());
+    let tool = store.tool(&id).await.unwrap().unwrap();
+    assert!(store.remove_tool(&id, &event()).await.unwrap());
+    page.renew().await.assert_refused("tool_denied");
+    let narrower = Tool { scopes: Scopes::parse("search").unwrap(), min_assurance: Assurance::Server, ..tool };
+    store.add_tool(&narrower, &event()).await.unwrap();
+    page.renew().await.assert_refused("scope_denied");
+    exchange(&waiting).send(world.address).await.assert_refused("scope_denied");
 }

@@ -357,3 +357,17 @@ async fn other_forms_are_malformed() {
     let granted: Value = form(&client, "&scope=search&encrypt=1").send(world.address).await.granted();
     assert_eq!((granted["scope"].as_str(), granted["encryption_key"].is_string()), (Some("search"), true));
 }
+
+#[tokio::test]
+async fn a_tool_that_asks_for_more_by_now_renews_nothing() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let page = page_token(&host, &ana).await;
+    let (store, id) = (&world.issuer.store, ToolId::parse(TOOL).unwrap());
+    let tool = store.tool(&id).await.unwrap().unwrap();
+    assert!(store.remove_tool(&id, &crate::world::event()).await.unwrap());
+    let stricter = Tool { min_assurance: Assurance::Server, ..tool };
+    store.add_tool(&stricter, &crate::world::event()).await.unwrap();
+    page.renew().await.assert_refused("assurance_too_low");
+}

@@ -70,3 +70,16 @@ async fn r32_a_stolen_access_token_is_no_way_around_the_limit() {
     change_password(&pair.access, PASSWORD, NEW).send(world.address).await.assert_refused("rate_limited");
     login("ana@shop.example", PASSWORD).send(world.address).await.assert_refused("rate_limited");
 }
+
+#[tokio::test]
+async fn whoever_knows_the_password_may_look_for_a_good_new_one_as_often_as_it_takes() {
+    let world = World::start().await;
+    let pair = world.person("ana@shop.example").await.sign_in().await;
+    for _ in 0..=SIGN_IN_PER_ACCOUNT.burst {
+        change_password(&pair.access, PASSWORD, "password")
+            .send(world.address)
+            .await
+            .assert_refused("malformed_request");
+    }
+    login("ana@shop.example", PASSWORD).send(world.address).await.granted();
+}
