@@ -335,6 +335,7 @@ impl Refusal {
             | Refusal::ProviderDenied
             | Refusal::ProviderError
             | Refusal::MixedUp
+            | Refusal::Provider(ProviderFault::CodeRefused | ProviderFault::IdToken(_))
             | Refusal::SignUpOff => SignedRefusal::InvalidCredentials,
             Refusal::Signed(refusal) => *refusal,
             Refusal::Edited { like, .. } => like.for_the_wire(),

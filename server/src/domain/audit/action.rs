@@ -38,6 +38,8 @@ actions! {
     UserConfirm = "user.confirm",
     /// Somebody signed in.
     UserSignIn = "user.sign_in",
+    /// Somebody came back from an OpenID provider: only ever refused.
+    OpenidReturn = "openid.return",
     /// An identity of an OpenID provider was linked to a user.
     OpenidLink = "openid.link",
     /// A user was unlinked from an OpenID provider.

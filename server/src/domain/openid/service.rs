@@ -87,6 +87,15 @@ pub struct Return {
     pub iss: Option<String>,
 }
 
+/// Where a browser goes on that came back.
+#[derive(Debug)]
+pub struct WayOn {
+    /// The page, with a code or a failure in the fragment.
+    pub to: String,
+    /// Why it is a failure.
+    pub refused: Option<Refusal>,
+}
+
 impl OpenidService {
     /// Providers for an issuer, whose pages are on these origins.
     ///
@@ -183,7 +192,7 @@ impl OpenidService {
         browser: Option<OpaqueToken>,
         returned: Return,
         source: &Source,
-    ) -> Result<String, Refusal> {
+    ) -> Result<WayOn, Refusal> {
         let connection = self.connection(name)?;
         let state = OpaqueToken::parse(Kind::SignInState, &returned.state).ok_or(Refusal::UnknownSignIn)?;
         // Whoever was talked into following somebody else's link has another cookie, or none (T28).
@@ -194,12 +203,11 @@ impl OpenidService {
         let return_to =
             ReturnTo::parse(&flow.return_to, &self.origins).ok_or(Refusal::Malformed { field: "return_to" })?;
         Ok(match self.vouch(connection, &flow, returned, source).await {
-            Ok(code) => return_to.with_code(&code.reveal()),
+            Ok(code) => WayOn { to: return_to.with_code(&code.reveal()), refused: None },
             Err(refusal) => {
-                tracing::info!(provider = name, "sign-in failed: {refusal}");
-                self.issuer.audit.refused(source, &refusal, self.issuer.clock.now());
                 let is_denied = matches!(refusal, Refusal::ProviderDenied);
-                return_to.with_failure(if is_denied { Failure::AccessDenied } else { Failure::SignInFailed })
+                let failure = if is_denied { Failure::AccessDenied } else { Failure::SignInFailed };
+                WayOn { to: return_to.with_failure(failure), refused: Some(refusal) }
             }
         })
     }

@@ -1,9 +1,9 @@
 //! `GET /auth/openid/{provider}/callback`: where a provider sends the browser back to (RFC 6749 §4.1.2, RFC 9207).
 
-use super::super::super::problem::Refused;
+use super::super::super::problem::{Refused, RefusedPage};
 use super::{browser, see_other};
 use crate::domain::audit::Action;
-use crate::domain::openid::service::Return;
+use crate::domain::openid::service::{Return, WayOn};
 use crate::domain::refusal::Refusal;
 use crate::openapi::Doc;
 use crate::router::{App, source};
@@ -13,6 +13,7 @@ use axum::response::Response;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use serde::Deserialize;
+use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// What a provider may send along; it may send more, which is not looked at.
@@ -41,12 +42,17 @@ pub async fn get(
     let (parts, _) = request.into_parts();
     // One that stands there twice is no answer of a provider.
     let Ok(Query(query)) = query else { return Err(Refusal::Malformed { field: "state" }.into()) };
-    let source = source(&parts, Action::UserSignIn);
+    let source = source(&parts, Action::OpenidReturn);
     app.accounts.openid_step(&source)?;
     let CallbackQuery { state, code, error, iss } = query;
     let browser = browser(&app.openid, &parts.headers);
-    let to = app.openid.take_back(&provider, browser, Return { state, code, error, iss }, &source).await?;
-    Ok(see_other(&to, None)?)
+    let WayOn { to, refused } =
+        app.openid.take_back(&provider, browser, Return { state, code, error, iss }, &source).await?;
+    let mut response = see_other(&to, None)?;
+    if let Some(refusal) = refused {
+        response.extensions_mut().insert(RefusedPage(Arc::new(refusal)));
+    }
+    Ok(response)
 }
 
 /// How the document describes it.
