@@ -19,12 +19,17 @@ use bmap_verifier::problem::{REQUEST_ID, request_id};
 use http_body::Body as _;
 use http_body_util::Limited;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
 /// Most header lines of a request. The listener has the same bound; here it holds for HTTP/2 too.
 pub const MAX_HEADERS: usize = 64;
+/// Most requests at once to routes that ask for something. An HTTP/2 connection carries many, so the bound on connections does not
+/// bound what bodies take: this one does, to 64 MiB.
+pub const MAX_AT_ONCE: usize = 1024;
 /// Longest that a request may take, body included.
 pub const REQUEST_TIME: Duration = Duration::from_secs(30);
 
@@ -113,6 +118,14 @@ async fn bounded_size(request: Request, next: Next) -> Response {
         return Refused::from(Refusal::TooLarge).into_response();
     }
     next.run(request.map(|body| Body::new(Limited::new(body, MAX_BODY)))).await
+}
+
+/// A place among the requests that are at work, or none: whoever comes then is sent away before anything of it is read.
+pub async fn bounded_number(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    match places.try_acquire() {
+        Ok(_place) => next.run(request).await,
+        Err(_) => Refused::from(Refusal::Busy).into_response(),
+    }
 }
 
 /// No request holds its connection for ever, whoever dribbles or whatever hangs.

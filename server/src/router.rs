@@ -36,6 +36,7 @@ use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Semaphore;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -212,11 +213,13 @@ impl App {
 
     /// The routes with their middleware.
     pub fn router(&self) -> Router {
+        let places = Arc::new(Semaphore::new(middleware::MAX_AT_ONCE));
         let router = routes().into_iter().fold(Router::new(), |router, route| match route.access {
             Access::Open => router.route(route.path, route.handler),
             access => {
                 let counted = from_fn_with_state((self.clone(), access), rate_limit::counted);
-                router.route(route.path, route.handler.layer(counted))
+                let bounded = from_fn_with_state(Arc::clone(&places), middleware::bounded_number);
+                router.route(route.path, route.handler.layer(counted).layer(bounded))
             }
         });
         middleware::around(router, self).with_state(self.clone())

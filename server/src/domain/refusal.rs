@@ -218,6 +218,9 @@ pub enum Refusal {
         /// When to come back, seconds.
         retry_after: u32,
     },
+    /// As many requests are at work as there may be.
+    #[error("as many requests are at work as there may be")]
+    Busy,
     /// Every worker that hashes passwords is busy, and enough callers wait.
     #[error("the password workers are busy")]
     PoolFull,
@@ -367,7 +370,7 @@ impl Refusal {
             | Refusal::Random(_)
             | Refusal::Signing
             | Refusal::Panicked => SignedRefusal::IssuerUnavailable,
-            Refusal::PoolFull | Refusal::AuditFull | Refusal::Slow => SignedRefusal::Overloaded,
+            Refusal::Busy | Refusal::PoolFull | Refusal::AuditFull | Refusal::Slow => SignedRefusal::Overloaded,
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use super::audit::Event;
 use super::idempotency::SealedAnswer;
+use super::roots::Roots;
 use super::scope::Scopes;
 use crate::clock::UnixMillis;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
+use bmap_protocol::keys::{EpochKeys, MacKey};
 use bmap_protocol::origin::Origin;
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -28,7 +30,16 @@ pub struct PlainTicket(Zeroizing<String>);
 pub struct TicketHash(String);
 
 impl PlainTicket {
-    /// The ticket for 32 random bytes.
+    /// The ticket for what it is to be for: 16 random bytes, and 16 of a MAC over them and all of `ticket`. So a row that was put in
+    /// or edited by somebody who can only write the database is no ticket's (T13), see [`Ticket::is_of`].
+    pub fn make(keys: &EpochKeys, random: &[u8; 16], ticket: &Ticket) -> Self {
+        let mut bytes = Zeroizing::new([0; 32]);
+        let mac = ticket.mac(keys, random);
+        bytes.iter_mut().zip(random.iter().chain(&mac)).for_each(|(to, from)| *to = *from);
+        Self::from_bytes(&bytes)
+    }
+
+    /// The ticket for its 32 bytes.
     pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         Self(Zeroizing::new(format!("{PREFIX}{}", Base64UrlUnpadded::encode_string(bytes))))
     }
@@ -94,6 +105,48 @@ pub struct RecordedTicket {
     pub answer: Option<SealedAnswer>,
     /// Its entry in the audit log.
     pub event: Event,
+}
+
+impl Ticket {
+    /// Whether this is what a ticket was made for: made again of it, it has the same text.
+    pub fn is_of(&self, text: &str, roots: &Roots) -> bool {
+        let mut bytes = [0; 32];
+        let encoded = text.strip_prefix(PREFIX).unwrap_or_default();
+        let decoded = Base64UrlUnpadded::decode(encoded, &mut bytes).ok();
+        let Some((random, _)) = decoded.and_then(|bytes| bytes.split_first_chunk()) else { return false };
+        let presented = TicketHash::of(text);
+        // Hashes are compared, so how far they are alike says nothing about the ticket.
+        let is_made_by = |keys| TicketHash::of(PlainTicket::make(keys, random, self).reveal()) == presented;
+        presented.is_some() && roots.all().iter().any(is_made_by)
+    }
+
+    /// Each field as 0 where there is none, else 1 ‖ u32(length) ‖ bytes, so that nothing shifts from one to the next (R21).
+    fn mac(&self, keys: &EpochKeys, random: &[u8; 16]) -> [u8; 32] {
+        let (scope, end) = (self.scope.to_string(), self.expires_at.0.to_be_bytes());
+        let fields: [Option<&[u8]>; 9] = [
+            Some(random),
+            Some(self.tool.as_str().as_bytes()),
+            Some(self.origin.as_str().as_bytes()),
+            self.embed_origin.as_ref().map(|origin| origin.as_str().as_bytes()),
+            self.end_user.as_ref().map(|user| user.as_str().as_bytes()),
+            Some(scope.as_bytes()),
+            Some(self.key.as_str().as_bytes()),
+            Some(self.user.as_str().as_bytes()),
+            Some(&end),
+        ];
+        let mut mac = MacKey::from_key_bytes(keys.storage_key("ticket").expose()).begin();
+        for field in fields {
+            match field {
+                None => mac.update(&[0]),
+                Some(bytes) => {
+                    mac.update(&[1]);
+                    mac.update(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+                    mac.update(bytes);
+                }
+            }
+        }
+        mac.finish()
+    }
 }
 
 /// The host's own user id: opaque, 1 to 256 bytes, no control characters.

@@ -85,6 +85,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         Refusal::ProviderDenied => "access_denied",
         Refusal::ScopeDenied => "invalid_scope",
         Refusal::RateLimited { .. }
+        | Refusal::Busy
         | Refusal::PoolFull
         | Refusal::BrokenAnswer
         | Refusal::NoLinkDelivery

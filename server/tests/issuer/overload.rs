@@ -1,8 +1,10 @@
-//! More sign-ins than the machine can hash (R40, T27).
+//! More sign-ins than the machine can hash (R40, T27), and more requests than it is to hold (T24).
 
 use crate::http_client::Call;
 use crate::operator::{Operator, Server};
-use crate::person::{PASSWORD, login};
+use crate::person::{PASSWORD, login, refresh};
+use crate::world::World;
+use bmap_server::middleware::MAX_AT_ONCE;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -72,4 +74,42 @@ async fn hang_up(server: SocketAddr, call: Call) {
     let mut stream = TcpStream::connect(server).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t24_requests_that_never_end_take_bounded_room() {
+    let world = World::start().await;
+    let call = || refresh("bmr_x");
+    // Whole bodies but for the last byte: what is held of each is what may be held of one.
+    let head =
+        "POST /auth/refresh HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 65536\r\n\r\n";
+    let request = [head.as_bytes(), &[b' '; 65_535]].concat();
+    let stalled = (0..MAX_AT_ONCE).map(async |_| {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        stream.write_all(&request).await.unwrap();
+        stream
+    });
+    let stalled = futures_util::future::join_all(stalled).await;
+    let mut answer = call().send(world.address).await;
+    for _ in 0..100 {
+        // The last of them may not have begun yet.
+        if answer.status == 503 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        answer = call().send(world.address).await;
+    }
+    answer.assert_refused("overloaded");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    // What holds nothing is answered all the same.
+    assert_eq!(Call::new("GET", "/readyz").send(world.address).await.status, 200);
+    drop(stalled);
+    for _ in 0..100 {
+        answer = call().send(world.address).await;
+        if answer.status != 503 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    answer.assert_refused("invalid_token");
 }

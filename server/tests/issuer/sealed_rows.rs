@@ -1,10 +1,14 @@
 //! Somebody who can write the database, but has no root secret, gets nothing by it.
 
+use crate::actors::exchange;
 use crate::http_client::Call;
 use crate::operator::Operator;
 use crate::world::{PAGE, World};
+use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::seal::SigningKind;
+use bmap_server::clock::Clock;
 use bmap_verifier::ToolCredential;
+use sha2::{Digest, Sha256};
 
 /// Writes into the database behind the server's back.
 pub(crate) async fn edit(world: &World, sql: &str) {
@@ -40,7 +44,7 @@ async fn t13_a_row_edited_by_hand_does_not_work() {
             host.signed(host.direct_call()).send(world.address).await.assert_refused("invalid_signature");
             // What the key began does not go on either.
             page.renew().await.assert_refused("invalid_credentials");
-            crate::actors::exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
+            exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
         }
     }
 }
@@ -79,9 +83,41 @@ async fn t13_an_added_origin_gets_cors_and_no_token() {
     // A ticket that was moved to the other page is refused too.
     let ticket = host.ticket().await;
     edit(&world, "UPDATE tickets SET origin = 'https://evil.example'").await;
-    let stolen = crate::actors::exchange(&ticket).without("origin").header("origin", "https://evil.example");
-    stolen.send(world.address).await.assert_refused("origin_denied");
+    let stolen = exchange(&ticket).without("origin").header("origin", "https://evil.example");
+    stolen.send(world.address).await.assert_refused("invalid_credentials");
     assert_ne!(PAGE, "https://evil.example");
+}
+
+#[tokio::test]
+async fn t13_a_ticket_put_in_or_edited_by_hand_is_none() {
+    let world = World::start().await;
+    let (host, other) = (world.host().await, world.host().await);
+    // One that nobody made: its hash is easily had.
+    let made_up = format!("bmt_{}", "A".repeat(43));
+    let hash = Base64UrlUnpadded::encode_string(&Sha256::digest(made_up.as_bytes()));
+    let ends = world.clock.now().plus_seconds(100).0;
+    let insert = format!(
+        "INSERT INTO tickets (hash, tool, origin, end_user, scope, key_id, user_id, expires_at) \
+         VALUES ('{hash}', 'places', '{PAGE}', 'the owner', '', '{}', '{}', {ends})",
+        host.id, host.user
+    );
+    edit(&world, &insert).await;
+    exchange(&made_up).send(world.address).await.assert_refused("invalid_credentials");
+    for sql in [
+        "UPDATE tickets SET end_user = 'the owner'",
+        "UPDATE tickets SET end_user = NULL",
+        "UPDATE tickets SET scope = 'route'",
+        "UPDATE tickets SET embed_origin = 'https://shop.example'",
+        "UPDATE tickets SET expires_at = expires_at + 1",
+        &format!("UPDATE tickets SET key_id = '{}', user_id = '{}'", other.id, other.user),
+        &format!("UPDATE tickets SET user_id = '{}'", other.user),
+    ] {
+        let ticket = host.ticket().await;
+        edit(&world, sql).await;
+        exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
+    }
+    assert!(crate::log::text().contains("ALARM: the row of a ticket"));
+    exchange(&host.ticket().await).send(world.address).await.granted();
 }
 
 #[tokio::test]
