@@ -37,6 +37,8 @@ pub mod outbound;
 pub mod rng;
 pub mod trace_id;
 
+mod certificate;
+
 /// Installs the process-wide cryptography of the JWT library and of TLS: aws-lc-rs for both. A second call changes
 /// nothing.
 pub fn install_crypto_providers() {

@@ -3,11 +3,12 @@
 //! Where they go is in the configuration and never in a request (T14). They follow no redirects, use no proxy of the
 //! environment, and end: in time, and in size, whatever the other side does (R23).
 
+use crate::certificate;
 use bytes::BytesMut;
 use http::{Request, Response};
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::{CertificateError, RootCertStore};
 use std::fmt;
 use std::time::Duration;
 
@@ -128,41 +129,11 @@ impl Outbound {
 fn why(error: &reqwest::Error) -> OutboundError {
     if error.is_timeout() {
         OutboundError::Time
-    } else if let Some(fault) = certificate_fault(error) {
+    } else if let Some(fault) = certificate::fault(error) {
         OutboundError::Certificate(fault)
     } else if error.is_connect() {
         OutboundError::Connect
     } else {
         OutboundError::Broken
     }
-}
-
-/// What is wrong with the certificate that was shown, if that is why: an operator mends each of these elsewhere.
-fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        // An I/O error names as its source what its content came from, and not the content itself.
-        if let Some(wrapper) = error.downcast_ref::<std::io::Error>() {
-            cause = wrapper.get_ref().map(|content| content as _);
-            continue;
-        }
-        let tls = error.downcast_ref();
-        if let Some(rustls::Error::InvalidCertificate(fault)) = tls {
-            return Some(match fault {
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has ended",
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "has not begun",
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                    "is for another name"
-                }
-                // The second: an authority of that name is trusted, but not this one.
-                CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-                    "is of an authority that is not trusted"
-                }
-                CertificateError::Revoked => "was revoked",
-                _ => "does not hold",
-            });
-        }
-        cause = error.source();
-    }
-    None
 }

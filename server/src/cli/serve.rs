@@ -6,6 +6,7 @@ use super::{follow_roots, serve_metrics};
 use crate::clock::{Clock, SystemClock};
 use crate::config::LogFormat;
 use crate::domain::account::service::LinkDelivery;
+use crate::domain::clean_up;
 use crate::domain::issuer::{Issuer, first_credential};
 use crate::domain::keys::last_use;
 use crate::domain::openid::service::OpenidService;
@@ -18,10 +19,7 @@ use crate::outbound::Outbound;
 use crate::rng::SystemRandom;
 use crate::router::App;
 use crate::store::address::Address;
-use crate::store::{
-    AccountLinks, Accounts, IdempotentAnswers, ManagedKeys, Openid, Outbox, Sessions, Settings, Tickets, UserSessions,
-    Users,
-};
+use crate::store::{Settings, Users};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
 use std::sync::Arc;
@@ -206,24 +204,13 @@ impl Mail {
     }
 }
 
-/// Deletes what has ended, every minute, so that tickets, registrations and sessions take no room after their time.
+/// Deletes what has ended, every minute.
 async fn clean_up(issuer: Arc<Issuer>) {
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;
-        let now = issuer.clock.now();
-        for deleted in [
-            issuer.store.delete_ended_tickets(now).await,
-            issuer.store.delete_ended_sessions(now).await,
-            issuer.store.delete_ended_registrations(now).await,
-            issuer.store.delete_ended_links(now).await,
-            issuer.store.delete_old_mail_counts(now).await,
-            issuer.store.delete_ended_user_sessions(now).await,
-            issuer.store.delete_ended_former(now).await,
-            issuer.store.delete_ended_answers(now).await,
-            issuer.store.delete_ended_openid(now).await,
-        ] {
+        for (what, deleted) in clean_up::delete_ended(&issuer.store, issuer.clock.now()).await {
             if let Err(error) = deleted {
-                tracing::warn!("clean-up: {error}");
+                tracing::warn!("clean-up of {what}: {error}");
             }
         }
     }

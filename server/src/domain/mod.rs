@@ -28,6 +28,7 @@ pub mod openid;
 pub mod request_limits;
 
 pub mod audit;
+pub mod clean_up;
 
 pub mod issuer_code;
 pub mod problem_code;

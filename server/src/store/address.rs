@@ -15,6 +15,30 @@ pub enum Engine {
     Postgres,
 }
 
+/// The parameters of a PostgreSQL URL that sqlx knows. It ignores others, and says them in the log with their values.
+const PARAMETERS: [&str; 18] = [
+    "sslmode",
+    "ssl-mode",
+    "sslrootcert",
+    "ssl-root-cert",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+/// Those of them that name files.
+const TLS_FILES: [&str; 7] = ["sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key"];
+
 /// A database's address. It may hold a password, so it is not shown.
 #[derive(Clone)]
 pub struct Address {
@@ -35,9 +59,15 @@ pub enum AddressError {
     /// Not a URL.
     #[error("not a URL; a password's special characters are written as %XX")]
     Url,
-    /// TLS only if the server likes: whoever is in between can say that it does not.
-    #[error("sslmode allow and prefer protect nothing on the way to another host: write verify-full, or disable")]
-    Opportunistic,
+    /// TLS only if the server likes, or with whoever it is: somebody in between decides what that means.
+    #[error("on the way to another host sslmode is verify-full, or disable: the others don't check who answers")]
+    Unchecked,
+    /// No host: then the environment would say where the database is, and whether it is another host.
+    #[error("no host; localhost, or ?host=/folder of a Unix socket")]
+    Host,
+    /// A parameter that means nothing here, and may be a misspelled one.
+    #[error("a parameter that is not known; docs/storage.md has them")]
+    Parameter,
 }
 
 impl Address {
@@ -73,13 +103,21 @@ impl Address {
             return Err(AddressError::Scheme);
         }
         let mut url = Url::parse(text).map_err(|_| AddressError::Url)?;
-        if !is_here(&host(&url)) {
+        let is_known = |name: &str| PARAMETERS.contains(&name) || (name.starts_with("options[") && name.ends_with(']'));
+        if url.query_pairs().any(|(name, _)| !is_known(&name)) {
+            return Err(AddressError::Parameter);
+        }
+        let host = host(&url);
+        if host.is_empty() {
+            return Err(AddressError::Host);
+        }
+        if !is_here(&host) {
             match tls_mode(&url).as_deref() {
                 None => {
                     url.query_pairs_mut().append_pair("sslmode", "verify-full");
                 }
-                Some("allow" | "prefer") => return Err(AddressError::Opportunistic),
-                Some(_) => {}
+                Some("verify-full" | "disable") => {}
+                Some(_) => return Err(AddressError::Unchecked),
             }
         }
         Ok(Self { engine: Engine::Postgres, url: String::from(url).into(), file: None })
@@ -101,6 +139,16 @@ impl Address {
         Self { url: self.url.replace("mode=rwc", "mode=rw").into(), ..self.clone() }
     }
 
+    /// The files that TLS needs, by the name of their parameter.
+    pub fn tls_files(&self) -> Vec<(String, PathBuf)> {
+        let Ok(url) = Url::parse(&self.url) else { return Vec::new() };
+        let named =
+            url.query_pairs().filter(|(name, _)| TLS_FILES.contains(&&**name) && self.engine == Engine::Postgres);
+        // A certificate may also stand in the URL itself.
+        let files = named.filter(|(_, value)| !value.trim_start().starts_with("-----BEGIN"));
+        files.map(|(name, value)| (name.into_owned(), PathBuf::from(value.into_owned()))).collect()
+    }
+
     /// Whether this leads to another host by a connection that anybody on the way can read and change.
     pub fn is_in_the_clear(&self) -> bool {
         let Ok(url) = Url::parse(&self.url) else { return false };
@@ -120,19 +168,20 @@ fn host(url: &Url) -> String {
     host.or_else(|| url.host_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// In lower case, as sqlx reads it.
 fn tls_mode(url: &Url) -> Option<String> {
-    parameter(url, &["sslmode", "ssl-mode"])
+    parameter(url, &["sslmode", "ssl-mode"]).map(|mode| mode.to_ascii_lowercase())
 }
 
 fn parameter(url: &Url, names: &[&str]) -> Option<String> {
     url.query_pairs().filter(|(name, _)| names.contains(&&**name)).last().map(|(_, value)| value.into_owned())
 }
 
-/// Whether a host is this machine: loopback, a folder with a Unix socket, or none at all.
+/// Whether a host is this machine: loopback, or a folder with a Unix socket.
 fn is_here(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let is_folder = host.starts_with('/') || host.to_ascii_lowercase().starts_with("%2f");
-    host.is_empty() || host == "localhost" || is_folder || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost" || is_folder || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -148,15 +197,38 @@ mod tests {
         assert_eq!(url("postgres://u:p@db.example/bmap"), "postgres://u:p@db.example/bmap?sslmode=verify-full");
         assert_eq!(url("postgres:///bmap?host=db.example"), "postgres:///bmap?host=db.example&sslmode=verify-full");
         assert!(url("postgresql://u@[2001:db8::1]:5433/bmap?application_name=x").ends_with("&sslmode=verify-full"));
-        for said in ["disable", "require", "verify-ca", "verify-full"] {
+        for said in ["disable", "verify-full", "DISABLE", "Verify-Full"] {
             let text = format!("postgres://db.example/bmap?sslmode={said}");
             assert_eq!(url(&text), text);
-            assert_eq!(Address::parse(&text).unwrap().is_in_the_clear(), said == "disable");
+            assert_eq!(Address::parse(&text).unwrap().is_in_the_clear(), said.eq_ignore_ascii_case("disable"));
         }
-        for said in ["allow", "prefer"] {
-            let text = format!("postgres://db.example/bmap?sslmode={said}");
-            assert_eq!(Address::parse(&text).unwrap_err(), AddressError::Opportunistic);
+        for said in ["allow", "prefer", "require", "verify-ca", "Prefer", "REQUIRE", "", "on"] {
+            for text in [
+                format!("postgres://db.example/bmap?sslmode={said}"),
+                format!("postgres://db.example/bmap?sslmode=verify-full&ssl-mode={said}"),
+                format!("postgres://localhost/bmap?sslmode={said}&host=db.example"),
+            ] {
+                assert_eq!(Address::parse(&text).unwrap_err(), AddressError::Unchecked, "{text}");
+            }
         }
+    }
+
+    #[test]
+    fn the_environment_does_not_say_where_the_database_is() {
+        for text in ["postgres:///bmap", "postgres:bmap", "postgres://db.example/bmap?host="] {
+            assert_eq!(Address::parse(text).unwrap_err(), AddressError::Host, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_files_of_tls_are_known() {
+        let text = "postgres://db.example/bmap?sslrootcert=/etc/a%20b/ca.pem&sslcert=c.pem&ssl-key=k.pem";
+        let files = Address::parse(text).unwrap().tls_files();
+        let files: Vec<_> = files.iter().map(|(name, file)| (name.as_str(), file.to_str().unwrap())).collect();
+        assert_eq!(files, [("sslrootcert", "/etc/a b/ca.pem"), ("sslcert", "c.pem"), ("ssl-key", "k.pem")]);
+        let inline = "postgres://db.example/bmap?sslrootcert=-----BEGIN%20CERTIFICATE-----%0A";
+        assert!(Address::parse(inline).unwrap().tls_files().is_empty());
+        assert!(Address::parse("sqlite:x?sslkey=/k.pem").unwrap().tls_files().is_empty());
     }
 
     #[test]
@@ -189,6 +261,8 @@ mod tests {
             ("mysql://root:hunter2@db/x", AddressError::Scheme),
             ("", AddressError::Scheme),
             ("postgres://u:hunter2@db:port/x", AddressError::Url),
+            ("postgres://u@db/x?passwort=hunter2", AddressError::Parameter),
+            ("postgres://u@db/x?sslrootcrt=hunter2", AddressError::Parameter),
         ] {
             assert_eq!(Address::parse(text).unwrap_err(), error);
             assert!(!error.to_string().contains("hunter2"));

@@ -3,7 +3,7 @@
 use super::address::{Address, Engine};
 use super::bounded::Pool;
 use super::schema::{Pending, Schema};
-use super::{Result, StoreError};
+use super::{Result, StoreError, reach};
 use crate::domain::audit::chain::ChainKeys;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection, Row};
@@ -88,7 +88,7 @@ impl Database {
                     Box::pin(async move { in_time(connection.ping()).await.map(|()| true) })
                 }),
         };
-        let pool = options.connect(address.expose()).await?;
+        let pool = options.connect(address.expose()).await.map_err(reach::explained)?;
         schema.close().await;
         Ok(Self { pool: Pool::new(pool, address.engine), engine: address.engine, tried: Arc::default(), chain: None })
     }

@@ -42,6 +42,8 @@ pub trait Outbox {
     fn put_mail_back(&self, id: &MailId, claim: &str, due_at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
     /// How many mails wait, or are in somebody's hand.
     fn mail_waiting(&self) -> impl Future<Output = Result<i64>> + Send;
+    /// Deletes mail whose time was over an hour ago, which no worker took in hand: none is configured any more. How many.
+    fn delete_ended_mail(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
     /// Deletes counts of hours that are over; how many.
     fn delete_old_mail_counts(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }

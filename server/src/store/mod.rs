@@ -11,6 +11,7 @@ mod epochs;
 mod mail;
 mod managed_keys;
 mod openid;
+mod reach;
 mod sql_account_links;
 mod sql_accounts;
 mod sql_api_keys;
@@ -23,6 +24,7 @@ mod sql_managed_keys;
 mod sql_many;
 mod sql_openid;
 mod sql_outbox;
+mod sql_portions;
 mod sql_row;
 mod sql_sessions;
 mod sql_settings;
@@ -86,6 +88,9 @@ pub enum StoreError {
     /// The database can't be reached or did not do as told.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// The way to the database is not safe, so nothing was sent on it.
+    #[error("no safe connection to the database: {0}")]
+    Unsafe(String),
     /// The schema could not be brought up to date.
     #[error("migrations: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),

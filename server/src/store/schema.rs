@@ -1,7 +1,7 @@
 //! The schema: which migrations the database has, and bringing it up to this program's.
 
 use super::address::{Address, Engine};
-use super::{Result, StoreError, append_only};
+use super::{Result, StoreError, append_only, reach};
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{AnyConnection, Connection};
@@ -55,7 +55,8 @@ impl Schema {
         sqlx::any::install_default_drivers();
         // A pool of one: it is what tries again while a server starts.
         let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(START_TIME);
-        let pool = pool.connect(address.expose()).await?;
+        reach::readable(address)?;
+        let pool = pool.connect(address.expose()).await.map_err(reach::explained)?;
         let mut connection = pool.acquire().await?.detach();
         if address.engine == Engine::Postgres {
             sqlx::raw_sql(UNHURRIED).execute(&mut connection).await?;

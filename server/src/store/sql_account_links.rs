@@ -203,11 +203,11 @@ impl AccountLinks for Database {
 
     async fn delete_ended_links(&self, now: UnixMillis) -> Result<u64> {
         let mut deleted: u64 = 0;
-        for sql in
-            ["DELETE FROM password_resets WHERE expires_at < $1", "DELETE FROM email_changes WHERE expires_at < $1"]
-        {
-            let done = sqlx::query(sql).bind(now.0).execute(&self.pool).await?;
-            deleted = deleted.saturating_add(done.rows_affected());
+        for sql in [
+            "DELETE FROM password_resets WHERE hash IN (SELECT hash FROM password_resets WHERE expires_at < $1 LIMIT $2)",
+            "DELETE FROM email_changes WHERE hash IN (SELECT hash FROM email_changes WHERE expires_at < $1 LIMIT $2)",
+        ] {
+            deleted = deleted.saturating_add(self.delete_before(sql, now.0).await?);
         }
         Ok(deleted)
     }

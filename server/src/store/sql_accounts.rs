@@ -162,9 +162,9 @@ impl Accounts for Database {
     }
 
     async fn delete_ended_registrations(&self, now: UnixMillis) -> Result<u64> {
-        let done =
-            sqlx::query("DELETE FROM registrations WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
-        Ok(done.rows_affected())
+        let sql =
+            "DELETE FROM registrations WHERE hash IN (SELECT hash FROM registrations WHERE expires_at < $1 LIMIT $2)";
+        self.delete_before(sql, now.0).await
     }
 
     async fn replace_hash(&self, account: &Account, new: &StoredPassword, seal: &str, event: &Event) -> Result<bool> {

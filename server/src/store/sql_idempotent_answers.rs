@@ -50,9 +50,9 @@ impl IdempotentAnswers for Database {
     }
 
     async fn delete_ended_answers(&self, now: UnixMillis) -> Result<u64> {
-        let done =
-            sqlx::query("DELETE FROM idempotent_answers WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
-        Ok(done.rows_affected())
+        let sql = "DELETE FROM idempotent_answers WHERE (caller, key_hash) IN \
+                   (SELECT caller, key_hash FROM idempotent_answers WHERE expires_at < $1 LIMIT $2)";
+        self.delete_before(sql, now.0).await
     }
 }
 

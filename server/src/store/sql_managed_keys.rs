@@ -163,9 +163,9 @@ impl ManagedKeys for Database {
     async fn delete_ended_former(&self, now: UnixMillis) -> Result<u64> {
         // No grace is longer, whatever stands in the row's scope.
         let oldest = now.plus_seconds(MAX_GRACE_SECONDS.saturating_neg());
-        let done =
-            sqlx::query("DELETE FROM api_key_former WHERE replaced_at < $1").bind(oldest.0).execute(&self.pool).await?;
-        Ok(done.rows_affected())
+        let sql = "DELETE FROM api_key_former WHERE key_id IN \
+                   (SELECT key_id FROM api_key_former WHERE replaced_at < $1 LIMIT $2)";
+        self.delete_before(sql, oldest.0).await
     }
 }
 

@@ -191,10 +191,10 @@ impl Openid for Database {
 
     async fn delete_ended_openid(&self, now: UnixMillis) -> Result<u64> {
         let flows =
-            sqlx::query("DELETE FROM openid_flows WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
+            "DELETE FROM openid_flows WHERE state IN (SELECT state FROM openid_flows WHERE expires_at < $1 LIMIT $2)";
         let codes =
-            sqlx::query("DELETE FROM openid_codes WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
-        Ok(flows.rows_affected().saturating_add(codes.rows_affected()))
+            "DELETE FROM openid_codes WHERE code IN (SELECT code FROM openid_codes WHERE expires_at < $1 LIMIT $2)";
+        Ok(self.delete_before(flows, now.0).await?.saturating_add(self.delete_before(codes, now.0).await?))
     }
 }
 

@@ -115,10 +115,13 @@ impl Outbox for Database {
     }
 
     async fn delete_old_mail_counts(&self, now: UnixMillis) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM mail_counts WHERE hour < $1")
-            .bind(now.0.div_euclid(HOUR))
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected())
+        let sql = "DELETE FROM mail_counts WHERE (recipient, hour) IN \
+                   (SELECT recipient, hour FROM mail_counts WHERE hour < $1 LIMIT $2)";
+        self.delete_before(sql, now.0.div_euclid(HOUR)).await
+    }
+
+    async fn delete_ended_mail(&self, now: UnixMillis) -> Result<u64> {
+        let sql = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at < $1 LIMIT $2)";
+        self.delete_before(sql, now.0.saturating_sub(HOUR)).await
     }
 }

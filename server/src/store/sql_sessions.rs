@@ -75,8 +75,8 @@ impl Sessions for Database {
     }
 
     async fn delete_ended_sessions(&self, now: UnixMillis) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM sessions WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
-        Ok(done.rows_affected())
+        let sql = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < $1 LIMIT $2)";
+        self.delete_before(sql, now.0).await
     }
 }
 

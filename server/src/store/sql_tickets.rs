@@ -74,8 +74,8 @@ impl Tickets for Database {
     }
 
     async fn delete_ended_tickets(&self, now: UnixMillis) -> Result<u64> {
-        let done = sqlx::query("DELETE FROM tickets WHERE expires_at < $1").bind(now.0).execute(&self.pool).await?;
-        Ok(done.rows_affected())
+        let sql = "DELETE FROM tickets WHERE hash IN (SELECT hash FROM tickets WHERE expires_at < $1 LIMIT $2)";
+        self.delete_before(sql, now.0).await
     }
 }
 

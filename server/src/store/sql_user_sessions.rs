@@ -83,17 +83,29 @@ impl UserSessions for Database {
     }
 
     async fn live_user_sessions(&self, user: Option<&UserId>, now: UnixMillis) -> Result<Vec<LiveSession>> {
-        let rows = sqlx::query(
-            "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
-             COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
-             FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
-             WHERE ($1 = '' OR s.user_id = $1) AND s.revoked_at IS NULL AND s.expires_at > $2 \
-             GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal ORDER BY s.id DESC",
-        )
-        .bind(user.map_or("", UserId::as_str))
-        .bind(now.0)
-        .fetch_all(&self.pool)
-        .await?;
+        // Two statements: for one user the user's sessions are found by their index.
+        let query = match user {
+            Some(user) => sqlx::query(
+                "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
+                 COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
+                 FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
+                 WHERE s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > $1 \
+                 GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal \
+                 ORDER BY s.id DESC",
+            )
+            .bind(now.0)
+            .bind(user.as_str()),
+            None => sqlx::query(
+                "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
+                 COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
+                 FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
+                 WHERE s.revoked_at IS NULL AND s.expires_at > $1 \
+                 GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal \
+                 ORDER BY s.id DESC",
+            )
+            .bind(now.0),
+        };
+        let rows = query.fetch_all(&self.pool).await?;
         let live = |row| {
             let last_used_at = Columns { table: "user_sessions", row }.time("last_used_at")?;
             Ok(LiveSession { session: read(row)?, last_used_at })
@@ -204,19 +216,13 @@ impl UserSessions for Database {
     }
 
     async fn delete_ended_user_sessions(&self, now: UnixMillis) -> Result<u64> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "DELETE FROM refresh_tokens WHERE session_id IN (SELECT id FROM user_sessions WHERE expires_at < $1)",
-        )
-        .bind(now.0)
-        .execute(&mut *transaction)
-        .await?;
-        let done = sqlx::query("DELETE FROM user_sessions WHERE expires_at < $1")
-            .bind(now.0)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(done.rows_affected())
+        // First what hangs on them. Cut off between the two, it goes on the next time.
+        let tokens = "DELETE FROM refresh_tokens WHERE hash IN (SELECT r.hash FROM user_sessions s \
+                      JOIN refresh_tokens r ON r.session_id = s.id WHERE s.expires_at < $1 LIMIT $2)";
+        let sessions = "DELETE FROM user_sessions WHERE id IN (SELECT s.id FROM user_sessions s WHERE s.expires_at < $1 \
+                        AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.session_id = s.id) LIMIT $2)";
+        self.delete_before(tokens, now.0).await?;
+        self.delete_before(sessions, now.0).await
     }
 }
 

@@ -16,3 +16,4 @@ mod kill;
 mod person;
 mod proxy;
 mod server;
+mod tls;

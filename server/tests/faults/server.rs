@@ -4,6 +4,7 @@ use crate::call::{Call, Line};
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -62,6 +63,16 @@ impl Installation {
         let output = self.command(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Its data folder with a root secret, for commands that go no further than the database.
+    pub(crate) fn prepare(&self) {
+        let data = self.path("data");
+        std::fs::create_dir(&data).unwrap();
+        std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::write(format!("{data}/root.secret"), [7; 32]).unwrap();
+        let secret = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(format!("{data}/root.secret"), secret).unwrap();
     }
 
     pub(crate) fn log(&self) -> String {

@@ -2,6 +2,7 @@
 
 use super::findings::Findings;
 use crate::config::Config;
+use crate::store::address::Address;
 
 /// Settings that work and are not safe, or that somebody forgot.
 pub(super) fn examine(config: &Config, found: &mut Findings) {
@@ -13,6 +14,13 @@ pub(super) fn examine(config: &Config, found: &mut Findings) {
         );
     }
     let is_for_others = !config.listen.ip().is_loopback();
+    if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
+        found.warning(
+            "database_url",
+            "sslmode=disable: whoever is between here and the database reads and changes everything",
+            "take sslmode out, and name the authority of the server's certificate (sslrootcert)",
+        );
+    }
     if config.development && is_for_others {
         found.fault(
             "development",

@@ -1,0 +1,24 @@
+//! Deleting what has ended, so that nothing takes room after its time. What stays for good: users, API keys (revoked ones too, which
+//! entries of the audit log name), tools, and the audit log.
+
+use crate::clock::UnixMillis;
+use crate::store::{
+    AccountLinks, Accounts, Database, IdempotentAnswers, ManagedKeys, Openid, Outbox, Result, Sessions, Tickets,
+    UserSessions,
+};
+
+/// Deletes everything that has ended by `now`; how many rows of each kind.
+pub async fn delete_ended(store: &Database, now: UnixMillis) -> [(&'static str, Result<u64>); 10] {
+    [
+        ("tickets", store.delete_ended_tickets(now).await),
+        ("sessions of pages", store.delete_ended_sessions(now).await),
+        ("registrations", store.delete_ended_registrations(now).await),
+        ("links", store.delete_ended_links(now).await),
+        ("mail", store.delete_ended_mail(now).await),
+        ("counts of mail", store.delete_old_mail_counts(now).await),
+        ("sessions of people", store.delete_ended_user_sessions(now).await),
+        ("former secrets", store.delete_ended_former(now).await),
+        ("kept answers", store.delete_ended_answers(now).await),
+        ("sign-ins with providers", store.delete_ended_openid(now).await),
+    ]
+}

@@ -1,0 +1,21 @@
+//! Deleting what has ended, a portion at a time: however much there is, nobody waits for longer than one portion takes, and the
+//! deadline of a statement is met. In one statement, what gathered while nobody cleaned up could be too much for ever.
+
+use super::{Database, Result};
+
+/// Rows of a portion.
+pub(super) const PORTION: i64 = 5_000;
+
+impl Database {
+    /// Runs a statement that deletes `$2` rows at most of those before `$1`, until there is none; how many there were.
+    pub(super) async fn delete_before(&self, sql: &'static str, before: i64) -> Result<u64> {
+        let mut deleted: u64 = 0;
+        loop {
+            let done = sqlx::query(sql).bind(before).bind(PORTION).execute(&self.pool).await?.rows_affected();
+            deleted = deleted.saturating_add(done);
+            if i64::try_from(done).unwrap_or(i64::MAX) < PORTION {
+                return Ok(deleted);
+            }
+        }
+    }
+}

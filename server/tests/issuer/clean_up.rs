@@ -1,0 +1,67 @@
+//! What has ended is deleted, however much it is, and what lives stays.
+
+use crate::database::TestDatabase;
+use bmap_server::clock::UnixMillis;
+use bmap_server::domain::clean_up::delete_ended;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+
+const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+/// More than is deleted at once.
+const ENDED: i64 = 5_002;
+
+/// Tables with something that ends: their columns, and the values of the row of number `i`; `E` is its end.
+const TABLES: [(&str, &str, &str); 13] = [
+    ("tickets", "hash, tool, origin, scope, key_id, user_id, expires_at", "'h' || i, 't', 'o', '', 'k', 'u', E"),
+    ("sessions", "id, user_id, key_id, tool, created_at, expires_at", "'s' || i, 'u', 'k', 't', 0, E"),
+    ("registrations", "hash, email, password, pepper_epoch, expires_at", "'h' || i, 'a@b', 'p', 1, E"),
+    ("password_resets", "hash, user_id, epoch, seal, expires_at", "'h' || i, 'u', 1, 's', E"),
+    (
+        "email_changes",
+        "hash, user_id, email, password, pepper_epoch, seal, tries, expires_at",
+        "'h' || i, 'u', 'a@b', 'p', 1, 's', 0, E",
+    ),
+    ("outbox", "id, epoch, sealed, created_at, expires_at, due_at, attempts", "'m' || i, 1, 's', 0, E, E, 0"),
+    ("mail_counts", "recipient, hour, mails", "'r' || i, E / 3600000, 1"),
+    ("user_sessions", "id, user_id, created_at, expires_at", "'s' || i, 'u', 0, E"),
+    ("refresh_tokens", "hash, session_id", "'h' || i, 's' || i"),
+    ("api_key_former", "key_id, epoch, scope, stored_hash, sealed, replaced_at", "'k' || i, 1, '', 'h', 's', E"),
+    (
+        "idempotent_answers",
+        "caller, key_hash, request_hash, epoch, sealed, expires_at",
+        "'c', 'h' || i, 'r', 1, 's', E",
+    ),
+    ("openid_flows", "state, browser, provider, epoch, sealed, expires_at", "'s' || i, 'b', 'p', 1, 's', E"),
+    ("openid_codes", "code, epoch, sealed, expires_at", "'c' || i, 1, 's', E"),
+];
+
+async fn execute(connection: &mut AnyConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+#[tokio::test]
+async fn what_has_ended_is_deleted_in_portions_and_what_lives_stays() {
+    let (database, store) = TestDatabase::migrated().await;
+    let mut connection = AnyConnection::connect(&database.url()).await.unwrap();
+    let numbers = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i <= {ENDED})");
+    execute(&mut connection, "INSERT INTO users (id, name, created_at) VALUES ('u', 'u', 0)").await;
+    let keys = "INSERT INTO api_keys (id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at) \
+                SELECT 'k' || i, 'u', 'n', 's', 1, '', 'h', 's', 0 FROM n";
+    execute(&mut connection, &format!("{numbers} {keys}")).await;
+    let (ended, lives) = (NOW.plus_seconds(-30 * 86_400).0, NOW.plus_seconds(60).0);
+    for (table, columns, values) in TABLES {
+        // All but the last have ended.
+        let values = values.replace('E', &format!("(CASE WHEN i > {ENDED} THEN {lives} ELSE {ended} END)"));
+        execute(&mut connection, &format!("{numbers} INSERT INTO {table} ({columns}) SELECT {values} FROM n")).await;
+    }
+    for (what, deleted) in delete_ended(&store, NOW).await {
+        let expected = if ["links", "sign-ins with providers"].contains(&what) { 2 * ENDED } else { ENDED };
+        assert_eq!(i64::try_from(deleted.unwrap()).unwrap(), expected, "{what}");
+    }
+    for (table, _, _) in TABLES {
+        let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
+        let left: i64 = sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0);
+        assert_eq!(left, 1, "{table}");
+    }
+    assert!(delete_ended(&store, NOW).await.into_iter().all(|(_, deleted)| deleted.unwrap() == 0));
+    connection.close().await.unwrap();
+}
