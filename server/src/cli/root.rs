@@ -4,12 +4,14 @@
 use super::installation::Installation;
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
+use crate::domain::account::forget::{Forgotten, forget_passwords};
 use crate::domain::audit::{Action, Event, Source, kept};
 use crate::domain::mint::MAX_TOKEN_SECONDS;
 use crate::domain::reseal::{Resealed, reseal};
 use crate::domain::roots::{TOKEN_EPOCH_SETTING, TOKEN_EPOCH_SINCE_SETTING};
 use crate::rng::SystemRandom;
 use crate::store::{AuditLog, EpochUse, Epochs, Settings};
+use bmap_protocol::ids::UserId;
 use bmap_protocol::keys::EpochKeys;
 use clap::Subcommand;
 use serde_json::json;
@@ -37,6 +39,9 @@ pub(super) enum RootCommand {
     Retire {
         /// The epoch
         epoch: u32,
+        /// Forget the passwords that still need it: those people set a new one by a mailed link
+        #[arg(long)]
+        forget_passwords: bool,
     },
 }
 
@@ -46,7 +51,7 @@ pub(super) async fn run(command: RootCommand, context: &Context) -> Result<(), C
         RootCommand::Status { json } => status(&installation, json).await?,
         RootCommand::Rotate { json } => rotate(&installation, json).await?,
         RootCommand::Activate => activate(&installation).await?,
-        RootCommand::Retire { epoch } => retire(&installation, epoch).await?,
+        RootCommand::Retire { epoch, forget_passwords } => retire(&installation, epoch, forget_passwords).await?,
     }
     installation.store.close().await;
     Ok(())
@@ -135,7 +140,7 @@ async fn recorded(installation: &Installation, action: Action, epoch: u32) -> Re
     installation.store.append(&[event]).await.map_err(CliError::failed)
 }
 
-async fn retire(installation: &Installation, epoch: u32) -> Result<(), CliError> {
+async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool) -> Result<(), CliError> {
     let refused = |why: String| Err(CliError::Failed(format!("epoch {epoch} is kept: {why}")));
     let roots = &installation.roots;
     if roots.of(epoch).is_none() {
@@ -156,14 +161,16 @@ async fn retire(installation: &Installation, epoch: u32) -> Result<(), CliError>
     }
     // What a server wrote in the former epoch while it did not know of the next one.
     reseal(&installation.store, roots, &SystemRandom, |_| {}).await.map_err(CliError::failed)?;
-    let needed = installation.store.epochs_in_use().await.map_err(CliError::failed)?;
-    let is_in_the_way = |one: &&EpochUse| one.epoch == epoch;
-    let needed: Vec<String> =
-        needed.iter().filter(is_in_the_way).map(|one| format!("{} {}", one.rows, one.what)).collect();
+    // Nothing is forgotten for a root that stays.
+    let mut needed = needed_by(installation, epoch, |what| !(forget_passwords && what == "passwords")).await?;
+    if needed.is_empty() && forget_passwords {
+        forget(installation, epoch).await?;
+        needed = needed_by(installation, epoch, |_| true).await?;
+    }
     if !needed.is_empty() {
         return refused(format!(
             "{} need it. Keys are sealed anew by bmap root rotate; a password when its owner signs in or \
-             resets it; everything else ends by itself within a day",
+             resets it, or else it has to be forgotten (--forget-passwords); everything else ends by itself within a day",
             needed.join(", ")
         ));
     }
@@ -174,4 +181,36 @@ async fn retire(installation: &Installation, epoch: u32) -> Result<(), CliError>
     println!("{} is deleted. Backups of it open old backups of the database, and nothing else.", file.display());
     println!("Tools can have credentials without it now: bmap tool credential ID.");
     Ok(())
+}
+
+/// What needs the root of an epoch, of the kinds that count.
+async fn needed_by(
+    installation: &Installation,
+    epoch: u32,
+    counts: impl Fn(&str) -> bool,
+) -> Result<Vec<String>, CliError> {
+    let uses = installation.store.epochs_in_use().await.map_err(CliError::failed)?;
+    let is_in_the_way = |one: &&EpochUse| one.epoch == epoch && counts(&one.what);
+    Ok(uses.iter().filter(is_in_the_way).map(|one| format!("{} {}", one.rows, one.what)).collect())
+}
+
+async fn forget(installation: &Installation, epoch: u32) -> Result<(), CliError> {
+    let Installation { store, roots, config, .. } = installation;
+    if config.mail.is_none() && !config.development {
+        let why = "nobody could set a new password: there is no mail server (`mail_url`) that a link would go out by";
+        return Err(CliError::Failed(format!("epoch {epoch} is kept: {why}")));
+    }
+    let progress = |so_far: &Forgotten| eprintln!("bmap: {} passwords forgotten", so_far.done);
+    let forgotten = forget_passwords(store, roots, &SystemClock, &SystemRandom, epoch, progress).await;
+    let forgotten = forgotten.map_err(CliError::failed)?;
+    if forgotten.broken.is_empty() {
+        println!("{} passwords are forgotten; their owners set new ones by POST /auth/password/reset.", forgotten.done);
+        return Ok(());
+    }
+    let broken: Vec<&str> = forgotten.broken.iter().map(UserId::as_str).collect();
+    Err(CliError::Failed(format!(
+        "epoch {epoch} is kept: the accounts of these users are not as they were written, so no link may go to their \
+         addresses: {}",
+        broken.join(", ")
+    )))
 }

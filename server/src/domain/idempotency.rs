@@ -9,7 +9,7 @@ use super::roots::Roots;
 use crate::clock::UnixMillis;
 use crate::rng::{self, Random};
 use base64ct::{Base64UrlUnpadded, Encoding};
-use bmap_protocol::keys::KeyEncryptionKey;
+use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -126,9 +126,19 @@ impl SealedAnswer {
         if self.attempt != *attempt {
             return Err(Refusal::IdempotencyKeyReused);
         }
-        let key: Option<KeyEncryptionKey> = roots.of(self.epoch).map(|epoch| epoch.storage_key(PURPOSE));
-        let opened = key.and_then(|key| seal::open(&key, self.epoch, &attempt.associated_data(), &self.sealed).ok());
+        let opened = self.unseal(roots);
         opened.and_then(|text| serde_json::from_slice(&text).ok()).ok_or(Refusal::BrokenAnswer)
+    }
+
+    /// The same answer under other keys, as it is stored; `None` for a row that does not open.
+    pub fn sealed_anew(&self, roots: &Roots, keys: &EpochKeys, nonce: [u8; 12]) -> Option<String> {
+        let text = self.unseal(roots)?;
+        seal::seal(&keys.storage_key(PURPOSE), keys.epoch(), nonce, &self.attempt.associated_data(), &text).ok()
+    }
+
+    fn unseal(&self, roots: &Roots) -> Option<Zeroizing<Vec<u8>>> {
+        let key = roots.of(self.epoch)?.storage_key(PURPOSE);
+        seal::open(&key, self.epoch, &self.attempt.associated_data(), &self.sealed).ok()
     }
 }
 

@@ -1,6 +1,8 @@
 //! The change of what is sealed from one root to the next. Every step is one row, compared and set: two processes that do it
 //! at once, or one that is killed, leave each row whole in one epoch or the other.
 
+use super::account::password::StoredPassword;
+use super::account::sealed;
 use super::api_key::SealedApiKey;
 use super::audit;
 use super::role::UnverifiedRole;
@@ -40,7 +42,7 @@ pub enum ResealError {
 
 /// Seals in the newest epoch whatever is sealed in an earlier one and stays: API keys with their former secrets, the issuer's keys,
 /// the roles of admins, the audit log's keys, sessions of people with the refresh tokens that were not used, identities at OpenID
-/// providers. `progress` hears the number of rows after each batch.
+/// providers, accounts without a password, answers that are kept for requests that are sent again. `progress` hears the number of rows after each batch.
 ///
 /// # Errors
 /// [`ResealError`].
@@ -57,6 +59,8 @@ pub async fn reseal(
     run.sessions().await?;
     run.refresh_tokens().await?;
     run.identities().await?;
+    run.accounts().await?;
+    run.answers().await?;
     run.former_secrets().await?;
     run.api_keys().await?;
     Ok(run.resealed)
@@ -144,6 +148,42 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
                 self.put_mac(row, &identity.seal, sealed.and_then(|identity| identity.seal), name).await?;
             }
             match self.next(page, |last| last.key) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// A password can't be hashed anew without it; an account that has none is only sealed.
+    async fn accounts(&mut self) -> Result<(), ResealError> {
+        let mut after = None;
+        loop {
+            let page = self.store.accounts_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            for account in page.iter().filter(|account| account.password.is_forgotten()) {
+                let none = StoredPassword::forgotten(self.newest.epoch());
+                let holds = account.check_seal(self.roots).is_ok();
+                let seal = || sealed::account(self.roots, self.random, &account.user, &account.email, &none).ok();
+                let (row, name) = (SealedRow::Account(&account.user), || format!("{} (its account)", account.user));
+                self.put(row, &account.seal, holds.then(seal).flatten(), name).await?;
+            }
+            match self.next(page, |last| last.user) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    async fn answers(&mut self) -> Result<(), ResealError> {
+        let mut after = None;
+        loop {
+            let page = self.store.answers_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            for answer in &page {
+                let sealed = answer.sealed_anew(self.roots, &self.newest, rng::bytes(self.random)?);
+                let (row, name) =
+                    (SealedRow::Answer(&answer.attempt), || format!("{} (a kept answer)", answer.attempt.caller));
+                self.put(row, &answer.sealed, sealed, name).await?;
+            }
+            match self.next(page, |last| last.attempt) {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
             }

@@ -1,10 +1,11 @@
 //! What is sealed in which epoch, and the change from one to the next.
 
 use super::Result;
-use crate::domain::account::UserSession;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::refresh::RefreshRow;
+use crate::domain::account::{Account, UserSession};
 use crate::domain::api_key::SealedApiKey;
+use crate::domain::idempotency::{Attempt, SealedAnswer};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::session::SessionId;
 use bmap_protocol::ids::{ApiKeyId, UserId};
@@ -38,6 +39,10 @@ pub enum SealedRow<'a> {
     RefreshToken(&'a TokenHash),
     /// An identity at an OpenID provider.
     Identity(&'a IdentityKey),
+    /// An account whose password was forgotten.
+    Account(&'a UserId),
+    /// An answer that is kept for a request that is sent again.
+    Answer(&'a Attempt),
 }
 
 /// What is sealed in which epoch. The lists are of rows of epochs before `epoch`, behind `after` in the order of their keys, at most
@@ -80,6 +85,20 @@ pub trait Epochs {
         after: Option<&IdentityKey>,
         most: u16,
     ) -> impl Future<Output = Result<Vec<Identity>>> + Send;
+    /// Accounts, with a password or without.
+    fn accounts_before(
+        &self,
+        epoch: u32,
+        after: Option<&UserId>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<Account>>> + Send;
+    /// Answers that are kept for requests that are sent again.
+    fn answers_before(
+        &self,
+        epoch: u32,
+        after: Option<&Attempt>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<SealedAnswer>>> + Send;
     /// Puts another epoch's seal into a row, if it still has the seal that it had when it was read; whether it had.
     fn reseal(
         &self,

@@ -170,13 +170,15 @@ impl Accounts for Database {
     async fn replace_hash(&self, account: &Account, new: &StoredPassword, seal: &str, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
-            "UPDATE accounts SET password = $1, pepper_epoch = $2, seal = $3 WHERE user_id = $4 AND password = $5",
+            "UPDATE accounts SET password = $1, pepper_epoch = $2, seal = $3 \
+             WHERE user_id = $4 AND password = $5 AND seal = $6",
         )
         .bind(new.phc.as_str())
         .bind(i64::from(new.epoch))
         .bind(seal)
         .bind(account.user.as_str())
         .bind(account.password.phc.as_str())
+        .bind(account.seal.as_str())
         .execute(&mut *transaction)
         .await?;
         if done.rows_affected() == 0 {
@@ -251,7 +253,7 @@ pub(super) async fn end_links(inside: &mut InTransaction, user: &UserId) -> Resu
     Ok(())
 }
 
-fn read(row: &AnyRow) -> Result<Account> {
+pub(super) fn read(row: &AnyRow) -> Result<Account> {
     let columns = Columns { table: "accounts", row };
     Ok(Account {
         user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,

@@ -1,17 +1,20 @@
 //! Which rows need the root of which epoch, and the change from one to the next.
 
+use super::sql_accounts::read as read_account;
 use super::sql_api_keys::{COLUMNS_OF_API_KEYS_BEFORE, read};
+use super::sql_idempotent_answers::read as read_answer;
 use super::sql_openid::read_identity;
 use super::sql_row::Columns;
 use super::sql_user_sessions::{read as read_session, read_token};
 use super::{Database, EpochUse, Epochs, Result, SealedRow};
-use crate::domain::account::UserSession;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::refresh::RefreshRow;
+use crate::domain::account::{Account, UserSession};
 use crate::domain::api_key::SealedApiKey;
+use crate::domain::idempotency::{Attempt, SealedAnswer};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::session::SessionId;
-use bmap_protocol::ids::ApiKeyId;
+use bmap_protocol::ids::{ApiKeyId, UserId};
 use sqlx::Row;
 
 impl Epochs for Database {
@@ -33,7 +36,9 @@ impl Epochs for Database {
              UNION ALL SELECT 'changes of address', pepper_epoch, COUNT(*) FROM email_changes GROUP BY pepper_epoch \
              UNION ALL SELECT 'sign-ins', epoch, COUNT(*) FROM openid_flows GROUP BY epoch \
              UNION ALL SELECT 'codes', epoch, COUNT(*) FROM openid_codes GROUP BY epoch \
-             UNION ALL SELECT 'passwords', pepper_epoch, COUNT(*) FROM accounts GROUP BY pepper_epoch \
+             UNION ALL SELECT 'passwords', pepper_epoch, COUNT(*) FROM accounts WHERE password <> '' GROUP BY pepper_epoch \
+             UNION ALL SELECT 'accounts without a password', pepper_epoch, COUNT(*) FROM accounts WHERE password = '' \
+             GROUP BY pepper_epoch \
              UNION ALL SELECT 'registrations', pepper_epoch, COUNT(*) FROM registrations GROUP BY pepper_epoch",
         )
         .fetch_all(&self.pool)
@@ -116,6 +121,34 @@ impl Epochs for Database {
         rows.iter().map(read_identity).collect()
     }
 
+    async fn accounts_before(&self, epoch: u32, after: Option<&UserId>, most: u16) -> Result<Vec<Account>> {
+        let rows = sqlx::query(
+            "SELECT a.user_id, a.email, a.password, a.pepper_epoch, a.seal, a.created_at, u.deactivated_at \
+             FROM accounts a JOIN users u ON u.id = a.user_id WHERE a.pepper_epoch < $1 AND a.user_id > $2 \
+             ORDER BY a.user_id LIMIT $3",
+        )
+        .bind(i64::from(epoch))
+        .bind(after.map_or("", UserId::as_str))
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_account).collect()
+    }
+
+    async fn answers_before(&self, epoch: u32, after: Option<&Attempt>, most: u16) -> Result<Vec<SealedAnswer>> {
+        let rows = sqlx::query(
+            "SELECT caller, key_hash, request_hash, epoch, sealed, expires_at FROM idempotent_answers \
+             WHERE epoch < $1 AND (caller > $2 OR (caller = $2 AND key_hash > $3)) ORDER BY caller, key_hash LIMIT $4",
+        )
+        .bind(i64::from(epoch))
+        .bind(after.map_or("", |attempt| attempt.caller.as_str()))
+        .bind(after.map_or("", |attempt| attempt.key.as_str()))
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_answer).collect()
+    }
+
     async fn reseal(&self, row: SealedRow<'_>, before: &str, epoch: u32, seal: &str) -> Result<bool> {
         let (sql, key, rest) = match row {
             SealedRow::ApiKey(id) => {
@@ -142,6 +175,16 @@ impl Epochs for Database {
                 "UPDATE openid_identities SET epoch = $1, seal = $2 WHERE seal = $3 AND issuer = $4 AND subject = $5",
                 key.issuer.as_str(),
                 Some(key.subject.as_str()),
+            ),
+            SealedRow::Account(user) => (
+                "UPDATE accounts SET pepper_epoch = $1, seal = $2 WHERE seal = $3 AND user_id = $4 AND password = ''",
+                user.as_str(),
+                None,
+            ),
+            SealedRow::Answer(attempt) => (
+                "UPDATE idempotent_answers SET epoch = $1, sealed = $2 WHERE sealed = $3 AND caller = $4 AND key_hash = $5",
+                attempt.caller.as_str(),
+                Some(attempt.key.as_str()),
             ),
         };
         let update = sqlx::query(sql).bind(i64::from(epoch)).bind(seal).bind(before).bind(key);

@@ -4,7 +4,8 @@ use super::bounded::InTransaction;
 use super::sql_row::Columns;
 use super::{Database, IdempotentAnswers, Result, StoreError};
 use crate::clock::UnixMillis;
-use crate::domain::idempotency::{Attempt, SealedAnswer};
+use crate::domain::idempotency::{Attempt, KEPT_SECONDS, SealedAnswer};
+use sqlx::any::AnyRow;
 
 /// What [`super::StoreError::Taken`] says where another process kept an answer to the same request first.
 pub const ANSWER: &str = "answer to this request";
@@ -20,19 +21,7 @@ impl IdempotentAnswers for Database {
         .bind(now.0)
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = &row else { return Ok(None) };
-        let columns = Columns { table: "idempotent_answers", row };
-        Ok(Some(SealedAnswer {
-            attempt: Attempt {
-                caller: columns.text("caller")?,
-                key: columns.text("key_hash")?,
-                request: columns.text("request_hash")?,
-            },
-            epoch: columns.epoch("epoch")?,
-            sealed: columns.text("sealed")?,
-            created_at: now,
-            expires_at: columns.time("expires_at")?,
-        }))
+        row.as_ref().map(read).transpose()
     }
 
     async fn has_room_for_answer(&self, caller: &str, most: i64, now: UnixMillis) -> Result<bool> {
@@ -54,6 +43,22 @@ impl IdempotentAnswers for Database {
                    (SELECT caller, key_hash FROM idempotent_answers WHERE expires_at < $1 LIMIT $2)";
         self.delete_before(sql, now.0).await
     }
+}
+
+pub(super) fn read(row: &AnyRow) -> Result<SealedAnswer> {
+    let columns = Columns { table: "idempotent_answers", row };
+    let expires_at = columns.time("expires_at")?;
+    Ok(SealedAnswer {
+        attempt: Attempt {
+            caller: columns.text("caller")?,
+            key: columns.text("key_hash")?,
+            request: columns.text("request_hash")?,
+        },
+        epoch: columns.epoch("epoch")?,
+        sealed: columns.text("sealed")?,
+        created_at: expires_at.plus_seconds(-KEPT_SECONDS),
+        expires_at,
+    })
 }
 
 /// Keeps an answer, if there is one to keep, in the transaction of the change that it tells of.

@@ -28,6 +28,7 @@ mod dump;
 mod edited_accounts;
 mod edited_sessions;
 mod first_start;
+mod forgotten_passwords;
 mod listener;
 mod mail;
 mod metrics;

@@ -1,6 +1,7 @@
 //! From one root secret to the next: whoever is signed in stays signed in, whatever was used stays used, and what nobody wrote
 //! here stays refused.
 
+use crate::key_owner::{KeyOwner, form};
 use crate::person::Pair;
 use crate::sealed_rows::edit;
 use crate::world::World;
@@ -72,6 +73,27 @@ async fn who_is_signed_in_stays_signed_in() {
     world.refresh(&here.refresh).await.assert_refused("invalid_token");
     world.me(&later.access).await.assert_refused("invalid_token");
     world.me(&elsewhere.access).await.granted();
+}
+
+#[tokio::test]
+async fn a_request_that_is_sent_again_has_its_answer_after_the_former_root_is_gone() {
+    let world = World::start().await;
+    let ana = world.key_owner("ana@shop.example").await;
+    let make = async |ana: &KeyOwner<'_>| {
+        let call = ana.call("POST", "/api-keys").header("idempotency-key", "once");
+        call.body("application/json", form().to_string()).send(world.address).await
+    };
+    let first = make(&ana).await;
+    assert_eq!((first.status, rows(&world, "kept answers", 1).await), (201, 1));
+    assert!(rotate(&world).await.broken.is_empty());
+    assert_eq!((rows(&world, "kept answers", 1).await, rows(&world, "kept answers", 2).await), (0, 1));
+    world.issuer.roots.replace(vec![epoch(2)]).unwrap();
+    let again = make(&ana).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    ana.holder(&again).works().await;
+    // One that was moved to another request is named, and opens nothing there.
+    edit(&world, "UPDATE idempotent_answers SET epoch = 1").await;
+    assert_eq!(rotate(&world).await.broken, [format!("{} (a kept answer)", ana.user)]);
 }
 
 #[tokio::test]

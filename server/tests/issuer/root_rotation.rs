@@ -49,12 +49,12 @@ fn epochs_of_credential(operator: &Operator) -> Vec<u64> {
     json["epochs"].as_array().unwrap().iter().map(|epoch| epoch["epoch"].as_u64().unwrap()).collect()
 }
 
-async fn open(operator: &Operator) -> Database {
+pub(crate) async fn open(operator: &Operator) -> Database {
     Database::open(&Address::parse(&operator.database_url()).unwrap(), Pending::Apply).await.unwrap()
 }
 
 /// Makes `activate` a quarter of an hour old.
-async fn time_passes(operator: &Operator) {
+pub(crate) async fn time_passes(operator: &Operator) {
     let store = open(operator).await;
     let since: i64 = store.setting("token_epoch_since").await.unwrap().unwrap().parse().unwrap();
     store.set_setting("token_epoch_since", &(since - 900_000).to_string()).await.unwrap();

@@ -56,6 +56,8 @@ actions! {
     PasswordReset = "password.reset",
     /// A password was hashed anew at a sign-in: the cost or the root secret had changed.
     PasswordRehash = "password.rehash",
+    /// A password was forgotten, because the root secret that it needs was retired; its owner sets a new one by a link.
+    PasswordForget = "password.forget",
     /// Somebody asked for another address for their account, and waits for its link.
     EmailChangeAsk = "email.change_ask",
     /// An account was given another address.
