@@ -190,6 +190,16 @@ function stories(tls) {
     for (const page of [mallory, victim]) await page.context().close();
   });
 
+  test('a provider’s code out of somebody else’s return is worth nothing in one’s own', async () => {
+    const [mallory, victim] = [await visitor(), await visitor()];
+    const stolen = new URL(await heldBack(victim, 'victim'));
+    const own = new URL(await heldBack(mallory, 'mallory'));
+    own.searchParams.set('code', stolen.searchParams.get('code'));
+    await mallory.goto(own.href);
+    assert.equal(mallory.url(), `${world.page.url}#error=sign_in_failed`);
+    for (const page of [mallory, victim]) await page.context().close();
+  });
+
   test('two tabs of one browser sign in side by side', async () => {
     const first = await visitor();
     const second = await first.context().newPage();

@@ -24,6 +24,9 @@ use std::sync::Arc;
 use url::Url;
 use zeroize::Zeroizing;
 
+/// So long after a sign-in its session links identities, in seconds: whoever got hold of somebody's tokens later makes
+/// themselves no way in that stays.
+pub const LINK_SECONDS: i64 = 900;
 /// Longest code that a provider may give us.
 const MAX_CODE: usize = 2048;
 
@@ -314,6 +317,9 @@ impl OpenidService {
         verifier: &Zeroizing<String>,
     ) -> Result<Identity, Refusal> {
         let provider = self.connection(name)?.provider();
+        if self.issuer.clock.now() >= signed_in.session.created_at.plus_seconds(LINK_SECONDS) {
+            return Err(Refusal::InvalidState { hint: "Sign in anew first: this session began too long ago." });
+        }
         let vouched = self.vouched(code, verifier, Intent::Link).await?;
         if vouched.key.issuer != provider.issuer.as_str() {
             return Err(Refusal::UnknownSignInCode);

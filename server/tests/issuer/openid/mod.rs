@@ -4,6 +4,7 @@ mod browser;
 mod fake;
 mod real;
 
+mod attacks;
 mod audited;
 mod callbacks;
 mod documented;

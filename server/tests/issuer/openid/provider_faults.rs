@@ -161,3 +161,40 @@ async fn r23_a_provider_that_hangs_holds_nobody_for_longer_than_its_deadline() {
     assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     assert_eq!(fake.asked(DISCOVERY).len(), before + 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r23_many_returns_at_once_while_the_keys_are_broken_ask_for_them_once() {
+    let (fake, world) = Fake::with_world().await;
+    code_in(back(&fake, &world).await.header("location").unwrap());
+    let huge = json!({ "keys": [jwk(9, "k1")], "padding": "x".repeat(5 << 20) }).to_string();
+    let broken = [
+        Say::Bytes(500, b"{}".to_vec()),
+        Say::Bytes(200, huge.into_bytes()),
+        Say::Bytes(200, b"nonsense".to_vec()),
+        Say::Drip,
+    ];
+    // With a last good set somebody whose token is good gets in; after its hour nobody does, and nothing has stopped working.
+    for (seconds, lets_in) in [(301, true), (3601, false)] {
+        for say in &broken {
+            world.clock.advance_seconds(seconds);
+            fake.say(KEYS, say.clone());
+            let mut journeys = Vec::new();
+            for _ in 0..60 {
+                journeys.push(Journey::begin(&world).await);
+            }
+            fake.give_claims(&fake.claims(&world, &journeys[30]));
+            let before = fake.asked(KEYS).len();
+            let calls = journeys.iter().map(|journey| {
+                let (call, to) = (journey.back(), world.address);
+                tokio::spawn(async move { call.send(to).await })
+            });
+            let answers = futures_util::future::join_all(calls).await;
+            let is_in = |answer: &crate::http_client::Answer| answer.header("location").unwrap().contains("#code=");
+            let let_in = answers.iter().filter(|answer| is_in(answer.as_ref().unwrap())).count();
+            assert_eq!((let_in, fake.asked(KEYS).len()), (usize::from(lets_in), before + 1));
+        }
+        fake.say(KEYS, Say::Json(json!({ "keys": [jwk(9, "k1")] })));
+        world.clock.advance_seconds(301);
+        code_in(back(&fake, &world).await.header("location").unwrap());
+    }
+}

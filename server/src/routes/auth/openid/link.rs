@@ -52,7 +52,7 @@ pub async fn delete(
 /// How the document describes it.
 pub fn post_doc() -> Doc {
     Doc::new("Link an identity of an OpenID provider")
-        .about("With the code of a sign-in that was begun with `intent=link`.")
+        .about("With the code of a sign-in that was begun with `intent=link`, within 15 minutes of signing in.")
         .path_part("provider", "The provider's name")
         .takes::<SignInCodeForm>()
         .answers::<IdentityAnswer>(StatusCode::OK, "It is linked")
