@@ -120,7 +120,7 @@ async fn a_revoked_or_ended_session_ends_the_renewals() {
     let mut page = host.page_token().await;
     let mut renewals = 0;
     loop {
-        world.clock.advance_seconds(290);
+        world.clock.advance_seconds(288);
         let answer = page.renew().await;
         if answer.status != 200 {
             answer.assert_refused("token_revoked");
@@ -129,7 +129,7 @@ async fn a_revoked_or_ended_session_ends_the_renewals() {
         page = PageToken { world: &world, answer: answer.granted() };
         renewals += 1;
     }
-    assert_eq!(renewals, 12 * 3600 / 290);
+    assert_eq!(renewals, 12 * 3600 / 288 - 1, "the last one would be in the second in which it has ended");
 }
 
 #[tokio::test]
