@@ -122,6 +122,55 @@ fn hash_of(token: &[u8]) -> (usize, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bmap_protocol::ids::{ApiKeyId, Issuer};
+    use bmap_protocol::keys::MacKey;
+    use bmap_protocol::token::{Assurance, Confirmation, Subject};
+
+    fn token(number: u32) -> Arc<KnownToken> {
+        let tool = ToolId::parse("places").unwrap();
+        let text = format!("{number:086}");
+        Arc::new(KnownToken {
+            key: TokenMacKey::new(MacKey::from_key_bytes(&[7; 32]), &text),
+            token: text.into(),
+            epoch: 1,
+            id: [0; 16],
+            claims: Claims {
+                issuer: Issuer::parse("https://auth.example").unwrap(),
+                audience: tool.clone(),
+                subject: Subject::Anonymous,
+                client_id: ApiKeyId::from_uuid([0; 16]),
+                issued_at: 0,
+                expires_at: 300,
+                not_before: None,
+                id: "".into(),
+                scope: "".into(),
+                origin: None,
+                embed_origin: None,
+                end_user: None,
+                assurance: Assurance::Origin,
+                confirmation: Confirmation::Session { tool: tool.clone(), epoch: 1 },
+                session: None,
+            },
+            tool,
+            busy_until: 0.into(),
+        })
+    }
+
+    #[test]
+    fn t25_the_oldest_token_makes_room_and_the_cache_does_not_grow() {
+        let cache = TokenCache::new(64);
+        for number in 0..5_000 {
+            cache.insert(token(number));
+        }
+        assert!(cache.get(token(0).token.as_bytes()).is_none() && cache.get(token(4_999).token.as_bytes()).is_some());
+        for shard in &cache.shards {
+            let shard = shard.lock().unwrap();
+            assert_eq!((shard.tokens.len(), shard.oldest_first.len()), (4, 4));
+        }
+        // Remembered twice it is one entry, the first, so that its bucket stays.
+        let first = cache.get(token(4_999).token.as_bytes()).unwrap();
+        assert!(Arc::ptr_eq(&cache.insert(token(4_999)), &first));
+    }
 
     #[test]
     fn tokens_spread_over_the_shards() {
