@@ -1,4 +1,4 @@
-//! `bmap tool add|list|credential|remove`.
+//! `bmap tool add|list|confirm|credential|remove`.
 
 use super::credential_text::credential;
 use super::installation::Installation;
@@ -24,6 +24,11 @@ pub(super) enum ToolCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Seal a tool as it is in the database: once you have looked at it (bmap tool list), where it has no seal or was edited
+    Confirm {
+        /// Its id
+        id: ToolId,
     },
     /// Print a tool's credential, for its BMAP_TOOL_CREDENTIAL; whoever has it can forge requests to this one tool
     Credential {
@@ -69,10 +74,23 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
         ToolCommand::List { json } => list(json, &installation).await?,
         ToolCommand::Credential { id } => {
             let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
+            tool.check_seal(&installation.roots).map_err(|fault| {
+                CliError::Failed(format!("the row of {id} is not as it was written: {fault}; look at it (bmap tool list), then bmap tool confirm {id}"))
+            })?;
             let credential = credential(&tool, &installation).await?;
             let event = Event::done(Action::ToolCredential, &Source::command_line(), SystemClock.now()).on(&id);
             installation.store.append(&[event]).await.map_err(CliError::failed)?;
             println!("{}", *credential.expose());
+        }
+        ToolCommand::Confirm { id } => {
+            let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
+            let tool = tool.sealed(&installation.roots.sealing());
+            let event = Event::done(Action::ToolConfirm, &Source::command_line(), SystemClock.now()).on(&id);
+            let event = event.with("base_url", &tool.base_url).with("origins", &tool.origins);
+            if !installation.store.confirm_tool(&tool, &event).await.map_err(CliError::failed)? {
+                return Err(CliError::Failed(format!("the row of {id} was changed just now; look at it again")));
+            }
+            output::json(&describe(&tool))?;
         }
         ToolCommand::Remove { id } => {
             let event = Event::done(Action::ToolRemove, &Source::command_line(), SystemClock.now()).on(&id);
@@ -97,7 +115,9 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         scopes: add.scopes,
         required_scopes: add.require_scopes,
         created_at: SystemClock.now(),
+        seal: None,
     };
+    let tool = tool.sealed(&installation.roots.sealing());
     installation.store.add_tool(&tool, &tool.added(&Source::command_line())).await.map_err(CliError::failed)?;
     if add.json {
         output::json(&describe(&tool))

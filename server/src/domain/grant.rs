@@ -274,7 +274,9 @@ impl Issuer {
     /// The tool, if there is one and the key may get tokens for it; the two are not told apart.
     pub(super) async fn tool_for(&self, key: &ApiKey, tool: &ToolId) -> Result<Tool, Refusal> {
         let tool = self.store.tool(tool).await?;
-        tool.filter(|tool| key.scope.tools.contains(&tool.id)).ok_or(Refusal::ToolDenied)
+        let tool = tool.filter(|tool| key.scope.tools.contains(&tool.id)).ok_or(Refusal::ToolDenied)?;
+        tool.check_seal(&self.roots).map_err(|fault| fault.of("a tool", &Refusal::ToolDenied))?;
+        Ok(tool)
     }
 }
 

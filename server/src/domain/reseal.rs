@@ -9,7 +9,7 @@ use super::role::UnverifiedRole;
 use super::roots::Roots;
 use super::row_seal::RowSeal;
 use crate::rng::{self, NoRandomness, Random};
-use crate::store::{Database, Epochs, IssuerKeys, SealedRow, StoreError, Users};
+use crate::store::{Database, Epochs, IssuerKeys, SealedRow, StoreError, Tools, Users};
 use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal::SealError;
 
@@ -41,7 +41,7 @@ pub enum ResealError {
 }
 
 /// Seals in the newest epoch whatever is sealed in an earlier one and stays: API keys with their former secrets, the issuer's keys,
-/// the roles of admins, the audit log's keys, sessions of people with the refresh tokens that were not used, identities at OpenID
+/// the roles of admins, tools, the audit log's keys, sessions of people with the refresh tokens that were not used, identities at OpenID
 /// providers, accounts without a password, answers that are kept for requests that are sent again. `progress` hears the number of rows after each batch.
 ///
 /// # Errors
@@ -56,6 +56,7 @@ pub async fn reseal(
     let mut run = Run { store, roots, newest: roots.sealing(), random, progress, resealed: Resealed::default() };
     run.issuer_keys().await?;
     run.roles().await?;
+    run.tools().await?;
     run.sessions().await?;
     run.refresh_tokens().await?;
     run.identities().await?;
@@ -100,6 +101,18 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
             let mac = role.and_then(|role| UnverifiedRole::seal(self.roots, &user.id, role).mac);
             let mac_before = before.mac.as_deref().unwrap_or_default();
             self.put(SealedRow::Role(&user.id), mac_before, mac, || format!("{} (its role)", user.id)).await?;
+        }
+        Ok(())
+    }
+
+    async fn tools(&mut self) -> Result<(), ResealError> {
+        for tool in self.store.tools().await? {
+            if tool.seal.as_ref().is_none_or(|seal| seal.epoch >= self.newest.epoch()) {
+                continue;
+            }
+            let sealed = tool.check_seal(self.roots).ok().map(|()| tool.clone().sealed(&self.newest));
+            let (row, name) = (SealedRow::Tool(&tool.id), || format!("{} (a tool)", tool.id));
+            self.put_mac(row, &tool.seal, sealed.and_then(|tool| tool.seal), name).await?;
         }
         Ok(())
     }

@@ -33,6 +33,7 @@ impl Issuer {
             scopes: Scopes::default(),
             required_scopes: Scopes::default(),
             created_at: self.clock.now(),
+            seal: None,
         };
         let minted = self
             .mint(&TokenContent {

@@ -1,9 +1,12 @@
 //! Tools: the services that are protected.
 
 use super::audit::{Action, Event, Source};
+use super::roots::Roots;
+use super::row_seal::{RowFault, RowSeal};
 use super::scope::Scopes;
 use crate::clock::UnixMillis;
 use bmap_protocol::ids::ToolId;
+use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
 
@@ -24,9 +27,38 @@ pub struct Tool {
     pub required_scopes: Scopes,
     /// When it was made.
     pub created_at: UnixMillis,
+    /// Binds all of these to the root secret: a tool that was put in, or pointed to another address, by hand gets no tokens (T13).
+    pub seal: Option<RowSeal>,
 }
 
 impl Tool {
+    /// The tool, sealed.
+    #[must_use]
+    pub fn sealed(self, keys: &EpochKeys) -> Self {
+        Self { seal: self.with_fields(|fields| Some(RowSeal::make(keys, fields))), ..self }
+    }
+
+    /// Whether its row is as it was written.
+    ///
+    /// # Errors
+    /// [`RowFault`], an alarm.
+    pub fn check_seal(&self, roots: &Roots) -> Result<(), RowFault> {
+        self.with_fields(|fields| RowSeal::check(self.seal.as_ref(), roots, fields))
+    }
+
+    fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
+        take(&[
+            "tool",
+            self.id.as_str(),
+            self.base_url.as_str(),
+            &self.origins.to_list().join(" "),
+            self.min_assurance.as_str(),
+            &self.scopes.to_string(),
+            &self.required_scopes.to_string(),
+            &self.created_at.0.to_string(),
+        ])
+    }
+
     /// What the audit log says of a tool that was added.
     pub fn added(&self, source: &Source) -> Event {
         let event = Event::done(Action::ToolCreate, source, self.created_at).on(&self.id);

@@ -8,7 +8,7 @@ use crate::domain::api_key::SealedApiKey;
 use crate::domain::idempotency::{Attempt, SealedAnswer};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::session::SessionId;
-use bmap_protocol::ids::{ApiKeyId, UserId};
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use std::future::Future;
 
 /// How many rows of a kind need the root of an epoch.
@@ -39,6 +39,8 @@ pub enum SealedRow<'a> {
     RefreshToken(&'a TokenHash),
     /// An identity at an OpenID provider.
     Identity(&'a IdentityKey),
+    /// A tool.
+    Tool(&'a ToolId),
     /// An account whose password was forgotten.
     Account(&'a UserId),
     /// An answer that is kept for a request that is sent again.

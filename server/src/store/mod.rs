@@ -266,6 +266,8 @@ pub trait Tools {
     fn tool(&self, id: &ToolId) -> impl Future<Output = Result<Option<Tool>>> + Send;
     /// All, by id.
     fn tools(&self) -> impl Future<Output = Result<Vec<Tool>>> + Send;
+    /// Gives a tool the seal of one that is otherwise the same; `false`, and nothing changes, where its row is another by now.
+    fn confirm_tool(&self, tool: &Tool, event: &Event) -> impl Future<Output = Result<bool>> + Send;
     /// Removes; whether there was one.
     fn remove_tool(&self, id: &ToolId, event: &Event) -> impl Future<Output = Result<bool>> + Send;
 }

@@ -29,6 +29,7 @@ impl Epochs for Database {
              UNION ALL SELECT 'refresh tokens', r.epoch, COUNT(*) FROM refresh_tokens r JOIN user_sessions s \
              ON s.id = r.session_id WHERE r.epoch IS NOT NULL AND r.used_at IS NULL AND s.revoked_at IS NULL GROUP BY r.epoch \
              UNION ALL SELECT 'identities', epoch, COUNT(*) FROM openid_identities WHERE epoch IS NOT NULL GROUP BY epoch \
+             UNION ALL SELECT 'tools', epoch, COUNT(*) FROM tools WHERE epoch IS NOT NULL GROUP BY epoch \
              UNION ALL SELECT 'audit keys', sealed_epoch, COUNT(*) FROM audit_keys GROUP BY sealed_epoch \
              UNION ALL SELECT 'kept answers', epoch, COUNT(*) FROM idempotent_answers GROUP BY epoch \
              UNION ALL SELECT 'mails', epoch, COUNT(*) FROM outbox GROUP BY epoch \
@@ -176,6 +177,9 @@ impl Epochs for Database {
                 key.issuer.as_str(),
                 Some(key.subject.as_str()),
             ),
+            SealedRow::Tool(id) => {
+                ("UPDATE tools SET epoch = $1, seal = $2 WHERE seal = $3 AND id = $4", id.as_str(), None)
+            }
             SealedRow::Account(user) => (
                 "UPDATE accounts SET pepper_epoch = $1, seal = $2 WHERE seal = $3 AND user_id = $4 AND password = ''",
                 user.as_str(),

@@ -1,7 +1,7 @@
 //! Tools.
 
 use super::connect::taken;
-use super::sql_row::Columns;
+use super::sql_row::{Columns, epoch_of, mac_of};
 use super::{Database, Result, Tools};
 use crate::domain::audit::Event;
 use crate::domain::scope::Scopes;
@@ -15,8 +15,8 @@ impl Tools for Database {
         let mut transaction = self.pool.begin().await?;
         // Origins have no space in them, so the list is one text.
         sqlx::query(
-            "INSERT INTO tools (id, base_url, origins, min_assurance, scopes, required_scopes, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO tools (id, base_url, origins, min_assurance, scopes, required_scopes, created_at, \
+             epoch, seal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(tool.id.as_str())
         .bind(tool.base_url.as_str())
@@ -25,6 +25,8 @@ impl Tools for Database {
         .bind(tool.scopes.to_string())
         .bind(tool.required_scopes.to_string())
         .bind(tool.created_at.0)
+        .bind(epoch_of(&tool.seal))
+        .bind(mac_of(&tool.seal))
         .execute(&mut *transaction)
         .await
         .map_err(taken("tool"))?;
@@ -34,7 +36,7 @@ impl Tools for Database {
 
     async fn tool(&self, id: &ToolId) -> Result<Option<Tool>> {
         let row = sqlx::query(
-            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, created_at FROM tools WHERE id = $1",
+            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, created_at, epoch, seal FROM tools WHERE id = $1",
         )
         .bind(id.as_str())
         .fetch_optional(&self.pool)
@@ -44,11 +46,36 @@ impl Tools for Database {
 
     async fn tools(&self) -> Result<Vec<Tool>> {
         let rows = sqlx::query(
-            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, created_at FROM tools ORDER BY id",
+            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, created_at, epoch, seal FROM tools ORDER BY id",
         )
         .fetch_all(&self.pool)
         .await?;
         rows.iter().map(read).collect()
+    }
+
+    async fn confirm_tool(&self, tool: &Tool, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE tools SET epoch = $1, seal = $2 WHERE id = $3 AND base_url = $4 AND origins = $5 \
+             AND min_assurance = $6 AND scopes = $7 AND required_scopes = $8 AND created_at = $9",
+        )
+        .bind(epoch_of(&tool.seal))
+        .bind(mac_of(&tool.seal))
+        .bind(tool.id.as_str())
+        .bind(tool.base_url.as_str())
+        .bind(tool.origins.to_list().join(" "))
+        .bind(tool.min_assurance.as_str())
+        .bind(tool.scopes.to_string())
+        .bind(tool.required_scopes.to_string())
+        .bind(tool.created_at.0)
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn remove_tool(&self, id: &ToolId, event: &Event) -> Result<bool> {
@@ -73,6 +100,7 @@ fn read(row: &AnyRow) -> Result<Tool> {
         scopes: columns.parsed("scopes", |text| Scopes::parse(text).ok())?,
         required_scopes: columns.parsed("required_scopes", |text| Scopes::parse(text).ok())?,
         created_at: columns.time("created_at")?,
+        seal: columns.seal("epoch", "seal")?,
     })
 }
 

@@ -51,8 +51,8 @@ async fn who_is_signed_in_stays_signed_in() {
     for (what, number) in [("sessions", 2), ("refresh tokens", 2), ("identities", 1)] {
         assert_eq!(rows(&world, what, 1).await, number, "{what}");
     }
-    // Two sessions with the token of each that is not used, the identity, and the issuer's key.
-    assert_eq!(rotate(&world).await, Resealed { done: 6, broken: vec![] });
+    // Two sessions with the token of each that is not used, the identity, two tools, and the issuer's key.
+    assert_eq!(rotate(&world).await, Resealed { done: 8, broken: vec![] });
     assert_eq!(rotate(&world).await, Resealed::default(), "again, there is nothing left");
     for what in ["sessions", "refresh tokens", "identities"] {
         assert_eq!(rows(&world, what, 1).await, 0, "{what}");

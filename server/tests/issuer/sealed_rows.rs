@@ -146,6 +146,51 @@ async fn t13_an_issuer_key_put_in_by_hand_is_nobodys() {
 }
 
 #[tokio::test]
+async fn t13_a_tool_edited_by_hand_gets_no_tokens() {
+    for sql in [
+        // Where requests go, who may send them, what they have to have.
+        "UPDATE tools SET base_url = 'https://evil.example' WHERE id = 'places'",
+        "UPDATE tools SET origins = 'https://shop.example https://evil.example' WHERE id = 'places'",
+        "UPDATE tools SET min_assurance = 'server' WHERE id = 'places'",
+        "UPDATE tools SET scopes = 'route search write' WHERE id = 'places'",
+        "UPDATE tools SET required_scopes = 'search' WHERE id = 'places'",
+        "UPDATE tools SET epoch = 2 WHERE id = 'places'",
+        "UPDATE tools SET epoch = NULL, seal = NULL WHERE id = 'places'",
+        // Another tool's row, with its seal.
+        "DELETE FROM tools WHERE id = 'places'; UPDATE tools SET id = 'places' WHERE id = 'postcards'",
+    ] {
+        let world = World::start().await;
+        let host = world.host().await;
+        let page = host.page_token().await;
+        let ticket = host.ticket().await;
+        edit(&world, sql).await;
+        host.send(host.direct_call()).await.assert_refused("tool_denied");
+        host.send(host.ticket_call()).await.assert_refused("tool_denied");
+        page.renew().await.assert_refused("tool_denied");
+        crate::actors::exchange(&ticket).send(world.address).await.assert_refused("tool_denied");
+        assert!(crate::log::text().contains("ALARM: the row of a tool is not as it was written"), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_tool_without_a_seal_waits_for_an_operator_who_has_looked_at_it() {
+    let operator = crate::operator::Operator::new();
+    operator.out(&["tool", "add", "places", "--url", "https://places.example"]);
+    operator.out(&["tool", "credential", "places"]);
+    operator.edit("UPDATE tools SET base_url = 'https://evil.example'").await;
+    let (code, error) = operator.fails(&["tool", "credential", "places"]);
+    assert!(code == 1 && error.contains("bmap tool confirm places"), "{error}");
+    let doctor = operator.run(&["doctor"]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("the row of places is not as it was written"));
+    operator.edit("UPDATE tools SET base_url = 'https://places.example', epoch = NULL, seal = NULL").await;
+    let confirmed = operator.out(&["tool", "confirm", "places"]);
+    assert!(confirmed.contains("https://places.example"), "{confirmed}");
+    operator.out(&["tool", "credential", "places"]);
+    assert_eq!(operator.out(&["audit", "list", "--action", "tool.confirm", "--json"]).lines().count(), 1);
+    assert_eq!(operator.fails(&["tool", "confirm", "nothing"]).0, 3);
+}
+
+#[tokio::test]
 async fn t12_a_dump_holds_no_secret() {
     let world = World::start().await;
     let host = world.host().await;

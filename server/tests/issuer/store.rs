@@ -123,11 +123,18 @@ async fn tools(store: &Database) -> ToolId {
         scopes: Scopes::parse("a b").unwrap(),
         required_scopes: Scopes::default(),
         created_at: NOW,
+        seal: None,
     };
+    let tool = tool.sealed(&crate::store_accounts::keys());
     store.add_tool(&tool, &event()).await.unwrap();
     assert!(matches!(store.add_tool(&tool, &event()).await, Err(StoreError::Taken { what: "tool" })));
     assert_eq!(store.tool(&id).await.unwrap(), Some(tool.clone()));
-    assert_eq!(store.tools().await.unwrap(), [tool]);
+    assert_eq!(store.tools().await.unwrap(), std::slice::from_ref(&tool));
+    let other = Tool { base_url: "https://other.example".parse().unwrap(), ..tool.clone() };
+    assert!(!store.confirm_tool(&other, &event()).await.unwrap(), "not what is there");
+    assert!(store.confirm_tool(&Tool { seal: None, ..tool.clone() }, &event()).await.unwrap());
+    assert_eq!(store.tools().await.unwrap(), [Tool { seal: None, ..tool.clone() }]);
+    assert!(store.confirm_tool(&tool, &event()).await.unwrap());
     assert!(store.remove_tool(&id, &event()).await.unwrap() && !store.remove_tool(&id, &event()).await.unwrap());
     assert_eq!(store.tool(&id).await.unwrap(), None);
     id

@@ -120,8 +120,9 @@ impl World {
             scopes: Scopes::parse("search route").unwrap(),
             required_scopes: Scopes::default(),
             created_at: self.clock.now(),
+            seal: None,
         };
-        self.issuer.store.add_tool(&tool, &event()).await.unwrap();
+        self.issuer.store.add_tool(&tool.sealed(&self.issuer.roots.sealing()), &event()).await.unwrap();
     }
 
     /// A host with a key for both tools and its page.

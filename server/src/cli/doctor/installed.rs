@@ -40,6 +40,10 @@ pub(super) async fn examine(
         found.warning("issuer", says, "every tool needs a new credential: bmap tool credential ID");
     }
     for tool in store.tools().await? {
+        if let Some(Err(fault)) = roots.map(|roots| tool.check_seal(roots)) {
+            let advice = "look at it (bmap tool list); where it is right, bmap tool confirm ID";
+            found.fault("tool", format!("the row of {} is not as it was written: {fault}", tool.id), advice);
+        }
         if tool.base_url.scheme() == "http" && !tool.base_url.is_loopback() {
             let says = format!("{} is called at {}, which is not encrypted", tool.id, tool.base_url);
             found.warning("tool", says, "signed requests don't hide what is in them: use https");

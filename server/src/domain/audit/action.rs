@@ -76,6 +76,8 @@ actions! {
     ApiKeyRevoke = "api_key.revoke",
     /// A tool was added.
     ToolCreate = "tool.create",
+    /// A tool's row was looked at by an operator, and sealed as it is.
+    ToolConfirm = "tool.confirm",
     /// A tool was removed.
     ToolRemove = "tool.remove",
     /// A tool's credential was shown.

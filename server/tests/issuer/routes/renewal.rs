@@ -174,6 +174,7 @@ async fn what_a_tool_no_longer_takes_counts_at_once() {
     assert!(store.remove_tool(&id, &event()).await.unwrap());
     page.renew().await.assert_refused("tool_denied");
     let narrower = Tool { scopes: Scopes::parse("search").unwrap(), min_assurance: Assurance::Server, ..tool };
+    let narrower = narrower.sealed(&world.issuer.roots.sealing());
     store.add_tool(&narrower, &event()).await.unwrap();
     page.renew().await.assert_refused("scope_denied");
     exchange(&waiting).send(world.address).await.assert_refused("scope_denied");

@@ -250,6 +250,7 @@ async fn t11_a_key_opens_its_own_tools_and_tokens_stay_with_theirs() {
         min_assurance: Assurance::Server,
         ..world.issuer.store.tool(&ToolId::parse(TOOL).unwrap()).await.unwrap().unwrap()
     };
+    let strict = strict.sealed(&world.issuer.roots.sealing());
     world.issuer.store.add_tool(&strict, &crate::world::event()).await.unwrap();
     let all = world.host_with(SigningKind::HmacSha256, KeyScope { tools: ToolSet::Any, ..World::scope() }).await;
     exchange(&ana.access, &all.id, "strict", PAGE).send(world.address).await.assert_refused("assurance_too_low");
@@ -367,7 +368,7 @@ async fn a_tool_that_asks_for_more_by_now_renews_nothing() {
     let (store, id) = (&world.issuer.store, ToolId::parse(TOOL).unwrap());
     let tool = store.tool(&id).await.unwrap().unwrap();
     assert!(store.remove_tool(&id, &crate::world::event()).await.unwrap());
-    let stricter = Tool { min_assurance: Assurance::Server, ..tool };
+    let stricter = Tool { min_assurance: Assurance::Server, ..tool }.sealed(&world.issuer.roots.sealing());
     store.add_tool(&stricter, &crate::world::event()).await.unwrap();
     page.renew().await.assert_refused("assurance_too_low");
 }
