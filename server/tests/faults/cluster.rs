@@ -1,12 +1,22 @@
 //! What happens to a PostgreSQL server here and nowhere else.
 
 use crate::postgres::Cluster;
+use std::path::PathBuf;
 use std::process::Command;
 
 impl Cluster {
     /// Stops it like a power cut: no shutdown, recovery at the next start.
     pub(crate) fn stop_immediately(&self) {
         assert!(self.run("pg_ctl", &["-D", &self.data, "-m", "immediate", "stop"]));
+    }
+
+    /// A new one with its data somewhere else than in its folder.
+    pub(crate) fn elsewhere(folder: PathBuf, data: String, by: Vec<String>, initdb: &[&str], options: &str) -> Self {
+        let mut cluster = Self::at(folder, data.clone(), by);
+        cluster.options = options.to_owned();
+        let made = ["-D", &data, "-U", "bmap", "-A", "trust", "-E", "UTF8", "--no-sync"];
+        assert!(cluster.run("initdb", &[&made, initdb].concat()));
+        cluster.on_a_free_port()
     }
 
     /// Another server with the data of this one, which is not running.

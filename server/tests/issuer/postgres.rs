@@ -11,6 +11,12 @@ pub(crate) const HASTY: &str = "fsync=off\nfull_page_writes=off\nmax_connections
 /// A server with its data.
 pub(crate) struct Cluster {
     programs: PathBuf,
+    /// The beginning of every command of the server's own: by whom it runs, and where.
+    by: Vec<String>,
+    /// What it is told at each start.
+    pub(crate) options: String,
+    /// What it writes down.
+    pub(crate) log: String,
     pub(crate) data: String,
     pub(crate) port: u16,
     watchdog: Child,
@@ -43,23 +49,25 @@ impl Cluster {
     }
 
     pub(crate) fn unmade() -> Self {
-        let programs = programs().expect("PostgreSQL is installed");
-        // Kept: the watchdog removes it.
-        let folder = TempDir::new().unwrap().keep();
-        if is_root() {
-            // It refuses to run as root.
-            assert!(Command::new("chown").arg("nobody").arg(&folder).status().unwrap().success());
-        }
+        let folder = folder();
         let data = folder.join("data").display().to_string();
+        Self::at(folder, data, ordinary_user())
+    }
+
+    /// With its data there, run by somebody who may write both.
+    pub(crate) fn at(folder: PathBuf, data: String, by: Vec<String>) -> Self {
+        let programs = programs().expect("PostgreSQL is installed");
         // Ends the server and removes its data when this process is gone, in whatever way: then its standard input ends.
         let end = "cat; \"$@\"; rm -rf \"$0\"";
-        let stop = as_ordinary_user(programs.join("pg_ctl"));
+        let stop = command(&by, programs.join("pg_ctl"));
         let mut watchdog = Command::new("sh");
         watchdog.args(["-c", end]).arg(&folder).arg(stop.get_program()).args(stop.get_args());
         watchdog.args(["-D", &data, "-m", "immediate", "stop"]);
         // Not in our process group: Ctrl-C at a terminal is for us.
         let watchdog = watchdog.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { programs, data, port: 0, watchdog: watchdog.spawn().unwrap() }
+        // Where nothing of its own is that has to be empty, or is on a disk that may be full.
+        let log = folder.join("log").display().to_string();
+        Self { programs, by, options: String::new(), log, data, port: 0, watchdog: watchdog.spawn().unwrap() }
     }
 
     pub(crate) fn on_a_free_port(mut self) -> Self {
@@ -68,14 +76,14 @@ impl Cluster {
             self.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             self.start()
         });
-        assert!(started, "PostgreSQL does not start; its log is in {}", self.data);
+        assert!(started, "PostgreSQL does not start; its log is {}", self.log);
         self
     }
 
     /// Starts it, and waits until it answers; whether it does.
     pub(crate) fn start(&self) -> bool {
-        let log = format!("{}/log", self.data);
-        self.run("pg_ctl", &["-D", &self.data, "-o", &format!("-p {}", self.port), "-l", &log, "-w", "start"])
+        let options = format!("-p {} {}", self.port, self.options);
+        self.run("pg_ctl", &["-D", &self.data, "-o", &options, "-l", &self.log, "-w", "start"])
     }
 
     /// The URL of a database.
@@ -100,7 +108,7 @@ impl Cluster {
     }
 
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> bool {
-        self.run_by(as_ordinary_user(self.programs.join(program)), arguments)
+        self.run_by(command(&self.by, self.programs.join(program)), arguments)
     }
 
     pub(crate) fn run_by(&self, mut command: Command, arguments: &[&str]) -> bool {
@@ -116,12 +124,26 @@ impl Drop for Cluster {
     }
 }
 
-fn as_ordinary_user(program: PathBuf) -> Command {
-    if !is_root() {
-        return Command::new(program);
+/// A folder that whoever runs it may write. Kept: the watchdog removes it.
+pub(crate) fn folder() -> PathBuf {
+    let folder = TempDir::new().unwrap().keep();
+    if is_root() {
+        // It refuses to run as root.
+        assert!(Command::new("chown").arg("nobody").arg(&folder).status().unwrap().success());
     }
-    let mut command = Command::new("runuser");
-    command.args(["-u", "nobody", "--"]).arg(program).current_dir("/");
+    folder
+}
+
+fn ordinary_user() -> Vec<String> {
+    let by: &[&str] = if is_root() { &["runuser", "-u", "nobody", "--"] } else { &[] };
+    by.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// A program by somebody; not in this process's folder, which that one may not enter.
+fn command(by: &[String], program: PathBuf) -> Command {
+    let Some((first, rest)) = by.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program).current_dir("/");
     command
 }
 

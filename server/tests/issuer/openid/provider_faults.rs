@@ -132,6 +132,8 @@ async fn a_token_endpoint_that_does_not_do_its_part_ends_the_sign_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r23_a_provider_that_hangs_holds_nobody_for_longer_than_its_deadline() {
+    /// The deadline is 5 s; the rest is the machine's, which may be very busy. Without one it would be as long as the fake hangs.
+    const MOST: Duration = Duration::from_secs(15);
     let (fake, world) = Fake::with_world().await;
     let journey = Journey::begin(&world).await;
     fake.give_claims(&fake.claims(&world, &journey));
@@ -143,7 +145,7 @@ async fn r23_a_provider_that_hangs_holds_nobody_for_longer_than_its_deadline() {
         let began = now();
         assert_failed(&journey.back().send(world.address).await, "sign_in_failed");
         let took = began.elapsed();
-        assert!(took > Duration::from_secs(4) && took < Duration::from_secs(8), "{path}: {took:?}");
+        assert!(took > Duration::from_secs(4) && took < MOST, "{path}: {took:?}");
         assert_eq!(fake.asked(path).len(), before + 1);
     }
     // Many at once on a cold start: one request, and all of them answered when it ends.
@@ -158,7 +160,7 @@ async fn r23_a_provider_that_hangs_holds_nobody_for_longer_than_its_deadline() {
     for call in futures_util::future::join_all(calls).await {
         call.unwrap();
     }
-    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    assert!(began.elapsed() < MOST, "{:?}", began.elapsed());
     assert_eq!(fake.asked(DISCOVERY).len(), before + 1);
 }
 
