@@ -50,7 +50,12 @@ impl RowFault {
 impl RowSeal {
     /// Seals a row. The first field names the kind of row, and each kind has a fixed number of fields.
     pub fn make(keys: &EpochKeys, fields: &[&str]) -> Self {
-        Self { epoch: keys.epoch(), mac: Base64UrlUnpadded::encode_string(&mac_of(keys, fields).finish()) }
+        Self { epoch: keys.epoch(), mac: Base64UrlUnpadded::encode_string(&Self::bytes(keys, fields)) }
+    }
+
+    /// The same MAC, for what carries it in another way than in a row.
+    pub fn bytes(keys: &EpochKeys, fields: &[&str]) -> [u8; 32] {
+        mac_of(keys, fields).finish()
     }
 
     /// Whether the row is as it was sealed.

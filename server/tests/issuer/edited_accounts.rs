@@ -35,6 +35,41 @@ async fn t13_a_copied_password_opens_no_other_account() {
 }
 
 #[tokio::test]
+async fn t13_a_link_of_ones_own_confirms_nobodys_address() {
+    use bmap_server::domain::account::opaque::{Kind, OpaqueToken};
+    let own = |kind| {
+        let token = OpaqueToken::from_bytes(kind, [66; 32]);
+        (token.reveal().to_string(), token.hash().as_str().to_owned())
+    };
+    let world = World::start().await;
+    // Mallory registers an address whose mail somebody else reads, and writes a link into the row.
+    register("ana@shop.example", "mallory-owns-this-81").send(world.address).await;
+    let (token, hash) = own(Kind::Confirmation);
+    edit(&world, &format!("UPDATE registrations SET hash = '{hash}'")).await;
+    let confirmed = crate::person::confirm(&token, "mallory-owns-this-81").send(world.address).await;
+    confirmed.assert_refused("invalid_credentials");
+    login("ana@shop.example", "mallory-owns-this-81").send(world.address).await.assert_refused("invalid_credentials");
+    // A link that mallory was mailed, moved to that row.
+    register("mallory@shop.example", "mallory-owns-this-81").send(world.address).await;
+    let link = world.links("mallory@shop.example").await.pop().unwrap();
+    let of_link = OpaqueToken::parse(Kind::Confirmation, &link).unwrap().hash();
+    edit(&world, "DELETE FROM registrations WHERE email = 'mallory@shop.example'").await;
+    edit(&world, &format!("UPDATE registrations SET hash = '{}'", of_link.as_str())).await;
+    let confirmed = crate::person::confirm(&link, "mallory-owns-this-81").send(world.address).await;
+    confirmed.assert_refused("invalid_credentials");
+    // The same for the address of an account that there is.
+    let mallory = world.person("mallory@shop.example").await.sign_in().await;
+    let asked = crate::person::change_address(&mallory.access, "ana@shop.example", PASSWORD).send(world.address).await;
+    assert_eq!(asked.status, 202);
+    let (token, hash) = own(Kind::EmailChange);
+    edit(&world, &format!("UPDATE email_changes SET hash = '{hash}'")).await;
+    let confirmed = crate::person::confirm_address(&token, PASSWORD).send(world.address).await;
+    confirmed.assert_refused("invalid_credentials");
+    assert_eq!(world.me(&mallory.access).await.granted()["email"], "mallory@shop.example");
+    assert!(crate::log::text().contains("ALARM: the row of a change of address is not as it was written"));
+}
+
+#[tokio::test]
 async fn r41_a_row_that_asks_for_the_impossible_is_refused_at_once_and_said_aloud() {
     for sql in [
         "UPDATE accounts SET password = replace(password, 'm=19456', 'm=4194304')",

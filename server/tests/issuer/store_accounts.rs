@@ -231,7 +231,7 @@ pub(crate) async fn r38_and_r39_at_once(store: Database) {
         password: Hasher::new(&epoch).hash(&plain(), &email, &[1; 16], &mut Memory::default()).unwrap(),
         expires_at: NOW.plus_seconds(60),
     };
-    let token = OpaqueToken::from_bytes(Kind::Confirmation, [77; 32]);
+    let token = registration.link(&(&epoch).into(), &SystemRandom).unwrap();
     store.add_registration(&token.hash(), &registration, &mail("race@shop.example"), &event()).await.unwrap();
     let clock = Arc::new(ManualClock::at(NOW));
     let url = IssuerUrl::parse("https://auth.example").unwrap();

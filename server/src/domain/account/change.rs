@@ -10,7 +10,6 @@ use super::service::{AccountService, SignedIn};
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::refusal::Refusal;
 use crate::mail::errand::{Errand, Why};
-use crate::rng;
 use crate::store::{AccountLinks, Accounts, StoreError};
 use std::sync::Arc;
 
@@ -57,7 +56,7 @@ impl AccountService {
         let seal = sealed::account(roots, random, &account.user, new, &password)?;
         let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
         let change = EmailChange { user: account.user.clone(), email: new.clone(), password, seal, expires_at };
-        let token = OpaqueToken::from_bytes(Kind::EmailChange, rng::bytes(random)?);
+        let token = change.link(roots, random)?;
         let hash = token.hash();
         let link = Errand { to: new.clone(), why: Why::NewAddress(token) }.seal(roots, random, now, expires_at)?;
         let word = Errand { to: account.email.clone(), why: Why::AddressChange { new: new.clone() } };
@@ -76,13 +75,15 @@ impl AccountService {
     /// # Errors
     /// [`Refusal::UnknownConfirmation`] for a link that is not good any more; [`Refusal::WrongPassword`].
     pub async fn confirm_address(&self, token: &str, password: PlainPassword, source: &Source) -> Result<(), Refusal> {
-        let token = OpaqueToken::parse(Kind::EmailChange, token).ok_or(Refusal::UnknownConfirmation)?.hash();
+        let link = OpaqueToken::parse(Kind::EmailChange, token).ok_or(Refusal::UnknownConfirmation)?;
+        let token = link.hash();
         let now = self.issuer.clock.now();
         let store = &self.issuer.store;
         let change = store.count_email_change_try(&token, now, CONFIRMATION_TRIES).await?;
         let change = change.ok_or(Refusal::UnknownConfirmation)?;
         source.is_about(&change.user);
         change.check_seal(&self.issuer.roots)?;
+        change.check_link(&self.issuer.roots, &link)?;
         let matches = self.matches(password, &change.email, change.password.clone()).await;
         if matches!(matches, Err(Refusal::PoolFull)) {
             store.return_email_change_try(&token).await?;

@@ -1,6 +1,8 @@
 //! Opaque tokens: 32 random bytes as text, of which only the SHA-256 is stored.
 
+use crate::domain::row_seal::RowSeal;
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::keys::EpochKeys;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
@@ -63,6 +65,23 @@ impl OpaqueToken {
     /// The token for 32 random bytes.
     pub fn from_bytes(kind: Kind, bytes: [u8; 32]) -> Self {
         Self { kind, bytes: Zeroizing::new(bytes) }
+    }
+
+    /// A token of 16 random bytes and 16 of a MAC over them and its row: it is good for that row alone, so nobody who can only
+    /// write the database puts a row in for a token of their own (T13).
+    pub fn bound_to(kind: Kind, keys: &EpochKeys, random: &[u8; 16], row: &[&str]) -> Self {
+        let encoded = Base64UrlUnpadded::encode_string(random);
+        let mac = RowSeal::bytes(keys, &[&[kind.prefix(), encoded.as_str()], row].concat());
+        let mut bytes = Zeroizing::new([0; 32]);
+        bytes.iter_mut().zip(random.iter().chain(&mac)).for_each(|(to, from)| *to = *from);
+        Self { kind, bytes }
+    }
+
+    /// Whether it was made for that row: made again of it, it is the same.
+    pub fn is_bound_to(&self, keys: &EpochKeys, row: &[&str]) -> bool {
+        let Some(random) = self.bytes.first_chunk() else { return false };
+        // Hashes are compared, so how far they are alike says nothing about the token.
+        Self::bound_to(self.kind, keys, random, row).hash() == self.hash()
     }
 
     /// Reads a presented text; `None` if it is no token of that kind.

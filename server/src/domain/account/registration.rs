@@ -11,7 +11,6 @@ use crate::domain::issuer::new_user;
 use crate::domain::refusal::Refusal;
 use crate::domain::user::{User, UserName};
 use crate::mail::errand::{Errand, Why};
-use crate::rng;
 use crate::store::{Accounts, StoreError};
 
 /// Life of a confirmation link, in seconds.
@@ -34,10 +33,10 @@ impl AccountService {
         let now = self.issuer.clock.now();
         self.limits_of_mail(email, source, now)?;
         let password = self.hash(password, email).await?;
-        let token = OpaqueToken::from_bytes(Kind::Confirmation, rng::bytes(&*self.issuer.random)?);
-        let hash = token.hash();
         let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
         let registration = Registration { email: email.clone(), password, expires_at };
+        let token = registration.link(&self.issuer.roots, &*self.issuer.random)?;
+        let hash = token.hash();
         let errand = Errand { to: email.clone(), why: Why::Registration(token) };
         let errand = errand.seal(&self.issuer.roots, &*self.issuer.random, now, expires_at)?;
         // Alike whether or not the address has an account; and without the address, which may be anybody's.
@@ -53,12 +52,14 @@ impl AccountService {
     /// # Errors
     /// [`Refusal::UnknownConfirmation`] for a link that was never made, was used or has ended; [`Refusal::WrongPassword`].
     pub async fn confirm(&self, token: &str, password: PlainPassword, source: &Source) -> Result<(), Refusal> {
-        let token = OpaqueToken::parse(Kind::Confirmation, token).ok_or(Refusal::UnknownConfirmation)?.hash();
+        let link = OpaqueToken::parse(Kind::Confirmation, token).ok_or(Refusal::UnknownConfirmation)?;
+        let token = link.hash();
         let now = self.issuer.clock.now();
         let store = &self.issuer.store;
         // Counted before the password is looked at: of any number of guesses at once no more than these are looked at.
         let registration = store.count_registration_try(&token, now, CONFIRMATION_TRIES).await?;
         let registration = registration.ok_or(Refusal::UnknownConfirmation)?;
+        registration.check_link(&self.issuer.roots, &link)?;
         let matches = self.matches(password, &registration.email, registration.password.clone()).await;
         if matches!(matches, Err(Refusal::PoolFull)) {
             store.return_registration_try(&token).await?;

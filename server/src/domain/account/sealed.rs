@@ -2,12 +2,13 @@
 //! user a link's row names; so both rows carry a seal under a key of the root secret, and one that does not open is refused (T13).
 
 use super::email::EmailAddress;
-use super::opaque::TokenHash;
+use super::opaque::{Kind, OpaqueToken, TokenHash};
 use super::password::{PasswordFault, StoredPassword};
-use super::{Account, EmailChange, PasswordReset};
+use super::{Account, EmailChange, PasswordReset, Registration};
 use crate::clock::UnixMillis;
 use crate::domain::refusal::Refusal;
 use crate::domain::roots::Roots;
+use crate::domain::row_seal::RowFault;
 use crate::rng::{self, Random};
 use bmap_protocol::ids::UserId;
 use bmap_protocol::keys::EpochKeys;
@@ -78,6 +79,58 @@ impl PasswordReset {
     pub fn check_seal(&self, roots: &Roots, token: &TokenHash) -> Result<(), Refusal> {
         open(roots, self.epoch, &reset_data(token, &self.user, self.expires_at), &self.seal)
     }
+}
+
+impl Registration {
+    /// The token of its link, which is good for this registration alone.
+    ///
+    /// # Errors
+    /// [`Refusal`] without randomness, or where the root of its password's epoch is not at hand.
+    pub fn link(&self, roots: &Roots, random: &dyn Random) -> Result<OpaqueToken, Refusal> {
+        let (keys, random) = (epoch(roots, self.password.epoch)?, rng::bytes(random)?);
+        Ok(self.with_fields(|row| OpaqueToken::bound_to(Kind::Confirmation, &keys, &random, row)))
+    }
+
+    /// Whether the row is what this token was made for.
+    ///
+    /// # Errors
+    /// [`Refusal::Edited`], an alarm.
+    pub fn check_link(&self, roots: &Roots, token: &OpaqueToken) -> Result<(), Refusal> {
+        let keys = epoch(roots, self.password.epoch)?;
+        made_for(self.with_fields(|row| token.is_bound_to(&keys, row)), "a registration")
+    }
+
+    fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
+        take(&[self.email.as_str(), &self.password.phc, &self.expires_at.0.to_string()])
+    }
+}
+
+impl EmailChange {
+    /// The token of its link, which is good for this change alone.
+    ///
+    /// # Errors
+    /// [`Refusal`] without randomness, or where the root of its password's epoch is not at hand.
+    pub fn link(&self, roots: &Roots, random: &dyn Random) -> Result<OpaqueToken, Refusal> {
+        let (keys, random) = (epoch(roots, self.password.epoch)?, rng::bytes(random)?);
+        Ok(self.with_fields(|row| OpaqueToken::bound_to(Kind::EmailChange, &keys, &random, row)))
+    }
+
+    /// Whether the row is what this token was made for.
+    ///
+    /// # Errors
+    /// [`Refusal::Edited`], an alarm.
+    pub fn check_link(&self, roots: &Roots, token: &OpaqueToken) -> Result<(), Refusal> {
+        let keys = epoch(roots, self.password.epoch)?;
+        made_for(self.with_fields(|row| token.is_bound_to(&keys, row)), "a change of address")
+    }
+
+    fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
+        take(&[self.user.as_str(), self.email.as_str(), &self.password.phc, &self.expires_at.0.to_string()])
+    }
+}
+
+fn made_for(it_is: bool, what: &'static str) -> Result<(), Refusal> {
+    if it_is { Ok(()) } else { Err(RowFault::Edited.of(what, &Refusal::UnknownConfirmation)) }
 }
 
 fn open(roots: &Roots, epoch_of_row: u32, bound: &[u8], sealed: &str) -> Result<(), Refusal> {
