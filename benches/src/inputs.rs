@@ -56,7 +56,7 @@ impl World {
 
     /// A verifier at work: [`LIVE`] nonces are live, so that none of its memory is touched for the first time.
     pub(crate) fn verifier(&self, started: u32, now: u32) -> Verifier {
-        let limits = ReplayLimits { entries: 1 << 18, per_key: 1 << 18 };
+        let limits = ReplayLimits { per_key: u32::MAX, ..ReplayLimits::default() };
         let replay = MemoryReplayStore::new(limits, Window::DEFAULT, started.into());
         for number in 0..LIVE {
             let record =

@@ -3,14 +3,19 @@
 use crate::inputs::World;
 use crate::stats::{Row, goal, table};
 use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
 use axum::routing::{get, post};
 use bmap_protocol::origin::Origin;
 use bmap_verifier::{SystemClock, VerifyLayer};
 use cpu_time::ThreadTime;
+use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc;
+use tower::make::Shared;
+use tower::{Layer, Service};
 
 const REQUESTS: usize = 1024;
 /// Requests in flight at once, so that the server's thread works through them and does not sleep between two: what waking
@@ -24,7 +29,10 @@ struct Server {
 }
 
 impl Server {
-    fn start(name: &str, listener: std::net::TcpListener, router: Router) -> Self {
+    fn start<S>(name: &str, listener: std::net::TcpListener, service: S) -> Self
+    where
+        S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let (ask, mut asked) = tokio::sync::mpsc::unbounded_channel::<mpsc::Sender<std::time::Duration>>();
         // Named, for a profiler.
@@ -34,7 +42,7 @@ impl Server {
             runtime.block_on(async move {
                 listener.set_nonblocking(true).unwrap();
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                tokio::spawn(async move { axum::serve(listener, router).await });
+                tokio::spawn(async move { axum::serve(listener, Shared::new(service)).await });
                 while let Some(answer) = asked.recv().await {
                     let _ = answer.send(ThreadTime::now().as_duration());
                 }
@@ -57,32 +65,42 @@ pub(crate) fn run(rounds: usize) {
             .route("/v1/search", get(|| async { "{\"places\":[]}" }))
             .route("/v1/nearby", post(|body: axum::body::Bytes| async move { format!("{}", body.len()) }))
     };
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let host: &'static str = listener.local_addr().unwrap().to_string().leak();
-    let world = World::at(host, Origin::parse(&format!("http://{host}")).unwrap());
+    let listeners = [(); 3].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let worlds = listeners.each_ref().map(|listener| {
+        let host: &'static str = listener.local_addr().unwrap().to_string().leak();
+        World::at(host, Origin::parse(&format!("http://{host}")).unwrap())
+    });
     let now = || SystemClock.now().seconds();
     let started = u32::try_from(now()).unwrap() - 10;
-    let layered =
-        Server::start("layered", listener, routes().layer(VerifyLayer::new(world.verifier(started, started + 10))));
-    let bare = Server::start("bare", std::net::TcpListener::bind("127.0.0.1:0").unwrap(), routes());
+    let layer = |world: &World| VerifyLayer::new(world.verifier(started, started + 10));
+    let [bare, around, inside] = listeners;
+    let servers = [
+        Server::start("bare", bare, routes()),
+        Server::start("around", around, layer(&worlds[1]).layer(routes())),
+        Server::start("inside", inside, routes().layer(layer(&worlds[2]))),
+    ];
     let mut number = 0;
     for body in [false, true] {
-        let token = world.mint(1, now().cast_unsigned());
-        let (mut bare_row, mut layered_row) = (Row::new("axum alone"), Row::new("axum with the layer"));
-        let mut streams = [&bare, &layered]
+        let tokens = worlds.each_ref().map(|world| world.mint(1, now().cast_unsigned()));
+        let mut rows = [
+            Row::new("axum alone"),
+            Row::new("the layer around the router"),
+            Row::new("the same through Router::layer"),
+        ];
+        let mut streams = servers
+            .each_ref()
             .map(|server| (0..IN_FLIGHT).map(|_| TcpStream::connect(server.address).unwrap()).collect::<Vec<_>>());
         for _ in 0..rounds {
-            for (index, (server, row)) in [(&bare, &mut bare_row), (&layered, &mut layered_row)].into_iter().enumerate()
-            {
+            for (index, row) in rows.iter_mut().enumerate() {
                 let requests: Vec<Vec<u8>> = (0..REQUESTS)
                     .map(|_| {
                         number += 1;
-                        wire(&world.request(&token, number, now().cast_unsigned(), body))
+                        wire(&worlds[index].request(&tokens[index], number, now().cast_unsigned(), body))
                     })
                     .collect();
-                let before = server.cpu();
+                let before = servers[index].cpu();
                 requests.chunks(IN_FLIGHT).for_each(|requests| exchange(&mut streams[index], requests));
-                row.add((server.cpu() - before).as_nanos() as f64 / REQUESTS as f64);
+                row.add((servers[index].cpu() - before).as_nanos() as f64 / REQUESTS as f64);
             }
         }
         let what = if body { "POST" } else { "GET" };
@@ -90,9 +108,9 @@ pub(crate) fn run(rounds: usize) {
             &format!(
                 "CPU of the server's thread for one {what}, {IN_FLIGHT} in flight: {rounds} interleaved rounds of {REQUESTS}"
             ),
-            &[&bare_row, &layered_row],
+            &rows.each_ref(),
         );
-        goal("layer / bare", layered_row.median() / bare_row.median(), 1.35, true);
+        goal("layer / bare", rows[1].median() / rows[0].median(), 1.35, true);
     }
 }
 

@@ -304,6 +304,11 @@ pub fn claims(
 /// # Errors
 /// [`Denial::Origin`].
 pub fn origin(claims: &Claims, fields: &Fields<'_>, own: &Origin) -> Result<(), Refusal> {
+    if let (Field::Once(sent), Some(bound)) = (fields.origin, &claims.origin)
+        && sent.as_bytes() == bound.as_str().as_bytes()
+    {
+        return Ok(());
+    }
     let allowed = match (fields.origin.single("origin")?, &claims.origin) {
         (Some(sent), Some(bound)) => sent == bound.as_str(),
         (Some(_), None) => false,

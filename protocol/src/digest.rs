@@ -3,7 +3,6 @@
 use alloc::string::String;
 use base64ct::{Base64, Encoding};
 use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 
 /// SHA-256 of a body.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +30,9 @@ impl BodyDigest {
         value
     }
 
-    /// Compares in constant time.
+    /// Compares. Whoever sent the body knows both, so this may take a time that depends on them.
     pub fn matches(&self, other: &BodyDigest) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.0 == other.0
     }
 }
 

@@ -273,17 +273,28 @@ impl MacStream {
     }
 
     /// The MAC.
-    #[inline]
+    #[inline(always)] // a call would move the buffer
     pub fn finish(mut self) -> [u8; KEY_LEN] {
         self.mac.update(self.buffer.get(..self.filled).unwrap_or_default());
         self.mac.finalize().into_bytes().into()
     }
 
     /// Compares the MAC with a received one in constant time.
-    #[inline]
+    #[inline(always)] // as above
     pub fn verify(self, received: &[u8]) -> bool {
-        bool::from(self.finish().as_slice().ct_eq(received))
+        let Ok(received) = <[u8; KEY_LEN]>::try_from(received) else { return false };
+        // By words: `subtle` puts a barrier behind each element that it compares, and one for each byte took 50 ns.
+        words(&self.finish()).ct_eq(&words(&received)).into()
     }
+}
+
+/// A MAC as four words, in whatever order of bytes this machine has.
+fn words(mac: &[u8; KEY_LEN]) -> [u64; KEY_LEN / 8] {
+    let mut words = [0; KEY_LEN / 8];
+    for (word, bytes) in words.iter_mut().zip(mac.as_chunks().0) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
+    words
 }
 
 /// HKDF-Expand to 32 bytes: one block, so the length is never too large.

@@ -1,7 +1,8 @@
 //! The tower layer: verifies each request before the tool's handler runs.
 //!
-//! Put it outermost, around the whole router: a router nested below a prefix sees a shortened path, and the signature is
-//! over the whole one.
+//! Put it outermost, around the whole router, as [the crate's example](crate) does: what is added to the router later stands behind
+//! it too, while `Router::layer` covers the routes that are there by then. Not inside of a prefix: a nested router sees a shortened
+//! path, and the signature is over the whole one.
 
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::keys::{Keys, ToolKeys};
@@ -107,7 +108,7 @@ where
             let now = shared.clock.now();
             let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
             match shared.verifier.verify(&head, body, peer, now).await {
-                Ok((verified, body)) => Ok(LetIn::new(*head, verified, body)),
+                Ok((verified, body)) => Ok(LetIn::new(head, verified, body)),
                 Err(refusal) => Err(Refused::new(&head, refusal, now, shared.verifier.policy())),
             }
         });
@@ -128,15 +129,16 @@ where
 
 type Decision<B> = Pin<Box<dyn Future<Output = Result<LetIn<B>, Refused>> + Send>>;
 
-/// A verified request, as the handler gets it.
+/// A verified request, as the handler gets it; its head stays where it is until then, because moving it costs.
 struct LetIn<B> {
-    request: Request<B>,
+    head: Box<Parts>,
+    body: B,
     /// Its `Origin`, where it has one, is its token's; an API key that signs by itself has none.
     origin_holds: bool,
 }
 
 impl<B: From<Bytes>> LetIn<B> {
-    fn new(mut head: Parts, verified: Verified, body: VerifiedBody<B>) -> Self {
+    fn new(mut head: Box<Parts>, verified: Verified, body: VerifiedBody<B>) -> Self {
         drop_identity_headers(&mut head.headers);
         let origin_holds = verified.claims().is_some();
         head.extensions.insert(verified);
@@ -144,7 +146,7 @@ impl<B: From<Bytes>> LetIn<B> {
             VerifiedBody::Empty(body) => body,
             VerifiedBody::Whole(bytes) => B::from(bytes),
         };
-        Self { request: Request::from_parts(head, body), origin_holds }
+        Self { head, body, origin_holds }
     }
 }
 
@@ -199,7 +201,7 @@ impl<I: Service<Request<B>>, B, O> State<I, B, O> {
         if !let_in.origin_holds {
             *asked_from = None;
         }
-        State::Inside { future: inner.call(let_in.request) }
+        State::Inside { future: inner.call(Request::from_parts(*let_in.head, let_in.body)) }
     }
 }
 
@@ -252,7 +254,8 @@ fn is_identity_header(name: &HeaderName) -> bool {
     let separator = |byte: &u8| matches!(byte, b'-' | b'_' | b'.');
     let name = match name {
         [b'x', between, rest @ ..] if separator(between) => rest,
-        _ => name,
+        [b'b', ..] => name,
+        _ => return false,
     };
     name.strip_prefix(b"bmap").and_then(<[u8]>::first).is_some_and(separator)
 }

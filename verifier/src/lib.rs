@@ -4,17 +4,21 @@
 //!
 //! ```no_run
 //! # #[cfg(feature = "axum")] {
+//! use axum::{Router, routing::get};
 //! use bmap_verifier::{ToolCredential, Verified, Verifier, VerifyLayer};
+//! use tower::{Layer, make::Shared};
 //!
+//! # async fn serve(listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
 //! async fn hello(caller: Verified) -> String {
 //!     format!("hello {}", caller.subject())
 //! }
 //!
 //! let verifier = Verifier::from_credential(ToolCredential::from_env()?, bmap_verifier::SystemClock.now());
-//! let layer = VerifyLayer::new(verifier);
-//! // axum::Router::new().route("/hello", get(hello)).layer(layer)
+//! let tool = VerifyLayer::new(verifier).layer(Router::new().route("/hello", get(hello)));
+//! axum::serve(listener, Shared::new(tool)).await?;
+//! # Ok(())
 //! # }
-//! # Ok::<(), bmap_verifier::CredentialError>(())
+//! # }
 //! ```
 //!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`verified`]; what it

@@ -42,14 +42,14 @@ pub trait ReplayStore: Send + Sync + 'static {
 /// Bounds of [`MemoryReplayStore`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayLimits {
-    /// Most live records. At most 67 bytes each with the keys they belong to, reserved at the start, touched as it fills.
+    /// Most live records. At most 64 bytes each with the keys they belong to, taken at the start.
     pub entries: u32,
     /// Most live records of one key.
     pub per_key: u32,
 }
 
 impl Default for ReplayLimits {
-    /// 262,144 records in at most 17 MiB, of which one key may have 16,384: about 4,000 requests/s over all, 250 for
+    /// 262,144 records in at most 15 MiB, of which one key may have 16,384: about 4,000 requests/s over all, 250 for
     /// one token.
     fn default() -> Self {
         Self { entries: 1 << 18, per_key: 1 << 14 }
@@ -79,14 +79,15 @@ impl MemoryReplayStore {
     /// A store that begins at `started`, seconds since 1970, for requests within `window`.
     pub fn new(limits: ReplayLimits, window: Window, started: i64) -> Self {
         // A request may be `future` ahead and `past` behind, and its record lives on for `past + future + 1`.
-        let ring = window.past.saturating_add(window.future.saturating_mul(2)).saturating_add(2);
+        let longest = window.past.saturating_add(window.future.saturating_mul(2)).saturating_add(2);
         // Random records do not spread perfectly: 2 % more is eight standard deviations at a million, 64 is as much for few.
         let share = limits.entries.div_ceil(SHARDS);
         let capacity = share.saturating_add((share / 50).max(64).min(share.max(1)));
         Self {
-            nonces: (0..SHARDS).map(|_| Mutex::new(NonceShard::new(capacity, ring, started))).collect(),
+            nonces: (0..SHARDS).map(|_| Mutex::new(NonceShard::new(capacity, longest, started))).collect(),
             keys: Keys {
-                shards: (0..SHARDS).map(|_| Mutex::new(KeyShard::new(capacity))).collect(),
+                // Some of what has ended is not given back yet, and its key stays.
+                shards: (0..SHARDS).map(|_| Mutex::new(KeyShard::new(capacity.saturating_add(capacity / 4)))).collect(),
                 hasher: RandomState::new(),
             },
             started,
@@ -101,7 +102,7 @@ impl MemoryReplayStore {
         nonces.chain(keys).fold(size_of::<Self>(), usize::saturating_add)
     }
 
-    /// Live records, with those that ended since their shard was last used.
+    /// Live records, with some that ended a few seconds ago, or since their shard was last used.
     pub fn len(&self) -> usize {
         self.nonces.iter().fold(0, |sum, shard| lock(shard).len().saturating_add(sum))
     }
@@ -116,17 +117,35 @@ impl MemoryReplayStore {
     /// # Errors
     /// As [`ReplayStore::record`].
     pub fn record_now(&self, record: &Record, now: i64) -> Result<(), Refusal> {
-        let (key, live) = self.keys.enter(&record.key)?;
+        let (key, live) = match self.keys.enter(&record.key) {
+            Some(entered) => entered,
+            None => {
+                self.end(now);
+                self.keys.enter(&record.key).ok_or(Refusal::ReplayStoreUnavailable)?
+            }
+        };
+        // Nobody is refused for records that have ended and are only not given back yet.
+        let over = live > self.per_key && {
+            self.end(now);
+            self.keys.live(key) > self.per_key
+        };
         // A key keeps its number while it has live records, so that a nonce comes back to where it was.
         let hash = self.keys.nonce_hash(key, &record.nonce);
         let recorded = match shard_of(&self.nonces, hash) {
-            Some(shard) => lock(shard).record(record, now, key, hash, live > self.per_key, &self.keys),
+            Some(shard) => lock(shard).record(record.until, now, key, hash, over, &self.keys),
             None => Err(Refusal::ReplayStoreUnavailable),
         };
         if recorded.is_err() {
             self.keys.leave(key);
         }
         recorded
+    }
+
+    /// Gives back all that has ended, at most once in a second.
+    fn end(&self, now: i64) {
+        for shard in &self.nonces {
+            lock(shard).end(now, &self.keys);
+        }
     }
 }
 
@@ -142,35 +161,49 @@ impl ReplayStore for MemoryReplayStore {
 
 impl Keys {
     /// Counts one more record for a key: the number that its records bear, and how many live with this one.
-    fn enter(&self, id: &[u8; 16]) -> Result<(u32, u32), Refusal> {
-        let hash = self.hash(id);
-        let shard = shard_of(&self.shards, hash).ok_or(Refusal::ReplayStoreUnavailable)?;
-        let (index, live) = lock(shard).enter(id, hash, |id| self.hash(id)).ok_or(Refusal::ReplayStoreUnavailable)?;
+    /// `None` where there is no room for another key.
+    fn enter(&self, id: &[u8; 16]) -> Option<(u32, u32)> {
+        let hash = hash_of_key(id);
+        let (index, live) = lock(shard_of(&self.shards, hash)?).enter(id, hash)?;
         // The shard stands in the low bits, so that a record finds its key again.
-        Ok((index.saturating_mul(SHARDS).saturating_add(shard_index(hash)), live))
+        Some((index.saturating_mul(SHARDS).saturating_add(shard_index(hash)), live))
+    }
+
+    /// Records that a key has now.
+    fn live(&self, key: u32) -> u32 {
+        self.shard_of_key(key).map_or(0, |shard| lock(shard).live(key / SHARDS))
     }
 
     /// Counts one record less; the last one frees the key.
     fn leave(&self, key: u32) {
-        if let Some(shard) = usize::try_from(key % SHARDS).ok().and_then(|index| self.shards.get(index)) {
-            lock(shard).leave(key / SHARDS, |id| self.hash(id));
+        if let Some(shard) = self.shard_of_key(key) {
+            lock(shard).leave(key / SHARDS);
         }
     }
 
+    fn shard_of_key(&self, key: u32) -> Option<&Mutex<KeyShard>> {
+        self.shards.get(usize::try_from(key % SHARDS).ok()?)
+    }
+
+    /// Keyed, so that nobody can choose nonces that fall together (T25). All in one piece: `Hash` would make two of it.
     fn nonce_hash(&self, key: u32, nonce: &[u8; 16]) -> u64 {
         let mut key_and_nonce = [0; 24];
         let (number, rest) = key_and_nonce.split_at_mut(8);
         number.copy_from_slice(&u64::from(key).to_le_bytes());
         rest.copy_from_slice(nonce);
-        self.hash(&key_and_nonce)
-    }
-
-    /// Keyed, so that nobody can choose keys or nonces that fall together (T25). All in one piece: `Hash` would make two of it.
-    fn hash(&self, bytes: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write(bytes);
+        hasher.write(&key_and_nonce);
         hasher.finish()
     }
+}
+
+/// The id of a key is the issuer's choice, and random for the most part; only those that a signature proved get here. So no caller
+/// chooses ids that fall together, and spreading their bits is enough (Fibonacci hashing).
+fn hash_of_key(id: &[u8; 16]) -> u64 {
+    let id = u128::from_le_bytes(*id);
+    let [low, high] = [id, id >> 64].map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or(0));
+    let mixed = (low.rotate_left(29) ^ high).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed ^ mixed >> 32
 }
 
 fn shard_index(hash: u64) -> u32 {

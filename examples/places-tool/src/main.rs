@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use tokio::net::TcpListener;
+use tower::make::Shared;
 
 /// A protected tool over the GeoNames cities (CC BY 4.0, <https://www.geonames.org>).
 #[derive(Parser)]
@@ -59,7 +60,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     println!("places-tool: listening on http://{}", tool.local_addr()?);
     println!("places-tool: admin on http://{}", admin.local_addr()?);
     tokio::select! {
-        served = async { axum::serve(tool, tool_routes).await } => served?,
+        served = async { axum::serve(tool, Shared::new(tool_routes)).await } => served?,
         served = async { axum::serve(admin, admin::routes(counters)).await } => served?,
         stop = tokio::signal::ctrl_c() => stop?,
     }

@@ -10,9 +10,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bmap_verifier::layer::Verify;
 use bmap_verifier::protocol::origin::Origin;
 use bmap_verifier::{SystemClock, ToolCredential, Verified, Verifier, VerifyLayer};
 use serde::{Deserialize, Serialize};
+use tower::Layer;
 
 use crate::admin::Counters;
 use crate::cities::{ATTRIBUTION, Cities, City, LICENSE_URL};
@@ -36,9 +38,9 @@ struct Tool {
 ///
 /// # Errors
 /// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential.
-pub(crate) fn protected(cities: Arc<Cities>, counters: Arc<Counters>) -> Result<Router, Box<dyn Error>> {
+pub(crate) fn protected(cities: Arc<Cities>, counters: Arc<Counters>) -> Result<Verify<Router>, Box<dyn Error>> {
     let verifier = Verifier::from_credential(ToolCredential::from_env()?, SystemClock.now());
-    Ok(open(cities, counters).layer(VerifyLayer::new(verifier)))
+    Ok(VerifyLayer::new(verifier).layer(open(cities, counters)))
 }
 
 fn open(cities: Arc<Cities>, counters: Arc<Counters>) -> Router {

@@ -4,7 +4,7 @@
 //! Whatever is not exactly that is left to the dictionary parser, which also says what is wrong with it. Where this
 //! reads a member, the dictionary parser reads the same one; `tests/properties/canonical.rs` compares them.
 
-use super::{Covered, Member};
+use super::{Covered, Member, is_key_id_byte};
 use crate::TAG;
 use crate::signature_base::Component;
 
@@ -34,8 +34,8 @@ pub(super) fn member(line: &[u8]) -> Option<Member<'_>> {
         } else if let Some(value) = parameter.strip_prefix("keyid=") {
             text(value, &mut member.key_id)?
         } else {
-            let (tag, after) = string(parameter.strip_prefix("tag=")?)?;
-            if tag != TAG || std::mem::replace(&mut member.ours, true) {
+            let after = parameter.strip_prefix("tag=\"")?.strip_prefix(TAG)?.strip_prefix('"')?;
+            if std::mem::replace(&mut member.ours, true) {
                 return None;
             }
             after
@@ -80,21 +80,24 @@ fn components<'a>(params: &'a str, covered: &mut Covered) -> Option<&'a str> {
 
 /// At most 15 digits without a leading zero, once; what comes after them.
 fn number<'a>(value: &'a str, into: &mut Option<i64>) -> Option<&'a str> {
-    let end = value.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(value.len());
+    let (mut number, mut end) = (0_i64, 0_usize);
+    for byte in value.bytes().take_while(u8::is_ascii_digit).take(16) {
+        number = number.saturating_mul(10).saturating_add((byte & 0x0f).into());
+        end = end.saturating_add(1);
+    }
     let (digits, rest) = value.split_at_checked(end)?;
-    if !(1..=15).contains(&digits.len())
-        || (digits.starts_with('0') && digits.len() > 1)
-        || !matches!(rest.as_bytes(), [] | [b';', ..])
-    {
+    if !(1..=15).contains(&end) || (digits.starts_with('0') && end > 1) || !matches!(rest.as_bytes(), [] | [b';', ..]) {
         return None;
     }
-    into.replace(digits.parse().ok()?).is_none().then_some(rest)
+    into.replace(number).is_none().then_some(rest)
 }
 
-/// A string, once; what comes after it.
+/// A string of the characters of a key id, which those of a nonce are too, once; what comes after it.
 fn text<'a>(value: &'a str, into: &mut Option<&'a str>) -> Option<&'a str> {
-    let (text, rest) = string(value)?;
-    into.replace(text).is_none().then_some(rest)
+    let value = value.strip_prefix('"')?;
+    let end = value.bytes().position(|b| !is_key_id_byte(b))?;
+    let (text, rest) = value.split_at_checked(end)?;
+    into.replace(text).is_none().then_some(rest.strip_prefix('"')?)
 }
 
 /// A string without escapes, and what comes after it.

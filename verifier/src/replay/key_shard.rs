@@ -1,5 +1,6 @@
 //! The keys that have live records, each with their number.
 
+use super::hash_of_key;
 use super::slots::{NONE, at, at_mut, insert_without_growth, push, remove};
 use hashbrown::HashTable;
 
@@ -29,19 +30,19 @@ impl KeyShard {
     }
 
     /// Counts one more record; `None` where there is no room for another key.
-    pub(super) fn enter(&mut self, id: &[u8; 16], hash: u64, hash_of: impl Fn(&[u8]) -> u64) -> Option<(u32, u32)> {
+    pub(super) fn enter(&mut self, id: &[u8; 16], hash: u64) -> Option<(u32, u32)> {
         let keys = &self.keys;
         let known = self.by_id.find(hash, |index| at(keys, *index).is_some_and(|key| key.id == *id)).copied();
         let index = match known {
             Some(index) => index,
-            None => self.add(id, hash, hash_of)?,
+            None => self.add(id, hash)?,
         };
         let key = at_mut(&mut self.keys, index)?;
         key.live = key.live.saturating_add(1);
         Some((index, key.live))
     }
 
-    fn add(&mut self, id: &[u8; 16], hash: u64, hash_of: impl Fn(&[u8]) -> u64) -> Option<u32> {
+    fn add(&mut self, id: &[u8; 16], hash: u64) -> Option<u32> {
         let key = Key { id: *id, live: 0 };
         let index = match at_mut(&mut self.keys, self.free) {
             Some(slot) => {
@@ -52,16 +53,23 @@ impl KeyShard {
             None => push(&mut self.keys, key)?,
         };
         let keys = &self.keys;
-        insert_without_growth(&mut self.by_id, hash, index, |index| at(keys, *index).map_or(0, |key| hash_of(&key.id)));
+        insert_without_growth(&mut self.by_id, hash, index, |index| {
+            at(keys, *index).map_or(0, |key| hash_of_key(&key.id))
+        });
         Some(index)
     }
 
+    /// Records that a key has.
+    pub(super) fn live(&self, index: u32) -> u32 {
+        at(&self.keys, index).map_or(0, |key| key.live)
+    }
+
     /// Counts one record less; the last one frees the key.
-    pub(super) fn leave(&mut self, index: u32, hash_of: impl Fn(&[u8]) -> u64) {
+    pub(super) fn leave(&mut self, index: u32) {
         let Some(key) = at_mut(&mut self.keys, index) else { return };
         key.live = key.live.saturating_sub(1);
         if key.live == 0 {
-            remove(&mut self.by_id, hash_of(&key.id), index);
+            remove(&mut self.by_id, hash_of_key(&key.id), index);
             key.live = std::mem::replace(&mut self.free, index);
         }
     }

@@ -3,6 +3,9 @@
 use bmap_protocol::check::Window;
 use bmap_verifier::replay::Record;
 use bmap_verifier::{MemoryReplayStore, Refusal, ReplayLimits};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use std::collections::HashMap;
 
 const START: i64 = 1_000_000;
 
@@ -30,7 +33,8 @@ fn a_nonce_is_remembered_until_its_request_can_not_be_fresh_any_more() {
     // Fresh is at most created + 60 + 5 s of clock step; the record ends at created + 66.
     assert_eq!(store.len(), 1);
     assert_eq!(store.record_now(&first, START + 76), Err(Refusal::ReplayStoreUnavailable), "it ended: no place for it");
-    assert_eq!(store.len(), 0, "the first record ended");
+    assert_eq!(store.record_now(&record(1, 1, START + 76), START + 76), Ok(()), "the first record ended");
+    assert_eq!(store.len(), 1, "its place was taken");
 }
 
 #[test]
@@ -138,5 +142,33 @@ fn of_many_at_once_one_is_first() {
             })
             .collect();
         assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).filter(|first| *first).count(), 1);
+    }
+}
+
+proptest! {
+    /// Whatever happens in whatever order, a live record is told, and another one is let in unless a bound says no.
+    #[test]
+    fn t7_it_does_what_a_map_would(steps in vec((0..4_u64, 0..60_u64, 0..70_i64, 0..12_i64), 1..600)) {
+        let store = store(160, 100);
+        let mut live: HashMap<(u64, u64), i64> = HashMap::new();
+        let mut now = START;
+        for (key, nonce, age, step) in steps {
+            // Mostly within the same second, so that buckets fill and records go past them.
+            now += (step - 9).max(0);
+            let record = record(key, nonce, now + 5 - age);
+            live.retain(|_, until| *until > now);
+            let of_key = live.keys().filter(|(other, _)| *other == key).count();
+            match store.record_now(&record, now) {
+                Ok(()) => {
+                    prop_assert_eq!(live.insert((key, nonce), record.until), None, "let in twice");
+                    prop_assert!(record.until > now);
+                }
+                Err(Refusal::Replayed) => prop_assert!(live.contains_key(&(key, nonce)), "never seen"),
+                Err(Refusal::RateLimited { .. }) => prop_assert!(of_key >= 100, "{of_key}"),
+                // A shard's part is 10 and as many again.
+                Err(Refusal::ReplayStoreUnavailable) => prop_assert!(record.until <= now || live.len() >= 20),
+                Err(other) => prop_assert!(false, "{other:?}"),
+            }
+        }
     }
 }
