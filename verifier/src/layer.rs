@@ -104,6 +104,7 @@ where
         // Two small boxes: one of more than a kilobyte would leave the allocator's fast path. For the same reason this is a block, which
         // holds what it captured once, and no `async fn`, which would hold its arguments twice.
         let head = Box::new(head);
+        let has_body = !body.is_end_stream();
         let mut decision: Decision<B> = Box::pin(async move {
             let now = shared.clock.now();
             let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
@@ -112,9 +113,11 @@ where
                 Err(refusal) => Err(Refused::new(&head, refusal, now, shared.verifier.policy())),
             }
         });
-        // Most requests have no body, or have it already: they are decided here, and pass on without a clone of the inner
-        // service. The others are asked again with their own waker.
-        let state = match decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        // Most requests have no body: they are decided here, and pass on without a clone of the inner service. The others wait for
+        // theirs, and are asked with their own waker.
+        let decided =
+            if has_body { Poll::Pending } else { decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) };
+        let state = match decided {
             Poll::Ready(Ok(let_in)) => State::inside(&mut self.inner, let_in, &mut asked_from),
             Poll::Ready(Err(refused)) => State::answered(refused.answer(asked_from.as_ref())),
             Poll::Pending => {
