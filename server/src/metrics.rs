@@ -13,6 +13,10 @@ const IN_FLIGHT: &str = "bmap_http_requests_in_flight";
 const REFUSALS: &str = "bmap_refusals_total";
 const TOKENS: &str = "bmap_tokens_minted_total";
 const PASSWORD_SECONDS: &str = "bmap_password_hash_duration_seconds";
+const MAILS_QUEUED: &str = "bmap_mails_queued_total";
+const MAILS: &str = "bmap_mails_total";
+const MAILS_WAITING: &str = "bmap_mails_waiting";
+const OLDEST_MAIL: &str = "bmap_mails_oldest_age_seconds";
 const DATABASE: &str = "bmap_database_connections";
 const BUILD: &str = "bmap_build_info";
 const STARTED: &str = "bmap_start_time_seconds";
@@ -52,6 +56,10 @@ pub fn install(started: i64) -> Result<PrometheusHandle, MetricsError> {
     describe_counter!(REFUSALS, "Refusals, by the code of their problem.");
     describe_counter!(TOKENS, "Tool tokens, by assurance.");
     describe_histogram!(PASSWORD_SECONDS, Unit::Seconds, "Time of hashing a password, without the wait for a worker.");
+    describe_counter!(MAILS_QUEUED, "Mails that were written down to be sent.");
+    describe_counter!(MAILS, "What became of mails, by outcome; each failed try is one \"retried\".");
+    describe_gauge!(MAILS_WAITING, "Mails that wait in the database, of all processes.");
+    describe_gauge!(OLDEST_MAIL, Unit::Seconds, "Age of the oldest mail that waits, 0 without one.");
     describe_gauge!(DATABASE, "Connections to the database, by state.");
     describe_gauge!(BUILD, "1, with the program's version.");
     describe_gauge!(STARTED, Unit::Seconds, "When the process began, unix time.");
@@ -105,6 +113,22 @@ pub fn hashed(took: Duration) {
     histogram!(PASSWORD_SECONDS).record(took.as_secs_f64());
 }
 
+/// A mail was written down.
+pub fn mail_queued() {
+    counter!(MAILS_QUEUED).increment(1);
+}
+
+/// What became of a mail, or of a try to send it.
+pub fn mail(outcome: &'static str) {
+    counter!(MAILS, "outcome" => outcome).increment(1);
+}
+
+/// The mails that wait, looked at before numbers are shown; the age is in seconds.
+pub fn outbox(waiting: i64, oldest_age: i64) {
+    gauge!(MAILS_WAITING).set(number(waiting));
+    gauge!(OLDEST_MAIL).set(number(oldest_age));
+}
+
 /// What is looked at before numbers are shown.
 pub fn observe(connections: u32, idle: usize) {
     let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(connections);
@@ -112,7 +136,7 @@ pub fn observe(connections: u32, idle: usize) {
     gauge!(DATABASE, "state" => "busy").set(f64::from(connections.saturating_sub(idle)));
 }
 
-/// Seconds since 1970 fit until the year 2106.
+/// Seconds since 1970 fit until the year 2106; what a clock that went back makes negative is nothing.
 fn number(seconds: i64) -> f64 {
-    f64::from(u32::try_from(seconds).unwrap_or(u32::MAX))
+    f64::from(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }

@@ -133,6 +133,18 @@ pub fn routes() -> Vec<Route> {
         own_proof("POST", "/auth/openid/token", post(auth::openid::token::post), auth::openid::token::post_doc()),
         user("POST", "/auth/openid/{provider}/link", post(auth::openid::link::post), auth::openid::link::post_doc()),
         user("DELETE", "/auth/openid/{provider}", delete(auth::openid::link::delete), auth::openid::link::delete_doc()),
+        user(
+            "POST",
+            "/auth/openid/{provider}/password",
+            post(auth::openid::confirmed::password),
+            auth::openid::confirmed::password_doc(),
+        ),
+        user(
+            "POST",
+            "/auth/openid/{provider}/deactivate",
+            post(auth::openid::confirmed::deactivate),
+            auth::openid::confirmed::deactivate_doc(),
+        ),
         user("GET", "/auth/me", get(auth::me::get), auth::me::get_doc()),
         user("POST", "/auth/password", post(auth::password::post), auth::password::post_doc()),
         user("POST", "/auth/deactivate", post(auth::deactivate::post), auth::deactivate::post_doc()),

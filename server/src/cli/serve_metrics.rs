@@ -4,7 +4,7 @@ use super::CliError;
 use crate::clock::{Clock, SystemClock};
 use crate::listener::Listener;
 use crate::metrics;
-use crate::store::Database;
+use crate::store::{Database, Outbox};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -53,6 +53,11 @@ pub(super) async fn start(listen: SocketAddr, store: &Database) -> Result<Runnin
 async fn show(State((handle, store)): State<(PrometheusHandle, Database)>) -> Response {
     let (connections, idle) = store.connections();
     metrics::observe(connections, idle);
+    // A database that does not answer leaves the last numbers.
+    if let (Ok(waiting), Ok(oldest)) = (store.mail_waiting().await, store.oldest_mail().await) {
+        let age = oldest.map_or(0, |oldest| SystemClock.now().seconds().saturating_sub(oldest.seconds()));
+        metrics::outbox(waiting, age);
+    }
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];
     (headers, handle.render()).into_response()
 }

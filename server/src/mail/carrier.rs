@@ -4,6 +4,7 @@ use super::errand::MailId;
 use super::letter::Letter;
 use super::message::{self, MessageError};
 use super::server::{MailServer, Security};
+use crate::certificate;
 use crate::clock::UnixMillis;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
@@ -49,6 +50,17 @@ pub enum NotCarried {
     Later(String),
     /// It never will be.
     Never(String),
+}
+
+/// Why a mail server can't be used.
+#[derive(Debug)]
+pub enum Unreached {
+    /// Its certificate does not hold, or it offers no TLS.
+    Tls(String),
+    /// It does not take the credentials.
+    Credentials(String),
+    /// Anything else: it is not there, or does not want to talk.
+    Server(String),
 }
 
 /// The mail server's TLS can't be set up.
@@ -97,6 +109,19 @@ impl Smtp {
         self
     }
 
+    /// Connects, shows the credentials where there are some, and goes.
+    ///
+    /// # Errors
+    /// [`Unreached`], in the words of the server or of this machine.
+    pub async fn greet(&self) -> Result<(), Unreached> {
+        match tokio::time::timeout(self.deadline, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Unreached::Server("it greets, and goes".to_owned())),
+            Ok(Err(error)) => Err(unreached(&error)),
+            Err(_) => Err(Unreached::Server(format!("no end within {} s", self.deadline.as_secs()))),
+        }
+    }
+
     async fn carry(&self, letter: &Letter, id: &MailId, now: UnixMillis) -> Result<(), NotCarried> {
         let never = |error: MessageError| NotCarried::Never(error.to_string());
         let message = message::compose(letter, &self.from, id, &self.issuer_host, now).map_err(never)?;
@@ -128,6 +153,18 @@ impl Carrier {
                 Ok(())
             }
         }
+    }
+}
+
+fn unreached(error: &lettre::transport::smtp::Error) -> Unreached {
+    if let Some(fault) = certificate::fault(error) {
+        return Unreached::Tls(format!("its certificate {fault}"));
+    }
+    match error {
+        // That a server offers no STARTTLS is the client's own word.
+        error if error.is_tls() || error.is_client() => Unreached::Tls(error.to_string()),
+        error if is_ours(error.status()) => Unreached::Credentials(error.to_string()),
+        error => Unreached::Server(error.to_string()),
     }
 }
 

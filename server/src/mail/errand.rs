@@ -1,9 +1,11 @@
 //! What waits to be sent: whom to, and why. It holds a link's token, so it rests sealed under a key of the root secret, bound to
 //! the id of its row: a copy of the database gives nobody a link (T12), and a row that was edited or copied does not open (T13).
 
+use super::budget::Budget;
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::{Kind, OpaqueToken};
+use crate::domain::openid::provider::ProviderName;
 use crate::domain::roots::Roots;
 use crate::rng::{self, NoRandomness, Random};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -41,6 +43,32 @@ pub enum Why {
         /// That one.
         new: EmailAddress,
     },
+    /// The account that this address was of has another one.
+    AddressChanged {
+        /// That one.
+        new: EmailAddress,
+    },
+    /// The password of the account of this address was changed.
+    PasswordChanged,
+    /// The account of this address can be signed in to with an OpenID provider too.
+    ProviderLinked {
+        /// The provider, as it is configured.
+        provider: ProviderName,
+    },
+}
+
+impl Why {
+    /// What it counts to.
+    pub const fn budget(&self) -> Budget {
+        match self {
+            Why::PasswordReset(_) => Budget::NewPassword,
+            Why::Registration(_) | Why::NewAddress(_) => Budget::Asked,
+            Why::AddressChange { .. }
+            | Why::AddressChanged { .. }
+            | Why::PasswordChanged
+            | Why::ProviderLinked { .. } => Budget::Word,
+        }
+    }
 }
 
 /// Id of a mail: `eml_` and a UUIDv7 in 32 hex digits.
@@ -73,7 +101,9 @@ pub struct SealedErrand {
     pub epoch: u32,
     /// The sealed content.
     pub sealed: String,
-    /// A keyed hash of the address, for counting.
+    /// What it counts to.
+    pub budget: Budget,
+    /// A keyed hash of address and budget, for counting.
     pub recipient: String,
     /// When it was asked for.
     pub created_at: UnixMillis,
@@ -107,7 +137,7 @@ pub enum ErrandError {
 struct Written {
     to: String,
     why: Reason,
-    /// The token, or the new address.
+    /// The token, the new address, the provider, or nothing.
     about: Zeroizing<String>,
 }
 
@@ -118,6 +148,9 @@ enum Reason {
     PasswordReset,
     NewAddress,
     AddressChange,
+    AddressChanged,
+    PasswordChanged,
+    ProviderLinked,
 }
 
 impl Errand {
@@ -139,12 +172,17 @@ impl Errand {
             Why::PasswordReset(token) => (Reason::PasswordReset, token.reveal()),
             Why::NewAddress(token) => (Reason::NewAddress, token.reveal()),
             Why::AddressChange { new } => (Reason::AddressChange, new.as_str().to_owned().into()),
+            Why::AddressChanged { new } => (Reason::AddressChanged, new.as_str().to_owned().into()),
+            Why::PasswordChanged => (Reason::PasswordChanged, String::new().into()),
+            Why::ProviderLinked { provider } => (Reason::ProviderLinked, provider.as_str().to_owned().into()),
         };
         let written = Written { to: self.to.as_str().to_owned(), why, about };
         let written = Zeroizing::new(serde_json::to_vec(&written).map_err(|_| ErrandError::Form)?);
         let (epoch, nonce) = (keys.epoch(), rng::bytes(random)?);
         let sealed = seal::seal(&keys.storage_key(PURPOSE), epoch, nonce, &bound_to(&id), &written)?;
-        Ok(SealedErrand { recipient: recipient(&keys, &self.to), id, epoch, sealed, created_at, expires_at })
+        let budget = self.why.budget();
+        let recipient = recipient(&keys, &self.to, budget);
+        Ok(SealedErrand { id, epoch, sealed, budget, recipient, created_at, expires_at })
     }
 
     /// Opens what was sealed for exactly this row.
@@ -162,6 +200,11 @@ impl Errand {
             Reason::PasswordReset => Why::PasswordReset(token(Kind::PasswordReset)?),
             Reason::NewAddress => Why::NewAddress(token(Kind::EmailChange)?),
             Reason::AddressChange => Why::AddressChange { new: address(&written.about)? },
+            Reason::AddressChanged => Why::AddressChanged { new: address(&written.about)? },
+            Reason::PasswordChanged => Why::PasswordChanged,
+            Reason::ProviderLinked => {
+                Why::ProviderLinked { provider: ProviderName::parse(&written.about).ok_or(ErrandError::Form)? }
+            }
         };
         Ok(Self { to: address(&written.to)?, why })
     }
@@ -172,11 +215,11 @@ fn bound_to(id: &MailId) -> Vec<u8> {
 }
 
 /// Who wrote to whom is nobody's business who reads the database: addresses are counted under a keyed hash.
-fn recipient(keys: &EpochKeys, to: &EmailAddress) -> String {
+fn recipient(keys: &EpochKeys, to: &EmailAddress, budget: Budget) -> String {
     let mut hash = [0; 16];
     let derived = Hkdf::<Sha256>::new(None, keys.storage_key(PURPOSE).expose());
     // 16 bytes are far below what HKDF can give.
-    let _ = derived.expand_multi_info(&[b"bmap/1/mail-recipient\n", to.as_str().as_bytes()], &mut hash);
+    let _ = derived.expand_multi_info(&[b"bmap/1/mail-recipient\n", budget.name(), to.as_str().as_bytes()], &mut hash);
     Base64UrlUnpadded::encode_string(&hash)
 }
 
@@ -205,7 +248,10 @@ mod tests {
             Why::Registration(OpaqueToken::from_bytes(Kind::Confirmation, [1; 32])),
             Why::PasswordReset(OpaqueToken::from_bytes(Kind::PasswordReset, [2; 32])),
             Why::NewAddress(OpaqueToken::from_bytes(Kind::EmailChange, [3; 32])),
-            Why::AddressChange { new },
+            Why::AddressChange { new: new.clone() },
+            Why::AddressChanged { new },
+            Why::PasswordChanged,
+            Why::ProviderLinked { provider: ProviderName::parse("acme").unwrap() },
         ] {
             let shown = format!("{why:?}");
             let row = sealed(why);
@@ -234,8 +280,14 @@ mod tests {
     fn one_address_is_one_counter_and_no_name_in_the_database() {
         let token = || Why::Registration(OpaqueToken::from_bytes(Kind::Confirmation, [1; 32]));
         assert_eq!(sealed(token()).recipient, sealed(token()).recipient);
-        let of = |root, to: &str| recipient(&roots(root, 1).sealing(), &EmailAddress::parse(to).unwrap());
+        let of =
+            |root, to: &str| recipient(&roots(root, 1).sealing(), &EmailAddress::parse(to).unwrap(), Budget::Asked);
         assert_ne!(of(7, "ana@shop.example"), of(7, "ben@shop.example"));
         assert_ne!(of(7, "ana@shop.example"), of(8, "ana@shop.example"));
+        // But for each budget there is one: what uses up one leaves the others.
+        let by =
+            [token(), Why::PasswordReset(OpaqueToken::from_bytes(Kind::PasswordReset, [1; 32])), Why::PasswordChanged];
+        let [asked, link, word] = by.map(|why| sealed(why).recipient);
+        assert!(asked != link && link != word && word != asked);
     }
 }

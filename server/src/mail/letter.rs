@@ -5,6 +5,7 @@
 
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::OpaqueToken;
+use crate::domain::openid::provider::ProviderName;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use std::fmt;
 use zeroize::Zeroizing;
@@ -100,6 +101,46 @@ impl Letter {
         Self { to, subject: "Your email address is to change", body: body.into(), link: None }
     }
 
+    /// To the address that an account had.
+    pub fn address_has_changed(issuer: &IssuerUrl, to: EmailAddress, new: &EmailAddress) -> Self {
+        let body = format!(
+            "The email address of your account at\n\
+             {issuer}\n\
+             is from now on\n\
+             {new}\n\n\
+             If it was you, there is nothing to do. Mail about the account goes there.\n\n\
+             If it was not you, somebody else knows your password: write at once to\n\
+             whoever runs that site. Nothing can be set by this address any more.\n"
+        );
+        Self { to, subject: "Your email address was changed", body: body.into(), link: None }
+    }
+
+    /// To the address of an account whose password is another one now.
+    pub fn password_has_changed(issuer: &IssuerUrl, to: EmailAddress) -> Self {
+        let body = format!(
+            "The password of your account at\n\
+             {issuer}\n\
+             was changed, and the other sessions of the account have ended.\n\n\
+             If it was you, there is nothing to do.\n\n\
+             If it was not you, ask there for a link to set a new password: it comes\n\
+             to this address, and ends whatever somebody else began.\n"
+        );
+        Self { to, subject: "Your password was changed", body: body.into(), link: None }
+    }
+
+    /// To the address of an account that has one more way to sign in.
+    pub fn provider_was_linked(issuer: &IssuerUrl, to: EmailAddress, provider: &ProviderName) -> Self {
+        let provider = provider.as_str();
+        let body = format!(
+            "From now on your account at\n\
+             {issuer}\n\
+             can be signed in to with \"{provider}\" too.\n\n\
+             If it was you, there is nothing to do.\n\n\
+             If it was not you, sign in, take that link away, and change your password.\n"
+        );
+        Self { to, subject: "There is a new way to sign in", body: body.into(), link: None }
+    }
+
     fn with_link(
         to: EmailAddress,
         subject: &'static str,
@@ -130,6 +171,9 @@ mod tests {
             Letter::reset_password(&issuer, to(), &token(Kind::PasswordReset)),
             Letter::confirm_new_address(&issuer, to(), &token(Kind::EmailChange)),
             Letter::address_is_to_change(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
+            Letter::address_has_changed(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
+            Letter::password_has_changed(&issuer, to()),
+            Letter::provider_was_linked(&issuer, to(), &ProviderName::parse("acme").unwrap()),
         ];
         for letter in letters {
             assert!(letter.body.is_ascii() && letter.body.contains("https://auth.example\n"), "{letter:?}");

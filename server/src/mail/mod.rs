@@ -2,11 +2,12 @@
 //! sends it afterwards. What the request does is the same for every address, so neither answer nor time tells who has an
 //! account (R31), and mail that was promised survives a crash.
 //!
-//! Modules in reading order: [`server`] (where mail goes), [`errand`] (what is written down, sealed), [`letter`] (the texts),
+//! Modules in reading order: [`server`] (where mail goes), [`errand`] (what is written down, sealed), [`budget`] (how much of it), [`letter`] (the texts),
 //! [`message`] (RFC 5322), [`carrier`] (SMTP, or the log of a development server), [`backoff`], [`post_office`] (the worker).
 
 pub mod server;
 
+pub mod budget;
 pub mod errand;
 
 pub mod letter;

@@ -12,6 +12,7 @@ use crate::domain::audit::{Action, Event, Source};
 use crate::domain::issuer::Issuer;
 use crate::domain::refusal::Refusal;
 use crate::domain::user::UserState;
+use crate::metrics;
 use crate::rng;
 use crate::store::{AccountLinks, Accounts, ClaimedMail, Outbox};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -22,8 +23,6 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// Most mails to one address in one hour, for whatever reason and from whatever process: nobody's mailbox is flooded through us.
-pub const PER_ADDRESS_AND_HOUR: i64 = 6;
 /// How long a mail is in one hand, in seconds; longer than [`SEND_DEADLINE`](super::carrier::SEND_DEADLINE).
 pub const LEASE_SECONDS: i64 = 60;
 /// Mails in hand at once.
@@ -123,24 +122,31 @@ impl PostOffice {
         let done = match outcome {
             Outcome::Later(reason) => match self.next_try(&mail, now) {
                 Some(due_at) => {
+                    metrics::mail("retried");
                     // `?`: a mail server's words are somebody else's, and may hold anything (T33).
                     tracing::warn!(id, attempts, ?reason, "mail not sent, to be tried again");
                     issuer.store.put_mail_back(&mail.id, claim, due_at).await
                 }
                 None => {
+                    metrics::mail("given_up");
                     tracing::error!(id, attempts, ?reason, "mail given up: it is of no use any more");
                     issuer.store.finish_mail(&mail.id, claim).await
                 }
             },
             Outcome::Never(reason) => {
+                metrics::mail("given_up");
                 tracing::error!(id, attempts, ?reason, "mail given up");
                 issuer.store.finish_mail(&mail.id, claim).await
             }
             Outcome::Sent => {
+                metrics::mail("sent");
                 tracing::info!(id, attempts, "mail sent");
                 issuer.store.finish_mail(&mail.id, claim).await
             }
-            Outcome::Dropped => issuer.store.finish_mail(&mail.id, claim).await,
+            Outcome::Dropped => {
+                metrics::mail("dropped");
+                issuer.store.finish_mail(&mail.id, claim).await
+            }
         };
         match done {
             Ok(true) => {}
@@ -199,6 +205,10 @@ impl PostOffice {
                 Some(Letter::reset_password(url, to, &token))
             }
             (Why::PasswordReset(_) | Why::AddressChange { .. }, _) => None,
+            // Whatever the address is by now: it was told of the account, and this is the end of that.
+            (Why::AddressChanged { new }, _) => Some(Letter::address_has_changed(url, to, &new)),
+            (Why::PasswordChanged, _) => Some(Letter::password_has_changed(url, to)),
+            (Why::ProviderLinked { provider }, _) => Some(Letter::provider_was_linked(url, to, &provider)),
         })
     }
 }

@@ -14,6 +14,19 @@ use crate::mail::errand::SealedErrand;
 use bmap_protocol::ids::UserId;
 use std::future::Future;
 
+/// A password that takes the place of the one that an account has.
+#[derive(Clone, Copy, Debug)]
+pub struct NewPassword<'a> {
+    /// Its hash.
+    pub hash: &'a StoredPassword,
+    /// The account's seal with it.
+    pub seal: &'a str,
+    /// When.
+    pub at: UnixMillis,
+    /// Word of it to the account's address.
+    pub word: Option<&'a SealedErrand>,
+}
+
 /// Accounts, and what waits to become one.
 pub trait Accounts {
     /// The account of a user.
@@ -61,17 +74,15 @@ pub trait Accounts {
         seal: &str,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
-    /// Changes a password and ends every session of the user but one, and every link; how many sessions. `None`, and nothing
-    /// changes, if the password is not the account's any more.
+    /// Changes a password and ends every session of the user but one, and every link; how many sessions, and whether word of it
+    /// is sent. `None`, and nothing changes, if the password is not the account's any more.
     fn change_password(
         &self,
         account: &Account,
-        new: &StoredPassword,
-        seal: &str,
+        new: &NewPassword<'_>,
         but: &SessionId,
-        at: UnixMillis,
         event: &Event,
-    ) -> impl Future<Output = Result<Option<u64>>> + Send;
+    ) -> impl Future<Output = Result<Option<(u64, bool)>>> + Send;
 }
 
 /// Sessions of people.

@@ -38,7 +38,7 @@ pub mod data_dir;
 pub mod root_file;
 pub mod schema;
 
-pub use accounts::{Accounts, UserSessions};
+pub use accounts::{Accounts, NewPassword, UserSessions};
 pub use connect::Database;
 pub use epochs::{EpochUse, Epochs, SealedRow};
 pub use mail::{AccountLinks, ClaimedMail, Outbox};

@@ -7,6 +7,7 @@ use crate::domain::audit::Event;
 use crate::domain::openid::flow::{FlowKey, SealedCode, SealedFlow};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::user::{User, UserState};
+use crate::mail::errand::SealedErrand;
 use bmap_protocol::ids::UserId;
 use std::future::Future;
 
@@ -51,8 +52,14 @@ pub trait Openid {
         identity: &Identity,
         event: &Event,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Links an identity to its user; [`StoreError::Taken`](super::StoreError::Taken) if it is somebody's, or the user has one of that issuer.
-    fn add_openid_identity(&self, identity: &Identity, event: &Event) -> impl Future<Output = Result<()>> + Send;
+    /// Links an identity to its user; whether word of it is sent. [`StoreError::Taken`](super::StoreError::Taken) if it is somebody's, or
+    /// the user has one of that issuer.
+    fn add_openid_identity(
+        &self,
+        identity: &Identity,
+        word: Option<&SealedErrand>,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Unlinks a user from an issuer, unless neither a password nor an identity of another issuer out of `ways` is left.
     fn remove_openid_identity(
         &self,

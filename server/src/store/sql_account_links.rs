@@ -3,12 +3,13 @@
 //! Whatever changes an account writes the account's row first, and the rows of its links after it: of two at once, one waits
 //! for the other, and none for ever.
 
+use super::bounded::InTransaction;
 use super::connect::taken;
 use super::sql_accounts::{end_links, set_password};
-use super::sql_outbox::queue;
+use super::sql_outbox::{queue, queue_word};
 use super::sql_row::Columns;
 use super::sql_user_sessions::end_sessions;
-use super::{AccountLinks, Database, Result};
+use super::{AccountLinks, Database, NewPassword, Result};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::TokenHash;
@@ -62,11 +63,9 @@ impl AccountLinks for Database {
         &self,
         token: &TokenHash,
         account: &Account,
-        new: &StoredPassword,
-        seal: &str,
-        at: UnixMillis,
+        new: &NewPassword<'_>,
         event: &Event,
-    ) -> Result<Option<u64>> {
+    ) -> Result<Option<(u64, bool)>> {
         let mut transaction = self.pool.begin().await?;
         // Locks the account's row, whatever comes of it.
         sqlx::query("UPDATE accounts SET pepper_epoch = pepper_epoch WHERE user_id = $1")
@@ -76,16 +75,17 @@ impl AccountLinks for Database {
         let used = sqlx::query("DELETE FROM password_resets WHERE hash = $1 AND user_id = $2 AND expires_at > $3")
             .bind(token.as_str())
             .bind(account.user.as_str())
-            .bind(at.0)
+            .bind(new.at.0)
             .execute(&mut *transaction)
             .await?;
-        if used.rows_affected() == 0 || !set_password(&mut transaction, account, new, seal, at).await? {
+        if used.rows_affected() == 0 || !set_password(&mut transaction, account, new).await? {
             return Ok(None);
         }
-        let ended = end_sessions(&mut transaction, &account.user, at).await?;
+        let ended = end_sessions(&mut transaction, &account.user, new.at).await?;
+        let is_told = queue_word(&mut transaction, new.word).await?;
         self.record(&mut transaction, event).await?;
         transaction.commit().await?;
-        Ok(Some(ended))
+        Ok(Some((ended, is_told)))
     }
 
     async fn add_email_change(
@@ -108,25 +108,73 @@ impl AccountLinks for Database {
         if known.rows_affected() == 0 {
             return Ok(None);
         }
-        sqlx::query(
-            "INSERT INTO email_changes (hash, user_id, email, password, pepper_epoch, seal, tries, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
-        )
-        .bind(token.as_str())
-        .bind(change.user.as_str())
-        .bind(change.email.as_str())
-        .bind(change.password.phc.as_str())
-        .bind(i64::from(change.password.epoch))
-        .bind(change.seal.as_str())
-        .bind(change.expires_at.0)
-        .execute(&mut *transaction)
-        .await
-        .map_err(taken("change of address"))?;
+        insert_change(&mut transaction, token, change).await?;
         let [first, second] = mails;
         let queued = [queue(&mut transaction, first).await?, queue(&mut transaction, second).await?];
         self.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(Some(queued))
+    }
+
+    async fn add_first_password(
+        &self,
+        token: &TokenHash,
+        first: &EmailChange,
+        mail: &SealedErrand,
+        event: &Event,
+    ) -> Result<Option<bool>> {
+        let mut transaction = self.pool.begin().await?;
+        let fits = sqlx::query(
+            "UPDATE users SET name = name WHERE id = $1 AND deactivated_at IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM accounts WHERE user_id = $1)",
+        )
+        .bind(first.user.as_str())
+        .execute(&mut *transaction)
+        .await?;
+        if fits.rows_affected() == 0 {
+            return Ok(None);
+        }
+        insert_change(&mut transaction, token, first).await?;
+        let is_sent = queue(&mut transaction, mail).await?;
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(Some(is_sent))
+    }
+
+    async fn confirm_first_password(
+        &self,
+        token: &TokenHash,
+        first: &EmailChange,
+        now: UnixMillis,
+        event: &Event,
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let made = sqlx::query(
+            "INSERT INTO accounts (user_id, email, password, pepper_epoch, seal, created_at, password_changed_at) \
+             SELECT id, $2, $3, $4, $5, $6, $6 FROM users WHERE id = $1 AND deactivated_at IS NULL",
+        )
+        .bind(first.user.as_str())
+        .bind(first.email.as_str())
+        .bind(first.password.phc.as_str())
+        .bind(i64::from(first.password.epoch))
+        .bind(first.seal.as_str())
+        .bind(now.0)
+        .execute(&mut *transaction)
+        .await
+        .map_err(taken("account"))?;
+        let used = sqlx::query("DELETE FROM email_changes WHERE hash = $1 AND user_id = $2 AND expires_at > $3")
+            .bind(token.as_str())
+            .bind(first.user.as_str())
+            .bind(now.0)
+            .execute(&mut *transaction)
+            .await?;
+        if made.rows_affected() == 0 || used.rows_affected() == 0 {
+            return Ok(false);
+        }
+        end_links(&mut transaction, &first.user).await?;
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn count_email_change_try(
@@ -170,8 +218,9 @@ impl AccountLinks for Database {
         token: &TokenHash,
         change: &EmailChange,
         now: UnixMillis,
+        word: Option<&SealedErrand>,
         event: &Event,
-    ) -> Result<bool> {
+    ) -> Result<Option<bool>> {
         let mut transaction = self.pool.begin().await?;
         let changed = sqlx::query(
             "UPDATE accounts SET email = $1, password = $2, pepper_epoch = $3, seal = $4 WHERE user_id = $5 \
@@ -193,12 +242,13 @@ impl AccountLinks for Database {
             .await?;
         // Asked after the account's row is written, so a change of password that came between has deleted it.
         if changed.rows_affected() == 0 || used.rows_affected() == 0 {
-            return Ok(false);
+            return Ok(None);
         }
         end_links(&mut transaction, &change.user).await?;
+        let is_told = queue_word(&mut transaction, word).await?;
         self.record(&mut transaction, event).await?;
         transaction.commit().await?;
-        Ok(true)
+        Ok(Some(is_told))
     }
 
     async fn delete_ended_links(&self, now: UnixMillis) -> Result<u64> {
@@ -211,6 +261,24 @@ impl AccountLinks for Database {
         }
         Ok(deleted)
     }
+}
+
+async fn insert_change(inside: &mut InTransaction, token: &TokenHash, change: &EmailChange) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO email_changes (hash, user_id, email, password, pepper_epoch, seal, tries, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
+    )
+    .bind(token.as_str())
+    .bind(change.user.as_str())
+    .bind(change.email.as_str())
+    .bind(change.password.phc.as_str())
+    .bind(i64::from(change.password.epoch))
+    .bind(change.seal.as_str())
+    .bind(change.expires_at.0)
+    .execute(&mut *inside)
+    .await
+    .map_err(taken("change of address"))?;
+    Ok(())
 }
 
 fn read_change(row: &AnyRow) -> Result<EmailChange> {

@@ -2,9 +2,9 @@
 
 use super::bounded::InTransaction;
 use super::connect::taken;
-use super::sql_outbox::queue;
+use super::sql_outbox::{queue, queue_word};
 use super::sql_row::Columns;
-use super::{Accounts, Database, Result};
+use super::{Accounts, Database, NewPassword, Result};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::TokenHash;
@@ -192,48 +192,41 @@ impl Accounts for Database {
     async fn change_password(
         &self,
         account: &Account,
-        new: &StoredPassword,
-        seal: &str,
+        new: &NewPassword<'_>,
         but: &SessionId,
-        at: UnixMillis,
         event: &Event,
-    ) -> Result<Option<u64>> {
+    ) -> Result<Option<(u64, bool)>> {
         let mut transaction = self.pool.begin().await?;
-        if !set_password(&mut transaction, account, new, seal, at).await? {
+        if !set_password(&mut transaction, account, new).await? {
             return Ok(None);
         }
         let ended = sqlx::query(
             "UPDATE user_sessions SET revoked_at = $1, epoch = NULL, seal = NULL \
              WHERE user_id = $2 AND id <> $3 AND revoked_at IS NULL",
         )
-        .bind(at.0)
+        .bind(new.at.0)
         .bind(account.user.as_str())
         .bind(but.as_str())
         .execute(&mut *transaction)
         .await?;
         let ended = ended.rows_affected();
+        let is_told = queue_word(&mut transaction, new.word).await?;
         self.record(&mut transaction, &event.clone().with("ended_sessions", ended)).await?;
         transaction.commit().await?;
-        Ok(Some(ended))
+        Ok(Some((ended, is_told)))
     }
 }
 
 /// Sets the password that the account had until now, and ends every link to it; `false` if it has another one by now.
-pub(super) async fn set_password(
-    inside: &mut InTransaction,
-    account: &Account,
-    new: &StoredPassword,
-    seal: &str,
-    at: UnixMillis,
-) -> Result<bool> {
+pub(super) async fn set_password(inside: &mut InTransaction, account: &Account, new: &NewPassword<'_>) -> Result<bool> {
     let done = sqlx::query(
         "UPDATE accounts SET password = $1, pepper_epoch = $2, seal = $3, password_changed_at = $4 \
          WHERE user_id = $5 AND password = $6",
     )
-    .bind(new.phc.as_str())
-    .bind(i64::from(new.epoch))
-    .bind(seal)
-    .bind(at.0)
+    .bind(new.hash.phc.as_str())
+    .bind(i64::from(new.hash.epoch))
+    .bind(new.seal)
+    .bind(new.at.0)
     .bind(account.user.as_str())
     .bind(account.password.phc.as_str())
     .execute(&mut *inside)

@@ -1,6 +1,7 @@
 //! Sign-ins with OpenID providers, and the identities that they are by.
 
 use super::connect::taken;
+use super::sql_outbox::queue_word;
 use super::sql_row::{Columns, epoch_of, mac_of};
 use super::{Database, Openid, Result, StoreError, Unlinked};
 use crate::clock::UnixMillis;
@@ -10,6 +11,7 @@ use crate::domain::audit::Event;
 use crate::domain::openid::flow::{FlowKey, SealedCode, SealedFlow};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::user::{User, UserState};
+use crate::mail::errand::SealedErrand;
 use bmap_protocol::ids::UserId;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -131,7 +133,12 @@ impl Openid for Database {
         Ok(transaction.commit().await?)
     }
 
-    async fn add_openid_identity(&self, identity: &Identity, event: &Event) -> Result<()> {
+    async fn add_openid_identity(
+        &self,
+        identity: &Identity,
+        word: Option<&SealedErrand>,
+        event: &Event,
+    ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         // One without a seal signs nobody in; whoever proves to be it takes its place.
         let added = with_identity(
@@ -145,8 +152,10 @@ impl Openid for Database {
         if added.rows_affected() == 0 {
             return Err(StoreError::Taken { what: "identity" });
         }
+        let is_told = queue_word(&mut transaction, word).await?;
         self.record(&mut transaction, event).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(is_told)
     }
 
     async fn remove_openid_identity(

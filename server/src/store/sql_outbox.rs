@@ -7,12 +7,12 @@ use super::{ClaimedMail, Database, Outbox, Result};
 use crate::clock::UnixMillis;
 use crate::domain::audit::Event;
 use crate::mail::errand::{MailId, SealedErrand};
-use crate::mail::post_office::PER_ADDRESS_AND_HOUR;
 use sqlx::Row;
 
 const HOUR: i64 = 3_600_000;
 
-/// Writes a mail down in a transaction; `false`, and it is not there, where its address was written to enough this hour.
+/// Writes a mail down in a transaction; `false`, and it is not there, where its address was written to enough this hour
+/// ([`Budget`](crate::mail::budget::Budget)).
 pub(super) async fn queue(inside: &mut InTransaction, mail: &SealedErrand) -> Result<bool> {
     let row = sqlx::query(
         "INSERT INTO mail_counts (recipient, hour, mails) VALUES ($1, $2, 1) \
@@ -22,7 +22,7 @@ pub(super) async fn queue(inside: &mut InTransaction, mail: &SealedErrand) -> Re
     .bind(mail.created_at.0.div_euclid(HOUR))
     .fetch_one(&mut *inside)
     .await?;
-    if row.try_get::<i64, _>("mails")? > PER_ADDRESS_AND_HOUR {
+    if row.try_get::<i64, _>("mails")? > mail.budget.per_hour() {
         return Ok(false);
     }
     sqlx::query(
@@ -38,6 +38,14 @@ pub(super) async fn queue(inside: &mut InTransaction, mail: &SealedErrand) -> Re
     .await
     .map_err(taken("mail"))?;
     Ok(true)
+}
+
+/// Writes word of a change down, in its transaction; whether it is there. A change is made whether or not.
+pub(super) async fn queue_word(inside: &mut InTransaction, word: Option<&SealedErrand>) -> Result<bool> {
+    match word {
+        Some(word) => queue(inside, word).await,
+        None => Ok(false),
+    }
 }
 
 impl Outbox for Database {
@@ -112,6 +120,11 @@ impl Outbox for Database {
     async fn mail_waiting(&self) -> Result<i64> {
         let row = sqlx::query("SELECT COUNT(*) AS waiting FROM outbox").fetch_one(&self.pool).await?;
         Ok(row.try_get("waiting")?)
+    }
+
+    async fn oldest_mail(&self) -> Result<Option<UnixMillis>> {
+        let row = sqlx::query("SELECT MIN(created_at) AS oldest FROM outbox").fetch_one(&self.pool).await?;
+        Columns { table: "outbox", row: &row }.optional_time("oldest")
     }
 
     async fn delete_old_mail_counts(&self, now: UnixMillis) -> Result<u64> {

@@ -1,5 +1,6 @@
 //! `bmap doctor` names what is wrong, and changes nothing.
 
+use crate::mail_server::{Authority, MailServer, is_at_hand};
 use crate::operator::Operator;
 use serde_json::Value;
 use std::fs;
@@ -138,6 +139,58 @@ fn a_database_out_of_reach_and_settings_that_are_not_safe() {
     let (code, findings) = doctor(&operator, &[]);
     let unencrypted = findings.iter().find(|finding| finding["about"] == "tool").unwrap();
     assert!(code == 0 && unencrypted["level"] == "warning", "{findings:?}");
+}
+
+#[test]
+fn a_mail_server_is_asked_whether_it_takes_mail_and_gets_none() {
+    if !is_at_hand() {
+        return;
+    }
+    let operator = installation();
+    let authority = Authority::for_server("127.0.0.1");
+    let file = operator.path("ca.pem");
+    fs::write(&file, &authority.ca).unwrap();
+    let from = "no-reply@auth.example";
+    let with = |url: &str, ca: &str| {
+        let mail = [("BMAP_MAIL_URL", url), ("BMAP_MAIL_FROM", from), ("BMAP_MAIL_CA_FILE", ca)];
+        let (_, findings) = doctor(&operator, &mail);
+        let said = format!("{findings:?}");
+        assert!(["pass/", "pass%", "passing"].iter().all(|secret| !said.contains(secret)), "{said}");
+        let mail = findings.into_iter().find(|finding| finding["about"] == "mail").unwrap();
+        (mail["level"].as_str().unwrap().to_owned(), format!("{} {}", mail["says"], mail["advice"]))
+    };
+    let options = serde_json::json!({ "tls": authority.tls(false), "user": "bmap", "password": "pass/word" });
+    let server = MailServer::start(&options);
+    let url = |user: &str| format!("smtp://{user}127.0.0.1:{}", server.port);
+    assert_eq!(with(&url("bmap:pass%2Fword@"), &file).0, "ok");
+    let wrong = with(&url("bmap:passing@"), &file);
+    assert!(wrong.0 == "fault" && wrong.1.contains("refuses user or password"), "{wrong:?}");
+    let other = operator.path("other.pem");
+    fs::write(&other, Authority::for_server("127.0.0.1").ca).unwrap();
+    let stranger = with(&url("bmap:pass%2Fword@"), &other);
+    assert!(stranger.0 == "fault" && stranger.1.contains("of an authority that is not trusted"), "{stranger:?}");
+    let plain = MailServer::plain();
+    let naked = with(&format!("smtp://127.0.0.1:{}", plain.port), &file);
+    assert!(naked.0 == "fault" && naked.1.contains("STARTTLS"), "{naked:?}");
+    let nobody = with("smtps://127.0.0.1:1", &file);
+    assert!(nobody.0 == "fault" && nobody.1.contains("see that it runs"), "{nobody:?}");
+    assert!(server.messages().is_empty() && plain.messages().is_empty());
+}
+
+#[tokio::test]
+async fn a_mail_that_waits_for_long_is_a_warning() {
+    let operator = installation();
+    let add = "INSERT INTO outbox (id, epoch, sealed, created_at, expires_at, due_at, attempts) \
+               SELECT 'eml_x', 1, 'x', MAX(created_at), 0, 0, 9 FROM users";
+    edit(&operator, add).await;
+    let outbox = || {
+        let (code, findings) = doctor(&operator, &[]);
+        let found = findings.iter().find(|finding| finding["about"] == "outbox").unwrap();
+        (code, found["level"].as_str().unwrap().to_owned(), found["says"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(outbox(), (0, "ok".to_owned(), "1 mails wait, the oldest for 0 min".to_owned()));
+    edit(&operator, "UPDATE outbox SET created_at = created_at - 1000000").await;
+    assert_eq!(outbox(), (0, "warning".to_owned(), "1 mails wait, the oldest for 16 min".to_owned()));
 }
 
 #[test]

@@ -48,6 +48,35 @@ async fn numbers_are_counted_and_say_nothing_of_anybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn mails_are_counted_by_what_became_of_them() {
+    let operator = Operator::new();
+    // Nobody listens there.
+    let nobody = [("BMAP_MAIL_URL", "smtp://127.0.0.1:1?tls=none"), ("BMAP_MAIL_FROM", "no-reply@auth.example")];
+    let server = operator.serve_with(&[nobody[0], nobody[1], ("BMAP_METRICS_LISTEN", "127.0.0.1:0")]);
+    let issuer: SocketAddr = server.address.parse().unwrap();
+    let shown = server.greeting.lines().find_map(|line| line.strip_prefix("metrics for Prometheus on http://"));
+    let shown: SocketAddr = shown.unwrap().trim_end_matches("/metrics").parse().unwrap();
+    for _ in 0..3 {
+        let body = serde_json::json!({ "email": "ana@shop.example", "password": "violet-kettle-49-marsh" });
+        Call::json("/auth/register", &body).send(issuer).await.granted();
+    }
+    let mut text = String::new();
+    for _ in 0..300 {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        text = String::from_utf8(Call::new("GET", "/metrics").send_elsewhere(shown).await.body).unwrap();
+        let retried = value(&text, "bmap_mails_total{outcome=\"retried\"}").is_some_and(|tries| tries >= 3.0);
+        if retried && value(&text, "bmap_mails_oldest_age_seconds").is_some_and(|age| age >= 1.0) {
+            break;
+        }
+    }
+    assert!(value(&text, "bmap_mails_oldest_age_seconds").is_some_and(|age| (1.0..60.0).contains(&age)), "{text}");
+    assert_eq!(value(&text, "bmap_mails_queued_total"), Some(3.0));
+    assert_eq!(value(&text, "bmap_mails_waiting"), Some(3.0));
+    assert_eq!(value(&text, "bmap_mails_total{outcome=\"sent\"}"), None);
+    assert!(!text.contains("ana@"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn t33_every_line_of_the_log_is_an_object_that_names_its_request() {
     let operator = Operator::new();
     let server = operator.serve_with(&[("BMAP_LOG_FORMAT", "json"), ("BMAP_DEVELOPMENT", "true")]);

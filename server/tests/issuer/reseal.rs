@@ -47,7 +47,7 @@ async fn who_is_signed_in_stays_signed_in() {
     let (here, there) = (ana.sign_in().await, ana.sign_in().await);
     let next = Pair::of(&world.refresh(&here.refresh).await);
     let identity = identity(&here, world.clock.now()).sealed(&epoch(1));
-    world.issuer.store.add_openid_identity(&identity, &crate::world::event()).await.unwrap();
+    world.issuer.store.add_openid_identity(&identity, None, &crate::world::event()).await.unwrap();
     for (what, number) in [("sessions", 2), ("refresh tokens", 2), ("identities", 1)] {
         assert_eq!(rows(&world, what, 1).await, number, "{what}");
     }
@@ -102,7 +102,7 @@ async fn t13_what_nobody_wrote_here_is_named_and_not_sealed_anew() {
     let (ana, ben) = (world.person("ana@shop.example").await, world.person("ben@shop.example").await);
     let (ana, ben) = (ana.sign_in().await, ben.sign_in().await);
     let identity = identity(&ana, world.clock.now()).sealed(&epoch(1));
-    world.issuer.store.add_openid_identity(&identity, &crate::world::event()).await.unwrap();
+    world.issuer.store.add_openid_identity(&identity, None, &crate::world::event()).await.unwrap();
     let [of_ana, of_ben] = [&ana, &ben].map(|pair| pair.claims()["sid"].as_str().unwrap().to_owned());
     edit(&world, &format!("UPDATE user_sessions SET expires_at = expires_at + 1 WHERE id = '{of_ana}'")).await;
     edit(

@@ -16,7 +16,7 @@ use bmap_server::domain::session::{SessionId, SessionState};
 use bmap_server::domain::user::{UserName, UserState};
 use bmap_server::mail::errand::{Errand, SealedErrand, Why};
 use bmap_server::rng::SystemRandom;
-use bmap_server::store::{Accounts, Database, StoreError, UserSessions, Users};
+use bmap_server::store::{Accounts, Database, NewPassword, StoreError, UserSessions, Users};
 use std::sync::Arc;
 
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
@@ -40,6 +40,11 @@ pub(crate) fn keys() -> EpochKeys {
 /// The first refresh token of a session.
 fn first_of(session: &UserSession, byte: u8) -> RefreshRow {
     RefreshRow::new(&keys(), hash(Kind::Refresh, byte), session.id.clone(), None)
+}
+
+/// A password that is set then, without word of it.
+pub(crate) fn set<'a>(hash: &'a StoredPassword, seal: &'a str, at: UnixMillis) -> NewPassword<'a> {
+    NewPassword { hash, seal, at, word: None }
 }
 
 pub(crate) fn password(text: &str) -> StoredPassword {
@@ -150,8 +155,9 @@ async fn sessions(store: &Database, user: &UserId) {
 
     let account = store.account(user).await.unwrap().unwrap();
     let (but, account) = (session(1).id, &account);
-    let change = async |new| store.change_password(account, &password(new), "seal", &but, NOW, &event()).await.unwrap();
-    assert_eq!(change("second").await, Some(2));
+    let change =
+        async |new| store.change_password(account, &set(&password(new), "seal", NOW), &but, &event()).await.unwrap();
+    assert_eq!(change("second").await, Some((2, false)));
     assert_eq!(change("third").await, None, "the account has another password by now");
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, SessionState::Active);
     assert_eq!(store.user_session(&session(2).id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });

@@ -1,6 +1,6 @@
 //! Every statement about mail that waits and the links in it, for `store.rs` to run on both engines.
 
-use crate::store_accounts::{hash, keys, mail, password};
+use crate::store_accounts::{hash, keys, mail, password, set};
 use crate::world::event;
 use bmap_protocol::ids::UserId;
 use bmap_server::clock::UnixMillis;
@@ -11,8 +11,8 @@ use bmap_server::domain::account::{Account, EmailChange, PasswordReset, Registra
 use bmap_server::domain::issuer::new_user;
 use bmap_server::domain::session::{SessionId, SessionState};
 use bmap_server::domain::user::UserName;
+use bmap_server::mail::budget::Budget;
 use bmap_server::mail::errand::MailId;
-use bmap_server::mail::post_office::PER_ADDRESS_AND_HOUR;
 use bmap_server::rng::SystemRandom;
 use bmap_server::store::{AccountLinks, Accounts, Database, Outbox, StoreError, UserSessions, Users};
 
@@ -37,11 +37,16 @@ async fn set_aside(store: &Database) {
 }
 
 async fn outbox(store: &Database) {
-    for number in 0..PER_ADDRESS_AND_HOUR + 3 {
+    assert_eq!(store.oldest_mail().await.unwrap(), None);
+    for number in 0..Budget::Asked.per_hour() + 3 {
         let is_queued = store.queue_mail(&mail("flooded@shop.example"), &event()).await.unwrap();
-        assert_eq!(is_queued, number < PER_ADDRESS_AND_HOUR, "{number}");
+        assert_eq!(is_queued, number < Budget::Asked.per_hour(), "{number}");
     }
-    assert_eq!(store.mail_waiting().await.unwrap(), PER_ADDRESS_AND_HOUR);
+    assert_eq!(store.mail_waiting().await.unwrap(), Budget::Asked.per_hour());
+    let mut older = mail("older@shop.example");
+    older.created_at = UnixMillis(NOW.0 - 7);
+    assert!(store.queue_mail(&older, &event()).await.unwrap());
+    assert_eq!(store.oldest_mail().await.unwrap(), Some(older.created_at));
     let twice = mail("twice@shop.example");
     assert!(store.queue_mail(&twice, &event()).await.unwrap());
     assert!(matches!(store.queue_mail(&twice, &event()).await, Err(StoreError::Taken { what: "mail" })));
@@ -137,14 +142,17 @@ async fn resets(store: &Database, ana: &Account) {
     assert!(store.password_reset(&token(9), NOW).await.unwrap().is_none());
     let open = session(store, ana, 101).await;
     let use_it = async |byte, account: &Account, at| {
-        store.use_password_reset(&token(byte), account, &password("second"), "seal 2", at, &event()).await.unwrap()
+        store
+            .use_password_reset(&token(byte), account, &set(&password("second"), "seal 2", at), &event())
+            .await
+            .unwrap()
     };
     assert_eq!(use_it(9, ana, NOW).await, None);
     assert_eq!(use_it(1, ana, NOW.plus_seconds(60)).await, None, "ended");
     let stale = Account { password: password("older"), ..ana.clone() };
     assert_eq!(use_it(1, &stale, NOW).await, None);
     assert!(store.password_reset(&token(1), NOW).await.unwrap().is_some(), "nothing of that stays");
-    assert_eq!(use_it(1, ana, NOW).await, Some(1));
+    assert_eq!(use_it(1, ana, NOW).await, Some((1, false)));
     assert_eq!(store.user_session(&open).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
     let ana = store.account(&ana.user).await.unwrap().unwrap();
     assert_eq!((ana.password.phc.as_str(), ana.seal.as_str()), ("second", "seal 2"));
@@ -152,8 +160,8 @@ async fn resets(store: &Database, ana: &Account) {
     assert_eq!(use_it(2, &ana, NOW).await, None, "the others end with it");
     // A change of password ends them too.
     store.add_password_reset(&token(3), &reset(&ana.user), &event()).await.unwrap();
-    let changed = store.change_password(&ana, &password("first"), "seal", &open, NOW, &event()).await.unwrap();
-    assert_eq!(changed, Some(0));
+    let changed = store.change_password(&ana, &set(&password("first"), "seal", NOW), &open, &event()).await.unwrap();
+    assert_eq!(changed, Some((0, false)));
     assert!(store.password_reset(&token(3), NOW).await.unwrap().is_none());
     store.add_password_reset(&token(4), &reset(&ana.user), &event()).await.unwrap();
     assert_eq!(store.delete_ended_links(NOW.plus_seconds(60)).await.unwrap(), 0);
@@ -185,23 +193,27 @@ async fn changes(store: &Database, ana: &Account, ben: &Account) {
     assert_eq!((&known.user, known.email.as_str(), known.seal.as_str()), (&ana.user, "new@shop.example", "seal 3"));
     store.return_email_change_try(&token(1)).await.unwrap();
     assert!(count(1, NOW).await.is_some() && count(1, NOW).await.is_some() && count(1, NOW).await.is_none());
-    let taken = store.confirm_email_change(&token(2), &change("mail-ben@shop.example"), NOW, &event()).await;
+    let taken = store.confirm_email_change(&token(2), &change("mail-ben@shop.example"), NOW, None, &event()).await;
     assert!(matches!(taken, Err(StoreError::Taken { what: "account" })), "{taken:?}");
-    let confirm = async |byte, at| store.confirm_email_change(&token(byte), &known, at, &event()).await.unwrap();
-    assert!(!confirm(9, NOW).await && !confirm(1, NOW.plus_seconds(60)).await);
+    let word = mail("told@shop.example");
+    let confirm =
+        async |byte, at| store.confirm_email_change(&token(byte), &known, at, Some(&word), &event()).await.unwrap();
+    assert_eq!((confirm(9, NOW).await, confirm(1, NOW.plus_seconds(60)).await), (None, None));
     store.set_deactivated(&ana.user, Some(NOW), &event()).await.unwrap();
-    assert!(!confirm(1, NOW).await);
+    assert_eq!(confirm(1, NOW).await, None);
+    let waiting = store.mail_waiting().await.unwrap();
     store.set_deactivated(&ana.user, None, &event()).await.unwrap();
     assert_eq!(store.account(&ana.user).await.unwrap().unwrap().email, ana.email, "nothing of that stays");
-    assert!(confirm(1, NOW).await);
+    assert_eq!(confirm(1, NOW).await, Some(true));
+    assert_eq!(store.mail_waiting().await.unwrap(), waiting + 1, "word of it, with it");
     let moved = store.account(&ana.user).await.unwrap().unwrap();
     assert_eq!((moved.email.as_str(), moved.password.phc.as_str()), ("new@shop.example", "for the new address"));
-    assert!(!confirm(1, NOW).await && count(2, NOW).await.is_none(), "once, and the others end with it");
+    assert!(confirm(1, NOW).await.is_none() && count(2, NOW).await.is_none(), "once, and the others end with it");
     // A change of password ends one, and an account that has moved on begins none.
     assert_eq!(add(3, &change("newer@shop.example"), ana).await, None);
     assert!(add(3, &change("newer@shop.example"), &moved).await.is_some());
     let but = SessionId::from_uuid([0; 16]);
-    store.change_password(&moved, &password("third"), "seal", &but, NOW, &event()).await.unwrap().unwrap();
+    store.change_password(&moved, &set(&password("third"), "seal", NOW), &but, &event()).await.unwrap().unwrap();
     assert!(count(3, NOW).await.is_none());
     assert_eq!(store.account(&ben.user).await.unwrap().unwrap().email, ben.email);
 }

@@ -2,6 +2,7 @@
 
 mod findings;
 mod installed;
+mod mail;
 mod settings;
 
 use super::installation::database;
@@ -47,6 +48,7 @@ async fn examine(context: &Context, found: &mut Findings) {
     found.good("configuration", "every key can be read");
     settings::examine(&config, found);
     folder(&config.data_dir, found);
+    mail::server(&config, found).await;
 
     let place = RootPlace::find(&config, &context.environment);
     let roots = match place.and_then(|place| Ok(Roots::new(place.read()?)?)) {
@@ -80,7 +82,12 @@ async fn examine(context: &Context, found: &mut Findings) {
         Err(error) => return found.fault("database", error, "see that it runs and that database_url is right"),
     };
     found.good("database", "it answers, with the schema of this program");
-    if let Err(error) = installed::examine(&store, roots.as_ref(), &config, SystemClock.now(), found).await {
+    let now = SystemClock.now();
+    let examined = async {
+        installed::examine(&store, roots.as_ref(), &config, now, found).await?;
+        mail::outbox(&store, &config, now, found).await
+    };
+    if let Err(error) = examined.await {
         found.fault("database", error, "a statement failed: see the database's own log");
     }
     store.close().await;

@@ -7,10 +7,12 @@ use super::password::PlainPassword;
 use super::registration::{CONFIRMATION_SECONDS, CONFIRMATION_TRIES};
 use super::sealed;
 use super::service::{AccountService, SignedIn};
+use super::word::Word;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::refusal::Refusal;
+use crate::mail::budget::Budget;
 use crate::mail::errand::{Errand, Why};
-use crate::store::{AccountLinks, Accounts, StoreError};
+use crate::store::{AccountLinks, Accounts, NewPassword, StoreError};
 use std::sync::Arc;
 
 impl AccountService {
@@ -30,9 +32,12 @@ impl AccountService {
         let seal = sealed::account(roots, random, &account.user, &account.email, &new)?;
         let now = self.issuer.clock.now();
         let event = Event::done(Action::PasswordChange, &signed_in.source, now).on(&account.user);
-        let ended =
-            self.issuer.store.change_password(&account, &new, &seal, &signed_in.session.id, now, &event).await?;
-        ended.ok_or(Refusal::WrongPassword)
+        let word = self.word(&account.email, Why::PasswordChanged)?;
+        let new = NewPassword { hash: &new, seal: &seal, at: now, word: Word::errand(word.as_ref()) };
+        let ended = self.issuer.store.change_password(&account, &new, &signed_in.session.id, &event).await?;
+        let (ended, is_told) = ended.ok_or(Refusal::WrongPassword)?;
+        self.word_waits(word.as_ref(), is_told);
+        Ok(ended)
     }
 
     /// Asks for another address: a link goes there, and word of it to the address that the account has. An address that has an
@@ -47,7 +52,7 @@ impl AccountService {
         new: &EmailAddress,
     ) -> Result<(), Refusal> {
         let now = self.issuer.clock.now();
-        self.limits_of_mail(new, &signed_in.source, now)?;
+        self.limits_of_mail(Budget::Asked, new, &signed_in.source, now)?;
         let password = Arc::new(password);
         let account = self.proved_account(signed_in, Arc::clone(&password)).await?;
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
@@ -91,11 +96,24 @@ impl AccountService {
         if !matches? {
             return Err(Refusal::WrongPassword);
         }
-        let event = Event::done(Action::EmailChange, source, now).by(Actor::User(change.user.clone())).on(&change.user);
-        match store.confirm_email_change(&token, &change, now, &event).await {
-            Ok(true) => Ok(()),
+        let by = |action| Event::done(action, source, now).by(Actor::User(change.user.clone())).on(&change.user);
+        let Some(former) = store.account(&change.user).await? else {
+            // The user has no password so far: this is the first, and there is nobody else to tell.
+            return match store.confirm_first_password(&token, &change, now, &by(Action::PasswordFirst)).await {
+                Ok(true) => Ok(()),
+                Ok(false) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),
+                Err(error) => Err(error.into()),
+            };
+        };
+        let event = by(Action::EmailChange);
+        let word = self.word(&former.email, Why::AddressChanged { new: change.email.clone() })?;
+        match store.confirm_email_change(&token, &change, now, Word::errand(word.as_ref()), &event).await {
+            Ok(Some(is_told)) => {
+                self.word_waits(word.as_ref(), is_told);
+                Ok(())
+            }
             // The address has an account by now, or the link was used or ended meanwhile.
-            Ok(false) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),
+            Ok(None) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),
             Err(error) => Err(error.into()),
         }
     }

@@ -4,13 +4,14 @@ use super::email::EmailAddress;
 use crate::clock::UnixMillis;
 use crate::domain::limits::{Rate, Table, network};
 use crate::domain::refusal::Refusal;
+use crate::mail::budget::Budget;
 use std::net::IpAddr;
 
 /// Guesses at one account's password, from wherever.
 pub const SIGN_IN_PER_ACCOUNT: Rate = Rate { burst: 10, seconds: 30 };
 /// Sign-ins from one address, at whatever account.
 pub const SIGN_IN_PER_ADDRESS: Rate = Rate { burst: 50, seconds: 2 };
-/// Mails that are asked for to one address.
+/// Mails of one budget that are asked for to one address from one: nobody uses up what somebody elsewhere may ask for.
 pub const MAIL_PER_ACCOUNT: Rate = Rate { burst: 3, seconds: 600 };
 /// Mails that are asked for from one address.
 pub const MAIL_PER_ADDRESS: Rate = Rate { burst: 20, seconds: 60 };
@@ -71,9 +72,11 @@ impl Limits {
     ///
     /// # Errors
     /// [`Refusal::RateLimited`].
-    pub fn mail(&self, email: &EmailAddress, address: IpAddr, now: UnixMillis) -> Result<(), Refusal> {
-        self.mail_address.take(&network(address), now)?;
-        self.mail_account.take(email.as_str().as_bytes(), now)
+    pub fn mail(&self, budget: Budget, email: &EmailAddress, address: IpAddr, now: UnixMillis) -> Result<(), Refusal> {
+        let from = network(address);
+        self.mail_address.take(&from, now)?;
+        // A budget's name ends where nothing of an address can begin, and networks have one length for each kind.
+        self.mail_account.take(&[budget.name(), email.as_str().as_bytes(), b"\n", &from].concat(), now)
     }
 }
 

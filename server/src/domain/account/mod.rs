@@ -3,7 +3,8 @@
 //! Modules in reading order: [`email`] and [`password`] (what is presented), [`pool`] (where hashing happens), [`limits`]
 //! (how often), [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that nobody wrote by hand), [`access`] (the
 //! JWT), [`refresh`] (rotation), [`service`] (every decision about sessions), [`go_on`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
-//! that send mail), [`forget`] (passwords of a root that goes), [`own`] (what somebody who is signed in sees and ends).
+//! that send mail), [`forget`] (passwords of a root that goes), [`first_password`], [`word`] (of what was done), [`own`] (what
+//! somebody who is signed in sees and ends).
 
 pub mod email;
 pub mod password;
@@ -20,10 +21,12 @@ pub mod go_on;
 pub mod service;
 
 pub mod change;
+pub mod first_password;
 pub mod forget;
 pub mod own;
 pub mod registration;
 pub mod reset;
+pub mod word;
 
 use super::audit::{Event, Target};
 use super::openid::IdentityKey;

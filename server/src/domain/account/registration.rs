@@ -10,6 +10,7 @@ use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::issuer::new_user;
 use crate::domain::refusal::Refusal;
 use crate::domain::user::{User, UserName};
+use crate::mail::budget::Budget;
 use crate::mail::errand::{Errand, Why};
 use crate::store::{Accounts, StoreError};
 
@@ -31,7 +32,7 @@ impl AccountService {
         source: &Source,
     ) -> Result<(), Refusal> {
         let now = self.issuer.clock.now();
-        self.limits_of_mail(email, source, now)?;
+        self.limits_of_mail(Budget::Asked, email, source, now)?;
         let password = self.hash(password, email).await?;
         let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
         let registration = Registration { email: email.clone(), password, expires_at };

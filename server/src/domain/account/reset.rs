@@ -5,12 +5,14 @@ use super::opaque::{Kind, OpaqueToken};
 use super::password::PlainPassword;
 use super::sealed;
 use super::service::AccountService;
+use super::word::Word;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::refusal::Refusal;
 use crate::domain::user::UserState;
+use crate::mail::budget::Budget;
 use crate::mail::errand::{Errand, Why};
 use crate::rng;
-use crate::store::{AccountLinks, Accounts, Outbox};
+use crate::store::{AccountLinks, Accounts, NewPassword, Outbox};
 
 /// Life of a reset link, in seconds.
 pub const RESET_SECONDS: i64 = 3600;
@@ -23,7 +25,7 @@ impl AccountService {
     /// [`Refusal`].
     pub async fn ask_for_reset(&self, email: &EmailAddress, source: &Source) -> Result<(), Refusal> {
         let now = self.issuer.clock.now();
-        self.limits_of_mail(email, source, now)?;
+        self.limits_of_mail(Budget::NewPassword, email, source, now)?;
         let token = OpaqueToken::from_bytes(Kind::PasswordReset, rng::bytes(&*self.issuer.random)?);
         let errand = Errand { to: email.clone(), why: Why::PasswordReset(token) };
         let ends = now.plus_seconds(RESET_SECONDS);
@@ -57,8 +59,11 @@ impl AccountService {
         let now = self.issuer.clock.now();
         let event =
             Event::done(Action::PasswordReset, source, now).by(Actor::User(account.user.clone())).on(&account.user);
-        let ended = store.use_password_reset(&token, &account, &new, &seal, now, &event).await?;
-        let ended = ended.ok_or(Refusal::UnknownConfirmation)?;
+        let word = self.word(&account.email, Why::PasswordChanged)?;
+        let new = NewPassword { hash: &new, seal: &seal, at: now, word: Word::errand(word.as_ref()) };
+        let ended = store.use_password_reset(&token, &account, &new, &event).await?;
+        let (ended, is_told) = ended.ok_or(Refusal::UnknownConfirmation)?;
+        self.word_waits(word.as_ref(), is_told);
         self.limits.signed_in(&account.email);
         Ok(ended)
     }

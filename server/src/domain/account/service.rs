@@ -14,7 +14,9 @@ use crate::domain::issuer::Issuer;
 use crate::domain::refusal::Refusal;
 use crate::domain::session::{SessionId, SessionState};
 use crate::domain::user::{User, UserState};
+use crate::mail::budget::Budget;
 use crate::mail::errand::MailId;
+use crate::metrics;
 use crate::rng;
 use crate::store::{Accounts, UserSessions, Users};
 use bmap_protocol::ids::UserId;
@@ -43,7 +45,7 @@ pub struct AccountService {
     pub(super) issuer: Arc<Issuer>,
     pub(super) limits: Limits,
     passwords: PasswordPool,
-    links: LinkDelivery,
+    pub(super) links: LinkDelivery,
     mail: Arc<Notify>,
 }
 
@@ -288,19 +290,27 @@ impl AccountService {
     }
 
     /// Whether a mail to that address may be asked for from there, and whether there is anything that brings it.
-    pub(super) fn limits_of_mail(&self, email: &EmailAddress, source: &Source, now: UnixMillis) -> Result<(), Refusal> {
+    pub(super) fn limits_of_mail(
+        &self,
+        budget: Budget,
+        email: &EmailAddress,
+        source: &Source,
+        now: UnixMillis,
+    ) -> Result<(), Refusal> {
         if self.links == LinkDelivery::None {
             return Err(Refusal::NoLinkDelivery);
         }
-        self.limits.mail(email, source.ip(), now)
+        self.limits.mail(budget, email, source.ip(), now)
     }
 
     /// Mail was written down, or its address was written to enough this hour.
     pub(super) fn mail_waits(&self, id: &MailId, email: &EmailAddress, is_sent: bool) {
         if is_sent {
+            metrics::mail_queued();
             tracing::info!(id = id.as_str(), "mail is to be sent");
             self.mail.notify_one();
         } else {
+            metrics::mail("over_limit");
             tracing::warn!(%email, "no more mail to this address in this hour");
         }
     }

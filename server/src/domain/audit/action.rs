@@ -48,6 +48,10 @@ actions! {
     UserSignOut = "user.sign_out",
     /// A password was changed by its owner, and the other sessions ended.
     PasswordChange = "password.change",
+    /// A user without a password asked for a first one, and waits for the link.
+    PasswordFirstAsk = "password.first_ask",
+    /// A user was given a first password, and an address.
+    PasswordFirst = "password.first",
     /// Somebody asked for a link to set a new password.
     PasswordResetAsk = "password.reset_ask",
     /// A link to set a new password was made, to be mailed to its account's address.

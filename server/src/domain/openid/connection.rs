@@ -68,6 +68,8 @@ pub struct Errand<'a> {
     pub nonce: &'a str,
     /// Our PKCE verifier, of which the provider sees the challenge.
     pub verifier: &'a str,
+    /// Whether somebody who is signed in there has to sign in once more.
+    pub is_fresh: bool,
 }
 
 /// A provider at work.
@@ -115,7 +117,12 @@ impl Connection {
         let state = errand.state;
         let scopes = self.provider.scopes.iter().map(|scope| Scope::new(scope.clone()));
         let request = client.authorize_url(|| CsrfToken::new(state)).add_scopes(scopes).set_pkce_challenge(challenge);
-        Ok(request.add_extra_param("nonce", errand.nonce.to_owned()).url().0)
+        let request = request.add_extra_param("nonce", errand.nonce.to_owned());
+        Ok(match errand.is_fresh {
+            // OpenID Connect Core §3.1.2.1; with `max_age` the ID token says when they did.
+            true => request.add_extra_param("prompt", "login").add_extra_param("max_age", "0").url().0,
+            false => request.url().0,
+        })
     }
 
     /// Swaps a code for the ID token, which nobody checked yet.

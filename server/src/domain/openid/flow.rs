@@ -31,6 +31,8 @@ pub enum Intent {
     SignIn,
     /// Another way to sign in, for somebody who is signed in.
     Link,
+    /// That it is still they, for somebody who is signed in: the provider is asked to have them sign in once more.
+    Confirm,
 }
 
 /// A sign-in whose browser is at the provider. Redacted in `Debug`.

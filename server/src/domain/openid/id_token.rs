@@ -1,5 +1,6 @@
 //! The ID token (OpenID Connect Core §2, §3.1.3.7): who signed in, as the provider says it.
 
+use super::flow::FLOW_SECONDS;
 use super::key_set::KeySet;
 use super::provider::Provider;
 use crate::clock::UnixMillis;
@@ -44,6 +45,9 @@ pub enum IdTokenFault {
     /// Its time is over, or has not come.
     #[error("`exp` is over, or `iat` is not from now")]
     Time,
+    /// Of a sign-in long before this one.
+    #[error("`auth_time` is not from now")]
+    Stale,
     /// Of another sign-in.
     #[error("`nonce` is not this sign-in's")]
     Nonce,
@@ -59,6 +63,19 @@ pub struct IdToken {
     pub subject: String,
     /// An address that the provider says it has checked.
     pub email: Option<EmailAddress>,
+    /// When they signed in there, in seconds, where the provider says so.
+    pub auth_time: Option<i64>,
+}
+
+impl IdToken {
+    /// That they signed in since they were sent there. A provider that was asked for that and does not say when it was is believed.
+    ///
+    /// # Errors
+    /// [`IdTokenFault::Stale`].
+    pub fn must_be_fresh(&self, now: UnixMillis) -> Result<(), IdTokenFault> {
+        let longest_ago = now.seconds().saturating_sub(FLOW_SECONDS).saturating_sub(SKEW_SECONDS);
+        if self.auth_time.is_some_and(|at| at < longest_ago) { Err(IdTokenFault::Stale) } else { Ok(()) }
+    }
 }
 
 /// A claim of a wrong type does not parse, and is never "absent" (R01).
@@ -71,6 +88,7 @@ struct Claims {
     exp: i64,
     iat: i64,
     nonce: String,
+    auth_time: Option<serde_json::Value>,
     email: Option<serde_json::Value>,
     email_verified: Option<serde_json::Value>,
 }
@@ -157,5 +175,7 @@ pub fn verify(
     let is_checked = claims.email_verified == Some(serde_json::Value::Bool(true));
     let email =
         claims.email.as_ref().and_then(|email| EmailAddress::parse(email.as_str()?).ok()).filter(|_| is_checked);
-    Ok(IdToken { subject: claims.sub, email })
+    // Asked for when a sign-in has to be fresh alone; what is no time is one long ago, and not absent (R01).
+    let auth_time = claims.auth_time.map(|time| time.as_i64().unwrap_or(0));
+    Ok(IdToken { subject: claims.sub, email, auth_time })
 }

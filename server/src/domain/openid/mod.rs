@@ -7,7 +7,7 @@
 //! Modules in reading order: [`provider`] (what is configured), [`discovery`] and [`key_set`] (what the provider says about
 //! itself), [`cached`] (how long that is believed), [`connection`] (a provider at work), [`id_token`] (what it says about
 //! somebody), [`pkce`], [`flow`] (what is remembered until the browser is back), [`return_to`] (where it may go then),
-//! [`service`] (every decision).
+//! [`service`] (every decision), [`confirmed`] (what a fresh sign-in is good for).
 
 pub mod provider;
 
@@ -19,6 +19,7 @@ pub mod key_set;
 pub mod id_token;
 pub mod pkce;
 
+pub mod confirmed;
 pub mod flow;
 pub mod return_to;
 pub mod service;

@@ -5,15 +5,17 @@ use super::flow::{CODE_SECONDS, FLOW_SECONDS, Flow, FlowKey, Intent, SealedCode,
 use super::pkce::Challenge;
 use super::provider::{Provider, ProviderName};
 use super::return_to::{Failure, ReturnTo};
-use super::{Identity, IdentityKey};
+use super::{Identity, IdentityKey, ProviderFault};
 use crate::domain::account::SessionProof;
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::{Kind, OpaqueToken};
 use crate::domain::account::service::{AccountService, SignedIn, TokenPair};
+use crate::domain::account::word::Word;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::issuer::{Issuer, user_created};
 use crate::domain::refusal::Refusal;
 use crate::domain::user::UserState;
+use crate::mail::errand::Why;
 use crate::outbound::{Outbound, OutboundError};
 use crate::rng;
 use crate::store::{Accounts, Openid, StoreError, Unlinked};
@@ -33,7 +35,7 @@ const MAX_CODE: usize = 2048;
 /// Providers at work.
 #[derive(Debug)]
 pub struct OpenidService {
-    issuer: Arc<Issuer>,
+    pub(super) issuer: Arc<Issuer>,
     connections: Vec<Connection>,
     origins: Vec<Origin>,
 }
@@ -178,6 +180,7 @@ impl OpenidService {
             state: state.reveal().to_string(),
             nonce: &flow.nonce,
             verifier: &flow.verifier,
+            is_fresh: flow.intent == Intent::Confirm,
         };
         let to = connection.authorization_url(&metadata, errand)?;
         self.issuer.store.add_openid_flow(&row).await?;
@@ -240,9 +243,12 @@ impl OpenidService {
         let redirect_uri = self.redirect_uri(&provider.name);
         let compact = connection.swap(&metadata, &redirect_uri, code, &flow.verifier).await?;
         let token = connection.verify(&self.issuer.clock, &metadata, &flow.nonce, &compact).await?;
+        if flow.intent == Intent::Confirm {
+            token.must_be_fresh(self.issuer.clock.now()).map_err(ProviderFault::IdToken)?;
+        }
         let key = IdentityKey { issuer: provider.issuer.as_str().to_owned(), subject: token.subject };
         let known = match flow.intent {
-            Intent::SignIn => self.known(&key).await?,
+            Intent::SignIn | Intent::Confirm => self.known(&key).await?,
             // A row without a seal may be linked anew; whether it may is asked when the page's code is swapped.
             Intent::Link => self.issuer.store.openid_identity(&key).await?,
         };
@@ -311,6 +317,7 @@ impl OpenidService {
     /// [`Refusal`].
     pub async fn link(
         &self,
+        accounts: &AccountService,
         signed_in: &SignedIn,
         name: &str,
         code: &str,
@@ -329,8 +336,15 @@ impl OpenidService {
         let identity = self.identity(&vouched, user, email);
         let event = Event::done(Action::OpenidLink, &signed_in.source, identity.created_at);
         let event = event.on(&identity.user).with("provider", &provider.name);
-        match self.issuer.store.add_openid_identity(&identity, &event).await {
-            Ok(()) => Ok(identity),
+        let word = match accounts.account(&identity.user).await? {
+            Some(account) => accounts.word(&account.email, Why::ProviderLinked { provider: provider.name.clone() })?,
+            None => None,
+        };
+        match self.issuer.store.add_openid_identity(&identity, Word::errand(word.as_ref()), &event).await {
+            Ok(is_told) => {
+                accounts.word_waits(word.as_ref(), is_told);
+                Ok(identity)
+            }
             Err(StoreError::Taken { .. }) => Err(Refusal::InvalidState {
                 hint: "It is linked to another user, or this user has another one of that provider.",
             }),
@@ -364,7 +378,12 @@ impl OpenidService {
     }
 
     /// What a page's code stands for. A code is used up by whoever presents it first, right or wrong.
-    async fn vouched(&self, code: &str, verifier: &Zeroizing<String>, intent: Intent) -> Result<Vouched, Refusal> {
+    pub(super) async fn vouched(
+        &self,
+        code: &str,
+        verifier: &Zeroizing<String>,
+        intent: Intent,
+    ) -> Result<Vouched, Refusal> {
         let code = OpaqueToken::parse(Kind::SignInCode, code).ok_or(Refusal::UnknownSignInCode)?;
         let row = self.issuer.store.take_openid_code(&code.hash(), self.issuer.clock.now()).await?;
         let vouched = row.ok_or(Refusal::UnknownSignInCode)?.open(&self.issuer.roots)?;
@@ -379,7 +398,7 @@ impl OpenidService {
     }
 
     /// Who that is here. A row that somebody put in, or pointed to another user, by hand signs nobody in, and makes nobody either (T13).
-    async fn known(&self, key: &IdentityKey) -> Result<Option<(Identity, UserState)>, Refusal> {
+    pub(super) async fn known(&self, key: &IdentityKey) -> Result<Option<(Identity, UserState)>, Refusal> {
         let found = self.issuer.store.openid_identity(key).await?;
         if let Some((identity, _)) = &found {
             let checked = identity.check_seal(&self.issuer.roots);
@@ -395,7 +414,7 @@ impl OpenidService {
         Ok(Some(email).filter(|_| account.is_none_or(|account| account.user == *user)))
     }
 
-    fn connection(&self, name: &str) -> Result<&Connection, Refusal> {
+    pub(super) fn connection(&self, name: &str) -> Result<&Connection, Refusal> {
         let found = self.connections.iter().find(|connection| connection.provider().name.as_str() == name);
         found.ok_or(Refusal::NotFound { what: "OpenID provider" })
     }

@@ -1,7 +1,9 @@
+use crate::http_client::Call;
 use crate::mail_server::{MailServer, is_at_hand};
-use crate::person::{PASSWORD, register, reset};
+use crate::person::{PASSWORD, login, register, reset, set_password};
 use crate::world::World;
-use bmap_server::mail::post_office::PER_ADDRESS_AND_HOUR;
+use bmap_server::clock::Clock;
+use bmap_server::mail::budget::Budget;
 use bmap_server::router::App;
 use std::sync::Arc;
 
@@ -17,12 +19,53 @@ async fn r32_an_address_is_not_flooded_by_many_reasons_processes_or_spellings() 
             assert_eq!(call.send(other).await.status, 202, "{round}");
         }
     }
-    assert_eq!(world.waiting().await, PER_ADDRESS_AND_HOUR);
+    let most = Budget::Asked.per_hour() + Budget::NewPassword.per_hour();
+    assert_eq!((world.waiting().await, most), (most, 6));
     assert_eq!(register("other@shop.example", PASSWORD).send(world.address).await.status, 202);
-    assert_eq!(world.waiting().await, PER_ADDRESS_AND_HOUR + 1);
+    assert_eq!(world.waiting().await, most + 1);
     world.clock.advance_seconds(3600);
     register("victim@shop.example", PASSWORD).send(world.address).await.granted();
-    assert_eq!(world.waiting().await, PER_ADDRESS_AND_HOUR + 2);
+    assert_eq!(world.waiting().await, most + 2);
+}
+
+#[tokio::test]
+async fn r32_nobody_holds_back_the_link_that_the_owner_of_a_mailbox_waits_for() {
+    const NEW: &str = "copper-lantern-12-frost";
+    let world = World::with(vec!["127.0.0.1/32".parse().unwrap()]).await;
+    let from = async |call: Call, network: usize| {
+        call.header("x-forwarded-for", &format!("198.51.{network}.7")).send(world.address).await.status
+    };
+    world.person("ana@shop.example").await;
+    // The first second of an hour: the worst moment for Ana.
+    let second = world.clock.now().seconds().rem_euclid(3600);
+    world.clock.advance_seconds(3600 - second);
+    for network in 0..20 {
+        assert_eq!(from(register("ana@shop.example", PASSWORD), network).await, 202);
+    }
+    world.office.deliver_due().await;
+    // What others had mailed does not count against her link, and neither does how often they asked.
+    assert_eq!(from(reset("ana@shop.example"), 99).await, 202);
+    assert_eq!(world.links_to("/auth/password/reset", "ana@shop.example").await.len(), 1);
+    for network in 0..20 {
+        assert_eq!(from(reset("ana@shop.example"), network).await, 202);
+    }
+    let links = world.links_to("/auth/password/reset", "ana@shop.example").await;
+    assert_eq!(i64::try_from(links.len()).unwrap(), Budget::NewPassword.per_hour());
+    // She asks in the last second of that hour and gets no other link: she has one that works, whoever asked for it.
+    world.clock.advance_seconds(3599);
+    assert_eq!(from(reset("ana@shop.example"), 99).await, 202);
+    assert_eq!(world.links_to("/auth/password/reset", "ana@shop.example").await, links);
+    set_password(links.last().unwrap(), NEW).send(world.address).await.granted();
+    login("ana@shop.example", NEW).send(world.address).await.granted();
+    // The next hour is a new one.
+    world.clock.advance_seconds(1);
+    assert_eq!(from(reset("ana@shop.example"), 99).await, 202);
+    assert_eq!(world.links_to("/auth/password/reset", "ana@shop.example").await.len(), links.len() + 1);
+    // One network asks three times in a row and no more.
+    for _ in 0..3 {
+        assert_eq!(from(reset("ben@shop.example"), 5).await, 202);
+    }
+    assert_eq!((from(reset("ben@shop.example"), 5).await, from(reset("ben@shop.example"), 6).await), (429, 202));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod delivery;
 mod flood;
 mod process;
 mod tls;
+mod word;
 
 use crate::mail_server::MailServer;
 use crate::world::World;

@@ -13,6 +13,7 @@ fn t33_docs_openid_does_what_it_says_and_no_log_level_shows_a_secret() {
     let client_secret = secret("acme");
     let server = operator.serve_with(&[
         ("BMAP_LOG", "trace"),
+        ("BMAP_DEVELOPMENT", "true"),
         ("BMAP_SIGN_IN_ORIGINS", "https://shop.example"),
         ("BMAP_OPENID_ACME_ISSUER", &provider.issuer),
         ("BMAP_OPENID_ACME_CLIENT_ID", "bmap-at-acme"),
@@ -27,6 +28,7 @@ fn t33_docs_openid_does_what_it_says_and_no_log_level_shows_a_secret() {
         .args(["-x", "-c", &script])
         .env("ISSUER", &issuer)
         .env("PROVIDER", &provider.issuer)
+        .env("LOG", operator.path("log"))
         .output()
         .unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

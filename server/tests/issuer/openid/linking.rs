@@ -8,6 +8,7 @@ use super::{RETURN_TO, VERIFIER, code_in, link, sign_in_fields, start, swap, unl
 use crate::http_client::Call;
 use crate::person::Pair;
 use crate::world::World;
+use bmap_server::store::Outbox;
 use serde_json::json;
 
 #[tokio::test]
@@ -19,6 +20,12 @@ async fn an_account_gets_an_identity_signs_in_with_it_and_gives_it_up() {
     let linked = link("other", &ana.access, &code_in(back.as_str())).send(world.address).await.granted();
     assert_eq!((linked["provider"].as_str(), linked["issuer"].as_str()), (Some("other"), Some(other.issuer.as_str())));
     assert_eq!((linked["email"].as_str(), linked["signed_in_at"].is_null()), (Some("ana@mail.example"), true));
+
+    assert_eq!(world.issuer.store.mail_waiting().await.unwrap(), 1);
+    world.office.deliver_due().await;
+    let log = crate::log::text();
+    let mut told = log.lines().filter(|line| line.contains("email=ana@shop.example"));
+    assert!(told.next_back().unwrap().contains("There is a new way to sign in"), "{log}");
 
     // The provider is for those alone who are here: she is.
     let (back, _) = browser.open(&begin(&world, "other", "sign_in")).await;
@@ -37,7 +44,7 @@ async fn an_account_gets_an_identity_signs_in_with_it_and_gives_it_up() {
 }
 
 /// The code of a journey to the fake provider, as somebody there.
-async fn code_of(fake: &Fake, world: &World, subject: &str, intent: &'static str) -> String {
+pub(super) async fn code_of(fake: &Fake, world: &World, subject: &str, intent: &'static str) -> String {
     let fields = [sign_in_fields(), vec![("intent", intent)]].concat();
     let journey = Journey::of(&start("fake", &fields).send(world.address).await);
     let mut claims = fake.claims(world, &journey);
@@ -46,7 +53,7 @@ async fn code_of(fake: &Fake, world: &World, subject: &str, intent: &'static str
     code_in(journey.back().send(world.address).await.header("location").unwrap())
 }
 
-async fn signed_up(fake: &Fake, world: &World, subject: &str) -> Pair {
+pub(super) async fn signed_up(fake: &Fake, world: &World, subject: &str) -> Pair {
     Pair::of(&swap(&code_of(fake, world, subject, "sign_in").await, VERIFIER).send(world.address).await)
 }
 

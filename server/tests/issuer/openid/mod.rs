@@ -7,6 +7,7 @@ mod real;
 mod attacks;
 mod audited;
 mod callbacks;
+mod confirmed;
 mod documented;
 mod edited;
 mod id_tokens;

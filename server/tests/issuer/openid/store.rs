@@ -112,10 +112,10 @@ async fn identities(store: &Database) {
     let taken = store.add_openid_user(&bob, &identity(&bob, "acme", "ana"), &event()).await;
     assert!(matches!(taken, Err(StoreError::Taken { what: "identity" })), "{taken:?}");
     assert!(store.user(&bob.id).await.unwrap().is_none());
-    let second = store.add_openid_identity(&identity(&ana, "acme", "another"), &event()).await;
+    let second = store.add_openid_identity(&identity(&ana, "acme", "another"), None, &event()).await;
     assert!(matches!(second, Err(StoreError::Taken { what: "identity" })), "one of a provider");
     let at_beta = Identity { email: None, ..identity(&ana, "beta", "ana") };
-    store.add_openid_identity(&at_beta, &event()).await.unwrap();
+    store.add_openid_identity(&at_beta, None, &event()).await.unwrap();
     let found = store.openid_identity(&at_acme.key).await.unwrap().unwrap();
     assert_eq!(found, (at_acme.clone(), UserState::Active));
     assert!(store.openid_identity(&key("acme", "another")).await.unwrap().is_none());
@@ -176,8 +176,8 @@ async fn without_a_seal(store: &Database) {
     let taken = store.add_openid_user(&ben, &identity(&ben, "acme", "old"), &event()).await;
     assert!(matches!(taken, Err(StoreError::Taken { what: "identity" })), "{taken:?}");
     let sealed = identity(&old, "acme", "old");
-    store.add_openid_identity(&sealed, &event()).await.unwrap();
+    store.add_openid_identity(&sealed, None, &event()).await.unwrap();
     assert_eq!(store.openid_identity(&unsealed.key).await.unwrap().unwrap().0, sealed);
-    let again = store.add_openid_identity(&sealed, &event()).await;
+    let again = store.add_openid_identity(&sealed, None, &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "identity" })), "{again:?}");
 }

@@ -30,7 +30,7 @@ pub async fn post(State(app): State<App>, Path(provider): Path<String>, request:
     let body = body::read(body).await?;
     let form: SignInCodeForm = body::json(&parts.headers, &body)?;
     app.accounts.openid_step(&signed_in.source)?;
-    let identity = app.openid.link(&signed_in, &provider, &form.code, &form.code_verifier).await?;
+    let identity = app.openid.link(&app.accounts, &signed_in, &provider, &form.code, &form.code_verifier).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(IdentityAnswer::of(&app, &identity))).into_response())
 }
 

@@ -4,6 +4,7 @@
 //! and no answer that a page can read depends on it.
 
 pub mod callback;
+pub mod confirmed;
 pub mod link;
 pub mod start;
 pub mod token;
