@@ -5,7 +5,7 @@
 // HOST is another name of this machine's loopback than `127.0.0.1`; PEM is a file with a certificate and its key, for TLS.
 // Prints `issuer http://127.0.0.1:PORT`, reads one line of JSON, `{"clients": [...]}` (client metadata, OpenID Connect Dynamic
 // Registration §2), and prints `ready`. It ends when its standard input does, so it outlives nobody.
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
@@ -15,15 +15,20 @@ import { createInterface } from 'node:readline';
 console.warn = console.info = () => {};
 const { default: Provider } = await import('oidc-provider');
 
-const key = (alg, ...how) => ({ ...generateKeyPairSync(...how).privateKey.export({ format: 'jwk' }), alg, use: 'sig', kid: alg });
+// By way of PEM: Node 20 sometimes waits for itself for ever when a key that was just generated is exported as a JWK.
+const pem = { privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } };
+const key = (alg, type, how) => {
+  const { privateKey } = generateKeyPairSync(type, { ...how, ...pem });
+  return { ...createPrivateKey(privateKey).export({ format: 'jwk' }), alg, use: 'sig', kid: alg };
+};
 const keys = [
   key('RS256', 'rsa', { modulusLength: 2048 }),
   key('ES256', 'ec', { namedCurve: 'P-256' }),
   key('EdDSA', 'ed25519'),
 ];
 
-const [host = '127.0.0.1', pem] = process.argv.slice(2);
-const tls = pem && readFileSync(pem);
+const [host = '127.0.0.1', certificate] = process.argv.slice(2);
+const tls = certificate && readFileSync(certificate);
 const server = tls ? createTlsServer({ key: tls, cert: tls }) : createServer();
 await new Promise((done) => server.listen(0, '127.0.0.1', done));
 const issuer = `${tls ? 'https' : 'http'}://${host}:${server.address().port}`;
