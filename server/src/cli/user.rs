@@ -101,7 +101,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
             // The operator may leave nobody: whoever can run this can make another one.
             let change = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, role));
             let event = change.event(&user.id, &Source::command_line(), SystemClock.now());
-            store.change_user(&user.id, &change, &|_| true, &event).await.map_err(CliError::failed)?;
+            store.change_user(&user.id, &change, &|_, _| true, &event).await.map_err(CliError::failed)?;
         }
     }
     store.close().await;

@@ -95,9 +95,9 @@ impl Issuer {
     /// Changes a user, unless that takes the last active admin away. Where there is none, nothing is taken away.
     async fn change_user(&self, id: &UserId, change: &UserChange, source: &Source) -> Result<(), Refusal> {
         source.is_about(id);
-        let user = self.store.user(id).await?.ok_or(Refusal::NotFound { what: "user" })?;
-        let takes_an_admin = self.role(&user) == Role::Admin;
-        let keep = |left: &[User]| !takes_an_admin || left.iter().any(|user| self.role(user) == Role::Admin);
+        let any_admin = |users: &[User]| users.iter().any(|user| self.role(user) == Role::Admin);
+        // Looked at within the change: whoever becomes an admin or stops being one at the same moment is counted.
+        let keep = |before: &[User], after: &[User]| !any_admin(before) || any_admin(after);
         let event = change.event(id, source, self.clock.now());
         match self.store.change_user(id, change, &keep, &event).await? {
             UserChanged::Done => Ok(()),

@@ -179,13 +179,13 @@ pub trait Users {
         after: Option<&UserId>,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(User, Option<EmailAddress>)>>> + Send;
-    /// Changes a user, whole or not at all. `keep` is shown the active users whose rows say that they are admins, as they would be
-    /// after the change, and says whether it holds; of several changes at once each is shown what the one before left.
+    /// Changes a user, whole or not at all. `keep` is shown the active users whose rows say that they are admins, before the change and
+    /// after it, and says whether it holds; of several changes at once each is shown what the one before left.
     fn change_user(
         &self,
         id: &UserId,
         change: &UserChange,
-        keep: &(dyn Fn(&[User]) -> bool + Sync),
+        keep: &(dyn Fn(&[User], &[User]) -> bool + Sync),
         event: &Event,
     ) -> impl Future<Output = Result<UserChanged>> + Send;
     /// Deactivates at a time, which ends the user's sessions for good, or activates with `None`; whether there is such a user.

@@ -85,7 +85,7 @@ impl Users for Database {
         &self,
         id: &UserId,
         change: &UserChange,
-        keep: &(dyn Fn(&[User]) -> bool + Sync),
+        keep: &(dyn Fn(&[User], &[User]) -> bool + Sync),
         event: &Event,
     ) -> Result<UserChanged> {
         let mut transaction = self.pool.begin().await?;
@@ -97,6 +97,7 @@ impl Users for Database {
         .bind(id.as_str())
         .execute(&mut *transaction)
         .await?;
+        let before = active_admins(&mut transaction).await?;
         let done = match change {
             UserChange::Deactivate(at) => deactivate(&mut transaction, id, Some(*at)).await?,
             UserChange::Activate => deactivate(&mut transaction, id, None).await?,
@@ -114,13 +115,7 @@ impl Users for Database {
         if !done {
             return Ok(UserChanged::NoSuchUser);
         }
-        let admins = sqlx::query(
-            "SELECT id, name, created_at, deactivated_at, role, role_epoch, role_mac FROM users \
-             WHERE role = 'admin' AND deactivated_at IS NULL",
-        )
-        .fetch_all(&mut *transaction)
-        .await?;
-        if !keep(&admins.iter().map(read).collect::<Result<Vec<_>>>()?) {
+        if !keep(&before, &active_admins(&mut transaction).await?) {
             return Ok(UserChanged::Refused);
         }
         self.record(&mut transaction, event).await?;
@@ -137,6 +132,15 @@ impl Users for Database {
         transaction.commit().await?;
         Ok(true)
     }
+}
+
+/// The active users whose rows say that they are admins.
+async fn active_admins(inside: &mut InTransaction) -> Result<Vec<User>> {
+    let admins = sqlx::query(
+        "SELECT id, name, created_at, deactivated_at, role, role_epoch, role_mac FROM users \
+         WHERE role = 'admin' AND deactivated_at IS NULL",
+    );
+    admins.fetch_all(inside).await?.iter().map(read).collect()
 }
 
 async fn insert(inside: &mut InTransaction, user: &User) -> Result<()> {

@@ -73,7 +73,7 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
 async fn roles(store: &Database, user: &User) {
     let roots = Roots::from(RootSecret::from_bytes([7; 32]).epoch(1));
     let nobody = UserId::from_uuid([0; 16]);
-    let no_such = store.change_user(&nobody, &UserChange::Activate, &|_| true, &event()).await.unwrap();
+    let no_such = store.change_user(&nobody, &UserChange::Activate, &|_, _| true, &event()).await.unwrap();
     assert_eq!(no_such, UserChanged::NoSuchUser);
     let mut admins = Vec::new();
     for name in ["first admin", "second admin"] {
@@ -83,7 +83,9 @@ async fn roles(store: &Database, user: &User) {
         assert_eq!(store.user(&admin.id).await.unwrap().unwrap().role(&roots), Role::Admin);
         admins.push(admin.id);
     }
-    let one_stays = |left: &[User]| left.iter().any(|user| user.role(&roots) == Role::Admin);
+    let one_stays = |_: &[User], after: &[User]| after.iter().any(|user| user.role(&roots) == Role::Admin);
+    // What it is shown of before has whoever is an admin by then.
+    let counts = |before: usize, after: usize| move |b: &[User], a: &[User]| (b.len(), a.len()) == (before, after);
     let change = UserChange::Deactivate(NOW);
     let event_of_both = event();
     let both = admins.iter().map(|id| store.change_user(id, &change, &one_stays, &event_of_both));
@@ -96,11 +98,18 @@ async fn roles(store: &Database, user: &User) {
         assert_eq!(store.change_user(id, &change, &one_stays, &event()).await.unwrap(), UserChanged::Done);
         assert_eq!(store.user(id).await.unwrap().unwrap().role(&roots), role);
     }
+    let again = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, Role::Admin));
+    let one = store.change_user(&user.id, &again, &counts(1, 1), &event()).await.unwrap();
+    assert_eq!(one, UserChanged::Done, "one before, one after");
     let last = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, Role::Member));
+    assert_eq!(store.change_user(&user.id, &last, &counts(1, 1), &event()).await.unwrap(), UserChanged::Refused);
     assert_eq!(store.change_user(&user.id, &last, &one_stays, &event()).await.unwrap(), UserChanged::Refused);
     assert_eq!(store.user(&user.id).await.unwrap().unwrap().role(&roots), Role::Admin);
     for id in &admins {
-        assert_eq!(store.change_user(id, &UserChange::Activate, &|_| true, &event()).await.unwrap(), UserChanged::Done);
+        assert_eq!(
+            store.change_user(id, &UserChange::Activate, &|_, _| true, &event()).await.unwrap(),
+            UserChanged::Done
+        );
     }
 
     let all = store.users_after(None, 100).await.unwrap();
