@@ -103,6 +103,10 @@ async fn roles(store: &Database, user: &User) {
     assert_eq!(one, UserChanged::Done, "one before, one after");
     let last = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, Role::Member));
     assert_eq!(store.change_user(&user.id, &last, &counts(1, 1), &event()).await.unwrap(), UserChanged::Refused);
+    let gone = store.change_user(&user.id, &last, &counts(1, 0), &event()).await.unwrap();
+    assert_eq!(gone, UserChanged::Done, "one before, none after");
+    let back = store.change_user(&user.id, &again, &counts(0, 1), &event()).await.unwrap();
+    assert_eq!(back, UserChanged::Done, "none before, one after");
     assert_eq!(store.change_user(&user.id, &last, &one_stays, &event()).await.unwrap(), UserChanged::Refused);
     assert_eq!(store.user(&user.id).await.unwrap().unwrap().role(&roots), Role::Admin);
     for id in &admins {
