@@ -16,16 +16,36 @@ pub(super) enum Value {
     Number(i64),
 }
 
+/// Of everybody.
+const ALL: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
+     address, request_id, detail, mac FROM audit_log WHERE sequence < $1 AND sequence >= $2";
+
+/// Of one user, in two parts that have no entry in common, each found by its own index: what the user, or what is theirs, did …
+const BY_USER: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
+     address, request_id, detail, mac FROM audit_log WHERE actor_user = $4 AND sequence < $1 AND sequence >= $2";
+
+/// … and what somebody else did to these.
+const ON_USER: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
+     address, request_id, detail, mac FROM audit_log WHERE target_user = $4 \
+     AND (actor_user IS NULL OR actor_user <> target_user) AND sequence < $1 AND sequence >= $2";
+
+/// How far back so many of one user's entries go: found in the indexes alone. With each part bounded by itself, no engine sorts all of them.
+pub(super) const FLOOR_OF_USER: &str = "SELECT sequence FROM ( \
+     SELECT * FROM (SELECT sequence FROM audit_log WHERE actor_user = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3) AS did \
+     UNION ALL \
+     SELECT * FROM (SELECT sequence FROM audit_log WHERE target_user = $1 \
+     AND (actor_user IS NULL OR actor_user <> target_user) AND sequence < $2 ORDER BY sequence DESC LIMIT $3) AS met \
+     ) AS own ORDER BY sequence DESC LIMIT 1 OFFSET $3 - 1";
+
+const NEWEST_FIRST: &str = " ORDER BY sequence DESC LIMIT $3";
+
 impl SqlFilter {
     pub(super) fn of(filter: &Filter) -> Self {
-        let mut sql = Self {
-            text: String::from(
-                "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
-                 address, request_id, detail, mac FROM audit_log WHERE sequence < $1 AND sequence >= $2",
-            ),
-            values: Vec::new(),
-        };
+        let mut sql = Self { text: String::new(), values: Vec::new() };
         let text = |text: &str| Value::Text(text.to_owned());
+        if let Some(user) = &filter.of {
+            sql.values.push(text(user.as_str()));
+        }
         if let Some(actor) = &filter.actor {
             sql.and("(actor = $ OR actor_id = $ OR actor_user = $)", text(actor));
         }
@@ -47,10 +67,15 @@ impl SqlFilter {
         if let Some(to) = filter.to {
             sql.and("at < $", Value::Number(to));
         }
-        if let Some(user) = &filter.of {
-            sql.and("(actor_user = $ OR target_user = $)", text(user.as_str()));
-        }
-        sql.text.push_str(" ORDER BY sequence DESC LIMIT $3");
+        let part = |of: &str| format!("{of}{}{NEWEST_FIRST}", sql.text);
+        sql.text = match &filter.of {
+            None => part(ALL),
+            Some(_) => format!(
+                "SELECT * FROM ({}) AS did UNION ALL SELECT * FROM ({}) AS met{NEWEST_FIRST}",
+                part(BY_USER),
+                part(ON_USER)
+            ),
+        };
         sql
     }
 
@@ -67,6 +92,7 @@ impl SqlFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bmap_protocol::ids::UserId;
 
     #[test]
     fn what_a_caller_gave_is_bound() {
@@ -76,5 +102,13 @@ mod tests {
         let sql = SqlFilter::of(&filter);
         assert!(sql.text.contains("AND (actor = $4 OR actor_id = $4 OR actor_user = $4) AND at < $5 ORDER"));
         assert_eq!(sql.values, [Value::Text("' OR 1=1--".to_owned()), Value::Number(7)]);
+        // Of one user: the same conditions in both parts, after the user.
+        let user = UserId::from_uuid([7; 16]);
+        let sql = SqlFilter::of(&Filter { of: Some(user.clone()), ..filter });
+        assert_eq!(
+            sql.text.matches("AND (actor = $5 OR actor_id = $5 OR actor_user = $5) AND at < $6 ORDER").count(),
+            2
+        );
+        assert_eq!(sql.values[0], Value::Text(user.as_str().to_owned()));
     }
 }

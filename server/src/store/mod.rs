@@ -149,6 +149,13 @@ pub trait AuditLog {
         floor: i64,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Row>>> + Send;
+    /// The number of a user's own entry that is the so-manieth before `before`; `None` where there are fewer.
+    fn audit_floor_of(
+        &self,
+        user: &UserId,
+        before: i64,
+        entries: i64,
+    ) -> impl Future<Output = Result<Option<i64>>> + Send;
     /// The chain's keys of older epochs, as they were kept.
     fn audit_keys(&self) -> impl Future<Output = Result<Vec<KeptKey>>> + Send;
     /// Keeps the chain's key of an older epoch, in the place of what was kept of it before.

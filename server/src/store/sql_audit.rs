@@ -1,6 +1,6 @@
 //! The audit log. It is appended to in the transaction of whatever it records.
 
-use super::audit_filter::{SqlFilter, Value};
+use super::audit_filter::{FLOOR_OF_USER, SqlFilter, Value};
 use super::bounded::Transaction;
 use super::sql_many::{places, portions};
 use super::sql_row::Columns;
@@ -9,6 +9,7 @@ use crate::domain::audit::Event;
 use crate::domain::audit::chain::{ChainKeys, Content, Head, Mac, Row};
 use crate::domain::audit::kept::KeptKey;
 use crate::domain::audit::query::Filter;
+use bmap_protocol::ids::UserId;
 use sqlx::any::AnyRow;
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
@@ -70,6 +71,12 @@ impl AuditLog for Database {
             };
         }
         query.fetch_all(&self.pool).await?.iter().map(read).collect()
+    }
+
+    async fn audit_floor_of(&self, user: &UserId, before: i64, entries: i64) -> Result<Option<i64>> {
+        let query = sqlx::query(FLOOR_OF_USER).bind(user.as_str()).bind(before).bind(entries);
+        let row = query.fetch_optional(&self.pool).await?;
+        row.map(|row| Columns { table: "audit_log", row: &row }.number("sequence")).transpose()
     }
 
     async fn audit_keys(&self) -> Result<Vec<KeptKey>> {

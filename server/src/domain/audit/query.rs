@@ -12,6 +12,8 @@ pub const MAX_PAGE: u32 = 200;
 /// Entries that are looked at in one statement, and statements for one page: what a filter that finds little may cost.
 const WINDOW: i64 = 10_000;
 const WINDOWS: usize = 10;
+/// The same of one user's own, which an index finds one by one.
+const OWN_WINDOW: i64 = 2_000;
 
 /// Which entries. What is `None` leaves all.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +93,11 @@ pub async fn page(
     };
     let mut found = Vec::new();
     for _ in 0..WINDOWS {
-        let floor = before.saturating_sub(WINDOW).max(1);
+        let floor = match &filter.of {
+            // What is everybody else's is not looked at, however much it is.
+            Some(user) => store.audit_floor_of(user, before, OWN_WINDOW).await?.unwrap_or(1),
+            None => before.saturating_sub(WINDOW).max(1),
+        };
         let left = limit.saturating_sub(found.len());
         found.extend(store.audit_rows_before(filter, before, floor, u32::try_from(left).unwrap_or(1)).await?);
         before = floor;

@@ -133,6 +133,42 @@ async fn the_log_is_for_admins_and_ones_own_part_of_it_for_everybody() {
     assert!(sequences(&ben.send(&world, Call::new("GET", &others)).await.granted()).is_empty());
 }
 
+/// Puts so many entries into the log, as they would be after millions of others.
+async fn many(world: &World, user: Option<&str>, from: u32, count: u32) {
+    let (actor, user) = user.map_or(("anonymous", "NULL".to_owned()), |user| ("user", format!("'{user}'")));
+    let insert = format!(
+        "INSERT INTO audit_log (sequence, epoch, at, action, outcome, actor, actor_id, actor_user, detail, mac) \
+         WITH RECURSIVE n (i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {}) \
+         SELECT i, 1, 0, 'request', 'not_found', '{actor}', {user}, {user}, '{{}}', '' FROM n",
+        from + count
+    );
+    world.database.edit(&insert).await;
+}
+
+#[tokio::test]
+async fn ones_own_part_is_found_however_much_there_is_of_others() {
+    let world = World::start().await;
+    let admin = world.admin("ana@shop.example").await;
+    let ben = world.person("ben@shop.example").await.sign_in().await;
+    let of_ben = async |query: &str| ben.send(&world, Call::new("GET", &format!("/auth/audit{query}"))).await.granted();
+    admin.send(&world, Call::new("POST", &format!("/users/{}/activate", ben.user()))).await.granted();
+    let before = sequences(&of_ben("?limit=200").await);
+    assert!(before.len() > 2);
+    many(&world, None, 1_000_000, 120_000).await;
+    let page = of_ben("?limit=200").await;
+    assert_eq!((sequences(&page), &page["next_cursor"]), (before.clone(), &Value::Null));
+    let page = of_ben("?action=user.activate").await;
+    assert_eq!((sequences(&page).len(), &page["next_cursor"]), (1, &Value::Null));
+
+    // Of one's own one request looks at a part, where a filter finds little.
+    many(&world, Some(ben.user().as_str()), 2_000_000, 21_000).await;
+    assert_eq!(sequences(&of_ben("?limit=3").await), [2_020_999, 2_020_998, 2_020_997]);
+    let page = of_ben("?action=user.activate").await;
+    assert!(sequences(&page).is_empty());
+    let page = of_ben(&format!("?action=user.activate&cursor={}", page["next_cursor"].as_str().unwrap())).await;
+    assert_eq!((sequences(&page).len(), &page["next_cursor"]), (1, &Value::Null));
+}
+
 #[tokio::test]
 async fn r33_no_secret_gets_into_the_log_whatever_is_sent_with_it() {
     let world = World::start().await;
