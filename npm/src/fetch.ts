@@ -55,7 +55,7 @@ export async function signedFetch(
   for (let repaired = false; ; repaired = true) {
     signal?.throwIfAborted();
     let token = tokens.current() ?? (await unlessAborted(tokens.get(), signal));
-    if (request.body) {
+    if (request.body?.length) {
       const glue = await shared.issuer.loader.load();
       await (digest ??= contentDigest(glue, request.body));
       token = tokens.current() ?? token; // it may have been replaced meanwhile

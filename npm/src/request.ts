@@ -12,7 +12,10 @@ export interface Prepared {
   method: string;
   /** The caller's headers, and those that the body brings; `undefined` where there are none. */
   headers: Headers | undefined;
-  /** The whole body: its digest is signed, so it can't be a stream any more. `undefined` where there is none. */
+  /**
+   * The whole body: its digest is signed, so it can't be a stream any more. `undefined` where there is none; empty where there is one
+   * with nothing in it, which was read up by this and so is sent instead of what was given.
+   */
   body: Uint8Array<ArrayBuffer> | undefined;
   signal: AbortSignal | undefined;
   /** What the caller asked to happen at a redirect. */
@@ -39,7 +42,7 @@ export async function prepare(input: RequestInfo | URL, init: RequestInit | unde
     if (type !== null) headers.set('content-type', type);
     try {
       const bytes = new Uint8Array(await template.arrayBuffer());
-      if (bytes.length > 0) body = bytes;
+      if (template.bodyUsed) body = bytes;
     } catch (error) {
       init?.signal?.throwIfAborted();
       throw new BmapError('body_unreadable', 'the body could not be read to its end', { cause: error });

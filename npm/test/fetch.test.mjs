@@ -46,6 +46,24 @@ test('bodies of every kind are digested and arrive whole, with the type that the
   assert.ok(world.log.tool.every((entry) => entry.fault === undefined));
 });
 
+test('a body that is there and has nothing in it is sent as it is, once it was read to its end', async (t) => {
+  const { world, places } = await page(t);
+  await places.fetch('/'); // the tool's address is known from here on
+  const empty = () => new Blob([]).stream();
+  for (const [input, init] of [
+    [new Request(`${world.tool}/r`, { method: 'POST', body: '' })],
+    [new Request(`${world.tool}/r`, { method: 'PUT', body: empty(), duplex: 'half' })],
+    [new Request(`${world.tool}/r`, { method: 'DELETE' })],
+    ['/r', { method: 'POST', body: '' }],
+    ['/r', { method: 'POST', body: empty(), duplex: 'half' }],
+  ]) {
+    const response = await places.fetch(input, init);
+    assert.equal(response.status, 200);
+    const arrived = world.log.tool.at(-1);
+    assert.deepEqual([arrived.fault, arrived.body.length, arrived.headers['content-digest']], [undefined, 0, undefined]);
+  }
+});
+
 test('the arguments of fetch: Request, URL, init over Request, headers, methods', async (t) => {
   const { world, places } = await page(t);
   await places.fetch('/'); // the tool's address is known from here on
