@@ -23,19 +23,26 @@ impl UserSessions for Database {
         event: &Event,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        // First the proof's row, which a change of password, or unlinking, writes too: of the two, one waits for the other, so
-        // a session is either begun before the change or not begun.
-        let known = match proof {
-            SessionProof::Password(password) => sqlx::query(
-                "UPDATE accounts SET signed_in_at = $1 WHERE user_id = $2 AND password = $3 \
-                 AND EXISTS (SELECT 1 FROM users WHERE id = $2 AND deactivated_at IS NULL)",
-            )
-            .bind(session.created_at.0)
+        // First the user's row, which whoever deactivates the user writes too: of the two, one waits for the other, so the session
+        // is there to be ended, or is not begun.
+        let active = sqlx::query("UPDATE users SET name = name WHERE id = $1 AND deactivated_at IS NULL")
             .bind(session.user.as_str())
-            .bind(password.phc.as_str()),
+            .execute(&mut *transaction)
+            .await?;
+        if active.rows_affected() == 0 {
+            return Ok(false);
+        }
+        // Then the proof's row, in the same way for a change of password, or unlinking.
+        let known = match proof {
+            SessionProof::Password(password) => {
+                sqlx::query("UPDATE accounts SET signed_in_at = $1 WHERE user_id = $2 AND password = $3")
+                    .bind(session.created_at.0)
+                    .bind(session.user.as_str())
+                    .bind(password.phc.as_str())
+            }
             SessionProof::Openid { key, email, .. } => sqlx::query(
                 "UPDATE openid_identities SET signed_in_at = $1, email = $3 WHERE user_id = $2 AND issuer = $4 \
-                 AND subject = $5 AND EXISTS (SELECT 1 FROM users WHERE id = $2 AND deactivated_at IS NULL)",
+                 AND subject = $5",
             )
             .bind(session.created_at.0)
             .bind(session.user.as_str())

@@ -1,11 +1,13 @@
+use crate::database::is_postgres;
 use crate::http_client::{Answer, Call};
 use crate::person::{Pair, login};
 use crate::sealed_rows::edit;
 use crate::world::World;
 use bmap_server::clock::Clock;
 use bmap_server::domain::role::Role;
-use bmap_server::store::ApiKeys;
+use bmap_server::store::{ApiKeys, UserSessions};
 use serde_json::json;
+use std::time::Duration;
 
 fn post(id: &str, verb: &str) -> Call {
     Call::new("POST", &format!("/users/{id}/{verb}"))
@@ -162,4 +164,33 @@ async fn other_ids_are_nobody_and_other_forms_malformed() {
         let call = Call { method: "PUT", ..Call::json(&format!("/users/{id}/role"), &body) };
         admin.send(&world, call).await.assert_refused("malformed_request");
     }
+}
+
+#[tokio::test]
+async fn who_signs_in_while_they_are_deactivated_has_no_session_that_stays() {
+    let world = World::start().await;
+    let admin = world.admin("ana@shop.example").await;
+    let ben = world.person("ben@shop.example").await;
+    let user = ben.sign_in().await.user();
+    // Somebody else writes: both come as far as they can without.
+    let pool = sqlx::AnyPool::connect(&world.database.url()).await.unwrap();
+    let begin =
+        if is_postgres() { "BEGIN; UPDATE audit_head SET sequence = sequence WHERE id = 1" } else { "BEGIN IMMEDIATE" };
+    let writer = pool.begin_with(begin).await.unwrap();
+    let address = world.address;
+    let signing_in =
+        tokio::spawn(async move { login("ben@shop.example", crate::person::PASSWORD).send(address).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (deactivated, ()) = tokio::join!(admin.send(&world, post(user.as_str(), "deactivate")), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        writer.rollback().await.unwrap();
+    });
+    deactivated.granted();
+    let signed_in = signing_in.await.unwrap();
+    admin.send(&world, post(user.as_str(), "activate")).await.granted();
+    // Where the sign-in came second there is none.
+    if signed_in.status == 200 {
+        world.me(&Pair::of(&signed_in).access).await.assert_refused("invalid_token");
+    }
+    assert!(world.issuer.store.live_user_sessions(Some(&user), world.clock.now()).await.unwrap().is_empty());
 }
