@@ -264,7 +264,7 @@ impl App {
             Credential::Signature => match self.verify(head, body, &source).await?.principal() {
                 Principal::ApiKey(grant) => {
                     let key = self.issuer.open_key(&grant.id).await?;
-                    (self.issuer.caller(key, &source).await?, Way::Signature)
+                    (self.issuer.caller(key, &source)?, Way::Signature)
                 }
                 _ => return Err(Refusal::BadCredential),
             },

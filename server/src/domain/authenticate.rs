@@ -3,7 +3,7 @@
 use super::api_key::ApiKey;
 use super::audit::{Actor, Source, Target};
 use super::issuer::Issuer;
-use super::keys::KeyRows;
+use super::keys::{KeyRows, OwnedKey};
 use super::refusal::Refusal;
 use super::user::{User, UserState};
 use crate::store::{ApiKeys, Users};
@@ -17,6 +17,15 @@ pub struct PresentedSecret {
     pub id: Option<ApiKeyId>,
     /// The secret.
     pub secret: ApiSecret,
+}
+
+/// An API key whose row has opened, and its user as of the same moment.
+#[derive(Debug)]
+pub struct OpenedKey {
+    /// The key.
+    pub key: ApiKey,
+    /// Its user.
+    pub owner: Option<User>,
 }
 
 /// An API key in use, with its active user.
@@ -35,9 +44,10 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Refusal::UnknownKey`], or [`Refusal::BrokenRow`] for a row that somebody edited.
-    pub async fn open_key(&self, id: &ApiKeyId) -> Result<ApiKey, Refusal> {
-        let row = self.store.api_key(id).await?.ok_or(Refusal::UnknownKey)?;
-        Ok(row.open(&self.roots)?)
+    pub async fn open_key(&self, id: &ApiKeyId) -> Result<OpenedKey, Refusal> {
+        let (OwnedKey { rows, owner }, known) = self.key_or_decoy(id).await?;
+        let opened = rows.current.open(&self.roots);
+        if known { Ok(OpenedKey { key: opened?, owner }) } else { Err(Refusal::UnknownKey) }
     }
 
     /// Decides on a presented secret.
@@ -49,7 +59,7 @@ impl Issuer {
     /// [`Refusal`].
     pub async fn caller_by_secret(&self, presented: &PresentedSecret, source: &Source) -> Result<Caller, Refusal> {
         let id = presented.id.as_ref().unwrap_or(&self.decoy.id);
-        let (rows, known) = self.rows_or_decoy(id).await?;
+        let (OwnedKey { rows, owner }, known) = self.key_or_decoy(id).await?;
         let former = rows.former.as_ref().unwrap_or(&rows.current);
         let (opened, opened_former) = (rows.current.open(&self.roots), former.open(&self.roots));
         let matches = rows.current.stored_hash.matches(&rows.current.id, &presented.secret);
@@ -60,24 +70,24 @@ impl Issuer {
         source.is_about(Target::ApiKey { key: rows.current.id.clone(), owner: rows.current.owner.clone() });
         let current = opened?;
         match (matches, matches_former) {
-            (true, _) => self.caller(current, source).await,
+            (true, _) => self.caller(OpenedKey { key: current, owner }, source),
             (false, true) => {
                 let former = opened_former?;
                 if !former.scope.is_within_grace(self.clock.now()) {
                     return Err(Refusal::WrongSecret);
                 }
-                self.caller(former, source).await
+                self.caller(OpenedKey { key: former, owner }, source)
             }
             (false, false) => Err(Refusal::WrongSecret),
         }
     }
 
-    /// The rows of a key, and whether they are that key's: for an unknown id they are some other key's, to do the same work on.
-    pub(super) async fn rows_or_decoy(&self, id: &ApiKeyId) -> Result<(KeyRows, bool), Refusal> {
-        let decoy = || KeyRows { current: self.decoy.clone(), former: None };
-        let rows = self.store.api_key_or_another(id).await?.unwrap_or_else(decoy);
-        let known = rows.current.id == *id && rows.current.id != self.decoy.id;
-        Ok((rows, known))
+    /// A key, and whether it is that one: for an unknown id it is some other key, to do the same work on.
+    pub(super) async fn key_or_decoy(&self, id: &ApiKeyId) -> Result<(OwnedKey, bool), Refusal> {
+        let decoy = || OwnedKey { rows: KeyRows { current: self.decoy.clone(), former: None }, owner: None };
+        let found = self.store.api_key_or_another(id).await?.unwrap_or_else(decoy);
+        let known = found.rows.current.id == *id && found.rows.current.id != self.decoy.id;
+        Ok((found, known))
     }
 
     /// Notes whose key a signature named that did not hold, for its owner to see: as what the request is about, as for a wrong
@@ -86,9 +96,10 @@ impl Issuer {
     /// # Errors
     /// [`Refusal`] where the database does not answer.
     pub async fn note_attempt(&self, id: &ApiKeyId, source: &Source) -> Result<(), Refusal> {
-        let (rows, known) = self.rows_or_decoy(id).await?;
+        let (found, known) = self.key_or_decoy(id).await?;
         if known {
-            source.is_about(Target::ApiKey { key: rows.current.id, owner: rows.current.owner });
+            let KeyRows { current, .. } = found.rows;
+            source.is_about(Target::ApiKey { key: current.id, owner: current.owner });
         }
         Ok(())
     }
@@ -97,27 +108,30 @@ impl Issuer {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn caller(&self, key: ApiKey, source: &Source) -> Result<Caller, Refusal> {
+    pub fn caller(&self, opened: OpenedKey, source: &Source) -> Result<Caller, Refusal> {
+        let key = &opened.key;
         source.acts_as(Actor::ApiKey { key: key.id.clone(), owner: key.owner.clone() });
         if !key.scope.allows_address(source.ip()) {
             return Err(Refusal::AddressDenied);
         }
-        let user = self.usable(&key).await?;
-        Ok(Caller { key, user, source: source.clone() })
+        let user = self.usable(&opened)?.clone();
+        Ok(Caller { key: opened.key, user, source: source.clone() })
     }
 
     /// Whether a key works at all, wherever it is used from: not revoked, not over, its user active.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn usable(&self, key: &ApiKey) -> Result<User, Refusal> {
+    pub fn usable<'k>(&self, OpenedKey { key, owner }: &'k OpenedKey) -> Result<&'k User, Refusal> {
         if key.state != super::api_key::KeyState::Active {
             return Err(Refusal::KeyRevoked);
         }
         if key.scope.is_over(self.clock.now()) {
             return Err(Refusal::KeyOver);
         }
-        self.active_user(&key.owner).await
+        // The row of the owner whom the key's seal names, and of nobody else.
+        let owner = owner.as_ref().filter(|owner| owner.id == key.owner && owner.state == UserState::Active);
+        owner.ok_or(Refusal::UserInactive)
     }
 
     pub(super) async fn active_user(&self, id: &UserId) -> Result<User, Refusal> {

@@ -184,16 +184,17 @@ impl Issuer {
             return Err(Refusal::OriginDenied);
         }
         // Opened again, and looked at again: what changed since the ticket was made counts at once.
-        let key = self.open_key(&ticket.key).await?;
-        let user = self.usable(&key).await?;
-        let tool = self.tool_for(&key, tool).await?;
-        origin_allowed(&key, &tool, origin)?;
-        embedding_allowed(&key, ticket.embed_origin.as_ref())?;
+        let opened = self.open_key(&ticket.key).await?;
+        let user = self.usable(&opened)?;
+        let key = &opened.key;
+        let tool = self.tool_for(key, tool).await?;
+        origin_allowed(key, &tool, origin)?;
+        embedding_allowed(key, ticket.embed_origin.as_ref())?;
         let scope = scope_for(&tool, Some(ticket.scope))?;
         let session = Session {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),
-            user: user.id,
-            key: key.id,
+            user: user.id.clone(),
+            key: key.id.clone(),
             tool: tool.id.clone(),
             user_session: None,
             created_at: now,
@@ -242,14 +243,15 @@ impl Issuer {
         if over || session.user != current.user || session.key != current.key || session.tool != current.tool {
             return Err(Refusal::SessionOver);
         }
-        let key = self.open_key(&current.key).await?;
-        let owner = self.usable(&key).await?;
-        self.subject_stands(&session, &owner, current.assurance).await?;
-        let tool = self.tool_for(&key, tool).await?;
+        let opened = self.open_key(&current.key).await?;
+        let owner = self.usable(&opened)?;
+        self.subject_stands(&session, owner, current.assurance).await?;
+        let key = &opened.key;
+        let tool = self.tool_for(key, tool).await?;
         if let Some(origin) = &current.origin {
-            origin_allowed(&key, &tool, origin)?;
+            origin_allowed(key, &tool, origin)?;
         }
-        embedding_allowed(&key, current.embed_origin.as_ref())?;
+        embedding_allowed(key, current.embed_origin.as_ref())?;
         if tool.min_assurance > current.assurance {
             return Err(Refusal::AssuranceTooLow);
         }

@@ -4,10 +4,11 @@
 //! the person, and the key only says which pages and tools there are: its id is public, and proves nothing.
 
 use super::account::service::SignedIn;
-use super::api_key::ApiKey;
 use super::audit::{Action, Event};
+use super::authenticate::OpenedKey;
 use super::grant::{Granted, granted, origin_allowed, scope_for};
 use super::issuer::Issuer;
+use super::keys::OwnedKey;
 use super::mint::TokenContent;
 use super::refusal::Refusal;
 use super::scope::Scopes;
@@ -40,10 +41,11 @@ impl Issuer {
     /// # Errors
     /// [`Refusal`].
     pub async fn grant_for_user(&self, signed_in: &SignedIn, wanted: UserGrant) -> Result<Granted, Refusal> {
-        let key = self.client_of_page(&wanted.client, &wanted.origin).await?;
-        self.usable(&key).await?;
-        let tool = self.tool_for(&key, &wanted.tool).await?;
-        origin_allowed(&key, &tool, &wanted.origin)?;
+        let opened = self.client_of_page(&wanted.client, &wanted.origin).await?;
+        self.usable(&opened)?;
+        let key = &opened.key;
+        let tool = self.tool_for(key, &wanted.tool).await?;
+        origin_allowed(key, &tool, &wanted.origin)?;
         if tool.min_assurance > Assurance::User {
             return Err(Refusal::AssuranceTooLow);
         }
@@ -52,7 +54,7 @@ impl Issuer {
         let session = Session {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),
             user: signed_in.user.id.clone(),
-            key: key.id,
+            key: key.id.clone(),
             tool: tool.id.clone(),
             user_session: Some(signed_in.session.id.clone()),
             created_at: now,
@@ -80,14 +82,17 @@ impl Issuer {
 
     /// The key that a page names, if it registered that page. Where there is none, some other row is opened, and the answer is
     /// the same: so nobody learns which ids there are (R31).
-    async fn client_of_page(&self, id: &ApiKeyId, origin: &Origin) -> Result<ApiKey, Refusal> {
-        let (rows, known) = self.rows_or_decoy(id).await?;
+    async fn client_of_page(&self, id: &ApiKeyId, origin: &Origin) -> Result<OpenedKey, Refusal> {
+        let (OwnedKey { rows, owner }, known) = self.key_or_decoy(id).await?;
         let opened = rows.current.open(&self.roots);
         if !known {
             return Err(Refusal::OriginDenied);
         }
         let key = opened?;
-        if key.scope.origins.contains(origin) { Ok(key) } else { Err(Refusal::OriginDenied) }
+        if !key.scope.origins.contains(origin) {
+            return Err(Refusal::OriginDenied);
+        }
+        Ok(OpenedKey { key, owner })
     }
 
     /// Whether tokens of a session may still be about whom they are about; `owner` is the user of its key.

@@ -3,6 +3,7 @@
 use super::api_key::KeyMaterial;
 use super::grant::Renewable;
 use super::issuer::Issuer;
+use super::keys::OwnedKey;
 use super::refusal::Refusal;
 use super::scope::Scopes;
 use super::session::SessionId;
@@ -65,7 +66,7 @@ impl Keys for IssuerKeyring {
     }
 
     async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKeyGrant>, SignedRefusal> {
-        let (rows, known) = self.0.rows_or_decoy(id).await.map_err(|refusal| refusal.for_the_wire())?;
+        let (OwnedKey { rows, .. }, known) = self.0.key_or_decoy(id).await.map_err(|refusal| refusal.for_the_wire())?;
         // An unknown key costs what a known one costs, and fails at the same place (T23): under a key that nobody has.
         let current = if known { &rows.current } else { &self.0.decoy };
         let former = rows.former.as_ref().filter(|_| known).unwrap_or(current).open(&self.0.roots);
@@ -96,7 +97,8 @@ impl Standing for IssuerKeyring {
             _ => return Err(SignedRefusal::InvalidCredentials),
         };
         let standing = async {
-            let owner = self.0.usable(&self.0.open_key(id).await?).await?;
+            let opened = self.0.open_key(id).await?;
+            let owner = self.0.usable(&opened)?;
             match subject {
                 // Somebody else than the key's owner: whoever is signed in on its page.
                 Some(Subject::User(user)) if *user != owner.id => self.0.active_user(user).await.map(|_| ()),

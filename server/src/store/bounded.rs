@@ -264,8 +264,12 @@ fn steps<'e>(all: impl Future<Output = Result<Vec<Step>, Error>> + Send + 'e) ->
 
 /// The answer, or an error at the deadline.
 async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let silent = || Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time"));
     timeout(STATEMENT_TIME, answer).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// No answer in time.
+pub(super) fn silent() -> Error {
+    Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time"))
 }
 
 /// Whether an error says nothing about the state of its connection: everything but a broken rule of the schema, and a value

@@ -2,9 +2,13 @@
 
 use super::address::{Address, Engine};
 use super::bounded::Pool;
+use super::lookups::LookUps;
 use super::schema::{Pending, Schema};
-use super::{Result, StoreError, reach};
+use super::{Result, StoreError, reach, sql_api_keys, sql_sessions, sql_tools};
 use crate::domain::audit::chain::ChainKeys;
+use crate::domain::keys::OwnedKey;
+use crate::domain::session::Session;
+use crate::domain::tool::Tool;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection, Row};
 use std::io;
@@ -23,6 +27,16 @@ pub struct Database {
     pub(super) tried: Arc<Mutex<Option<(Instant, bool)>>>,
     /// What its audit log is chained with.
     pub(super) chain: Option<ChainKeys>,
+    /// What requests look up.
+    pub(super) lookups: Arc<AllLookUps>,
+}
+
+/// What every request of a key or a token looks up.
+#[derive(Debug)]
+pub(super) struct AllLookUps {
+    pub(super) keys: LookUps<OwnedKey>,
+    pub(super) tools: LookUps<Tool>,
+    pub(super) sessions: LookUps<Session>,
 }
 
 /// Connections of one process.
@@ -90,7 +104,18 @@ impl Database {
         };
         let pool = options.connect(address.expose()).await.map_err(reach::explained)?;
         schema.close().await;
-        Ok(Self { pool: Pool::new(pool, address.engine), engine: address.engine, tried: Arc::default(), chain: None })
+        let lookups = AllLookUps {
+            keys: LookUps::new(sql_api_keys::KEYS_OR_OTHERS, sql_api_keys::read_owned),
+            tools: LookUps::new(sql_tools::SEVERAL, sql_tools::read),
+            sessions: LookUps::new(sql_sessions::SEVERAL, sql_sessions::read),
+        };
+        Ok(Self {
+            pool: Pool::new(pool, address.engine),
+            engine: address.engine,
+            tried: Arc::default(),
+            chain: None,
+            lookups: Arc::new(lookups),
+        })
     }
 
     /// Connections that are open, and how many of them have nothing to do.

@@ -8,6 +8,7 @@ mod audit_filter;
 mod bounded;
 mod connect;
 mod epochs;
+mod lookups;
 mod mail;
 mod managed_keys;
 mod openid;
@@ -54,7 +55,7 @@ use crate::domain::audit::kept::KeptKey;
 use crate::domain::audit::query::Filter;
 use crate::domain::audit::{Action, Event, Source};
 use crate::domain::issuer_key::SealedIssuerKey;
-use crate::domain::keys::KeyRows;
+use crate::domain::keys::OwnedKey;
 use crate::domain::role::{Role, UnverifiedRole};
 use crate::domain::session::{Session, SessionId};
 use crate::domain::ticket::{RecordedTicket, Ticket, TicketHash};
@@ -91,6 +92,9 @@ pub enum StoreError {
     /// The way to the database is not safe, so nothing was sent on it.
     #[error("no safe connection to the database: {0}")]
     Unsafe(String),
+    /// What came of a statement that several waited for.
+    #[error(transparent)]
+    Shared(std::sync::Arc<StoreError>),
     /// The schema could not be brought up to date.
     #[error("migrations: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -252,9 +256,8 @@ pub trait ApiKeys {
     ) -> impl Future<Output = Result<()>> + Send;
     /// The row with that id.
     fn api_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<SealedApiKey>>> + Send;
-    /// The rows of the key with that id; where there is none, of another one, so that reading costs the same (R31). `None`
-    /// without any row.
-    fn api_key_or_another(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<KeyRows>>> + Send;
+    /// The key with that id; where there is none, another one, so that reading costs the same (R31). `None` without any row.
+    fn api_key_or_another(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<OwnedKey>>> + Send;
     /// All rows, oldest first.
     fn api_keys(&self) -> impl Future<Output = Result<Vec<SealedApiKey>>> + Send;
     /// Revokes; whether there is such a key. A second time changes nothing.

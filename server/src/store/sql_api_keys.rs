@@ -4,11 +4,12 @@ use super::bounded::InTransaction;
 use super::connect::taken;
 use super::sql_managed_keys::read_rows;
 use super::sql_row::Columns;
+use super::sql_users::read_owner;
 use super::{ApiKeys, Database, Result};
 use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, KeyState, SealedApiKey};
 use crate::domain::audit::{Event, Target};
-use crate::domain::keys::KeyRows;
+use crate::domain::keys::OwnedKey;
 use crate::domain::user::UserName;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::api_key::StoredHash;
@@ -21,6 +22,16 @@ use std::collections::BTreeSet;
 /// The keys of earlier epochs, behind an id, in the order of their ids.
 pub(super) const COLUMNS_OF_API_KEYS_BEFORE: &str = "SELECT id, user_id, name, signing, epoch, scope, stored_hash, sealed, created_at, revoked_at \
      FROM api_keys WHERE epoch < $1 AND id > $2 ORDER BY id LIMIT $3";
+
+/// For each of some ids one key with its user: that one, or where there is none, another.
+pub(super) const KEYS_OR_OTHERS: &str = "SELECT w.column1 AS wanted, k.id, k.user_id, k.name, k.signing, k.epoch, k.scope, \
+     k.stored_hash, k.sealed, k.created_at, k.revoked_at, f.epoch AS former_epoch, f.scope AS former_scope, \
+     f.stored_hash AS former_hash, f.sealed AS former_sealed, u.id AS owner_id, u.name AS owner_name, \
+     u.created_at AS owner_created_at, u.deactivated_at AS owner_deactivated_at, u.role AS owner_role, \
+     u.role_epoch AS owner_role_epoch, u.role_mac AS owner_role_mac FROM (VALUES {wanted}) AS w \
+     JOIN api_keys k ON k.id = CASE WHEN EXISTS (SELECT 1 FROM api_keys WHERE id = w.column1) THEN w.column1 \
+     ELSE (SELECT MIN(id) FROM api_keys) END LEFT JOIN api_key_former f ON f.key_id = k.id \
+     LEFT JOIN users u ON u.id = k.user_id WHERE w.column1 IS NOT NULL";
 
 impl ApiKeys for Database {
     async fn add_api_key(&self, key: &SealedApiKey, scope: &KeyScope, event: &Event) -> Result<()> {
@@ -42,18 +53,8 @@ impl ApiKeys for Database {
         row.as_ref().map(read).transpose()
     }
 
-    async fn api_key_or_another(&self, id: &ApiKeyId) -> Result<Option<KeyRows>> {
-        let row = sqlx::query(
-            "SELECT k.id, k.user_id, k.name, k.signing, k.epoch, k.scope, k.stored_hash, k.sealed, k.created_at, \
-             k.revoked_at, f.epoch AS former_epoch, f.scope AS former_scope, f.stored_hash AS former_hash, \
-             f.sealed AS former_sealed FROM api_keys k LEFT JOIN api_key_former f ON f.key_id = k.id \
-             WHERE k.id = CASE WHEN EXISTS (SELECT 1 FROM api_keys WHERE id = $1) THEN $1 \
-             ELSE (SELECT MIN(id) FROM api_keys) END",
-        )
-        .bind(id.as_str())
-        .fetch_optional(&self.pool)
-        .await?;
-        row.as_ref().map(read_rows).transpose()
+    async fn api_key_or_another(&self, id: &ApiKeyId) -> Result<Option<OwnedKey>> {
+        self.lookups.keys.get(&self.pool, id.as_str()).await
     }
 
     async fn api_keys(&self) -> Result<Vec<SealedApiKey>> {
@@ -159,6 +160,10 @@ pub(super) fn read(row: &AnyRow) -> Result<SealedApiKey> {
             Some(at) => KeyState::Revoked { at },
         },
     })
+}
+
+pub(super) fn read_owned(row: &AnyRow) -> Result<OwnedKey> {
+    Ok(OwnedKey { rows: read_rows(row)?, owner: read_owner(row)? })
 }
 
 fn signing_kind(text: &str) -> Option<SigningKind> {

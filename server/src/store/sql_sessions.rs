@@ -9,6 +9,10 @@ use crate::domain::session::{Session, SessionId, SessionState};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use sqlx::any::AnyRow;
 
+/// Those of some ids.
+pub(super) const SEVERAL: &str = "SELECT w.column1 AS wanted, s.id, s.user_id, s.key_id, s.tool, s.user_session_id, \
+     s.created_at, s.expires_at, s.revoked_at FROM (VALUES {wanted}) AS w JOIN sessions s ON s.id = w.column1";
+
 impl Sessions for Database {
     async fn add_session(&self, session: &Session) -> Result<()> {
         let revoked_at = match session.state {
@@ -34,13 +38,7 @@ impl Sessions for Database {
     }
 
     async fn session(&self, id: &SessionId) -> Result<Option<Session>> {
-        let row = sqlx::query(
-            "SELECT id, user_id, key_id, tool, user_session_id, created_at, expires_at, revoked_at FROM sessions WHERE id = $1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(&self.pool)
-        .await?;
-        row.as_ref().map(read).transpose()
+        self.lookups.sessions.get(&self.pool, id.as_str()).await
     }
 
     async fn live_sessions(&self, user: Option<&UserId>, now: UnixMillis) -> Result<Vec<Session>> {
@@ -80,7 +78,7 @@ impl Sessions for Database {
     }
 }
 
-fn read(row: &AnyRow) -> Result<Session> {
+pub(super) fn read(row: &AnyRow) -> Result<Session> {
     let columns = Columns { table: "sessions", row };
     Ok(Session {
         id: columns.parsed("id", SessionId::parse)?,

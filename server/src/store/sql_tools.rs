@@ -10,6 +10,10 @@ use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use sqlx::any::AnyRow;
 
+/// Those of some ids.
+pub(super) const SEVERAL: &str = "SELECT w.column1 AS wanted, t.id, t.base_url, t.origins, t.min_assurance, t.scopes, \
+     t.required_scopes, t.created_at, t.epoch, t.seal FROM (VALUES {wanted}) AS w JOIN tools t ON t.id = w.column1";
+
 impl Tools for Database {
     async fn add_tool(&self, tool: &Tool, event: &Event) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
@@ -35,13 +39,7 @@ impl Tools for Database {
     }
 
     async fn tool(&self, id: &ToolId) -> Result<Option<Tool>> {
-        let row = sqlx::query(
-            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, created_at, epoch, seal FROM tools WHERE id = $1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(&self.pool)
-        .await?;
-        row.as_ref().map(read).transpose()
+        self.lookups.tools.get(&self.pool, id.as_str()).await
     }
 
     async fn tools(&self) -> Result<Vec<Tool>> {
@@ -90,7 +88,7 @@ impl Tools for Database {
     }
 }
 
-fn read(row: &AnyRow) -> Result<Tool> {
+pub(super) fn read(row: &AnyRow) -> Result<Tool> {
     let columns = Columns { table: "tools", row };
     Ok(Tool {
         id: columns.parsed("id", |text| ToolId::parse(text).ok())?,

@@ -178,20 +178,59 @@ async fn deactivate(inside: &mut InTransaction, id: &UserId, at: Option<UnixMill
     Ok(done.rows_affected() > 0)
 }
 
+/// What the columns of a user are called in a statement.
+struct Names {
+    id: &'static str,
+    name: &'static str,
+    deactivated_at: &'static str,
+    role: &'static str,
+    role_epoch: &'static str,
+    role_mac: &'static str,
+    created_at: &'static str,
+}
+
 fn read(row: &AnyRow) -> Result<User> {
+    const NAMES: Names = Names {
+        id: "id",
+        name: "name",
+        deactivated_at: "deactivated_at",
+        role: "role",
+        role_epoch: "role_epoch",
+        role_mac: "role_mac",
+        created_at: "created_at",
+    };
+    read_as(row, &NAMES)
+}
+
+/// The user beside something else, by the columns that `owner_…` names.
+pub(super) fn read_owner(row: &AnyRow) -> Result<Option<User>> {
+    const NAMES: Names = Names {
+        id: "owner_id",
+        name: "owner_name",
+        deactivated_at: "owner_deactivated_at",
+        role: "owner_role",
+        role_epoch: "owner_role_epoch",
+        role_mac: "owner_role_mac",
+        created_at: "owner_created_at",
+    };
+    let is_there = Columns { table: "users", row }.optional_text(NAMES.id)?.is_some();
+    is_there.then(|| read_as(row, &NAMES)).transpose()
+}
+
+fn read_as(row: &AnyRow, names: &Names) -> Result<User> {
     let columns = Columns { table: "users", row };
     Ok(User {
-        id: columns.parsed("id", |text| UserId::parse(text).ok())?,
-        name: columns.parsed("name", |text| UserName::parse(text).ok())?,
-        state: match columns.optional_time("deactivated_at")? {
+        id: columns.parsed(names.id, |text| UserId::parse(text).ok())?,
+        name: columns.parsed(names.name, |text| UserName::parse(text).ok())?,
+        state: match columns.optional_time(names.deactivated_at)? {
             None => UserState::Active,
             Some(at) => UserState::Deactivated { at },
         },
         unverified_role: UnverifiedRole {
-            role: columns.text("role")?,
-            epoch: columns.optional_number("role_epoch")?,
-            mac: columns.optional_text("role_mac")?,
+            role: columns.text(names.role)?,
+            epoch: columns.optional_number(names.role_epoch)?,
+            mac: columns.optional_text(names.role_mac)?,
         },
-        created_at: columns.time("created_at")?,
+        created_at: columns.time(names.created_at)?,
     })
 }

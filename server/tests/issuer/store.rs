@@ -57,7 +57,7 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     assert_eq!(read.open(&roots).unwrap().scope, scope);
     assert!(store.api_key(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
     for id in [&key.id, &ApiKeyId::from_uuid([0; 16])] {
-        assert_eq!(store.api_key_or_another(id).await.unwrap().unwrap().current.id, key.id);
+        assert_eq!(store.api_key_or_another(id).await.unwrap().unwrap().rows.current.id, key.id);
     }
     assert!(store.is_registered_origin(&origin, NOW).await.unwrap());
     assert!(!store.is_registered_origin(&origin, NOW.plus_seconds(60)).await.unwrap());

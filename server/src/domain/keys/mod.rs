@@ -10,6 +10,7 @@ pub mod service;
 
 use super::api_key::{BrokenRow, KeyScope, KeyState, SealedApiKey};
 use super::roots::Roots;
+use super::user::User;
 use crate::clock::UnixMillis;
 use last_use::LastUse;
 
@@ -20,6 +21,15 @@ pub struct KeyRows {
     pub current: SealedApiKey,
     /// The row of the secret that it had before, while that one's grace lasts, and maybe for a while after.
     pub former: Option<SealedApiKey>,
+}
+
+/// A key's rows and its owner, as they were at one moment.
+#[derive(Clone, Debug)]
+pub struct OwnedKey {
+    /// Its rows.
+    pub rows: KeyRows,
+    /// Its user.
+    pub owner: Option<User>,
 }
 
 /// A key as it is shown to whoever manages it. No part of it is a secret.

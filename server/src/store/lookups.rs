@@ -1,0 +1,250 @@
+//! Look-ups of many callers in one statement.
+//!
+//! A look-up goes to the database and back, and waking who answers costs more than the reading. So what is asked for while others
+//! are on their way waits for the next way, and goes together; where nothing is on its way, it goes at once. Nothing is kept:
+//! every answer is read by a statement that began after its caller asked, so a change takes effect at once.
+
+use super::bounded::{Pool, silent};
+use super::sql_many::places;
+use super::sql_row::Columns;
+use super::{Result, StoreError};
+use sqlx::AssertSqlSafe;
+use sqlx::any::AnyRow;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+/// Statements that are on their way at once: one more than one, so that a connection that went silent does not stop everybody.
+const AT_ONCE: usize = 2;
+/// How many ids one statement may ask for; places that are left are null.
+const SIZES: [usize; 4] = [1, 4, 16, 64];
+/// Longest that a caller waits, for its turn and its statement.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Look-ups of one kind, by an id.
+#[derive(Debug)]
+pub(super) struct LookUps<V> {
+    /// `{wanted}` stands for places of ids, which are `w.column1` and must be given back as column `wanted`.
+    sql: &'static str,
+    read: fn(&AnyRow) -> Result<V>,
+    queue: Arc<Mutex<Queue<V>>>,
+}
+
+#[derive(Debug)]
+struct Queue<V> {
+    waiting: Vec<Waiting<V>>,
+    on_the_way: usize,
+}
+
+#[derive(Debug)]
+struct Waiting<V> {
+    id: String,
+    answer: oneshot::Sender<Answer<V>>,
+}
+
+/// What was found. An error goes to everybody who waited for it.
+type Answer<V> = std::result::Result<Option<V>, Arc<StoreError>>;
+
+impl<V: Clone + Send + 'static> LookUps<V> {
+    /// None yet.
+    pub(super) fn new(sql: &'static str, read: fn(&AnyRow) -> Result<V>) -> Self {
+        Self { sql, read, queue: Arc::new(Mutex::new(Queue { waiting: Vec::new(), on_the_way: 0 })) }
+    }
+
+    /// Looks up one.
+    pub(super) async fn get(&self, pool: &Pool, id: &str) -> Result<Option<V>> {
+        let (answer, answered) = oneshot::channel();
+        let is_free = {
+            let mut queue = locked(&self.queue);
+            queue.waiting.push(Waiting { id: id.to_owned(), answer });
+            let is_free = queue.on_the_way < AT_ONCE;
+            queue.on_the_way += usize::from(is_free);
+            is_free
+        };
+        if is_free {
+            // A task of its own: a caller that hangs up takes nobody's answer with it.
+            let way = Way { queue: Arc::clone(&self.queue), is_left: false };
+            tokio::spawn(way.go(pool.clone(), self.sql, self.read));
+        }
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(answer)) => answer.map_err(StoreError::Shared),
+            Ok(Err(_)) | Err(_) => Err(silent().into()),
+        }
+    }
+}
+
+/// One of the ways that may be on at once.
+struct Way<V> {
+    queue: Arc<Mutex<Queue<V>>>,
+    is_left: bool,
+}
+
+impl<V: Clone> Way<V> {
+    /// Goes as long as somebody waits.
+    async fn go(mut self, pool: Pool, sql: &'static str, read: fn(&AnyRow) -> Result<V>) {
+        while let Some(waiting) = self.next() {
+            let mut ids: Vec<&str> = waiting.iter().map(|waiting| waiting.id.as_str()).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            let found = find(&pool, sql, read, &ids).await.map_err(Arc::new);
+            for Waiting { id, answer } in waiting {
+                let found = match &found {
+                    Ok(found) => found.get(&id).cloned().transpose(),
+                    Err(error) => Err(Arc::clone(error)),
+                };
+                let _ = answer.send(found); // whoever hung up does not wait any more
+            }
+        }
+    }
+
+    /// Whose turn it is. Without anybody the way is left, in the same moment: nobody can come in between.
+    fn next(&mut self) -> Option<Vec<Waiting<V>>> {
+        let mut queue = locked(&self.queue);
+        if queue.waiting.is_empty() {
+            queue.on_the_way -= 1;
+            self.is_left = true;
+            return None;
+        }
+        let most = queue.waiting.len().min(SIZES[SIZES.len() - 1]);
+        Some(queue.waiting.drain(..most).collect())
+    }
+}
+
+impl<V> Drop for Way<V> {
+    fn drop(&mut self) {
+        if !self.is_left {
+            // It was given up in the middle: whoever waits is told so at once, and the next one finds a free way.
+            let mut queue = locked(&self.queue);
+            queue.on_the_way -= 1;
+            queue.waiting.clear();
+        }
+    }
+}
+
+/// What there is of these ids. A row that can't be read is an error for whoever asked for it, and for nobody else.
+async fn find<V>(
+    pool: &Pool,
+    sql: &'static str,
+    read: fn(&AnyRow) -> Result<V>,
+    ids: &[&str],
+) -> Result<HashMap<String, std::result::Result<V, Arc<StoreError>>>> {
+    let size = SIZES.into_iter().find(|size| *size >= ids.len()).unwrap_or(ids.len());
+    let sql = sql.replace("{wanted}", &places(size, 1));
+    let wanted = ids.iter().copied().map(Some).chain(std::iter::repeat(None)).take(size);
+    let query = wanted.fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id));
+    let rows = query.fetch_all(pool).await?;
+    let found = |row| Ok((Columns { table: "wanted", row }.text("wanted")?, read(row).map_err(Arc::new)));
+    rows.iter().map(found).collect()
+}
+
+fn locked<V>(queue: &Mutex<Queue<V>>) -> MutexGuard<'_, Queue<V>> {
+    // A panic while the lock is held leaves whole values: poisoning says nothing here.
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::address::Engine;
+    use super::*;
+    use sqlx::any::{AnyPoolOptions, install_default_drivers};
+    use tempfile::TempDir;
+
+    const SQL: &str =
+        "SELECT w.column1 AS wanted, n.value FROM (VALUES {wanted}) AS w JOIN names n ON n.id = w.column1";
+
+    /// Ids `n0` to `n99` with values `v0` to `v99`.
+    async fn names() -> (TempDir, Pool) {
+        install_default_drivers();
+        let folder = tempfile::tempdir().unwrap();
+        let file = format!("sqlite://{}?mode=rwc", folder.path().join("names.sqlite").display());
+        let pool = AnyPoolOptions::new().max_connections(2).connect(&file).await.unwrap();
+        let rows: Vec<String> = (0..100).map(|number| format!("('n{number}', 'v{number}')")).collect();
+        let sql = format!(
+            "CREATE TABLE names (id TEXT PRIMARY KEY, value TEXT); INSERT INTO names VALUES {}",
+            rows.join(",")
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+        (folder, Pool::new(pool, Engine::Sqlite))
+    }
+
+    fn read(row: &AnyRow) -> Result<String> {
+        let value = Columns { table: "names", row }.text("value")?;
+        assert!(value != "v13", "an unlucky row");
+        if value == "v7" { Err(StoreError::Corrupt { table: "names", column: "value" }) } else { Ok(value) }
+    }
+
+    #[tokio::test]
+    async fn everybody_gets_what_they_asked_for() {
+        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
+        let ask = |number: usize| {
+            let (pool, names) = (&pool, &names);
+            async move { (number, names.get(pool, &format!("n{number}")).await) }
+        };
+        // More than one statement holds, some of them twice, some of them unknown, and one whose row is bad.
+        let asked = (0..150).chain(50..60).filter(|number| *number != 13).map(ask);
+        for (number, found) in futures_util::future::join_all(asked).await {
+            match (number, found) {
+                (7, found) => assert!(
+                    matches!(&found, Err(StoreError::Shared(error)) if matches!(**error, StoreError::Corrupt { .. }))
+                ),
+                (0..100, found) => assert_eq!(found.unwrap(), Some(format!("v{number}"))),
+                (_, found) => assert_eq!(found.unwrap(), None),
+            }
+        }
+        assert_eq!(locked(&names.queue).on_the_way, 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept() {
+        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
+        assert_eq!(names.get(&pool, "n1").await.unwrap().as_deref(), Some("v1"));
+        sqlx::query("UPDATE names SET value = 'changed' WHERE id = 'n1'").execute(&pool).await.unwrap();
+        assert_eq!(names.get(&pool, "n1").await.unwrap().as_deref(), Some("changed"));
+        sqlx::query("DELETE FROM names WHERE id = 'n1'").execute(&pool).await.unwrap();
+        assert_eq!(names.get(&pool, "n1").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn whoever_hangs_up_takes_nobody_along() {
+        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
+        let first = names.get(&pool, "n1");
+        let others = futures_util::future::join_all((2..6).map(|number| {
+            let (pool, names) = (&pool, &names);
+            async move { names.get(pool, &format!("n{number}")).await.unwrap().unwrap() }
+        }));
+        tokio::select! {
+            biased;
+            _ = first => panic!("it was answered before it was asked"),
+            () = std::future::ready(()) => {}
+        }
+        assert_eq!(others.await, ["v2", "v3", "v4", "v5"]);
+    }
+
+    #[tokio::test]
+    async fn an_error_is_everybodys_and_the_next_one_is_asked_again() {
+        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
+        sqlx::query("ALTER TABLE names RENAME TO gone").execute(&pool).await.unwrap();
+        let asked = (20..25).map(|number| {
+            let (pool, names) = (&pool, &names);
+            async move { names.get(pool, &format!("n{number}")).await }
+        });
+        for failed in futures_util::future::join_all(asked).await {
+            assert!(matches!(&failed, Err(StoreError::Shared(error)) if matches!(**error, StoreError::Database(_))));
+        }
+        sqlx::query("ALTER TABLE gone RENAME TO names").execute(&pool).await.unwrap();
+        assert_eq!(names.get(&pool, "n20").await.unwrap().as_deref(), Some("v20"));
+    }
+
+    #[tokio::test]
+    async fn a_panic_leaves_nobody_waiting() {
+        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
+        let asked = (0..3).map(|_| names.get(&pool, "n13"));
+        for failed in futures_util::future::join_all(asked).await {
+            assert!(failed.is_err());
+        }
+        assert_eq!(names.get(&pool, "n14").await.unwrap().as_deref(), Some("v14"));
+        assert_eq!(locked(&names.queue).on_the_way, 0);
+    }
+}
