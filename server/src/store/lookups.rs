@@ -18,8 +18,10 @@ use tokio::time::timeout;
 
 /// Statements that are on their way at once: one more than one, so that a connection that went silent does not stop everybody.
 const AT_ONCE: usize = 2;
-/// How many ids one statement may ask for; places that are left are null.
-const SIZES: [usize; 4] = [1, 4, 16, 64];
+/// Most ids of one statement.
+const MOST: usize = 64;
+/// Ids of one statement: a few sizes, so that the engine has few statements to prepare. Places that are left are null.
+const SIZES: [usize; 4] = [1, 4, 16, MOST];
 /// Longest that a caller waits, for its turn and its statement.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -60,7 +62,7 @@ impl<V: Clone + Send + 'static> LookUps<V> {
             let mut queue = locked(&self.queue);
             queue.waiting.push(Waiting { id: id.to_owned(), answer });
             let is_free = queue.on_the_way < AT_ONCE;
-            queue.on_the_way += usize::from(is_free);
+            queue.on_the_way = queue.on_the_way.saturating_add(usize::from(is_free));
             is_free
         };
         if is_free {
@@ -103,11 +105,11 @@ impl<V: Clone> Way<V> {
     fn next(&mut self) -> Option<Vec<Waiting<V>>> {
         let mut queue = locked(&self.queue);
         if queue.waiting.is_empty() {
-            queue.on_the_way -= 1;
+            queue.on_the_way = queue.on_the_way.saturating_sub(1);
             self.is_left = true;
             return None;
         }
-        let most = queue.waiting.len().min(SIZES[SIZES.len() - 1]);
+        let most = queue.waiting.len().min(MOST);
         Some(queue.waiting.drain(..most).collect())
     }
 }
@@ -117,7 +119,7 @@ impl<V> Drop for Way<V> {
         if !self.is_left {
             // It was given up in the middle: whoever waits is told so at once, and the next one finds a free way.
             let mut queue = locked(&self.queue);
-            queue.on_the_way -= 1;
+            queue.on_the_way = queue.on_the_way.saturating_sub(1);
             queue.waiting.clear();
         }
     }
@@ -130,7 +132,7 @@ async fn find<V>(
     read: fn(&AnyRow) -> Result<V>,
     ids: &[&str],
 ) -> Result<HashMap<String, std::result::Result<V, Arc<StoreError>>>> {
-    let size = SIZES.into_iter().find(|size| *size >= ids.len()).unwrap_or(ids.len());
+    let size = SIZES.into_iter().find(|size| *size >= ids.len()).unwrap_or(MOST);
     let sql = sql.replace("{wanted}", &places(size, 1));
     let wanted = ids.iter().copied().map(Some).chain(std::iter::repeat(None)).take(size);
     let query = wanted.fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id));
@@ -146,41 +148,36 @@ fn locked<V>(queue: &Mutex<Queue<V>>) -> MutexGuard<'_, Queue<V>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::address::Engine;
+    use super::super::{Database, Settings};
     use super::*;
-    use sqlx::any::{AnyPoolOptions, install_default_drivers};
     use tempfile::TempDir;
 
     const SQL: &str =
-        "SELECT w.column1 AS wanted, n.value FROM (VALUES {wanted}) AS w JOIN names n ON n.id = w.column1";
+        "SELECT w.column1 AS wanted, s.value FROM (VALUES {wanted}) AS w JOIN settings s ON s.name = w.column1";
 
-    /// Ids `n0` to `n99` with values `v0` to `v99`.
-    async fn names() -> (TempDir, Pool) {
-        install_default_drivers();
+    /// Settings `n0` to `n99` with values `v0` to `v99`.
+    async fn settings() -> (TempDir, Database) {
+        crate::install_crypto_providers();
         let folder = tempfile::tempdir().unwrap();
-        let file = format!("sqlite://{}?mode=rwc", folder.path().join("names.sqlite").display());
-        let pool = AnyPoolOptions::new().max_connections(2).connect(&file).await.unwrap();
-        let rows: Vec<String> = (0..100).map(|number| format!("('n{number}', 'v{number}')")).collect();
-        let sql = format!(
-            "CREATE TABLE names (id TEXT PRIMARY KEY, value TEXT); INSERT INTO names VALUES {}",
-            rows.join(",")
-        );
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-        (folder, Pool::new(pool, Engine::Sqlite))
+        let store = Database::open_sqlite(&folder.path().join("bmap.sqlite")).await.unwrap();
+        for number in 0..100 {
+            store.set_setting(&format!("n{number}"), &format!("v{number}")).await.unwrap();
+        }
+        (folder, store)
     }
 
     fn read(row: &AnyRow) -> Result<String> {
-        let value = Columns { table: "names", row }.text("value")?;
+        let value = Columns { table: "settings", row }.text("value")?;
         assert!(value != "v13", "an unlucky row");
-        if value == "v7" { Err(StoreError::Corrupt { table: "names", column: "value" }) } else { Ok(value) }
+        if value == "v7" { Err(StoreError::Corrupt { table: "settings", column: "value" }) } else { Ok(value) }
     }
 
     #[tokio::test]
     async fn everybody_gets_what_they_asked_for() {
-        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
+        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
         let ask = |number: usize| {
-            let (pool, names) = (&pool, &names);
-            async move { (number, names.get(pool, &format!("n{number}")).await) }
+            let (store, values) = (&store, &values);
+            async move { (number, values.get(&store.pool, &format!("n{number}")).await) }
         };
         // More than one statement holds, some of them twice, some of them unknown, and one whose row is bad.
         let asked = (0..150).chain(50..60).filter(|number| *number != 13).map(ask);
@@ -193,26 +190,26 @@ mod tests {
                 (_, found) => assert_eq!(found.unwrap(), None),
             }
         }
-        assert_eq!(locked(&names.queue).on_the_way, 0);
+        assert_eq!(locked(&values.queue).on_the_way, 0);
     }
 
     #[tokio::test]
     async fn nothing_is_kept() {
-        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
-        assert_eq!(names.get(&pool, "n1").await.unwrap().as_deref(), Some("v1"));
-        sqlx::query("UPDATE names SET value = 'changed' WHERE id = 'n1'").execute(&pool).await.unwrap();
-        assert_eq!(names.get(&pool, "n1").await.unwrap().as_deref(), Some("changed"));
-        sqlx::query("DELETE FROM names WHERE id = 'n1'").execute(&pool).await.unwrap();
-        assert_eq!(names.get(&pool, "n1").await.unwrap(), None);
+        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        assert_eq!(values.get(&store.pool, "n1").await.unwrap().as_deref(), Some("v1"));
+        store.set_setting("n1", "changed").await.unwrap();
+        assert_eq!(values.get(&store.pool, "n1").await.unwrap().as_deref(), Some("changed"));
+        sqlx::query("DELETE FROM settings WHERE name = 'n1'").execute(&store.pool).await.unwrap();
+        assert_eq!(values.get(&store.pool, "n1").await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn whoever_hangs_up_takes_nobody_along() {
-        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
-        let first = names.get(&pool, "n1");
+        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        let first = values.get(&store.pool, "n1");
         let others = futures_util::future::join_all((2..6).map(|number| {
-            let (pool, names) = (&pool, &names);
-            async move { names.get(pool, &format!("n{number}")).await.unwrap().unwrap() }
+            let (store, values) = (&store, &values);
+            async move { values.get(&store.pool, &format!("n{number}")).await.unwrap().unwrap() }
         }));
         tokio::select! {
             biased;
@@ -224,27 +221,27 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_everybodys_and_the_next_one_is_asked_again() {
-        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
-        sqlx::query("ALTER TABLE names RENAME TO gone").execute(&pool).await.unwrap();
+        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        sqlx::query("ALTER TABLE settings RENAME TO gone").execute(&store.pool).await.unwrap();
         let asked = (20..25).map(|number| {
-            let (pool, names) = (&pool, &names);
-            async move { names.get(pool, &format!("n{number}")).await }
+            let (store, values) = (&store, &values);
+            async move { values.get(&store.pool, &format!("n{number}")).await }
         });
         for failed in futures_util::future::join_all(asked).await {
             assert!(matches!(&failed, Err(StoreError::Shared(error)) if matches!(**error, StoreError::Database(_))));
         }
-        sqlx::query("ALTER TABLE gone RENAME TO names").execute(&pool).await.unwrap();
-        assert_eq!(names.get(&pool, "n20").await.unwrap().as_deref(), Some("v20"));
+        sqlx::query("ALTER TABLE gone RENAME TO settings").execute(&store.pool).await.unwrap();
+        assert_eq!(values.get(&store.pool, "n20").await.unwrap().as_deref(), Some("v20"));
     }
 
     #[tokio::test]
     async fn a_panic_leaves_nobody_waiting() {
-        let ((_folder, pool), names) = (names().await, LookUps::new(SQL, read));
-        let asked = (0..3).map(|_| names.get(&pool, "n13"));
+        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        let asked = (0..3).map(|_| values.get(&store.pool, "n13"));
         for failed in futures_util::future::join_all(asked).await {
             assert!(failed.is_err());
         }
-        assert_eq!(names.get(&pool, "n14").await.unwrap().as_deref(), Some("v14"));
-        assert_eq!(locked(&names.queue).on_the_way, 0);
+        assert_eq!(values.get(&store.pool, "n14").await.unwrap().as_deref(), Some("v14"));
+        assert_eq!(locked(&values.queue).on_the_way, 0);
     }
 }

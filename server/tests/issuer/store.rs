@@ -56,8 +56,11 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     let read = store.api_key(&key.id).await.unwrap().unwrap();
     assert_eq!(read.open(&roots).unwrap().scope, scope);
     assert!(store.api_key(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
-    for id in [&key.id, &ApiKeyId::from_uuid([0; 16])] {
-        assert_eq!(store.api_key_or_another(id).await.unwrap().unwrap().rows.current.id, key.id);
+    // Several at once, which go in one statement with places to spare.
+    let ids: Vec<ApiKeyId> = (0..7).map(|number| ApiKeyId::from_uuid([number; 16])).chain([key.id.clone()]).collect();
+    for found in futures_util::future::join_all(ids.iter().map(|id| store.api_key_or_another(id))).await {
+        let found = found.unwrap().unwrap();
+        assert_eq!((found.rows.current.id, found.owner.unwrap().id), (key.id.clone(), user.id.clone()));
     }
     assert!(store.is_registered_origin(&origin, NOW).await.unwrap());
     assert!(!store.is_registered_origin(&origin, NOW.plus_seconds(60)).await.unwrap());
