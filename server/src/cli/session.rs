@@ -37,7 +37,11 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
                 Some(text) => Some(user::find(&store, &text).await?.id),
                 None => None,
             };
-            let people = store.live_user_sessions(user.as_ref(), now).await.map_err(CliError::failed)?;
+            let people = match &user {
+                Some(user) => store.live_sessions_of(user, None, u32::MAX, now).await,
+                None => store.live_user_sessions(now).await,
+            };
+            let people = people.map_err(CliError::failed)?;
             let pages = store.live_sessions(user.as_ref(), now).await.map_err(CliError::failed)?;
             let all: Vec<Value> = people.iter().map(of_person).chain(pages.iter().map(of_page)).collect();
             if json {

@@ -97,12 +97,25 @@ pub trait UserSessions {
     ) -> impl Future<Output = Result<bool>> + Send;
     /// The session with that id.
     fn user_session(&self, id: &SessionId) -> impl Future<Output = Result<Option<UserSession>>> + Send;
-    /// The sessions that live, newest first: of one user or of all.
-    fn live_user_sessions(
+    /// Every session that lives, newest first.
+    fn live_user_sessions(&self, now: UnixMillis) -> impl Future<Output = Result<Vec<LiveSession>>> + Send;
+    /// Up to `limit` sessions of a user that live, newest first, beginning before that one.
+    fn live_sessions_of(
         &self,
-        user: Option<&UserId>,
+        user: &UserId,
+        before: Option<&SessionId>,
+        limit: u32,
         now: UnixMillis,
     ) -> impl Future<Output = Result<Vec<LiveSession>>> + Send;
+    /// Where more than `keep` sessions of a user live, ends those that were longest not gone on with; how many. The event is recorded of
+    /// each.
+    fn end_excess_sessions(
+        &self,
+        user: &UserId,
+        keep: u32,
+        at: UnixMillis,
+        event: &Event,
+    ) -> impl Future<Output = Result<u64>> + Send;
     /// Whose refresh token it is, used or not.
     fn user_of_refresh(&self, token: &TokenHash) -> impl Future<Output = Result<Option<UserId>>> + Send;
     /// Ends every live session of a user but one; how many.
@@ -137,6 +150,6 @@ pub trait UserSessions {
         at: UnixMillis,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
-    /// Deletes sessions whose time is over, with their refresh tokens; how many.
+    /// Deletes sessions whose time is over, or that were ended a day ago, with their refresh tokens; how many.
     fn delete_ended_user_sessions(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }

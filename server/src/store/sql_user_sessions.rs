@@ -14,6 +14,13 @@ use crate::domain::user::UserState;
 use bmap_protocol::ids::UserId;
 use sqlx::any::AnyRow;
 
+/// After every id, in every collation: an id's next sign is a digit or one of a to f.
+const AFTER_EVERY_ID: &str = "ses_g";
+/// Sessions that one sign-in ends at most, where there are too many.
+const EXCESS_AT_ONCE: i64 = 100;
+/// How long a session that was ended stays: long enough for a log to be compared with the database.
+const ENDED_SECONDS: i64 = 86_400;
+
 impl UserSessions for Database {
     async fn add_user_session(
         &self,
@@ -89,35 +96,76 @@ impl UserSessions for Database {
         row.as_ref().map(read).transpose()
     }
 
-    async fn live_user_sessions(&self, user: Option<&UserId>, now: UnixMillis) -> Result<Vec<LiveSession>> {
-        // Two statements: for one user the user's sessions are found by their index.
-        let query = match user {
-            Some(user) => sqlx::query(
-                "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
-                 COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
-                 FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
-                 WHERE s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > $1 \
-                 GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal \
-                 ORDER BY s.id DESC",
-            )
-            .bind(now.0)
-            .bind(user.as_str()),
-            None => sqlx::query(
-                "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
-                 COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
-                 FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
-                 WHERE s.revoked_at IS NULL AND s.expires_at > $1 \
-                 GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal \
-                 ORDER BY s.id DESC",
-            )
-            .bind(now.0),
-        };
-        let rows = query.fetch_all(&self.pool).await?;
-        let live = |row| {
-            let last_used_at = Columns { table: "user_sessions", row }.time("last_used_at")?;
-            Ok(LiveSession { session: read(row)?, last_used_at })
-        };
-        rows.iter().map(live).collect()
+    async fn live_user_sessions(&self, now: UnixMillis) -> Result<Vec<LiveSession>> {
+        let rows = sqlx::query(
+            "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
+             COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
+             FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
+             WHERE s.revoked_at IS NULL AND s.expires_at > $1 \
+             GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal \
+             ORDER BY s.id DESC",
+        )
+        .bind(now.0)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_live).collect()
+    }
+
+    async fn live_sessions_of(
+        &self,
+        user: &UserId,
+        before: Option<&SessionId>,
+        limit: u32,
+        now: UnixMillis,
+    ) -> Result<Vec<LiveSession>> {
+        let rows = sqlx::query(
+            "SELECT s.id AS session_id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal, \
+             COALESCE(MAX(r.used_at), s.created_at) AS last_used_at \
+             FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
+             WHERE s.user_id = $2 AND s.id < $3 AND s.revoked_at IS NULL AND s.expires_at > $1 \
+             GROUP BY s.id, s.user_id, s.created_at, s.expires_at, s.revoked_at, s.epoch, s.seal \
+             ORDER BY s.id DESC LIMIT $4",
+        )
+        .bind(now.0)
+        .bind(user.as_str())
+        .bind(before.map_or(AFTER_EVERY_ID, SessionId::as_str))
+        .bind(i64::from(limit))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_live).collect()
+    }
+
+    async fn end_excess_sessions(&self, user: &UserId, keep: u32, at: UnixMillis, event: &Event) -> Result<u64> {
+        // Nearly always there are not that many: this only reads.
+        let row = sqlx::query(
+            "SELECT COUNT(*) AS live FROM user_sessions WHERE user_id = $1 AND revoked_at IS NULL AND expires_at > $2",
+        )
+        .bind(user.as_str())
+        .bind(at.0)
+        .fetch_one(&self.pool)
+        .await?;
+        if (Columns { table: "user_sessions", row: &row }).number("live")? <= i64::from(keep) {
+            return Ok(0);
+        }
+        let mut transaction = self.pool.begin().await?;
+        let ended = sqlx::query(
+            "UPDATE user_sessions SET revoked_at = $1, epoch = NULL, seal = NULL WHERE revoked_at IS NULL AND id IN ( \
+             SELECT s.id FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id \
+             WHERE s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > $1 GROUP BY s.id, s.created_at \
+             ORDER BY COALESCE(MAX(r.used_at), s.created_at) DESC, s.id DESC LIMIT $4 OFFSET $3) \
+             RETURNING id AS session_id, user_id, created_at, expires_at, revoked_at, epoch, seal",
+        )
+        .bind(at.0)
+        .bind(user.as_str())
+        .bind(i64::from(keep))
+        .bind(EXCESS_AT_ONCE)
+        .fetch_all(&mut *transaction)
+        .await?;
+        let ended = ended.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let events: Vec<Event> = ended.iter().map(|session| event.clone().on(session.target())).collect();
+        self.record_all(&mut transaction, &events.iter().collect::<Vec<_>>()).await?;
+        transaction.commit().await?;
+        Ok(u64::try_from(ended.len()).unwrap_or(u64::MAX))
     }
 
     async fn user_of_refresh(&self, token: &TokenHash) -> Result<Option<UserId>> {
@@ -228,8 +276,15 @@ impl UserSessions for Database {
                       JOIN refresh_tokens r ON r.session_id = s.id WHERE s.expires_at < $1 LIMIT $2)";
         let sessions = "DELETE FROM user_sessions WHERE id IN (SELECT s.id FROM user_sessions s WHERE s.expires_at < $1 \
                         AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.session_id = s.id) LIMIT $2)";
+        let tokens_of_ended = "DELETE FROM refresh_tokens WHERE hash IN (SELECT r.hash FROM user_sessions s \
+                               JOIN refresh_tokens r ON r.session_id = s.id WHERE s.revoked_at < $1 LIMIT $2)";
+        let ended = "DELETE FROM user_sessions WHERE id IN (SELECT s.id FROM user_sessions s WHERE s.revoked_at < $1 \
+                     AND NOT EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.session_id = s.id) LIMIT $2)";
+        let kept_from = now.plus_seconds(-ENDED_SECONDS).0;
         self.delete_before(tokens, now.0).await?;
-        self.delete_before(sessions, now.0).await
+        self.delete_before(tokens_of_ended, kept_from).await?;
+        let over = self.delete_before(sessions, now.0).await?;
+        Ok(over.saturating_add(self.delete_before(ended, kept_from).await?))
     }
 }
 
@@ -279,6 +334,11 @@ pub(super) fn read(row: &AnyRow) -> Result<UserSession> {
         },
         seal: columns.seal("epoch", "seal")?,
     })
+}
+
+fn read_live(row: &AnyRow) -> Result<LiveSession> {
+    let last_used_at = Columns { table: "user_sessions", row }.time("last_used_at")?;
+    Ok(LiveSession { session: read(row)?, last_used_at })
 }
 
 pub(super) fn read_token(row: &AnyRow) -> Result<RefreshRow> {

@@ -65,3 +65,30 @@ async fn what_has_ended_is_deleted_in_portions_and_what_lives_stays() {
     assert!(delete_ended(&store, NOW).await.into_iter().all(|(_, deleted)| deleted.unwrap() == 0));
     connection.close().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_session_that_was_ended_is_deleted_after_a_day() {
+    let (database, store) = TestDatabase::migrated().await;
+    let mut connection = AnyConnection::connect(&database.url()).await.unwrap();
+    execute(&mut connection, "INSERT INTO users (id, name, created_at) VALUES ('u', 'u', 0)").await;
+    let lives = NOW.plus_seconds(60).0;
+    let revoked =
+        [("long ago", -86_401), ("just now", -86_399)].map(|(id, ago)| (id, NOW.plus_seconds(ago).0.to_string()));
+    for (id, at) in revoked.into_iter().chain([("lives", "NULL".to_owned())]) {
+        let session = format!(
+            "INSERT INTO user_sessions (id, user_id, created_at, expires_at, revoked_at) VALUES ('{id}', 'u', 0, {lives}, {at})"
+        );
+        execute(&mut connection, &session).await;
+        execute(&mut connection, &format!("INSERT INTO refresh_tokens (hash, session_id) VALUES ('{id}', '{id}')"))
+            .await;
+    }
+    let deleted = delete_ended(&store, NOW).await;
+    assert!(deleted.into_iter().all(|(what, deleted)| deleted.unwrap() == u64::from(what == "sessions of people")));
+    let left = "SELECT s.id FROM user_sessions s JOIN refresh_tokens r ON r.session_id = s.id ORDER BY s.id";
+    let left = sqlx::query(left).fetch_all(&mut connection).await.unwrap();
+    assert_eq!(left.iter().map(|row| row.get::<String, _>(0)).collect::<Vec<_>>(), ["just now", "lives"]);
+    let tokens: i64 =
+        sqlx::query("SELECT COUNT(*) FROM refresh_tokens").fetch_one(&mut connection).await.unwrap().get(0);
+    assert_eq!(tokens, 2);
+    connection.close().await.unwrap();
+}

@@ -20,12 +20,15 @@ const WHOLE: [(&str, &str); 11] = [
 ];
 
 /// Statements that would read a long part of a table by another index: a part of each, and the index that it is for.
-const BY_INDEX: [(&str, &str); 5] = [
+const BY_INDEX: [(&str, &str); 8] = [
     ("mac FROM audit_log WHERE actor_user = ", "audit_by_actor"),
     ("mac FROM audit_log WHERE target_user = ", "audit_by_target"),
     ("(SELECT sequence FROM audit_log WHERE actor_user = ", "audit_by_actor"),
     ("(SELECT sequence FROM audit_log WHERE target_user = ", "audit_by_target"),
-    ("FROM user_sessions s LEFT JOIN refresh_tokens r ON r.session_id = s.id WHERE s.user_id", "user_sessions_by_user"),
+    ("WHERE s.user_id = $2 AND s.id < $3 AND s.revoked_at IS NULL", "user_sessions_live"),
+    ("WHERE s.user_id = $2 AND s.revoked_at IS NULL", "user_sessions_live"),
+    ("FROM user_sessions WHERE user_id = $1 AND revoked_at IS NULL", "user_sessions_live"),
+    ("FROM user_sessions s WHERE s.revoked_at < $1", "user_sessions_by_revocation"),
 ];
 
 /// The statements that stand in the sources of the storage.

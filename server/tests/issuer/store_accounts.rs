@@ -143,11 +143,19 @@ async fn sessions(store: &Database, user: &UserId) {
     assert_eq!(store.user_of_refresh(&token(99)).await.unwrap(), None);
     let live = |byte, seconds| LiveSession { session: session(byte), last_used_at: NOW.plus_seconds(seconds) };
     let all = [live(3, 0), live(2, 0), live(1, 1)];
-    assert_eq!(store.live_user_sessions(Some(user), NOW).await.unwrap(), all);
-    assert_eq!(store.live_user_sessions(None, NOW).await.unwrap(), all);
-    assert!(store.live_user_sessions(Some(&UserId::from_uuid([0; 16])), NOW).await.unwrap().is_empty());
-    assert!(store.live_user_sessions(None, NOW.plus_seconds(60)).await.unwrap().is_empty());
     let nobody = UserId::from_uuid([0; 16]);
+    let of = async |user, before: Option<u8>, limit, now| {
+        let before = before.map(|byte| session(byte).id);
+        store.live_sessions_of(user, before.as_ref(), limit, now).await.unwrap()
+    };
+    assert_eq!(of(user, None, 9, NOW).await, all);
+    assert_eq!(of(user, None, 2, NOW).await, all[..2]);
+    assert_eq!(of(user, Some(3), 9, NOW).await, all[1..]);
+    assert_eq!(store.live_user_sessions(NOW).await.unwrap(), all);
+    assert!(of(user, None, 9, NOW.plus_seconds(60)).await.is_empty());
+    assert!(store.live_user_sessions(NOW.plus_seconds(60)).await.unwrap().is_empty());
+    assert!(of(&nobody, None, 9, NOW).await.is_empty());
+    assert_eq!(store.end_excess_sessions(user, 3, NOW, &event()).await.unwrap(), 0);
     assert_eq!(
         store.revoke_other_user_sessions(&nobody, &session(1).id, NOW, &crate::world::event()).await.unwrap(),
         0
@@ -191,7 +199,7 @@ async fn sessions(store: &Database, user: &UserId) {
             .unwrap()
     );
     assert_eq!(store.revoke_other_user_sessions(user, &session(9).id, NOW, &crate::world::event()).await.unwrap(), 0);
-    assert_eq!(store.live_user_sessions(Some(user), NOW).await.unwrap().len(), 1);
+    assert_eq!(of(user, None, 9, NOW).await.len(), 1);
     assert!(store.revoke_session_of(&token(9), NOW, &crate::world::event()).await.unwrap());
     assert!(store.revoke_user_session(&session(9).id, NOW.plus_seconds(9), &crate::world::event()).await.unwrap());
     assert_eq!(store.user_session(&session(9).id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });

@@ -64,7 +64,7 @@ async fn r31_an_unknown_client_id_costs_what_that_of_another_page_costs() {
     let host = world.host_with(SigningKind::HmacSha256, other).await;
     let ana = world.person("ana@shop.example").await.sign_in().await.user();
     let store = &world.issuer.store;
-    let session = store.live_user_sessions(Some(&ana), world.clock.now()).await.unwrap().remove(0).session;
+    let session = store.live_sessions_of(&ana, None, 1, world.clock.now()).await.unwrap().remove(0).session;
     let ana = SignedIn { user: store.user(&ana).await.unwrap().unwrap(), session, source: source() };
     let clients = [host.id.clone(), ApiKeyId::from_uuid([9; 16])];
     alike(async || {

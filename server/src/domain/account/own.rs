@@ -22,13 +22,18 @@ impl AccountService {
         }
     }
 
-    /// The sessions of whoever is signed in, newest first.
+    /// Up to `limit` sessions of whoever is signed in, newest first, beginning before that one.
     ///
     /// # Errors
     /// [`Refusal`] where the database does not answer.
-    pub async fn sessions(&self, signed_in: &SignedIn) -> Result<Vec<LiveSession>, Refusal> {
+    pub async fn sessions(
+        &self,
+        signed_in: &SignedIn,
+        before: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<Vec<LiveSession>, Refusal> {
         let now = self.issuer.clock.now();
-        Ok(self.issuer.store.live_user_sessions(Some(&signed_in.user.id), now).await?)
+        Ok(self.issuer.store.live_sessions_of(&signed_in.user.id, before, limit, now).await?)
     }
 
     /// Ends one session of whoever is signed in, this one too.

@@ -26,6 +26,8 @@ use zeroize::Zeroizing;
 
 /// Longest life of a session, in seconds, however often it is refreshed.
 pub const SESSION_SECONDS: i64 = 30 * 86_400;
+/// Most sessions of one user that live at once.
+pub const MOST_SESSIONS: u32 = 100;
 
 /// How a link gets to whoever reads that address's mail.
 #[non_exhaustive]
@@ -157,9 +159,21 @@ impl AccountService {
         if !self.issuer.store.add_user_session(&session, &first, proof, &event).await? {
             return Ok(None);
         }
+        self.end_excess(user, source, now).await;
         let jti = rng::bytes(&*self.issuer.random)?;
         let access = self.issuer.mint_access(&session.user, &session.id, now, &jti)?;
         Ok(Some(TokenPair { access, expires_in: ACCESS_SECONDS, refresh }))
+    }
+
+    /// Ends what is too much, so that whoever signs in again and again without signing out has no more sessions than somebody needs. A
+    /// session that was begun is no less good where this does not work; the next sign-in does it.
+    async fn end_excess(&self, user: &UserId, source: &Source, now: UnixMillis) {
+        let event = Event::done(Action::SessionRevoke, source, now).with("more_than", u64::from(MOST_SESSIONS));
+        match self.issuer.store.end_excess_sessions(user, MOST_SESSIONS, now, &event).await {
+            Ok(0) => {}
+            Ok(ended) => tracing::info!(user = user.as_str(), ended, "a user had too many sessions"),
+            Err(error) => tracing::warn!(user = user.as_str(), %error, "a user's sessions were not bounded"),
+        }
     }
 
     /// Hashes a password anew that was right just now, where its hash has another cost than new ones or an older pepper. Only

@@ -14,8 +14,24 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Sessions on a page, where the caller doesn't say.
+const PAGE: u32 = 50;
+/// Most sessions on a page.
+const MAX_PAGE: u32 = 200;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct SessionsQuery {
+    /// The `next_cursor` of the page before.
+    #[param(pattern = "^ses_[0-9a-f]{32}$")]
+    cursor: Option<String>,
+    /// Sessions on a page; 50 where it is not said.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
 
 /// A session that lives.
 #[derive(Serialize, ToSchema)]
@@ -29,10 +45,13 @@ struct LiveSessionAnswer<'a> {
     expires_at: i64,
 }
 
-/// Every session that lives.
+/// A page of sessions that live.
 #[derive(Serialize, ToSchema)]
 struct LiveSessionsAnswer<'a> {
     sessions: Vec<LiveSessionAnswer<'a>>,
+    /// For the next page; null on the last one.
+    #[schema(required)]
+    next_cursor: Option<&'a str>,
     server_time: i64,
 }
 
@@ -43,22 +62,37 @@ struct EndedSessionsAnswer {
     server_time: i64,
 }
 
-/// `GET /auth/sessions`: one's own, newest first.
+/// `GET /auth/sessions`: one's own, newest first, a page at a time.
 ///
 /// # Errors
 /// [`Refused`].
 pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
     let signed_in = bearer::signed_in(&app, &parts, Action::Request).await?;
-    let sessions = app.accounts.sessions(&signed_in).await?;
-    let shown = sessions.iter().map(|live| LiveSessionAnswer {
+    let query = parts.uri.query().unwrap_or_default();
+    let query: SessionsQuery = serde_urlencoded::from_str(query).map_err(|_| Refusal::Malformed { field: "query" })?;
+    let limit = query.limit.unwrap_or(PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(Refusal::Malformed { field: "limit" }.into());
+    }
+    let before =
+        query.cursor.as_deref().map(|text| SessionId::parse(text).ok_or(Refusal::Malformed { field: "cursor" }));
+    // One more than the page holds says whether there is a next one.
+    let sessions = app.accounts.sessions(&signed_in, before.transpose()?.as_ref(), limit.saturating_add(1)).await?;
+    let page = sessions.get(..usize::try_from(limit).unwrap_or(usize::MAX)).unwrap_or(&sessions);
+    let is_last = page.len() == sessions.len();
+    let shown = page.iter().map(|live| LiveSessionAnswer {
         id: live.session.id.as_str(),
         current: live.session.id == signed_in.session.id,
         created_at: live.session.created_at.0,
         last_used_at: live.last_used_at.0,
         expires_at: live.session.expires_at.0,
     });
-    let answer = LiveSessionsAnswer { sessions: shown.collect(), server_time: app.issuer.clock.now().0 };
+    let answer = LiveSessionsAnswer {
+        sessions: shown.collect(),
+        next_cursor: page.last().filter(|_| !is_last).map(|live| live.session.id.as_str()),
+        server_time: app.issuer.clock.now().0,
+    };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
@@ -93,8 +127,9 @@ pub async fn delete(
 
 /// How the document describes the list.
 pub fn get_doc() -> Doc {
-    Doc::new("One's own sessions, newest first")
-        .answers::<LiveSessionsAnswer<'_>>(StatusCode::OK, "The sessions that live")
+    Doc::new("One's own sessions, newest first, a page at a time")
+        .query::<SessionsQuery>()
+        .answers::<LiveSessionsAnswer<'_>>(StatusCode::OK, "A page of sessions that live")
 }
 
 /// How the document describes ending the others.

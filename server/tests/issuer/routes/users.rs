@@ -192,5 +192,5 @@ async fn who_signs_in_while_they_are_deactivated_has_no_session_that_stays() {
     if signed_in.status == 200 {
         world.me(&Pair::of(&signed_in).access).await.assert_refused("invalid_token");
     }
-    assert!(world.issuer.store.live_user_sessions(Some(&user), world.clock.now()).await.unwrap().is_empty());
+    assert!(world.issuer.store.live_sessions_of(&user, None, 9, world.clock.now()).await.unwrap().is_empty());
 }

@@ -1,3 +1,4 @@
+use crate::audit::entries;
 use crate::http_client::Call;
 use crate::person::Pair;
 use crate::world::World;
@@ -82,4 +83,54 @@ async fn all_others_are_ended_at_once() {
         world.me(&living.access).await.granted();
     }
     assert_eq!(here.send(&world, all).await.granted()["ended_sessions"], 0);
+}
+
+#[tokio::test]
+async fn a_hundred_sessions_live_and_the_one_that_was_longest_not_gone_on_with_makes_room() {
+    let world = World::start().await;
+    let ana = world.person("ana@shop.example").await;
+    let ben = world.person("ben@shop.example").await.sign_in().await;
+    let in_use = ana.sign_in().await;
+    let mut pairs = Vec::new();
+    for _ in 0..99 {
+        world.clock.advance_seconds(3);
+        pairs.push(ana.sign_in().await);
+    }
+    // The first of all is gone on with; so the second has been left alone for longest.
+    let in_use = Pair::of(&world.refresh(&in_use.refresh).await);
+    for living in [&in_use, &pairs[0], &pairs[1]] {
+        world.me(&living.access).await.granted();
+    }
+    world.clock.advance_seconds(3);
+    let newest = ana.sign_in().await;
+    world.me(&pairs[0].access).await.assert_refused("invalid_token");
+    world.refresh(&pairs[0].refresh).await.assert_refused("invalid_token");
+    for living in [&in_use, &pairs[1], &newest, &ben] {
+        world.me(&living.access).await.granted();
+    }
+    let rows = entries(&world).await;
+    let ended: Vec<_> = rows.iter().filter(|row| row.content.action == "session.revoke").collect();
+    let [ended] = &ended[..] else { panic!("{ended:?}") };
+    let content = &ended.content;
+    assert_eq!((&*content.actor, content.actor_user.as_deref()), ("user", Some(newest.user().as_str())));
+    assert_eq!((content.target_id.as_deref(), &*content.detail), (Some(&*sid(&pairs[0])), "{\"more_than\":\"100\"}"));
+
+    // They are listed a page at a time, each once.
+    let (mut listed, mut query) = (Vec::new(), "?limit=30".to_owned());
+    loop {
+        let page = newest.send(&world, Call::new("GET", &format!("/auth/sessions{query}"))).await.granted();
+        listed.extend(page["sessions"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(next) => query = format!("?limit=30&cursor={next}"),
+            None => break,
+        }
+    }
+    let expected = std::iter::once(&newest).chain(pairs[1..].iter().rev()).chain([&in_use]);
+    assert_eq!(listed, expected.map(sid).collect::<Vec<_>>());
+    let page = newest.send(&world, list()).await.granted();
+    assert_eq!((page["sessions"].as_array().unwrap().len(), page["next_cursor"].as_str()), (50, Some(&*listed[49])));
+    for bad in ["?limit=0", "?limit=201", "?cursor=x", "?cursor=", "?x=1", "?limit=x"] {
+        let call = Call::new("GET", &format!("/auth/sessions{bad}"));
+        newest.send(&world, call).await.assert_refused("malformed_request");
+    }
 }
