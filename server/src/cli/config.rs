@@ -9,7 +9,11 @@ pub(super) enum ConfigCommand {
     /// Say whether the configuration can be used
     Check,
     /// Print every key with its value and where it came from; secrets are not shown
-    Show,
+    Show {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 pub(super) fn run(command: &ConfigCommand, context: &Context) -> Result<(), CliError> {
@@ -22,7 +26,11 @@ pub(super) fn run(command: &ConfigCommand, context: &Context) -> Result<(), CliE
             }
             println!("ok");
         }
-        ConfigCommand::Show => output::text(config::show(&config).trim_end())?,
+        ConfigCommand::Show { json: true } => output::json(&config::show(&config))?,
+        ConfigCommand::Show { json: false } => {
+            let lines: Vec<String> = config::show(&config).iter().map(ToString::to_string).collect();
+            output::text(&lines.join("\n"))?;
+        }
     }
     Ok(())
 }

@@ -3,9 +3,13 @@
 use super::openid::ProviderLayers;
 use super::{ConfigError, KEYS, Key, OTHER_ENVIRONMENT, Source};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
+
+/// How our variables begin.
+const OURS: &str = "BMAP_";
 
 /// The values of flags, by key name.
 #[derive(Clone, Debug, Default)]
@@ -18,31 +22,46 @@ pub struct Flags {
 
 /// The environment, taken once at the start.
 #[derive(Clone, Debug, Default)]
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    texts: BTreeMap<String, String>,
+    /// Names of variables of ours whose value is no text.
+    no_texts: Vec<String>,
+}
 
 impl Environment {
-    /// The process's environment; variables that are not Unicode are left out.
+    /// The process's environment.
     pub fn of_process() -> Self {
-        Self(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect(),
-        )
+        Self::of_variables(std::env::vars_os())
+    }
+
+    /// The same, of any variables.
+    pub fn of_variables(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut environment = Self::default();
+        for (name, value) in variables {
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => drop(environment.texts.insert(name, value)),
+                (Ok(name), Err(_)) if name.starts_with(OURS) => environment.no_texts.push(name),
+                // Somebody else's.
+                _ => {}
+            }
+        }
+        environment
     }
 
     /// An environment for a test or an embedding program.
     pub fn of(values: &[(&str, &str)]) -> Self {
-        Self(values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        let texts = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self { texts: texts.collect(), no_texts: Vec::new() }
     }
 
     /// The names of all variables.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.texts.keys().map(String::as_str)
     }
 
     /// The value of a variable; an empty one counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.texts.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
@@ -133,12 +152,19 @@ impl Layers {
     }
 
     fn add_environment(&mut self, environment: &Environment) -> Result<(), ConfigError> {
-        for name in environment.0.keys().filter(|name| name.starts_with("BMAP_")) {
+        if let Some(variable) = environment.no_texts.first() {
+            return Err(ConfigError::NoText { variable: variable.clone() });
+        }
+        for name in environment.texts.keys().filter(|name| name.starts_with(OURS)) {
             let is_secret_file = |key: &&Key| key.secret && name.strip_suffix("_FILE") == Some(key.env);
             let known = KEYS.iter().any(|key| key.env == name || is_secret_file(&key));
             let is_other = OTHER_ENVIRONMENT.contains(&name.as_str()) || ProviderLayers::is_variable(name);
             if !known && !is_other {
                 return Err(ConfigError::UnknownKey { key: name.clone(), source_name: "the environment".to_owned() });
+            }
+            let other = name.strip_suffix("_FILE").filter(|other| environment.get(other).is_some());
+            if let (Some(other), Some(_)) = (other, environment.get(name)) {
+                return Err(ConfigError::TwoWays { variable: other.to_owned() });
             }
         }
         self.1.add_environment(environment);

@@ -15,7 +15,7 @@ pub use layers::{Environment, Flags};
 pub use mail::MailConfig;
 pub use openid::OPENID_FIELDS;
 pub use root::{RootError, RootPlace, load_root};
-pub use show::show;
+pub use show::{Shown, show};
 
 use crate::domain::issuer::Lives;
 use crate::domain::mint::MAX_TOKEN_SECONDS;
@@ -85,6 +85,18 @@ pub enum ConfigError {
         key: String,
         /// The file, or "the environment".
         source_name: String,
+    },
+    /// A variable whose value is no text, and would be passed over.
+    #[error("{variable} is not UTF-8")]
+    NoText {
+        /// Its name.
+        variable: String,
+    },
+    /// A secret and a file for it: which one counts would be a guess.
+    #[error("both {variable} and {variable}_FILE are set: set one")]
+    TwoWays {
+        /// The secret's own variable.
+        variable: String,
     },
     /// A provider's field that can't be read.
     #[error("{key} (from {place}): {problem}")]

@@ -1,11 +1,11 @@
 //! OpenID providers: as many as there are names, each with the same few fields. `[openid.NAME]` in the file, and
 //! `BMAP_OPENID_NAME_FIELD` in the environment, which is stronger, field by field.
 
+use super::show::Shown;
 use super::{ConfigError, Environment};
 use crate::domain::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer, ProviderName};
 use crate::outbound::Authorities;
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -79,9 +79,6 @@ impl ProviderLayers {
             if field == SECRET {
                 fields.remove(SECRET_FILE);
             } else if field == SECRET_FILE {
-                if environment.get(name.trim_end_matches("_FILE")).is_some() {
-                    continue;
-                }
                 fields.remove(SECRET);
             }
             fields.insert(field, Text { text: text.to_owned().into(), place: name.to_owned() });
@@ -120,19 +117,17 @@ impl ProviderLayers {
     }
 
     /// Every provider's fields, without their secrets.
-    pub(super) fn show(&self, shown: &mut String) {
-        for (name, fields) in &self.0 {
-            for (field, _, default) in OPENID_FIELDS {
-                let line = match (fields.get(field), default) {
-                    (Some(text), _) if *field == SECRET => format!("(set, not shown) # {}", text.place),
-                    (Some(text), _) => format!("{:?} # {}", *text.text, text.place),
-                    (None, Some(default)) => format!("{default:?} # default"),
-                    (None, None) => continue,
-                };
-                // Writing to a String does not fail.
-                let _ = writeln!(shown, "openid.{name}.{field} = {line}");
-            }
-        }
+    pub(super) fn show(&self) -> impl Iterator<Item = Shown> {
+        self.0.iter().flat_map(|(name, fields)| {
+            OPENID_FIELDS.iter().filter_map(move |(field, _, default)| {
+                let key = format!("openid.{name}.{field}");
+                match (fields.get(field), default) {
+                    (Some(text), _) => Some(Shown::of(key, &text.text, *field == SECRET, text.place.clone())),
+                    (None, Some(default)) => Some(Shown::of(key, default, false, "default".to_owned())),
+                    (None, None) => None,
+                }
+            })
+        })
     }
 }
 

@@ -1,20 +1,46 @@
 //! Showing the configuration without its secrets.
 
 use super::{Config, KEYS};
-use std::fmt::Write;
+use serde::Serialize;
+use std::fmt;
+
+/// A key as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    /// Its name in the file, with that of its table.
+    pub(super) key: String,
+    /// Whether it has a value.
+    pub(super) set: bool,
+    /// The value; none for a secret.
+    pub(super) value: Option<String>,
+    /// Where the value came from.
+    pub(super) source: Option<String>,
+}
+
+impl Shown {
+    /// A value, which is left out where it is a secret.
+    pub(super) fn of(key: String, text: &str, is_secret: bool, source: String) -> Self {
+        Self { key, set: true, value: (!is_secret).then(|| text.to_owned()), source: Some(source) }
+    }
+}
 
 /// Every key with its value and where it came from; secrets only as set or not.
-pub fn show(config: &Config) -> String {
-    let mut text = String::new();
-    for key in KEYS {
-        let line = match config.layers.find(key.name) {
-            Some(value) if key.secret => format!("{} = (set, not shown) # {}", key.name, value.source),
-            Some(value) => format!("{} = {:?} # {}", key.name, value.text, value.source),
-            None => format!("# {} is not set", key.name),
-        };
-        // Writing to a String does not fail.
-        let _ = writeln!(text, "{line}");
+pub fn show(config: &Config) -> Vec<Shown> {
+    let shown = KEYS.iter().map(|key| match config.layers.find(key.name) {
+        Some(value) => Shown::of(key.name.to_owned(), &value.text, key.secret, value.source.to_string()),
+        None => Shown { key: key.name.to_owned(), set: false, value: None, source: None },
+    });
+    shown.chain(config.layers.openid().show()).collect()
+}
+
+/// A line of a configuration file, with the source behind it.
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, source) = (&self.key, self.source.as_deref().unwrap_or_default());
+        match &self.value {
+            Some(value) => write!(f, "{key} = {value:?} # {source}"),
+            None if self.set => write!(f, "{key} = (set, not shown) # {source}"),
+            None => write!(f, "# {key} is not set"),
+        }
     }
-    config.layers.openid().show(&mut text);
-    text
 }

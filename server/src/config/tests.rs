@@ -16,6 +16,13 @@ fn load(
     Config::load(&Flags { config, values }, &Environment::of(environment))
 }
 
+/// Everything that is shown, for people and for programs.
+pub(super) fn shown(config: &Config) -> String {
+    let shown = show(config);
+    let lines: Vec<String> = shown.iter().map(ToString::to_string).collect();
+    format!("{}\n{}", lines.join("\n"), serde_json::to_string(&shown).unwrap())
+}
+
 #[test]
 fn without_anything_there_are_defaults() {
     let config = load(None, &[], &[]).unwrap();
@@ -45,6 +52,30 @@ fn an_unknown_key_is_named_with_its_place() {
     let error = load(None, &[("BMAP_LISTEM", "x")], &[]).unwrap_err().to_string();
     assert!(error.contains("BMAP_LISTEM") && error.contains("environment"), "{error}");
     assert!(load(None, &[("BMAP_TOOL_CREDENTIAL", "x"), ("BMAPX", "x")], &[]).is_ok());
+}
+
+#[test]
+fn a_secret_that_is_said_in_two_ways_is_refused() {
+    for (variable, secret) in [
+        ("BMAP_DATABASE_URL", "postgres://u:hunter2@db/bmap"),
+        ("BMAP_MAIL_URL", "smtps://u:hunter2@mail.example"),
+        ("BMAP_ROOT_SECRET", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"),
+        ("BMAP_OPENID_ACME_CLIENT_SECRET", "hunter2"),
+    ] {
+        let file = format!("{variable}_FILE");
+        let error = load(None, &[(variable, secret), (&file, "/nonexistent")], &[]).unwrap_err().to_string();
+        assert!(error.contains(variable) && error.contains(&file) && !error.contains(secret), "{error}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_named_and_not_passed_over() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    let of = |name: &str| Environment::of_variables([(name.into(), OsString::from_vec(b"10.0.0.0/8\xff".to_vec()))]);
+    let error = Config::load(&Flags::default(), &of("BMAP_TRUSTED_PROXIES")).unwrap_err().to_string();
+    assert!(error.contains("BMAP_TRUSTED_PROXIES") && error.contains("UTF-8"), "{error}");
+    Config::load(&Flags::default(), &of("LESSOPEN")).unwrap();
 }
 
 #[test]
@@ -99,7 +130,7 @@ fn secrets_come_from_files_too_and_are_never_shown() {
     let path = folder.path().join("url").display().to_string();
     let config = load(None, &[("BMAP_DATABASE_URL_FILE", &path)], &[]).unwrap();
     assert_eq!(config.database_url.as_ref().unwrap().expose(), "postgres://u:hunter2@db/bmap?sslmode=verify-full");
-    let shown = format!("{} {config:?}", show(&config));
+    let shown = format!("{} {config:?}", shown(&config));
     assert!(shown.contains("database_url = (set, not shown)") && !shown.contains("hunter"), "{shown}");
     let directory = folder.path().display().to_string();
     let config = load(None, &[("CREDENTIALS_DIRECTORY", &directory)], &[]).unwrap();
@@ -114,7 +145,7 @@ fn a_mail_server_needs_a_sender_and_its_authority_is_a_certificate() {
     assert!(error.starts_with("mail_from") && error.contains("mail_url"), "{error}");
     let from = ("BMAP_MAIL_FROM", "Places <no-reply@b.example>");
     let config = load(None, &[url, from], &[]).unwrap();
-    let shown = format!("{} {config:?}", show(&config));
+    let shown = format!("{} {config:?}", shown(&config));
     assert!(shown.contains("mail_url = (set, not shown)") && !shown.contains("hunter"), "{shown}");
     assert!(shown.contains("mail.example:465") && shown.contains("no-reply@b.example"), "{shown}");
     let folder = tempfile::tempdir().unwrap();

@@ -166,11 +166,14 @@ async fn insert(inside: &mut InTransaction, user: &User) -> Result<()> {
 }
 
 async fn deactivate(inside: &mut InTransaction, id: &UserId, at: Option<UnixMillis>) -> Result<bool> {
-    let done = sqlx::query("UPDATE users SET deactivated_at = $1 WHERE id = $2")
-        .bind(at.map(|at| at.0))
-        .bind(id.as_str())
-        .execute(&mut *inside)
-        .await?;
+    let change = match at {
+        // Said twice, it is so since the first time.
+        Some(at) => sqlx::query("UPDATE users SET deactivated_at = COALESCE(deactivated_at, $2) WHERE id = $1")
+            .bind(id.as_str())
+            .bind(at.0),
+        None => sqlx::query("UPDATE users SET deactivated_at = NULL WHERE id = $1").bind(id.as_str()),
+    };
+    let done = change.execute(&mut *inside).await?;
     if let Some(at) = at {
         // Ended and not only refused: activating the user again brings none of them back.
         end_sessions(inside, id, at).await?;

@@ -1,7 +1,7 @@
 //! The binary as an operator has it: real processes.
 
 use crate::operator::{BMAP, Operator};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -162,6 +162,14 @@ fn the_configuration_is_checked_and_shown_without_secrets() {
         .unwrap();
     let shown = operator.out(&["config", "show", "--config", "bmap.toml"]);
     assert!(shown.contains("token_seconds = \"60\" # bmap.toml") && !shown.contains("hunter2"), "{shown}");
+    let shown = operator.json(&["config", "show", "--config", "bmap.toml"]);
+    let key = |name: &str| shown.as_array().unwrap().iter().find(|key| key["key"] == name).unwrap().clone();
+    assert_eq!(
+        key("token_seconds"),
+        json!({ "key": "token_seconds", "set": true, "value": "60", "source": "bmap.toml" })
+    );
+    assert_eq!(key("database_url")["set"], true);
+    assert_eq!((&key("database_url")["value"], &key("mail_url")["set"]), (&json!(null), &json!(false)));
     fs::write(operator.path("bmap.toml"), "tokn_seconds = 60\n").unwrap();
     let (code, error) = operator.fails(&["config", "check", "--config", "bmap.toml"]);
     assert!(code == 2 && error.contains("tokn_seconds") && error.contains("bmap.toml"), "{error}");

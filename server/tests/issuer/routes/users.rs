@@ -194,3 +194,19 @@ async fn who_signs_in_while_they_are_deactivated_has_no_session_that_stays() {
     }
     assert!(world.issuer.store.live_sessions_of(&user, None, 9, world.clock.now()).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn who_is_deactivated_twice_is_so_since_the_first_time() {
+    let world = World::start().await;
+    let admin = world.admin("ana@shop.example").await;
+    let user = world.person("ben@shop.example").await.sign_in().await.user();
+    let mut since = Vec::new();
+    for _ in 0..2 {
+        let answer = admin.send(&world, post(user.as_str(), "deactivate")).await;
+        since.push(answer.granted()["deactivated_at"].as_i64().unwrap());
+        world.clock.advance_seconds(60);
+    }
+    assert_eq!(since[0], since[1]);
+    let active = admin.send(&world, post(user.as_str(), "activate")).await;
+    assert!(active.granted()["deactivated_at"].is_null());
+}
