@@ -201,7 +201,6 @@ impl Issuer {
             expires_at: now.plus_seconds(self.lives.session_seconds),
             state: SessionState::Active,
         };
-        self.store.add_session(&session).await?;
         let token = self.mint(&TokenContent {
             tool: &tool,
             user: &session.user,
@@ -215,7 +214,7 @@ impl Issuer {
             encrypt,
         })?;
         let event = Event::done(Action::TokenGrant, source, now).with("origin", origin).with("session", &session.id);
-        self.audit.record(granted(event, &token, &tool)).await?;
+        self.audit.begin(session, granted(event, &token, &tool)).await?;
         Ok(Granted { token, tool })
     }
 

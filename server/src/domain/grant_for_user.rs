@@ -15,7 +15,7 @@ use super::scope::Scopes;
 use super::session::{Session, SessionId, SessionState};
 use super::user::User;
 use crate::rng;
-use crate::store::{Sessions, UserSessions};
+use crate::store::UserSessions;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
@@ -61,7 +61,6 @@ impl Issuer {
             expires_at: now.plus_seconds(self.lives.session_seconds).min(signed_in.session.expires_at),
             state: SessionState::Active,
         };
-        self.store.add_session(&session).await?;
         let token = self.mint(&TokenContent {
             tool: &tool,
             user: &session.user,
@@ -76,7 +75,7 @@ impl Issuer {
         })?;
         let event = Event::done(Action::TokenGrant, &signed_in.source, now).with("origin", &wanted.origin);
         let event = event.with("client", &session.key).with("session", &session.id);
-        self.audit.record(granted(event, &token, &tool)).await?;
+        self.audit.begin(session, granted(event, &token, &tool)).await?;
         Ok(Granted { token, tool })
     }
 

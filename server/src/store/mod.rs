@@ -132,11 +132,32 @@ pub enum StoreError {
 /// Result of storage.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// What many callers do at once, and what is recorded of it.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Tickets, each with its own entry in the audit log and the answer to its request.
+    pub tickets: Vec<RecordedTicket>,
+    /// Sessions that begin.
+    pub sessions: Vec<Session>,
+    /// Entries, behind those of the tickets.
+    pub events: Vec<Event>,
+}
+
+impl Batch {
+    /// Whether there is nothing to be written.
+    pub fn is_empty(&self) -> bool {
+        self.tickets.is_empty() && self.sessions.is_empty() && self.events.is_empty()
+    }
+}
+
 /// The audit log. Everything else in this module that takes an [`Event`] appends it in the transaction of its change: both are
 /// done, or neither.
 pub trait AuditLog {
     /// Appends events, in this order and in one transaction.
     fn append(&self, events: &[Event]) -> impl Future<Output = Result<()>> + Send;
+    /// Writes a batch: one transaction. For each ticket, whether it is there: where an answer to its request is kept already,
+    /// nothing of it is.
+    fn write(&self, batch: &Batch) -> impl Future<Output = Result<Vec<bool>>> + Send;
     /// The log's own record of its last entry; `None` where that can't be read.
     fn audit_head(&self) -> impl Future<Output = Result<Option<Head>>> + Send;
     /// Entries in their order, from the one after `after`; `None` for one that can't be read.
@@ -286,14 +307,6 @@ pub trait Tools {
 pub trait Tickets {
     /// How many of a key live at that time.
     fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
-    /// Adds tickets, each with its entry in the audit log and the answer to its request, and records what else there is behind
-    /// them: one transaction. For each ticket, whether it is there: where an answer to its request is kept already, nothing of
-    /// it is.
-    fn add_tickets(
-        &self,
-        tickets: &[RecordedTicket],
-        events: &[Event],
-    ) -> impl Future<Output = Result<Vec<bool>>> + Send;
     /// Takes it out: of any number of callers at once exactly one gets it.
     fn take_ticket(&self, hash: &TicketHash) -> impl Future<Output = Result<Option<Ticket>>> + Send;
     /// Deletes what has ended; how many.
@@ -302,8 +315,6 @@ pub trait Tickets {
 
 /// Sessions.
 pub trait Sessions {
-    /// Adds one.
-    fn add_session(&self, session: &Session) -> impl Future<Output = Result<()>> + Send;
     /// The session with that id.
     fn session(&self, id: &SessionId) -> impl Future<Output = Result<Option<Session>>> + Send;
     /// The sessions that live, newest first: of one user or of all.

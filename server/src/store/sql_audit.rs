@@ -4,7 +4,7 @@ use super::audit_filter::{FLOOR_OF_USER, SqlFilter, Value};
 use super::bounded::Transaction;
 use super::sql_many::{places, portions};
 use super::sql_row::Columns;
-use super::{AuditLog, Database, Result, StoreError};
+use super::{AuditLog, Batch, Database, Result, StoreError, sql_sessions, sql_tickets};
 use crate::domain::audit::Event;
 use crate::domain::audit::chain::{ChainKeys, Content, Head, Mac, Row};
 use crate::domain::audit::kept::KeptKey;
@@ -22,6 +22,17 @@ impl AuditLog for Database {
         let mut transaction = self.pool.begin().await?;
         self.record_all(&mut transaction, &events.iter().collect::<Vec<_>>()).await?;
         Ok(transaction.commit().await?)
+    }
+
+    async fn write(&self, batch: &Batch) -> Result<Vec<bool>> {
+        let mut transaction = self.pool.begin().await?;
+        let is_added = sql_tickets::add(&mut transaction, &batch.tickets).await?;
+        sql_sessions::add(&mut transaction, &batch.sessions).await?;
+        let added = batch.tickets.iter().zip(&is_added).filter(|(_, added)| **added);
+        let events: Vec<&Event> = added.map(|(new, _)| &new.event).chain(&batch.events).collect();
+        self.record_all(&mut transaction, &events).await?;
+        transaction.commit().await?;
+        Ok(is_added)
     }
 
     async fn audit_head(&self) -> Result<Option<Head>> {

@@ -1,28 +1,44 @@
 //! Sessions.
 
+use super::bounded::InTransaction;
 use super::connect::taken;
+use super::sql_many::{places, portions};
 use super::sql_row::Columns;
 use super::{Database, Result, Sessions};
 use crate::clock::UnixMillis;
 use crate::domain::audit::{Event, Target};
 use crate::domain::session::{Session, SessionId, SessionState};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe};
 
 /// Those of some ids.
 pub(super) const SEVERAL: &str = "SELECT w.column1 AS wanted, s.id, s.user_id, s.key_id, s.tool, s.user_session_id, \
      s.created_at, s.expires_at, s.revoked_at FROM (VALUES {wanted}) AS w JOIN sessions s ON s.id = w.column1";
 
-impl Sessions for Database {
-    async fn add_session(&self, session: &Session) -> Result<()> {
-        let revoked_at = match session.state {
-            SessionState::Active => None,
-            SessionState::Revoked { at } => Some(at.0),
-        };
-        sqlx::query(
-            "INSERT INTO sessions (id, user_id, key_id, tool, user_session_id, created_at, expires_at, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
+/// The columns that a session is written to, in the order of [`bind`].
+const COLUMNS: usize = 8;
+
+/// Adds sessions.
+pub(super) async fn add(inside: &mut InTransaction, sessions: &[Session]) -> Result<()> {
+    for rows in portions(sessions) {
+        let sql = format!(
+            "INSERT INTO sessions (id, user_id, key_id, tool, user_session_id, created_at, expires_at, revoked_at) VALUES {}",
+            places(rows.len(), COLUMNS)
+        );
+        let query = rows.iter().fold(sqlx::query(AssertSqlSafe(sql)), bind);
+        query.execute(&mut *inside).await.map_err(taken("session"))?;
+    }
+    Ok(())
+}
+
+fn bind<'q>(query: Query<'q, Any, AnyArguments>, session: &'q Session) -> Query<'q, Any, AnyArguments> {
+    let revoked_at = match session.state {
+        SessionState::Active => None,
+        SessionState::Revoked { at } => Some(at.0),
+    };
+    query
         .bind(session.id.as_str())
         .bind(session.user.as_str())
         .bind(session.key.as_str())
@@ -31,12 +47,9 @@ impl Sessions for Database {
         .bind(session.created_at.0)
         .bind(session.expires_at.0)
         .bind(revoked_at)
-        .execute(&self.pool)
-        .await
-        .map_err(taken("session"))?;
-        Ok(())
-    }
+}
 
+impl Sessions for Database {
     async fn session(&self, id: &SessionId) -> Result<Option<Session>> {
         self.lookups.sessions.get(&self.pool, id.as_str()).await
     }

@@ -1,12 +1,12 @@
 //! Tickets.
 
+use super::bounded::InTransaction;
 use super::connect::taken;
 use super::sql_idempotent_answers::keep_first;
 use super::sql_many::{places, portions};
 use super::sql_row::Columns;
 use super::{Database, Result, Tickets};
 use crate::clock::UnixMillis;
-use crate::domain::audit::Event;
 use crate::domain::scope::Scopes;
 use crate::domain::ticket::{EndUser, RecordedTicket, Ticket, TicketHash};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
@@ -18,28 +18,25 @@ use sqlx::{Any, AssertSqlSafe};
 /// The columns that a ticket is written to, in the order of [`bind`].
 const COLUMNS: usize = 9;
 
-impl Tickets for Database {
-    async fn add_tickets(&self, tickets: &[RecordedTicket], events: &[Event]) -> Result<Vec<bool>> {
-        let mut transaction = self.pool.begin().await?;
-        let mut is_added = vec![true; tickets.len()];
-        // In one order, whoever else keeps answers to the same requests at the same time: so nobody waits in a circle.
-        let mut answers: Vec<_> =
-            tickets.iter().zip(&mut is_added).filter_map(|(new, added)| Some((new.answer.as_ref()?, added))).collect();
-        answers.sort_unstable_by_key(|(answer, _)| (&answer.attempt.caller, &answer.attempt.key));
-        for (answer, added) in answers {
-            *added = keep_first(&mut transaction, answer).await?;
-        }
-        let added: Vec<_> = tickets.iter().zip(&is_added).filter(|(_, added)| **added).map(|(new, _)| new).collect();
-        for rows in portions(&added) {
-            let query = rows.iter().fold(sqlx::query(AssertSqlSafe(insert(rows.len()))), bind);
-            query.execute(&mut *transaction).await.map_err(taken("ticket"))?;
-        }
-        let recorded: Vec<&Event> = added.iter().map(|new| &new.event).chain(events).collect();
-        self.record_all(&mut transaction, &recorded).await?;
-        transaction.commit().await?;
-        Ok(is_added)
+/// Adds tickets, and the answers to their requests. For each, whether it is there.
+pub(super) async fn add(inside: &mut InTransaction, tickets: &[RecordedTicket]) -> Result<Vec<bool>> {
+    let mut is_added = vec![true; tickets.len()];
+    // In one order, whoever else keeps answers to the same requests at the same time: so nobody waits in a circle.
+    let mut answers: Vec<_> =
+        tickets.iter().zip(&mut is_added).filter_map(|(new, added)| Some((new.answer.as_ref()?, added))).collect();
+    answers.sort_unstable_by_key(|(answer, _)| (&answer.attempt.caller, &answer.attempt.key));
+    for (answer, added) in answers {
+        *added = keep_first(inside, answer).await?;
     }
+    let added: Vec<_> = tickets.iter().zip(&is_added).filter(|(_, added)| **added).map(|(new, _)| new).collect();
+    for rows in portions(&added) {
+        let query = rows.iter().fold(sqlx::query(AssertSqlSafe(insert(rows.len()))), bind);
+        query.execute(&mut *inside).await.map_err(taken("ticket"))?;
+    }
+    Ok(is_added)
+}
 
+impl Tickets for Database {
     async fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> Result<u64> {
         let row = sqlx::query("SELECT COUNT(*) AS live FROM tickets WHERE key_id = $1 AND expires_at > $2")
             .bind(key.as_str())

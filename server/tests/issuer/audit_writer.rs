@@ -13,7 +13,7 @@ use bmap_server::domain::audit::chain::Row;
 use bmap_server::domain::idempotency::{Attempt, SealedAnswer};
 use bmap_server::domain::refusal::Refusal;
 use bmap_server::domain::ticket::{PlainTicket, RecordedTicket, TicketHash};
-use bmap_server::store::{IdempotentAnswers, Tickets};
+use bmap_server::store::{AuditLog, Batch, IdempotentAnswers, Tickets};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,11 +116,12 @@ async fn of_one_request_to_two_processes_one_ticket_and_entry_are_made_and_the_o
         };
         RecordedTicket { hash, ticket, answer, event: event() }
     };
+    let of = |tickets: &[RecordedTicket]| Batch { tickets: tickets.to_vec(), ..Batch::default() };
     let before = entries(&world).await.len();
     let store = &world.issuer.store;
-    assert_eq!(store.add_tickets(&[ticket(1, Some("b"))], &[]).await.unwrap(), [true]);
+    assert_eq!(store.write(&of(&[ticket(1, Some("b"))])).await.unwrap(), [true]);
     let batch = [ticket(2, None), ticket(3, Some("b")), ticket(4, Some("a")), ticket(5, None)];
-    assert_eq!(store.add_tickets(&batch, &[event()]).await.unwrap(), [true, false, true, true]);
+    assert_eq!(store.write(&Batch { events: vec![event()], ..of(&batch) }).await.unwrap(), [true, false, true, true]);
     assert_eq!((live_tickets(&world, &host.id).await, entries(&world).await.len()), (4, before + 5));
     assert!(store.take_ticket(&batch[1].hash).await.unwrap().is_none());
     let kept = store.kept_answer(&batch[1].answer.as_ref().unwrap().attempt, now).await.unwrap().unwrap();
@@ -128,7 +129,7 @@ async fn of_one_request_to_two_processes_one_ticket_and_entry_are_made_and_the_o
     // What has ended is in nobody's way.
     let mut later = ticket(6, Some("b"));
     later.answer.as_mut().unwrap().created_at = now.plus_seconds(60);
-    assert_eq!(store.add_tickets(&[later], &[]).await.unwrap(), [true]);
+    assert_eq!(store.write(&of(&[later])).await.unwrap(), [true]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

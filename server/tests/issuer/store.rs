@@ -24,8 +24,8 @@ use bmap_server::domain::user::{User, UserName, UserState};
 use bmap_server::rng::SystemRandom;
 use bmap_server::store::schema::Pending;
 use bmap_server::store::{
-    ApiKeys, AuditLog, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, UserChange, UserChanged,
-    Users,
+    ApiKeys, AuditLog, Batch, Database, IssuerKeys, Sessions, Settings, StoreError, Tickets, Tools, UserChange,
+    UserChanged, Users,
 };
 
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
@@ -175,8 +175,14 @@ async fn tickets(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId)
         let recorded = |hash| RecordedTicket { hash, ticket: ticket.clone(), answer: None, event: event() };
         // More than the largest statement takes, so that every size of it runs.
         let many: Vec<RecordedTicket> = (0..87).map(|number| recorded(hash(number))).collect();
-        assert_eq!(store.add_tickets(&many, &[event()]).await.unwrap(), vec![true; 87]);
-        assert!(matches!(store.add_tickets(&many[..1], &[]).await, Err(StoreError::Taken { what: "ticket" })));
+        assert_eq!(
+            store.write(&Batch { tickets: many.clone(), events: vec![event()], ..Batch::default() }).await.unwrap(),
+            vec![true; 87]
+        );
+        assert!(matches!(
+            store.write(&Batch { tickets: many[..1].to_vec(), ..Batch::default() }).await,
+            Err(StoreError::Taken { what: "ticket" })
+        ));
         let live = async |whose, at| store.live_tickets(whose, at).await.unwrap();
         let before = UnixMillis(NOW.0 - 1);
         assert_eq!((live(key, before).await, live(key, NOW).await), (87, 0), "at its end it lives no more");
@@ -204,8 +210,11 @@ async fn sessions(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId
         expires_at: NOW,
         state: SessionState::Active,
     };
-    store.add_session(&session).await.unwrap();
-    assert!(matches!(store.add_session(&session).await, Err(StoreError::Taken { what: "session" })));
+    let batch = Batch { sessions: vec![session.clone()], events: vec![event()], ..Batch::default() };
+    let last = store.newest_audit_row().await.unwrap();
+    assert!(store.write(&batch).await.unwrap().is_empty());
+    assert!(matches!(store.write(&batch).await, Err(StoreError::Taken { what: "session" })));
+    assert_eq!(store.newest_audit_row().await.unwrap(), last + 1, "a session and its entry, or neither");
     assert_eq!(store.session(&id).await.unwrap().as_ref(), Some(&session));
     let before = UnixMillis(NOW.0 - 1);
     for whose in [None, Some(user)] {

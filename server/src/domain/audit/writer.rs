@@ -1,15 +1,17 @@
 //! Many entries in one transaction: for tokens and tickets, which are too many for one each, and for refusals.
 //!
 //! One task writes. Whoever records a token, or adds a ticket, waits until its entry is committed, together with whoever came
-//! meanwhile. A ticket is a row in the same transaction: it is there with its entry, or neither is.
+//! meanwhile. A ticket, or the session that a token begins, is a row in the same transaction: it is there with its entry, or
+//! neither is.
 //! Whoever is refused waits for nothing: how long an answer takes says nothing about what was recorded (R31).
 
 use super::refusals::Refusals;
 use super::{Action, Event, Outcome, Source};
 use crate::clock::{Clock, UnixMillis};
 use crate::domain::refusal::Refusal;
+use crate::domain::session::Session;
 use crate::domain::ticket::RecordedTicket;
-use crate::store::{ANSWER, Database, StoreError, Tickets};
+use crate::store::{ANSWER, AuditLog, Batch, Database, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -35,6 +37,7 @@ pub struct AuditWriter {
 enum Job {
     Record {
         event: Box<Event>,
+        session: Option<Box<Session>>,
         written: oneshot::Sender<bool>,
     },
     /// Answered with whether the ticket is there; not answered where nothing was written.
@@ -64,8 +67,20 @@ impl AuditWriter {
     /// [`Refusal::AuditFull`] where too many wait, [`Refusal::AuditUnwritten`] where the database did not take it. Then what
     /// was to be recorded must not be done.
     pub async fn record(&self, event: Event) -> Result<(), Refusal> {
+        self.record_with(event, None).await
+    }
+
+    /// Begins a session and records what began it: when this returns, both are on the disk.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record); then the session is not there.
+    pub async fn begin(&self, session: Session, event: Event) -> Result<(), Refusal> {
+        self.record_with(event, Some(Box::new(session))).await
+    }
+
+    async fn record_with(&self, event: Event, session: Option<Box<Session>>) -> Result<(), Refusal> {
         let (written, answer) = oneshot::channel();
-        let job = Job::Record { event: Box::new(event), written };
+        let job = Job::Record { event: Box::new(event), session, written };
         self.jobs.try_send(job).map_err(|_| Refusal::AuditFull)?;
         match answer.await {
             Ok(true) => Ok(()),
@@ -141,33 +156,34 @@ impl Task {
     }
 
     /// Writes what is there, in one transaction, and then tells whoever waits for it.
-    async fn write(&mut self, jobs: Vec<Job>, mut events: Vec<Event>) {
+    async fn write(&mut self, jobs: Vec<Job>, events: Vec<Event>) {
         let now = self.clock.now();
-        let (mut recorded, mut settled) = (Vec::new(), Vec::new());
-        let (mut tickets, mut adding) = (Vec::new(), Vec::new());
+        let mut batch = Batch { events, ..Batch::default() };
+        let (mut recorded, mut adding, mut settled) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
             match job {
-                Job::Record { event, written } => {
-                    events.push(*event);
+                Job::Record { event, session, written } => {
+                    batch.events.push(*event);
+                    batch.sessions.extend(session.map(|session| *session));
                     recorded.push(written);
                 }
                 Job::Add { ticket, added } => {
-                    tickets.push(*ticket);
+                    batch.tickets.push(*ticket);
                     adding.push(added);
                 }
                 Job::Settle { settled: done } => settled.push(done),
             }
         }
-        self.count(!settled.is_empty(), now, &mut events);
+        self.count(!settled.is_empty(), now, &mut batch.events);
         // With other entries, so that a flood makes none a second; and before the end, so that none is forgotten.
-        let is_time = !(events.is_empty() && tickets.is_empty() && settled.is_empty());
+        let is_time = !(batch.is_empty() && settled.is_empty());
         let dropped = if is_time { self.dropped.swap(0, Ordering::Relaxed) } else { 0 };
         if dropped > 0 {
-            events.push(Event::done(Action::AuditDrop, &Source::system(), now).with("count", dropped));
+            batch.events.push(Event::done(Action::AuditDrop, &Source::system(), now).with("count", dropped));
         }
-        let written = self.append(&tickets, &events).await;
+        let written = self.append(&batch).await;
         if written.is_none() {
-            let lost = events.iter().map(refusals_in).fold(dropped, u64::saturating_add);
+            let lost = batch.events.iter().map(refusals_in).fold(dropped, u64::saturating_add);
             self.dropped.fetch_add(lost, Ordering::Relaxed);
         }
         // Whoever hung up does not wait any more.
@@ -192,11 +208,11 @@ impl Task {
     }
 
     /// For each ticket whether it was added; `None` where nothing was written.
-    async fn append(&self, tickets: &[RecordedTicket], events: &[Event]) -> Option<Vec<bool>> {
-        if tickets.is_empty() && events.is_empty() {
+    async fn append(&self, batch: &Batch) -> Option<Vec<bool>> {
+        if batch.is_empty() {
             return Some(Vec::new());
         }
-        let written = self.store.add_tickets(tickets, events).await;
+        let written = self.store.write(batch).await;
         written.inspect_err(|error| tracing::error!("the audit log was not written: {error}")).ok()
     }
 }
