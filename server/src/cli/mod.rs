@@ -9,6 +9,7 @@ mod doctor;
 mod explain;
 mod follow_roots;
 mod healthcheck;
+mod identity;
 mod installation;
 mod key;
 mod migrate;

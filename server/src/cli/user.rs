@@ -1,5 +1,6 @@
-//! `bmap user add|list|deactivate|activate|role`.
+//! `bmap user add|list|deactivate|activate|role|identity`.
 
+use super::identity::{self, IdentityCommand};
 use super::installation::Installation;
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
@@ -52,19 +53,23 @@ pub(super) enum UserCommand {
         /// `admin` or `member`
         role: Role,
     },
+    /// Who users are at OpenID providers
+    #[command(subcommand)]
+    Identity(IdentityCommand),
 }
 
 pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), CliError> {
-    let Installation { store, roots, .. } = Installation::open(context).await?;
+    let installation = Installation::open(context).await?;
+    let Installation { store, roots, .. } = &installation;
     match command {
         UserCommand::Add { name, admin, json } => {
             let mut user = new_user(name, SystemClock.now(), &SystemRandom).map_err(CliError::failed)?;
             if admin {
-                user.unverified_role = UnverifiedRole::seal(&roots, &user.id, Role::Admin);
+                user.unverified_role = UnverifiedRole::seal(roots, &user.id, Role::Admin);
             }
             let event = user_created(&user, &Source::command_line());
             store.add_user(&user, &event).await.map_err(CliError::failed)?;
-            if json { output::json(&describe(&user, None, &roots))? } else { println!("{}", user.id) }
+            if json { output::json(&describe(&user, None, roots))? } else { println!("{}", user.id) }
         }
         UserCommand::List { json } => {
             let users = store.users().await.map_err(CliError::failed)?;
@@ -73,11 +78,11 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
                 accounts.iter().map(|account| (account.user.as_str(), account.email.as_str())).collect();
             let email = |user: &User| emails.get(user.id.as_str()).copied();
             if json {
-                output::json(&users.iter().map(|user| describe(user, email(user), &roots)).collect::<Vec<_>>())?;
+                output::json(&users.iter().map(|user| describe(user, email(user), roots)).collect::<Vec<_>>())?;
             } else {
                 let heading = ["id", "name", "email", "role", "state"].map(str::to_owned).to_vec();
                 let row = |user: &User| {
-                    let role = user.role(&roots).as_str();
+                    let role = user.role(roots).as_str();
                     let texts = [user.id.as_str(), user.name.as_str(), email(user).unwrap_or("-"), role, state(user)];
                     texts.map(str::to_owned).to_vec()
                 };
@@ -86,25 +91,26 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
             }
         }
         UserCommand::Deactivate { user } => {
-            let user = find(&store, &user).await?;
+            let user = find(store, &user).await?;
             let now = SystemClock.now();
             let event = Event::done(Action::UserDeactivate, &Source::command_line(), now).on(&user.id);
             store.set_deactivated(&user.id, Some(now), &event).await.map_err(CliError::failed)?;
         }
         UserCommand::Activate { user } => {
-            let user = find(&store, &user).await?;
+            let user = find(store, &user).await?;
             let event = Event::done(Action::UserActivate, &Source::command_line(), SystemClock.now()).on(&user.id);
             store.set_deactivated(&user.id, None, &event).await.map_err(CliError::failed)?;
         }
         UserCommand::Role { user, role } => {
-            let user = find(&store, &user).await?;
+            let user = find(store, &user).await?;
             // The operator may leave nobody: whoever can run this can make another one.
-            let change = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, role));
+            let change = UserChange::Role(UnverifiedRole::seal(roots, &user.id, role));
             let event = change.event(&user.id, &Source::command_line(), SystemClock.now());
             store.change_user(&user.id, &change, &|_, _| true, &event).await.map_err(CliError::failed)?;
         }
+        UserCommand::Identity(command) => identity::run(command, &installation).await?,
     }
-    store.close().await;
+    installation.store.close().await;
     Ok(())
 }
 

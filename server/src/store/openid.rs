@@ -45,6 +45,10 @@ pub trait Openid {
     fn openid_identity(&self, key: &IdentityKey) -> impl Future<Output = Result<Option<(Identity, UserState)>>> + Send;
     /// The identities of a user, oldest first.
     fn openid_identities(&self, user: &UserId) -> impl Future<Output = Result<Vec<Identity>>> + Send;
+    /// Every identity without a seal.
+    fn identities_without_seal(&self) -> impl Future<Output = Result<Vec<Identity>>> + Send;
+    /// Puts the seal into the row of an identity that is otherwise as given; whether there is one.
+    fn confirm_identity(&self, identity: &Identity, event: &Event) -> impl Future<Output = Result<bool>> + Send;
     /// Adds a user with an identity, both or neither; [`StoreError::Taken`](super::StoreError::Taken) if the identity is somebody's.
     fn add_openid_user(
         &self,

@@ -114,6 +114,36 @@ impl Openid for Database {
         rows.iter().map(read_identity).collect()
     }
 
+    async fn identities_without_seal(&self) -> Result<Vec<Identity>> {
+        let rows = sqlx::query(
+            "SELECT issuer, subject, user_id, email, created_at, signed_in_at, epoch, seal FROM openid_identities \
+             WHERE seal IS NULL ORDER BY user_id, issuer",
+        );
+        rows.fetch_all(&self.pool).await?.iter().map(read_identity).collect()
+    }
+
+    async fn confirm_identity(&self, identity: &Identity, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE openid_identities SET epoch = $1, seal = $2 \
+             WHERE issuer = $3 AND subject = $4 AND user_id = $5 AND created_at = $6",
+        )
+        .bind(epoch_of(&identity.seal))
+        .bind(mac_of(&identity.seal))
+        .bind(identity.key.issuer.as_str())
+        .bind(identity.key.subject.as_str())
+        .bind(identity.user.as_str())
+        .bind(identity.created_at.0)
+        .execute(&mut *transaction)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
     async fn add_openid_user(&self, user: &User, identity: &Identity, event: &Event) -> Result<()> {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("INSERT INTO users (id, name, created_at) VALUES ($1, $2, $3)")

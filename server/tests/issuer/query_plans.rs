@@ -5,13 +5,14 @@ use bmap_server::store::Database;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 /// Statements that read a table from one end to the other: a part of each, and who waits for it.
-const WHOLE: [(&str, &str); 11] = [
+const WHOLE: [(&str, &str); 12] = [
     ("FROM accounts a JOIN users u ON u.id = a.user_id ORDER BY a.user_id", "a command"),
     ("FROM api_keys ORDER BY id", "a command"),
     ("SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log", "bmap audit verify"),
     ("SELECT epoch, sealed_epoch, sealed FROM audit_keys", "a row for each epoch"),
     ("GROUP BY epoch", "bmap root status"),
     ("FROM issuer_keys WHERE retired_at IS NULL", "a few rows, once at the start"),
+    ("FROM openid_identities WHERE seal IS NULL", "a command"),
     ("SELECT COUNT(*) AS waiting FROM outbox", "the metrics' own listener"),
     ("FROM sessions WHERE ($1 = '' OR user_id = $1)", "a command"),
     ("FROM tools ORDER BY id", "a few rows"),

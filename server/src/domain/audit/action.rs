@@ -42,6 +42,8 @@ actions! {
     OpenidReturn = "openid.return",
     /// An identity of an OpenID provider was linked to a user.
     OpenidLink = "openid.link",
+    /// An operator looked at an identity's row, and it was sealed as it is.
+    OpenidConfirm = "openid.confirm",
     /// A user was unlinked from an OpenID provider.
     OpenidUnlink = "openid.unlink",
     /// Somebody signed out.

@@ -5,6 +5,7 @@
 
 use crate::domain::api_key::ToolSet;
 use crate::domain::mint::TokenId;
+use crate::domain::openid::IdentityKey;
 use crate::domain::openid::provider::ProviderName;
 use crate::domain::role::Role;
 use crate::domain::scope::Scopes;
@@ -100,6 +101,13 @@ macro_rules! facts {
     };
 }
 facts!(ProviderName, UserId, ApiKeyId, ToolId, SessionId, TokenId, Origin, UserName, Role);
+
+/// Where somebody is known: who that is there may be an address.
+impl From<&IdentityKey> for Fact {
+    fn from(key: &IdentityKey) -> Self {
+        Self::of_text(&key.issuer)
+    }
+}
 
 impl From<&Scopes> for Fact {
     fn from(scopes: &Scopes) -> Self {

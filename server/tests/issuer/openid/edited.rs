@@ -2,9 +2,12 @@
 
 use super::fake::{Fake, Journey};
 use super::{RETURN_TO, VERIFIER, code_in, link, sign_in_fields, start, swap};
+use crate::operator::Operator;
 use crate::person::Pair;
 use crate::sealed_rows::edit;
-use crate::world::World;
+use crate::world::{World, event};
+use bmap_server::domain::openid::Identity;
+use bmap_server::store::Openid;
 use serde_json::json;
 
 /// Where a browser is after a journey to the provider, as somebody there.
@@ -69,4 +72,63 @@ async fn an_identity_from_before_there_were_seals_is_linked_again() {
     assert_eq!(back(&fake, &world, "ana", "sign_in").await, format!("{RETURN_TO}#error=sign_in_failed"));
     linked().await.granted();
     assert_eq!(sign_in(&fake, &world, "ana").await.user(), ana.user());
+}
+
+#[tokio::test]
+async fn an_identity_from_before_there_were_seals_signs_in_again_once_an_operator_confirmed_it() {
+    let (fake, world) = Fake::with_world().await;
+    let ana = sign_in(&fake, &world, "ana").await;
+    edit(&world, "UPDATE openid_identities SET epoch = NULL, seal = NULL").await;
+    assert_eq!(back(&fake, &world, "ana", "sign_in").await, format!("{RETURN_TO}#error=sign_in_failed"));
+    let store = &world.issuer.store;
+    let [identity] = &store.identities_without_seal().await.unwrap()[..] else { panic!("one has no seal") };
+    let sealed = identity.clone().sealed(&world.issuer.roots.sealing());
+    // Not what was looked at.
+    let other = Identity { created_at: identity.created_at.plus_seconds(1), ..sealed.clone() };
+    assert!(!store.confirm_identity(&other, &event()).await.unwrap());
+    assert!(store.confirm_identity(&sealed, &event()).await.unwrap());
+    assert!(store.identities_without_seal().await.unwrap().is_empty());
+    assert_eq!(sign_in(&fake, &world, "ana").await.user(), ana.user());
+}
+
+#[tokio::test]
+async fn an_operator_lists_and_confirms_identities() {
+    let operator = Operator::new();
+    let [ana, ben] = ["ana", "ben"].map(|name| operator.out(&["user", "add", name]).trim().to_owned());
+    for (user, subject) in [(&ana, "248289761001"), (&ben, "x\u{1b}[2J")] {
+        let columns = "issuer, subject, user_id, email, created_at";
+        let values = format!("'https://id.example', '{subject}', '{user}', 'ana@shop.example', 1795000000000");
+        operator.edit(&format!("INSERT INTO openid_identities ({columns}) VALUES ({values})")).await;
+    }
+    let rows = |of: &[&str]| {
+        let listed = operator.json(&[&["user", "identity", "list"], of].concat());
+        let listed = listed.as_array().unwrap().clone();
+        listed.iter().map(|it| (it["subject"].clone(), it["row"].clone())).collect::<Vec<_>>()
+    };
+    let (unsealed, sealed) = (json!("it has no seal"), json!("sealed"));
+    let of_ben = (json!("x\u{1b}[2J"), unsealed.clone());
+    assert_eq!(rows(&[]), [(json!("248289761001"), unsealed.clone()), of_ben.clone()]);
+    assert_eq!(rows(&["ana"]), [(json!("248289761001"), unsealed)]);
+    let table = operator.out(&["user", "identity", "list"]);
+    assert!(table.contains("248289761001  ") && table.contains("2026-11-18 ") && !table.contains('\u{1b}'), "{table}");
+
+    let confirm = ["user", "identity", "confirm"];
+    for (wrong, code) in [
+        (["ana", "https://id.example", "other"], 3),
+        (["ana", "https://other.example", "248289761001"], 3),
+        (["ben", "https://id.example", "248289761001"], 3),
+        (["nobody", "https://id.example", "248289761001"], 3),
+    ] {
+        assert_eq!(operator.fails(&[confirm, wrong].concat()).0, code, "{wrong:?}");
+    }
+    let done = operator.json(&[confirm, ["ana", "https://id.example", "248289761001"]].concat());
+    assert_eq!((&done["user"], &done["row"]), (&json!(ana), &sealed));
+    assert_eq!(rows(&["ana"]), [(json!("248289761001"), sealed)]);
+    assert_eq!(rows(&[]), [of_ben]);
+    let audit = operator.out(&["audit", "list", "--action", "openid.confirm", "--json"]);
+    let entry: serde_json::Value = serde_json::from_str(audit.trim()).unwrap();
+    assert_eq!((&entry["target"]["id"], &entry["detail"]), (&json!(ana), &json!({ "issuer": "https://id.example" })));
+    assert_eq!(entry["actor"]["kind"], "command_line");
+    operator.edit("UPDATE openid_identities SET seal = 'x' WHERE subject = '248289761001'").await;
+    assert_eq!(rows(&["ana"])[0].1, "its seal does not hold");
 }
