@@ -7,7 +7,7 @@ use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
 use crate::rng::SystemRandom;
 use crate::store::address::Address;
 use crate::store::schema::Pending;
-use crate::store::{Database, Settings, StoreError, data_dir};
+use crate::store::{AuditLog, Database, IssuerKeys, Settings, StoreError, Users, data_dir};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 
 /// The name of the setting that holds the issuer's URL.
@@ -16,6 +16,15 @@ pub(super) const ISSUER_SETTING: &str = "issuer";
 /// Where the database is: as configured, else in the data folder.
 pub(super) fn database(config: &Config) -> Address {
     config.database_url.clone().unwrap_or_else(|| Address::file(&config.data_dir.join("bmap.sqlite")))
+}
+
+/// What becomes of a command where there is no installation yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfNone {
+    /// It makes one, and says so.
+    Make,
+    /// It makes nothing: whoever looks for something in a new installation named the wrong folder.
+    Refuse,
 }
 
 /// Everything that a command works on.
@@ -27,15 +36,45 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    /// Opens it; makes what is not there yet.
-    pub(super) async fn open(context: &Context) -> Result<Self, CliError> {
+    /// Opens it.
+    pub(super) async fn open(context: &Context, if_none: IfNone) -> Result<Self, CliError> {
         let config = context.config()?;
-        data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
-        let roots = load_root(&config, &context.environment, &SystemRandom).map_err(CliError::failed)?;
-        let pending = if config.migrate_at_start { Pending::Apply } else { Pending::Refuse };
-        let store = Database::open(&database(&config), pending).await;
-        let store = store.map_err(CliError::failed)?;
         let place = RootPlace::find(&config, &context.environment).map_err(CliError::failed)?;
+        let makes_root = place.is_to_be_made(&config).map_err(CliError::failed)?;
+        let address = database(&config);
+        let missing_file = address.missing_file();
+        let makes_any = makes_root || missing_file.is_some();
+        let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+        if makes_any && if_none == IfNone::Refuse {
+            let missing = missing_file.filter(|_| !makes_root);
+            let missing = missing.map_or_else(
+                || format!("installation in {}", folder.display()),
+                |file| format!("database {}", file.display()),
+            );
+            return Err(CliError::Usage(format!(
+                "there is no {missing}: name the folder of one (--data-dir), or make one (bmap serve)"
+            )));
+        }
+        data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
+        let load = || load_root(&config, &context.environment, &SystemRandom).map_err(CliError::failed);
+        let roots = if makes_root { None } else { Some(load()?) };
+        let pending = if config.migrate_at_start { Pending::Apply } else { Pending::Refuse };
+        let store = Database::open(&address, pending).await.map_err(CliError::failed)?;
+        // Another process may be making the same installation just now: then there is a root by now.
+        if makes_root && is_used(&store).await? && place.is_to_be_made(&config).map_err(CliError::failed)? {
+            return Err(CliError::Failed(format!(
+                "there is no root secret in {}, and the database has what one sealed: name the folder that has it \
+                 (--data-dir), or put the file back from its backup",
+                folder.display()
+            )));
+        }
+        let roots = match roots {
+            Some(roots) => roots,
+            None => load()?,
+        };
+        if makes_any {
+            eprintln!("bmap: made a new installation in {}", folder.display());
+        }
         let again = place.clone();
         let roots = roots.with_reread(move || again.read().ok());
         mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
@@ -52,6 +91,15 @@ impl Installation {
         let known = known.and_then(|text| IssuerUrl::parse(&text).ok());
         Ok(known.unwrap_or_else(|| self.config.issuer_for(self.config.listen)))
     }
+}
+
+/// Whether anything was ever done in a database.
+async fn is_used(store: &Database) -> Result<bool, CliError> {
+    let looked = async {
+        let is_new = store.newest_audit_row().await? == 0 && store.issuer_keys().await?.is_empty();
+        Ok::<_, StoreError>(!is_new || !store.users().await?.is_empty())
+    };
+    looked.await.map_err(CliError::failed)
 }
 
 /// Takes over in which epoch tokens are to be minted.

@@ -1,6 +1,6 @@
 //! `bmap key add|list|show|edit|regenerate|revoke`.
 
-use super::installation::Installation;
+use super::installation::{IfNone, Installation};
 use super::{CliError, Context, output, user};
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::domain::api_key::{KeyScope, KeyState, MAX_SCOPE_ENTRIES, ToolSet};
@@ -133,7 +133,7 @@ enum Signing {
 }
 
 pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), CliError> {
-    let installation = Installation::open(context).await?;
+    let installation = Installation::open(context, IfNone::Refuse).await?;
     match command {
         KeyCommand::Add(add_command) => add(add_command, &installation).await?,
         KeyCommand::List { user, json } => list(user.as_deref(), json, &installation).await?,

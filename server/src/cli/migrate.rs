@@ -30,6 +30,9 @@ pub(super) async fn run(command: &Migrate, context: &Context) -> Result<(), CliE
         };
     }
     data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
+    if let Some(file) = address.missing_file() {
+        eprintln!("bmap: making a new database, {}", file.display());
+    }
     let mut schema = Schema::open(&address).await.map_err(CliError::failed)?;
     let mut new = Vec::new();
     let done = schema.bring_up(|step| {

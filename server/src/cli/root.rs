@@ -1,7 +1,7 @@
 //! `bmap root status|rotate|activate|retire`: the change from one root secret to the next, without a moment in which anything
 //! that was good is refused.
 
-use super::installation::Installation;
+use super::installation::{IfNone, Installation};
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::account::forget::{Forgotten, forget_passwords};
@@ -46,7 +46,7 @@ pub(super) enum RootCommand {
 }
 
 pub(super) async fn run(command: RootCommand, context: &Context) -> Result<(), CliError> {
-    let installation = Installation::open(context).await?;
+    let installation = Installation::open(context, IfNone::Refuse).await?;
     match command {
         RootCommand::Status { json } => status(&installation, json).await?,
         RootCommand::Rotate { json } => rotate(&installation, json).await?,

@@ -1,6 +1,6 @@
 //! `bmap serve`.
 
-use super::installation::{ISSUER_SETTING, Installation};
+use super::installation::{ISSUER_SETTING, IfNone, Installation};
 use super::{CliError, Context};
 use super::{follow_roots, serve_metrics};
 use crate::clock::{Clock, SystemClock};
@@ -40,7 +40,7 @@ pub(super) struct Serve {
 }
 
 pub(super) async fn run(context: &Context) -> Result<(), CliError> {
-    let Installation { config, roots, place, store } = Installation::open(context).await?;
+    let Installation { config, roots, place, store } = Installation::open(context, IfNone::Make).await?;
     start_log(&config.log, config.log_format)?;
     if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
         tracing::warn!("sslmode=disable: whoever is between here and the database reads and changes everything");

@@ -1,6 +1,6 @@
 //! `bmap session list|revoke`: sessions of people who signed in, and of pages at tools.
 
-use super::installation::Installation;
+use super::installation::{IfNone, Installation};
 use super::{CliError, Context, output, user};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::account::LiveSession;
@@ -29,7 +29,7 @@ pub(super) enum SessionCommand {
 }
 
 pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<(), CliError> {
-    let store = Installation::open(context).await?.store;
+    let store = Installation::open(context, IfNone::Refuse).await?.store;
     let now = SystemClock.now();
     match command {
         SessionCommand::List { user, json } => {

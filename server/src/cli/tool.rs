@@ -1,7 +1,7 @@
 //! `bmap tool add|list|confirm|credential|remove`.
 
 use super::credential_text::credential;
-use super::installation::Installation;
+use super::installation::{IfNone, Installation};
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{Action, Event, Source};
@@ -67,7 +67,11 @@ pub(super) struct Add {
 }
 
 pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), CliError> {
-    let installation = Installation::open(context).await?;
+    let if_none = match command {
+        ToolCommand::Add(_) => IfNone::Make,
+        _ => IfNone::Refuse,
+    };
+    let installation = Installation::open(context, if_none).await?;
     let not_found = |id: &ToolId| CliError::NotFound(format!("there is no tool {id}"));
     match command {
         ToolCommand::Add(add_command) => add(add_command, &installation).await?,

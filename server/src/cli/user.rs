@@ -1,7 +1,7 @@
 //! `bmap user add|list|deactivate|activate|role|identity`.
 
 use super::identity::{self, IdentityCommand};
-use super::installation::Installation;
+use super::installation::{IfNone, Installation};
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::account::email::EmailAddress;
@@ -59,7 +59,11 @@ pub(super) enum UserCommand {
 }
 
 pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), CliError> {
-    let installation = Installation::open(context).await?;
+    let if_none = match command {
+        UserCommand::Add { .. } => IfNone::Make,
+        _ => IfNone::Refuse,
+    };
+    let installation = Installation::open(context, if_none).await?;
     let Installation { store, roots, .. } = &installation;
     match command {
         UserCommand::Add { name, admin, json } => {

@@ -74,8 +74,7 @@ pub enum RootPlace {
 pub fn load_root(config: &Config, environment: &Environment, random: &dyn Random) -> Result<Roots, RootError> {
     let place = RootPlace::find(config, environment)?;
     if let RootPlace::Files { first, .. } = &place
-        && config.root_secret_file.is_none()
-        && place.epochs()?.is_empty()
+        && place.is_to_be_made(config)?
     {
         match root_file::create(first, &RootSecret::from_bytes(rng::bytes(random)?)) {
             Ok(()) => {}
@@ -107,6 +106,15 @@ impl RootPlace {
             }
         }
         Ok(files(config.data_dir.join(root_file::FILE_NAME), Readers::OwnerOnly))
+    }
+
+    /// Whether there is none, and no place was named where one would have to be.
+    ///
+    /// # Errors
+    /// [`RootError`] where that can't be seen.
+    pub fn is_to_be_made(&self, config: &Config) -> Result<bool, RootError> {
+        let is_in_files = matches!(self, RootPlace::Files { .. });
+        Ok(is_in_files && config.root_secret_file.is_none() && self.epochs()?.is_empty())
     }
 
     /// Reads every root that is there.

@@ -140,7 +140,12 @@ impl Address {
 
     /// Whether it is a file that is not there.
     pub fn is_missing_file(&self) -> bool {
-        self.file.as_ref().is_some_and(|file| !file.exists())
+        self.missing_file().is_some()
+    }
+
+    /// The file that it names, where that is not there.
+    pub fn missing_file(&self) -> Option<&Path> {
+        self.file.as_deref().filter(|file| !file.exists())
     }
 
     /// The same, but a file that is not there is not made.

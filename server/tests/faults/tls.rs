@@ -73,7 +73,7 @@ impl Secured {
         let installation = Installation::new(Some(url.to_owned()));
         installation.prepare();
         for arguments in
-            [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"], &["migrate", "--check"], &["user", "list"]]
+            [&["serve", "--listen", "127.0.0.1:0"][..], &["migrate"], &["migrate", "--check"], &["user", "add", "ana"]]
         {
             let output = installation.command(arguments).output().unwrap();
             let error = String::from_utf8(output.stderr).unwrap();

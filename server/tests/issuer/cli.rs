@@ -137,7 +137,7 @@ fn mistakes_have_their_exit_codes() {
 #[test]
 fn a_root_secret_that_others_read_stops_the_start() {
     let operator = Operator::new();
-    operator.out(&["user", "list"]);
+    operator.out(&["user", "add", "ana"]);
     let root = operator.path("data/root.secret");
     fs::set_permissions(&root, fs::Permissions::from_mode(0o644)).unwrap();
     let (code, error) = operator.fails(&["serve", "--listen", "127.0.0.1:0"]);
@@ -232,6 +232,7 @@ fn a_signed_curl_line_gets_a_token_and_explain_finds_what_a_proxy_changed() {
 #[test]
 fn explain_says_what_is_wrong_with_a_request_by_itself() {
     let operator = Operator::new();
+    operator.out(&["user", "add", "ana"]);
     for (request, part) in [
         ("GET / HTTP/1.1\nHost: a\n\n", "missing_signature"),
         ("GET /a//b HTTP/1.1\nHost: a\n\n", "malformed_request"),

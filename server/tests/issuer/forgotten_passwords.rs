@@ -110,7 +110,7 @@ async fn who_never_came_back_sets_a_new_password_by_a_link() {
 
 /// Accounts in the first epoch, without the work of hashing.
 async fn accounts(operator: &Operator, number: u8) -> Roots {
-    operator.out(&["user", "list"]);
+    operator.out(&["user", "add", "ana"]);
     let secret = std::fs::read(operator.path("data/root.secret")).unwrap();
     let roots = Roots::from(root_file::parse(&secret).unwrap().epoch(1));
     let store = open(operator).await.recording(ChainKeys::new(roots.clone()));

@@ -33,6 +33,7 @@ mod listener;
 mod mail;
 mod metrics;
 mod migrate;
+mod no_installation;
 mod openapi;
 mod openid;
 mod overload;

@@ -33,14 +33,14 @@ async fn a_schema_is_looked_at_brought_up_and_then_current() {
 async fn a_server_that_may_not_migrate_refuses_a_schema_that_is_behind() {
     let operator = Operator::new();
     let careful = |arguments: &[&str]| operator.command(arguments).env("BMAP_MIGRATE_AT_START", "false").output();
-    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["user", "list"]] {
+    for arguments in [&["serve", "--listen", "127.0.0.1:0"][..], &["user", "add", "ana"]] {
         let refused = careful(arguments).unwrap();
         let error = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(1), "{error}");
         assert!(error.contains("behind") && error.contains("bmap migrate"), "{error}");
     }
     operator.out(&["migrate"]);
-    assert!(careful(&["user", "list"]).unwrap().status.success());
+    assert!(careful(&["user", "add", "ana"]).unwrap().status.success());
     drop(operator.serve_with(&[("BMAP_MIGRATE_AT_START", "false")]));
 }
 
@@ -55,7 +55,7 @@ async fn a_schema_of_a_newer_program_or_another_build_is_refused_by_everything()
         operator.out(&["migrate"]);
         operator.edit(edit).await;
         for arguments in
-            [&["serve", "--listen", "127.0.0.1:0"][..], &["user", "list"], &["migrate"], &["migrate", "--check"]]
+            [&["serve", "--listen", "127.0.0.1:0"][..], &["user", "add", "ana"], &["migrate"], &["migrate", "--check"]]
         {
             let (code, error) = operator.fails(arguments);
             assert!(code == 1 && error.contains(part), "{arguments:?}: {error}");
