@@ -1,8 +1,11 @@
 //! The first start, which makes the first user and its key: both with their entries, or nothing.
 
+use crate::http_client::Call;
 use crate::operator::Operator;
 use crate::stalled::{refuse_inserts, take_inserts};
+use base64ct::{Base64, Encoding};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+use std::fs::OpenOptions;
 
 async fn count(operator: &Operator, rows: &'static str) -> i64 {
     let mut connection = AnyConnection::connect(&operator.database_url()).await.unwrap();
@@ -32,4 +35,25 @@ async fn a_first_start_that_fails_between_the_user_and_the_key_leaves_neither() 
         assert_eq!(count(&operator, rows).await, number, "{rows}");
     }
     assert!(!operator.serve().greeting.contains("First start"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_admin_whose_secret_nobody_saw_is_given_another_key() {
+    let operator = Operator::new();
+    // Printing fails, so the process ends between the two.
+    let nowhere = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let died = operator.command(&["serve", "--listen", "127.0.0.1:0"]).stdout(nowhere).output().unwrap();
+    assert!(!died.status.success());
+    let server = operator.serve();
+    assert!(!server.greeting.contains("First start"), "{}", server.greeting);
+    let lost = operator.json(&["key", "list", "--user", "admin"])[0]["id"].as_str().unwrap().to_owned();
+
+    let key = operator.json(&["key", "add", "--user", "admin", "--name", "admin"]);
+    operator.out(&["key", "revoke", &lost]);
+    let basic = Base64::encode_string(
+        format!("{}:{}", key["id"].as_str().unwrap(), key["secret"].as_str().unwrap()).as_bytes(),
+    );
+    let users = Call::new("GET", "/users").header("authorization", &format!("Basic {basic}"));
+    let users = users.send(server.address.parse().unwrap()).await.granted();
+    assert_eq!(users["users"][0]["name"], "admin");
 }
