@@ -20,6 +20,7 @@ fn main() {
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     let quick = std::env::args().any(|arg| arg == "--quick");
     let rounds = if quick { 20 } else { 200 };
+    let machine = stats::MachineTime::now();
     if only.as_deref() == Some("profile") {
         decision::profile();
     }
@@ -36,6 +37,9 @@ fn main() {
         issuer::run(quick);
     }
     if wanted("layer") {
-        layer::run(if quick { 6 } else { 40 });
+        layer::run(if quick { 160 } else { 1280 });
+    }
+    if let Some(machine) = machine {
+        machine.print_stolen();
     }
 }

@@ -318,13 +318,19 @@ pub fn origin(claims: &Claims, fields: &Fields<'_>, own: &Origin) -> Result<(), 
     if allowed { Ok(()) } else { Err(Refusal::Denied(Denial::Origin)) }
 }
 
-/// Step 10: the body's digest as the header has it.
+/// Step 10: the digest that the header has against the body's.
 ///
 /// # Errors
-/// [`Refusal::Header`] for a repeated header, [`Refusal::Digest`] for one that is no SHA-256.
-pub fn content_digest(fields: &Fields<'_>) -> Result<BodyDigest, Refusal> {
+/// [`Refusal::Header`] for a repeated header, [`Refusal::Digest`] for one that is no SHA-256, [`Refusal::DigestMismatch`].
+pub fn content_digest(fields: &Fields<'_>, actual: &BodyDigest) -> Result<(), Refusal> {
+    if let Field::Once(value) = fields.content_digest
+        && actual.is_spelled(value.as_bytes())
+    {
+        return Ok(());
+    }
     let value = fields.content_digest.single("content-digest")?.unwrap_or_default();
-    BodyDigest::parse(value.as_bytes()).map_err(Refusal::Digest)
+    let claimed = BodyDigest::parse(value.as_bytes()).map_err(Refusal::Digest)?;
+    if claimed.matches(actual) { Ok(()) } else { Err(Refusal::DigestMismatch) }
 }
 
 impl Values for Received<'_> {

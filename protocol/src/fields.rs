@@ -76,11 +76,8 @@ impl<'a> Field<'a> {
     pub(crate) fn single(self, name: &'static str) -> Result<Option<&'a str>, Refusal> {
         match self {
             Field::Absent => Ok(None),
-            // A HeaderValue holds no control character but the tab, and no grammar here has a tab.
-            Field::Once(value) => match std::str::from_utf8(value.as_bytes()) {
-                Ok(text) if text.is_ascii() => Ok(Some(text)),
-                _ => Err(Refusal::Header { name }),
-            },
+            // What is plain to a HeaderValue has no control character but the tab, and no grammar here has a tab.
+            Field::Once(value) => value.to_str().map(Some).map_err(|_| Refusal::Header { name }),
             Field::Repeated => Err(Refusal::Header { name }),
         }
     }

@@ -42,30 +42,40 @@ pub fn check_path(path: &[u8]) -> Result<(), TargetFault> {
         return Err(TargetFault::TooLong);
     }
     let Some((b'/', _)) = path.split_first() else { return Err(TargetFault::NotAbsolute) };
-    let mut before = [0_u8; 2];
-    let mut rest = path;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
+    for (at, byte) in path.iter().enumerate().filter(|(_, byte)| !is_plain(**byte)) {
+        let (before, after) = path.split_at_checked(at).unwrap_or_default();
         match byte {
-            b'\\' | b'#' | b'?' | b' ' | 0..=0x1f | 0x7f.. => return Err(TargetFault::ForbiddenByte),
-            b'/' if before[1] == b'/' => return Err(TargetFault::EmptySegment),
-            b'.' if before[1] == b'.' => return Err(TargetFault::DotSegment),
-            b'/' if before == *b"/." => return Err(TargetFault::DotSegment),
-            b'%' => match tail {
+            b'/' if before.ends_with(b"/") => return Err(TargetFault::EmptySegment),
+            b'/' if before.ends_with(b"/.") => return Err(TargetFault::DotSegment),
+            b'.' if before.ends_with(b".") => return Err(TargetFault::DotSegment),
+            b'/' | b'.' => {}
+            b'%' => match after.get(1..).unwrap_or_default() {
                 [b'2', b'e' | b'E' | b'f' | b'F', ..] | [b'5', b'c' | b'C', ..] | [b'0', b'0', ..] => {
                     return Err(TargetFault::EncodedDelimiter);
                 }
                 [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {}
                 _ => return Err(TargetFault::BrokenEscape),
             },
-            _ => {}
+            _ => return Err(TargetFault::ForbiddenByte),
         }
-        before = [before[1], byte];
     }
-    if before == *b"/." {
-        return Err(TargetFault::DotSegment);
-    }
-    Ok(())
+    if path.ends_with(b"/.") { Err(TargetFault::DotSegment) } else { Ok(()) }
+}
+
+/// Whether a byte may stand anywhere in a path, by a table: most bytes of a path are looked at no further.
+#[inline]
+fn is_plain(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "a fault here would not compile")]
+    const TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = b'!';
+        while byte <= b'~' {
+            table[byte as usize] = !matches!(byte, b'/' | b'.' | b'%' | b'\\' | b'#' | b'?');
+            byte += 1;
+        }
+        table
+    };
+    TABLE.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// Checks a query, without its `?`, as it stands on the wire.

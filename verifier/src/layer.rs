@@ -105,7 +105,7 @@ where
         // holds what it captured once, and no `async fn`, which would hold its arguments twice.
         let head = Box::new(head);
         let has_body = !body.is_end_stream();
-        let mut decision: Decision<B> = Box::pin(async move {
+        let decision = Box::write(Box::new_uninit(), async move {
             let now = shared.clock.now();
             let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
             match shared.verifier.verify(&head, body, peer, now).await {
@@ -113,6 +113,7 @@ where
                 Err(refusal) => Err(Refused::new(&head, refusal, now, shared.verifier.policy())),
             }
         });
+        let mut decision: Decision<B> = Box::into_pin(decision);
         // Most requests have no body: they are decided here, and pass on without a clone of the inner service. The others wait for
         // theirs, and are asked with their own waker.
         let decided =

@@ -232,7 +232,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         let covers_digest = signature.covers(Component::Header("content-digest"));
         let body = if body.is_end_stream() {
             if covers_digest {
-                compare_digest(&fields, &BodyDigest::of(b""))?;
+                check::content_digest(&fields, &BodyDigest::of(b""))?;
             }
             VerifiedBody::Empty(body)
         } else {
@@ -242,7 +242,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                 check::coverage(&signature, &fields, false, !bytes.is_empty())?;
             }
             if covers_digest {
-                compare_digest(&fields, &digest)?;
+                check::content_digest(&fields, &digest)?;
             }
             VerifiedBody::Whole(bytes)
         };
@@ -292,7 +292,10 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         let limit = self.policy.max_body;
         let mut hasher = BodyHasher::default();
         let (mut first, mut rest, mut size) = (Bytes::new(), BytesMut::new(), 0_usize);
-        while let Some(frame) = body.frame().await {
+        // A body that says that it is at its end is not asked again.
+        while !body.is_end_stream()
+            && let Some(frame) = body.frame().await
+        {
             // Trailers are dropped: nothing in them is signed.
             let Ok(mut data) = frame.map_err(|_| Refusal::BodyCut)?.into_data() else { continue };
             size = size.saturating_add(data.remaining());
@@ -313,11 +316,6 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         }
         Ok((if rest.is_empty() { first } else { rest.freeze() }, hasher.finish()))
     }
-}
-
-/// Step 10: the covered digest against the body's.
-fn compare_digest(fields: &Fields<'_>, actual: &BodyDigest) -> Result<(), Refusal> {
-    if check::content_digest(fields)?.matches(actual) { Ok(()) } else { Err(Refusal::DigestMismatch) }
 }
 
 /// The 16 bytes behind a verified `jti`, whose form the claims' parser checked.

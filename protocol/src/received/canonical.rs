@@ -4,7 +4,7 @@
 //! Whatever is not exactly that is left to the dictionary parser, which also says what is wrong with it. Where this
 //! reads a member, the dictionary parser reads the same one; `tests/properties/canonical.rs` compares them.
 
-use super::{Covered, Member, is_key_id_byte};
+use super::{Covered, KEY_ID_LENGTH, Member, is_key_id_byte};
 use crate::TAG;
 use crate::signature_base::Component;
 
@@ -45,24 +45,24 @@ pub(super) fn member(line: &[u8]) -> Option<Member<'_>> {
 }
 
 /// The lists that our own SDK signs, and those of the profile's example; each with its places in [`super::covered::NAMED`].
-const LISTS: [(&str, &[u8]); 4] = [
-    (r#"("authorization" "@method" "@authority" "@path" "@query")"#, &[4, 0, 1, 2, 3]),
+static LISTS: [(&str, Covered); 4] = [
+    (r#"("authorization" "@method" "@authority" "@path" "@query")"#, Covered::named(&[4, 0, 1, 2, 3])),
     (
         r#"("authorization" "@method" "@authority" "@path" "@query" "content-type" "content-digest")"#,
-        &[4, 0, 1, 2, 3, 5, 6],
+        Covered::named(&[4, 0, 1, 2, 3, 5, 6]),
     ),
-    (r#"("@method" "@authority" "@path" "@query" "authorization")"#, &[0, 1, 2, 3, 4]),
+    (r#"("@method" "@authority" "@path" "@query" "authorization")"#, Covered::named(&[0, 1, 2, 3, 4])),
     (
         r#"("@method" "@authority" "@path" "@query" "authorization" "content-type" "content-digest")"#,
-        &[0, 1, 2, 3, 4, 5, 6],
+        Covered::named(&[0, 1, 2, 3, 4, 5, 6]),
     ),
 ];
 
 /// The list of covered components; what comes after it.
 fn components<'a>(params: &'a str, covered: &mut Covered) -> Option<&'a str> {
-    for (list, indices) in LISTS {
+    for (list, known) in &LISTS {
         if let Some(rest) = params.strip_prefix(list) {
-            *covered = Covered::named(indices);
+            *covered = *known;
             return Some(rest);
         }
     }
@@ -92,11 +92,11 @@ fn number<'a>(value: &'a str, into: &mut Option<i64>) -> Option<&'a str> {
     into.replace(number).is_none().then_some(rest)
 }
 
-/// A string of the characters of a key id, which those of a nonce are too, once; what comes after it.
+/// A string in the grammar of a key id, which a nonce is in too, once; what comes after it.
 fn text<'a>(value: &'a str, into: &mut Option<&'a str>) -> Option<&'a str> {
     let value = value.strip_prefix('"')?;
     let end = value.bytes().position(|b| !is_key_id_byte(b))?;
-    let (text, rest) = value.split_at_checked(end)?;
+    let (text, rest) = value.split_at_checked(end).filter(|(text, _)| KEY_ID_LENGTH.contains(&text.len()))?;
     into.replace(text).is_none().then_some(rest.strip_prefix('"')?)
 }
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn the_lists_known_by_heart_are_what_they_say() {
-        for (list, _) in LISTS {
+        for (list, _) in &LISTS {
             let (mut known, mut read) = (Covered::NONE, Covered::NONE);
             assert_eq!(components(list, &mut known), Some(""));
             let mut after = list.strip_prefix('(').unwrap();

@@ -37,12 +37,18 @@ impl Covered {
     pub(super) const NONE: Self = Self { places: [Place::Named(0); MAX_COMPONENTS], count: 0, named: 0 };
 
     /// Those of [`NAMED`] with these indices.
-    pub(super) fn named(indices: &[u8]) -> Self {
+    #[expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "for constants: a fault would not compile"
+    )]
+    pub(super) const fn named(indices: &[u8]) -> Self {
         let mut covered = Self::NONE;
-        for (place, index) in covered.places.iter_mut().zip(indices) {
-            *place = Place::Named(*index);
-            covered.named |= 1_u8.unbounded_shl((*index).into());
-            covered.count = covered.count.saturating_add(1);
+        while covered.count < indices.len() {
+            let index = indices[covered.count];
+            covered.places[covered.count] = Place::Named(index);
+            covered.named |= 1 << index;
+            covered.count += 1;
         }
         covered
     }
@@ -62,7 +68,7 @@ impl Covered {
     }
 
     /// Whether a component is covered.
-    #[inline]
+    #[inline(always)] // as above it, in `UnverifiedSignature::covers`
     pub(super) fn contains(&self, component: Component<'_>, params: &str) -> bool {
         match position(component) {
             Some(index) => self.named & 1_u8.unbounded_shl(index.into()) != 0,
@@ -99,7 +105,7 @@ impl Covered {
 }
 
 /// The index in [`NAMED`]. Written out, so that nothing is left of it where the component is known.
-#[inline]
+#[inline(always)]
 fn position(component: Component<'_>) -> Option<u8> {
     Some(match component {
         Component::Method => 0,

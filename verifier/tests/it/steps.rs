@@ -81,6 +81,7 @@ async fn step_3_parsing() {
         ("\"authorization\"", "\"Authorization\""),
         (";keyid=\"", ";keyid=\"../../"),
         (";keyid=\"", ";keyid=\"' OR 1=1--"),
+        (";keyid=\"", &format!(";keyid=\"{}", "A".repeat(59))), // with the 22 of a token's, one too many
     ] {
         assert_eq!(decide(&verifier, edit_input(good(), from, to)).await, Err("malformed_signature"), "{to}");
     }
