@@ -1,5 +1,5 @@
-//! The change of what is sealed from one root to the next. Every step is one row, compared and set: two processes that do it
-//! at once, or one that is killed, leave each row whole in one epoch or the other.
+//! The change of what is sealed from one root to the next. Rows are read a portion at a time, and each is compared and set, all of a
+//! portion in one transaction: two processes that do it at once, or one that is killed, leave each row whole in one epoch or the other.
 
 use super::account::password::StoredPassword;
 use super::account::sealed;
@@ -9,12 +9,13 @@ use super::role::UnverifiedRole;
 use super::roots::Roots;
 use super::row_seal::RowSeal;
 use crate::rng::{self, NoRandomness, Random};
-use crate::store::{Database, Epochs, IssuerKeys, SealedRow, StoreError, Tools, Users};
+use crate::store::{Database, Epochs, IssuerKeys, Reseal, SealedRow, StoreError, Tools, Users};
 use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal::SealError;
 
-/// Rows that are read at once.
-const BATCH: u16 = 100;
+/// Rows of a portion: enough that waiting for the disk is a small part of it, and few enough that whoever writes one of them meanwhile
+/// waits for a fraction of a second.
+const BATCH: u16 = 500;
 
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,19 +81,23 @@ struct Run<'a, P> {
 impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
     async fn issuer_keys(&mut self) -> Result<(), ResealError> {
         let newest = self.newest.epoch();
-        for key in self.store.issuer_keys().await?.iter().filter(|key| key.epoch < newest) {
+        let keys = self.store.issuer_keys().await?;
+        let mut seals = Vec::new();
+        for key in keys.iter().filter(|key| key.epoch < newest) {
             let opened = self.roots.of(key.epoch).and_then(|epoch| key.unseal(&epoch).ok());
             let seal = match opened {
                 Some(seed) => Some(key.seal(&self.newest, rng::bytes(self.random)?, &seed)?),
                 None => None,
             };
-            self.put(SealedRow::IssuerKey(&key.kid), &key.sealed, seal, || key.kid.clone()).await?;
+            seals.extend(self.change(SealedRow::IssuerKey(&key.kid), &key.sealed, seal, || key.kid.clone()));
         }
-        Ok(())
+        self.put(seals).await
     }
 
     async fn roles(&mut self) -> Result<(), ResealError> {
-        for user in self.store.users().await? {
+        let users = self.store.users().await?;
+        let mut seals = Vec::new();
+        for user in &users {
             let before = &user.unverified_role;
             if before.epoch.is_none_or(|epoch| epoch >= i64::from(self.newest.epoch())) {
                 continue;
@@ -100,32 +105,37 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
             let role = before.open(self.roots, &user.id).ok();
             let mac = role.and_then(|role| UnverifiedRole::seal(self.roots, &user.id, role).mac);
             let mac_before = before.mac.as_deref().unwrap_or_default();
-            self.put(SealedRow::Role(&user.id), mac_before, mac, || format!("{} (its role)", user.id)).await?;
+            let name = || format!("{} (its role)", user.id);
+            seals.extend(self.change(SealedRow::Role(&user.id), mac_before, mac, name));
         }
-        Ok(())
+        self.put(seals).await
     }
 
     async fn tools(&mut self) -> Result<(), ResealError> {
-        for tool in self.store.tools().await? {
+        let tools = self.store.tools().await?;
+        let mut seals = Vec::new();
+        for tool in &tools {
             if tool.seal.as_ref().is_none_or(|seal| seal.epoch >= self.newest.epoch()) {
                 continue;
             }
             let sealed = tool.check_seal(self.roots).ok().map(|()| tool.clone().sealed(&self.newest));
             let (row, name) = (SealedRow::Tool(&tool.id), || format!("{} (a tool)", tool.id));
-            self.put_mac(row, &tool.seal, sealed.and_then(|tool| tool.seal), name).await?;
+            seals.extend(self.change_mac(row, &tool.seal, sealed.and_then(|tool| tool.seal), name));
         }
-        Ok(())
+        self.put(seals).await
     }
 
     async fn sessions(&mut self) -> Result<(), ResealError> {
         let mut after = None;
         loop {
             let page = self.store.user_sessions_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            let mut seals = Vec::new();
             for session in &page {
                 let sealed = session.check_seal(self.roots).ok().map(|()| session.clone().sealed(&self.newest));
                 let (row, name) = (SealedRow::UserSession(&session.id), || session.id.as_str().to_owned());
-                self.put_mac(row, &session.seal, sealed.and_then(|session| session.seal), name).await?;
+                seals.extend(self.change_mac(row, &session.seal, sealed.and_then(|session| session.seal), name));
             }
+            self.put(seals).await?;
             match self.next(page, |last| last.id) {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
@@ -137,12 +147,14 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         let mut after = None;
         loop {
             let page = self.store.refresh_tokens_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            let mut seals = Vec::new();
             for token in &page {
                 let sealed = token.check_seal(self.roots).ok().map(|()| token.clone().sealed(&self.newest));
                 let name = || format!("{} (its refresh token)", token.session.as_str());
                 let row = SealedRow::RefreshToken(&token.hash);
-                self.put_mac(row, &token.seal, sealed.and_then(|token| token.seal), name).await?;
+                seals.extend(self.change_mac(row, &token.seal, sealed.and_then(|token| token.seal), name));
             }
+            self.put(seals).await?;
             match self.next(page, |last| last.hash) {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
@@ -154,12 +166,14 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         let mut after = None;
         loop {
             let page = self.store.identities_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            let mut seals = Vec::new();
             for identity in &page {
                 let sealed = identity.check_seal(self.roots).ok().map(|()| identity.clone().sealed(&self.newest));
                 let name = || format!("{} (its identity at {})", identity.user, identity.key.issuer);
                 let row = SealedRow::Identity(&identity.key);
-                self.put_mac(row, &identity.seal, sealed.and_then(|identity| identity.seal), name).await?;
+                seals.extend(self.change_mac(row, &identity.seal, sealed.and_then(|identity| identity.seal), name));
             }
+            self.put(seals).await?;
             match self.next(page, |last| last.key) {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
@@ -172,13 +186,15 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         let mut after = None;
         loop {
             let page = self.store.accounts_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            let mut seals = Vec::new();
             for account in page.iter().filter(|account| account.password.is_forgotten()) {
                 let none = StoredPassword::forgotten(self.newest.epoch());
                 let holds = account.check_seal(self.roots).is_ok();
                 let seal = || sealed::account(self.roots, self.random, &account.user, &account.email, &none).ok();
                 let (row, name) = (SealedRow::Account(&account.user), || format!("{} (its account)", account.user));
-                self.put(row, &account.seal, holds.then(seal).flatten(), name).await?;
+                seals.extend(self.change(row, &account.seal, holds.then(seal).flatten(), name));
             }
+            self.put(seals).await?;
             match self.next(page, |last| last.user) {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
@@ -190,12 +206,14 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         let mut after = None;
         loop {
             let page = self.store.answers_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            let mut seals = Vec::new();
             for answer in &page {
                 let sealed = answer.sealed_anew(self.roots, &self.newest, rng::bytes(self.random)?);
                 let (row, name) =
                     (SealedRow::Answer(&answer.attempt), || format!("{} (a kept answer)", answer.attempt.caller));
-                self.put(row, &answer.sealed, sealed, name).await?;
+                seals.extend(self.change(row, &answer.sealed, sealed, name));
             }
+            self.put(seals).await?;
             match self.next(page, |last| last.attempt) {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
@@ -207,10 +225,12 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         let mut after = None;
         loop {
             let page = self.store.former_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            let mut seals = Vec::new();
             for key in &page {
                 let (row, name) = (SealedRow::Former(&key.id), || format!("{} (its former secret)", key.id));
-                self.put(row, &key.sealed, self.api_key(key)?, name).await?;
+                seals.extend(self.change(row, &key.sealed, self.api_key(key)?, name));
             }
+            self.put(seals).await?;
             match self.next(page, |last| last.id) {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
@@ -222,10 +242,12 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         let mut after = None;
         loop {
             let page = self.store.api_keys_before(self.newest.epoch(), after.as_ref(), BATCH).await?;
+            let mut seals = Vec::new();
             for key in &page {
                 let row = SealedRow::ApiKey(&key.id);
-                self.put(row, &key.sealed, self.api_key(key)?, || key.id.to_string()).await?;
+                seals.extend(self.change(row, &key.sealed, self.api_key(key)?, || key.id.to_string()));
             }
+            self.put(seals).await?;
             match self.next(page, |last| last.id) {
                 Some(last) => after = Some(last),
                 None => return Ok(()),
@@ -249,32 +271,37 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         Some(key(last))
     }
 
-    /// Puts the new seal into a row, or notes that the row does not open.
-    async fn put(
+    /// What is to become of a row; `None`, and it is noted, where it does not open.
+    fn change<'r>(
         &mut self,
-        row: SealedRow<'_>,
-        before: &str,
+        row: SealedRow<'r>,
+        before: &'r str,
         seal: Option<String>,
         name: impl Fn() -> String,
-    ) -> Result<(), ResealError> {
-        match seal {
-            Some(seal) => {
-                let was_there = self.store.reseal(row, before, self.newest.epoch(), &seal).await?;
-                self.resealed.done = self.resealed.done.saturating_add(was_there.into());
-            }
-            None => self.resealed.broken.push(name()),
+    ) -> Option<Reseal<'r>> {
+        if seal.is_none() {
+            self.resealed.broken.push(name());
         }
-        Ok(())
+        seal.map(|seal| Reseal { row, before, seal })
     }
 
-    async fn put_mac(
+    fn change_mac<'r>(
         &mut self,
-        row: SealedRow<'_>,
-        before: &Option<RowSeal>,
+        row: SealedRow<'r>,
+        before: &'r Option<RowSeal>,
         seal: Option<RowSeal>,
         name: impl Fn() -> String,
-    ) -> Result<(), ResealError> {
+    ) -> Option<Reseal<'r>> {
         let before = before.as_ref().map_or("", |seal| seal.mac.as_str());
-        self.put(row, before, seal.map(|seal| seal.mac), name).await
+        self.change(row, before, seal.map(|seal| seal.mac), name)
+    }
+
+    /// Puts new seals into their rows, a portion at a time. What was written meanwhile, by somebody else, stays as that one wrote it.
+    async fn put(&mut self, seals: Vec<Reseal<'_>>) -> Result<(), ResealError> {
+        for portion in seals.chunks(usize::from(BATCH)) {
+            let done = self.store.reseal(self.newest.epoch(), portion).await?;
+            self.resealed.done = self.resealed.done.saturating_add(done);
+        }
+        Ok(())
     }
 }

@@ -47,6 +47,17 @@ pub enum SealedRow<'a> {
     Answer(&'a Attempt),
 }
 
+/// Another epoch's seal for a row.
+#[derive(Clone, Debug)]
+pub struct Reseal<'a> {
+    /// The row.
+    pub row: SealedRow<'a>,
+    /// The seal that it had when it was read.
+    pub before: &'a str,
+    /// The seal that it is to have.
+    pub seal: String,
+}
+
 /// What is sealed in which epoch. The lists are of rows of epochs before `epoch`, behind `after` in the order of their keys, at most
 /// so many.
 pub trait Epochs {
@@ -101,12 +112,7 @@ pub trait Epochs {
         after: Option<&Attempt>,
         most: u16,
     ) -> impl Future<Output = Result<Vec<SealedAnswer>>> + Send;
-    /// Puts another epoch's seal into a row, if it still has the seal that it had when it was read; whether it had.
-    fn reseal(
-        &self,
-        row: SealedRow<'_>,
-        before: &str,
-        epoch: u32,
-        seal: &str,
-    ) -> impl Future<Output = Result<bool>> + Send;
+    /// Puts another epoch's seals into rows that still have the seal that they had when they were read; into how many. All of them in
+    /// one transaction: each that is counted is on the disk, or none is.
+    fn reseal(&self, epoch: u32, seals: &[Reseal<'_>]) -> impl Future<Output = Result<u64>> + Send;
 }

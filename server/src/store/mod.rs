@@ -41,7 +41,7 @@ pub mod schema;
 
 pub use accounts::{Accounts, NewPassword, UserSessions};
 pub use connect::Database;
-pub use epochs::{EpochUse, Epochs, SealedRow};
+pub use epochs::{EpochUse, Epochs, Reseal, SealedRow};
 pub use mail::{AccountLinks, ClaimedMail, Outbox};
 pub use managed_keys::{Created, IdempotentAnswers, ManagedKeys};
 pub use openid::{Openid, Unlinked};

@@ -6,7 +6,7 @@ use super::sql_idempotent_answers::read as read_answer;
 use super::sql_openid::read_identity;
 use super::sql_row::Columns;
 use super::sql_user_sessions::{read as read_session, read_token};
-use super::{Database, EpochUse, Epochs, Result, SealedRow};
+use super::{Database, EpochUse, Epochs, Reseal, Result, SealedRow};
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::refresh::RefreshRow;
 use crate::domain::account::{Account, UserSession};
@@ -150,52 +150,64 @@ impl Epochs for Database {
         rows.iter().map(read_answer).collect()
     }
 
-    async fn reseal(&self, row: SealedRow<'_>, before: &str, epoch: u32, seal: &str) -> Result<bool> {
-        let (sql, key, rest) = match row {
-            SealedRow::ApiKey(id) => {
-                ("UPDATE api_keys SET epoch = $1, sealed = $2 WHERE sealed = $3 AND id = $4", id.as_str(), None)
-            }
-            SealedRow::Former(id) => (
-                "UPDATE api_key_former SET epoch = $1, sealed = $2 WHERE sealed = $3 AND key_id = $4",
-                id.as_str(),
-                None,
-            ),
-            SealedRow::IssuerKey(kid) => {
-                ("UPDATE issuer_keys SET epoch = $1, sealed = $2 WHERE sealed = $3 AND kid = $4", kid, None)
-            }
-            SealedRow::Role(id) => {
-                ("UPDATE users SET role_epoch = $1, role_mac = $2 WHERE role_mac = $3 AND id = $4", id.as_str(), None)
-            }
-            SealedRow::UserSession(id) => {
-                ("UPDATE user_sessions SET epoch = $1, seal = $2 WHERE seal = $3 AND id = $4", id.as_str(), None)
-            }
-            SealedRow::RefreshToken(hash) => {
-                ("UPDATE refresh_tokens SET epoch = $1, seal = $2 WHERE seal = $3 AND hash = $4", hash.as_str(), None)
-            }
-            SealedRow::Identity(key) => (
-                "UPDATE openid_identities SET epoch = $1, seal = $2 WHERE seal = $3 AND issuer = $4 AND subject = $5",
-                key.issuer.as_str(),
-                Some(key.subject.as_str()),
-            ),
-            SealedRow::Tool(id) => {
-                ("UPDATE tools SET epoch = $1, seal = $2 WHERE seal = $3 AND id = $4", id.as_str(), None)
-            }
-            SealedRow::Account(user) => (
-                "UPDATE accounts SET pepper_epoch = $1, seal = $2 WHERE seal = $3 AND user_id = $4 AND password = ''",
-                user.as_str(),
-                None,
-            ),
-            SealedRow::Answer(attempt) => (
-                "UPDATE idempotent_answers SET epoch = $1, sealed = $2 WHERE sealed = $3 AND caller = $4 AND key_hash = $5",
-                attempt.caller.as_str(),
-                Some(attempt.key.as_str()),
-            ),
-        };
-        let update = sqlx::query(sql).bind(i64::from(epoch)).bind(seal).bind(before).bind(key);
-        let update = match rest {
-            Some(rest) => update.bind(rest),
-            None => update,
-        };
-        Ok(update.execute(&self.pool).await?.rows_affected() > 0)
+    async fn reseal(&self, epoch: u32, seals: &[Reseal<'_>]) -> Result<u64> {
+        if seals.is_empty() {
+            return Ok(0);
+        }
+        let mut transaction = self.pool.begin().await?;
+        let mut done: u64 = 0;
+        for Reseal { row, before, seal } in seals {
+            let (sql, key, rest) = update(row);
+            let update = sqlx::query(sql).bind(i64::from(epoch)).bind(seal.as_str()).bind(*before).bind(key);
+            let update = match rest {
+                Some(rest) => update.bind(rest),
+                None => update,
+            };
+            done = done.saturating_add(update.execute(&mut *transaction).await?.rows_affected());
+        }
+        transaction.commit().await?;
+        Ok(done)
+    }
+}
+
+/// The statement for a kind of row, and the row's key.
+fn update<'a>(row: &SealedRow<'a>) -> (&'static str, &'a str, Option<&'a str>) {
+    match row {
+        SealedRow::ApiKey(id) => {
+            ("UPDATE api_keys SET epoch = $1, sealed = $2 WHERE sealed = $3 AND id = $4", id.as_str(), None)
+        }
+        SealedRow::Former(id) => {
+            ("UPDATE api_key_former SET epoch = $1, sealed = $2 WHERE sealed = $3 AND key_id = $4", id.as_str(), None)
+        }
+        SealedRow::IssuerKey(kid) => {
+            ("UPDATE issuer_keys SET epoch = $1, sealed = $2 WHERE sealed = $3 AND kid = $4", *kid, None)
+        }
+        SealedRow::Role(id) => {
+            ("UPDATE users SET role_epoch = $1, role_mac = $2 WHERE role_mac = $3 AND id = $4", id.as_str(), None)
+        }
+        SealedRow::UserSession(id) => {
+            ("UPDATE user_sessions SET epoch = $1, seal = $2 WHERE seal = $3 AND id = $4", id.as_str(), None)
+        }
+        SealedRow::RefreshToken(hash) => {
+            ("UPDATE refresh_tokens SET epoch = $1, seal = $2 WHERE seal = $3 AND hash = $4", hash.as_str(), None)
+        }
+        SealedRow::Identity(key) => (
+            "UPDATE openid_identities SET epoch = $1, seal = $2 WHERE seal = $3 AND issuer = $4 AND subject = $5",
+            key.issuer.as_str(),
+            Some(key.subject.as_str()),
+        ),
+        SealedRow::Tool(id) => {
+            ("UPDATE tools SET epoch = $1, seal = $2 WHERE seal = $3 AND id = $4", id.as_str(), None)
+        }
+        SealedRow::Account(user) => (
+            "UPDATE accounts SET pepper_epoch = $1, seal = $2 WHERE seal = $3 AND user_id = $4 AND password = ''",
+            user.as_str(),
+            None,
+        ),
+        SealedRow::Answer(attempt) => (
+            "UPDATE idempotent_answers SET epoch = $1, sealed = $2 WHERE sealed = $3 AND caller = $4 AND key_hash = $5",
+            attempt.caller.as_str(),
+            Some(attempt.key.as_str()),
+        ),
     }
 }

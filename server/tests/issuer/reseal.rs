@@ -4,15 +4,18 @@
 use crate::key_owner::{KeyOwner, form};
 use crate::person::Pair;
 use crate::sealed_rows::edit;
+use crate::stalled::{refuse_update_of, take_inserts};
 use crate::world::World;
 use bmap_protocol::keys::{EpochKeys, RootSecret};
 use bmap_server::clock::{Clock, UnixMillis};
+use bmap_server::domain::account::UserSession;
 use bmap_server::domain::account::email::EmailAddress;
 use bmap_server::domain::openid::{Identity, IdentityKey};
 use bmap_server::domain::reseal::{Resealed, reseal};
 use bmap_server::domain::row_seal::RowFault;
+use bmap_server::domain::session::{SessionId, SessionState};
 use bmap_server::rng::SystemRandom;
-use bmap_server::store::{Epochs, Openid};
+use bmap_server::store::{Epochs, Openid, UserSessions};
 
 /// The root of the world in its first epoch, and the next one.
 fn epoch(number: u32) -> EpochKeys {
@@ -129,4 +132,48 @@ async fn t13_what_nobody_wrote_here_is_named_and_not_sealed_anew() {
         assert_eq!(crate::person::logout(&pair.refresh).send(world.address).await.status, 204);
     }
     assert_eq!((rows(&world, "sessions", 1).await, rows(&world, "refresh tokens", 1).await), (0, 0));
+}
+
+#[tokio::test]
+async fn sessions_are_sealed_anew_a_portion_at_a_time_and_cut_off_in_one_it_is_not_there() {
+    let world = World::start().await;
+    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let number = 1_301;
+    let now = world.clock.now();
+    let session = |number: u32| {
+        let id = SessionId::from_uuid((u128::from(number) + 1).to_be_bytes());
+        let (user, expires_at) = (ana.user(), now.plus_seconds(60));
+        UserSession { id, user, created_at: now, expires_at, state: SessionState::Active, seal: None }.sealed(&epoch(1))
+    };
+    let row = |number| {
+        let UserSession { id, user, created_at, expires_at, seal, .. } = session(number);
+        format!("('{}', '{user}', {}, {}, 1, '{}')", id.as_str(), created_at.0, expires_at.0, seal.unwrap().mac)
+    };
+    let rows_of_all = (0..number).map(row).collect::<Vec<_>>().join(", ");
+    let columns = "id, user_id, created_at, expires_at, epoch, seal";
+    edit(&world, &format!("INSERT INTO user_sessions ({columns}) VALUES {rows_of_all}")).await;
+
+    let url = world.database.url();
+    let spoiled = session(777).id;
+    refuse_update_of(&url, "user_sessions", spoiled.as_str()).await;
+    world.issuer.roots.replace(vec![epoch(1), epoch(2)]).unwrap();
+    let (store, roots) = (&world.issuer.store, &world.issuer.roots);
+    assert!(reseal(store, roots, &SystemRandom, |_| {}).await.is_err());
+    assert_eq!(rows(&world, "sessions", 2).await, 500, "the first portion, and nothing of the second");
+    // With both roots at hand, each session is good before and after.
+    for number in [0, 499, 500, 776, 777, 1_300] {
+        let found = store.user_session(&session(number).id).await.unwrap().unwrap();
+        assert_eq!((found.check_seal(roots), found.seal.unwrap().epoch), (Ok(()), if number < 500 { 2 } else { 1 }));
+    }
+    world.me(&ana.access).await.granted();
+    take_inserts(&url, "user_sessions").await;
+
+    // It goes on where it was cut off, and says how far it is after each portion.
+    let mut heard = Vec::new();
+    let resealed = reseal(store, roots, &SystemRandom, |so_far| heard.push(so_far.done)).await.unwrap();
+    assert!(resealed.broken.is_empty());
+    assert_eq!((rows(&world, "sessions", 1).await, rows(&world, "sessions", 2).await), (0, i64::from(number) + 1));
+    assert!(heard.windows(2).all(|two| two[1] - two[0] <= 500) && heard.len() >= 2, "{heard:?}");
+    world.issuer.roots.replace(vec![epoch(2)]).unwrap();
+    world.me(&ana.access).await.granted();
 }

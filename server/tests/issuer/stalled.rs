@@ -37,6 +37,22 @@ pub(crate) async fn refuse_inserts(url: &str, table: &str) {
     execute(url, &trigger).await;
 }
 
+/// From now on the row of that id can't be updated.
+pub(crate) async fn refuse_update_of(url: &str, table: &str, id: &str) {
+    let trigger = match is_file(url) {
+        true => format!(
+            "CREATE TRIGGER refusing BEFORE UPDATE ON {table} WHEN OLD.id = '{id}' \
+             BEGIN SELECT RAISE(ABORT, 'refused by a test'); END"
+        ),
+        false => format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ \
+             BEGIN RAISE EXCEPTION 'refused by a test'; END $$; \
+             CREATE TRIGGER refusing BEFORE UPDATE ON {table} FOR EACH ROW WHEN (OLD.id = '{id}') EXECUTE FUNCTION refuse()"
+        ),
+    };
+    execute(url, &trigger).await;
+}
+
 /// And again it can.
 pub(crate) async fn take_inserts(url: &str, table: &str) {
     let drop = match is_file(url) {
