@@ -17,6 +17,9 @@ async fn r26_r27_step_10_the_body_is_the_signed_one() {
     let empty = "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:";
     let changed = post("/a", b"{\"a\":1}").sign(&page).map(|_| Body::from("{\"a\":2}"));
     assert_eq!(decide(&verifier, changed).await, Err("digest_mismatch"));
+    // A body that was taken out on the way, announced or not.
+    assert_eq!(decide(&verifier, post("/a", b"{}").sign(&page).map(|_| Body::empty())).await, Err("digest_mismatch"));
+    assert_eq!(decide(&verifier, chunked(post("/a", b"{}").sign(&page), &[])).await, Err("digest_mismatch"));
     // A body without a digest, announced or not.
     assert_eq!(decide(&verifier, get("/a").sign(&page).map(|_| Body::from("x"))).await, Err("insufficient_coverage"));
     assert_eq!(decide(&verifier, chunked(get("/a").sign(&page), &[b"x"])).await, Err("insufficient_coverage"));

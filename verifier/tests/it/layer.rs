@@ -194,6 +194,10 @@ async fn r50_origins_that_only_look_right_get_no_acao() {
         let response = send(preflight(origin)).await.unwrap();
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{origin}");
         assert!(!response.headers().contains_key("access-control-allow-origin"), "{origin}");
+        // Nor beside one that is right.
+        let mut two = preflight("https://foo.com");
+        two.headers_mut().append("origin", origin.parse().unwrap());
+        assert_eq!(send(two).await.unwrap().status(), StatusCode::FORBIDDEN, "{origin}");
         let mut plain = preflight(origin);
         *plain.method_mut() = http::Method::GET;
         let response = send(plain).await.unwrap();
