@@ -16,7 +16,7 @@ fn now() -> Instant {
 }
 
 /// What a process holds, or has held at most, in KiB.
-fn memory(server: &Server, what: &str) -> u64 {
+pub(crate) fn memory(server: &Server, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()

@@ -1,8 +1,11 @@
 use crate::http_client::Call;
+use crate::operator::Operator;
+use crate::overload::memory;
 use crate::world::World;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,8 +26,8 @@ fn header_block(method: u8, path: &str) -> Vec<u8> {
     [&[method, 0x86, 0x04, path_length], path.as_bytes(), &[0x01, 1, b'a']].concat()
 }
 
-async fn connect(world: &World) -> TcpStream {
-    let mut stream = TcpStream::connect(world.address).await.unwrap();
+async fn connect(server: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(server).await.unwrap();
     stream.write_all(PREFACE).await.unwrap();
     stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();
     stream
@@ -32,8 +35,8 @@ async fn connect(world: &World) -> TcpStream {
 
 /// Sends frames until the server closes or `limit` were sent; how many, and the slowest answer that another client got
 /// meanwhile. What the server says is read and dropped, so that it is never blocked by us.
-async fn flood(world: &World, limit: u32, frames: impl Fn(u32) -> Vec<u8>) -> (u32, Duration) {
-    let (mut reader, mut writer) = connect(world).await.into_split();
+async fn flood(server: SocketAddr, limit: u32, frames: impl Fn(u32) -> Vec<u8>) -> (u32, Duration) {
+    let (mut reader, mut writer) = connect(server).await.into_split();
     let reading = tokio::spawn(async move {
         let mut buffer = [0; 8192];
         while let Ok(1..) = reader.read(&mut buffer).await {}
@@ -48,12 +51,12 @@ async fn flood(world: &World, limit: u32, frames: impl Fn(u32) -> Vec<u8>) -> (u
         if sent % 2000 == 0 {
             #[expect(clippy::disallowed_methods, reason = "a test measures real time")]
             let began = Instant::now();
-            assert_eq!(Call::new("GET", "/livez").send(world.address).await.status, 200);
+            assert_eq!(Call::new("GET", "/livez").send(server).await.status, 200);
             slowest = slowest.max(began.elapsed());
         }
     }
     reading.abort();
-    assert_eq!(Call::new("GET", "/livez").send(world.address).await.status, 200);
+    assert_eq!(Call::new("GET", "/livez").send(server).await.status, 200);
     (sent, slowest)
 }
 
@@ -87,15 +90,38 @@ async fn a_token_is_granted_over_http2() {
     connection.abort();
 }
 
+/// A stream that is reset as soon as it is opened (CVE-2023-44487).
+fn rapid_reset(number: u32) -> Vec<u8> {
+    let (stream, block) = (number * 2 + 1, header_block(0x82, "/livez"));
+    [frame(1, END_STREAM | END_HEADERS, stream, &block), frame(3, 0, stream, &8_u32.to_be_bytes())].concat()
+}
+
+/// A window update of zero is a fault that the server answers with a reset (MadeYouReset, CVE-2025-8671).
+fn made_reset(number: u32) -> Vec<u8> {
+    let (stream, block) = (number * 2 + 1, header_block(0x83, "/tickets"));
+    [frame(1, END_HEADERS, stream, &block), frame(8, 0, stream, &0_u32.to_be_bytes())].concat()
+}
+
+/// A head without an end: a literal header without indexing, over and over.
+fn continuation(number: u32) -> Vec<u8> {
+    match number {
+        0 => frame(1, END_STREAM, 1, &header_block(0x82, "/livez")),
+        _ => frame(9, 0, 1, &[&[0x00, 1, b'x', 100][..], &[b'y'; 100]].concat()),
+    }
+}
+
+/// A body of empty pieces.
+fn empty_data(number: u32) -> Vec<u8> {
+    match number {
+        0 => frame(1, END_HEADERS, 1, &header_block(0x83, "/tickets")),
+        _ => frame(0, 0, 1, &[]),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn r45_rapid_resets_end_the_connection() {
     let world = World::start().await;
-    let block = header_block(0x82, "/livez");
-    let (sent, slowest) = flood(&world, 200_000, |number| {
-        let stream = number * 2 + 1;
-        [frame(1, END_STREAM | END_HEADERS, stream, &block), frame(3, 0, stream, &8_u32.to_be_bytes())].concat()
-    })
-    .await;
+    let (sent, slowest) = flood(world.address, 200_000, rapid_reset).await;
     assert!(sent < 200_000, "the flood was never ended");
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
@@ -103,13 +129,7 @@ async fn r45_rapid_resets_end_the_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r45_resets_that_the_server_is_made_to_send_end_the_connection() {
     let world = World::start().await;
-    let block = header_block(0x83, "/tickets");
-    let (sent, slowest) = flood(&world, 200_000, |number| {
-        let stream = number * 2 + 1;
-        // A window update of zero is a fault that the server answers with a reset (MadeYouReset).
-        [frame(1, END_HEADERS, stream, &block), frame(8, 0, stream, &0_u32.to_be_bytes())].concat()
-    })
-    .await;
+    let (sent, slowest) = flood(world.address, 200_000, made_reset).await;
     assert!(sent < 200_000, "the flood was never ended");
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
 }
@@ -117,24 +137,34 @@ async fn r45_resets_that_the_server_is_made_to_send_end_the_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn r45_endless_continuations_end_the_connection() {
     let world = World::start().await;
-    let block = header_block(0x82, "/livez");
-    let (sent, _) = flood(&world, 200_000, |number| match number {
-        0 => frame(1, END_STREAM, 1, &block),
-        // A literal header without indexing, over and over.
-        _ => frame(9, 0, 1, &[&[0x00, 1, b'x', 100][..], &[b'y'; 100]].concat()),
-    })
-    .await;
+    let (sent, _) = flood(world.address, 200_000, continuation).await;
     assert!(sent < 200_000, "the flood was never ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r45_empty_data_frames_hold_up_nobody() {
     let world = World::start().await;
-    let block = header_block(0x83, "/tickets");
-    let (_, slowest) = flood(&world, 50_000, |number| match number {
-        0 => frame(1, END_HEADERS, 1, &block),
-        _ => frame(0, 0, 1, &[]),
-    })
-    .await;
+    let (_, slowest) = flood(world.address, 50_000, empty_data).await;
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r45_floods_take_bounded_room() {
+    let operator = Operator::new();
+    let server = operator.serve();
+    let address: SocketAddr = server.address.parse().unwrap();
+    assert_eq!(Call::new("GET", "/livez").send(address).await.status, 200);
+    let base = memory(&server, "VmRSS:");
+    for frames in [rapid_reset, made_reset, continuation, empty_data] {
+        // Over many connections at once; one that is ended is followed by the next.
+        let one = || async {
+            for _ in 0..3 {
+                flood(address, 20_000, frames).await;
+            }
+        };
+        futures_util::future::join_all((0..8).map(|_| one())).await;
+    }
+    let most = memory(&server, "VmHWM:");
+    println!("base {base} KiB, at most {most} KiB");
+    assert!(most <= base + 64 * 1024, "base {base} KiB, at most {most} KiB");
 }

@@ -113,6 +113,11 @@ async fn a_ticket_is_swapped_by_its_page_for_its_tool() {
     world.host_with(SigningKind::HmacSha256, elsewhere).await;
     let ticket = host.ticket().await;
     with_origin(&ticket, "https://other.example").send(world.address).await.assert_refused("origin_denied");
+    // Nor by another page of the same key.
+    let both = ["https://other.example", PAGE].map(|origin| origin.parse().unwrap()).to_vec();
+    let both = world.host_with(SigningKind::HmacSha256, KeyScope { origins: both, ..World::scope() }).await;
+    let of_both = both.ticket().await;
+    with_origin(&of_both, "https://other.example").send(world.address).await.assert_refused("origin_denied");
     // Whoever showed it, it was shown.
     exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
     for text in ["bmt_", "x", &format!("bmt_{}", "A".repeat(43)), &"x".repeat(5000)] {
