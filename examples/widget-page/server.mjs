@@ -14,7 +14,9 @@ const { issuer, tool, otherTool } = settings;
 assets.set('/settings.json', asset('application/json', JSON.stringify({ issuer, tool, otherTool })));
 assets.set('/map.bin', asset('application/octet-stream', mapDots(settings.cities)));
 
-const server = createServer({ headersTimeout: 5_000, requestTimeout: 30_000, maxHeaderSize: 16_384 }, (request, response) => {
+// Node looks for heads that take too long only every 30 s, unless it is told otherwise.
+const limits = { headersTimeout: 5_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000, maxHeaderSize: 16_384 };
+const server = createServer(limits, (request, response) => {
   const path = (request.url ?? '/').split('?', 1)[0];
   const found = assets.get(path === '/' ? '/index.html' : path);
   if (path === '/bmap-ticket') {

@@ -21,6 +21,9 @@
 //! # }
 //! ```
 //!
+//! `axum::serve` waits for ever for the rest of a request's head. Where strangers reach the tool, and nothing in front of it has that limit,
+//! serve it as `examples/places-tool/src/server.rs` does: a file to copy.
+//!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`verified`]; what it
 //! stands on: [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
 //! [`problem`], [`cors`].

@@ -1,8 +1,8 @@
 //! A tool over real data: the GeoNames cities, searched by name and by distance.
 //!
 //! It is an ordinary axum service. What makes it a protected tool is in [`routes::protected`]: a verifier made from one environment
-//! variable, and one layer. Reading order: `main` → [`routes`] → [`search`] and [`nearby`] → [`cities`] → [`fold`]; [`admin`] is the
-//! separate loopback listener with the counters.
+//! variable, and one layer. Reading order: `main` → [`routes`] → [`search`] and [`nearby`] → [`cities`] → [`fold`]; [`server`] is what
+//! stands between it and the network, and [`admin`] the separate loopback listener with the counters.
 
 mod admin;
 mod cities;
@@ -11,6 +11,7 @@ mod nearby;
 mod problem;
 mod routes;
 mod search;
+mod server;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -20,7 +21,8 @@ use std::sync::Arc;
 
 use clap::Parser;
 use tokio::net::TcpListener;
-use tower::make::Shared;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// A protected tool over the GeoNames cities (CC BY 4.0, <https://www.geonames.org>).
 #[derive(Parser)]
@@ -59,10 +61,24 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let admin = TcpListener::bind(args.admin_listen).await?;
     println!("places-tool: listening on http://{}", tool.local_addr()?);
     println!("places-tool: admin on http://{}", admin.local_addr()?);
-    tokio::select! {
-        served = async { axum::serve(tool, Shared::new(tool_routes)).await } => served?,
-        served = async { axum::serve(admin, admin::routes(counters)).await } => served?,
-        stop = tokio::signal::ctrl_c() => stop?,
-    }
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (stop, stopped) = watch::channel(false);
+    tokio::join!(
+        server::serve(tool, tool_routes, stops(stopped.clone())),
+        server::serve(admin, admin::routes(counters), stops(stopped)),
+        async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            // Both listeners may have ended.
+            let _ = stop.send(true);
+        }
+    );
     Ok(())
+}
+
+/// Completes when the process is to stop.
+async fn stops(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
