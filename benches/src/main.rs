@@ -1,7 +1,7 @@
 //! `bmap-bench`: measures, and prints. Nothing here asserts a time.
 //!
 //! Rounds of all variants are interleaved in one run on the same inputs, so that a busy machine slows all of them alike;
-//! what counts is the ratio of two rows of one table.
+//! what counts is the ratio of two rows of one table, and the shorter the rounds are, that of each round.
 
 mod decision;
 mod floor;
