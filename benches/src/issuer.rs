@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 const IN_FLIGHT: usize = 64;
 const PASSWORD: &str = "violet-kettle-49-marsh";
+const PAGE: &str = "https://shop.example";
 const MINT: &str = "grant_type=client_credentials&audience=places";
 
 /// A running issuer with a tool, a user and a key.
@@ -60,7 +61,8 @@ impl Issuer {
         run(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
         let user = json(&["user", "add", "bench", "--json"]);
         let user = user["id"].as_str().unwrap();
-        let key = json(&["key", "add", "--user", user, "--name", "bench", "--tool", "places", "--json"]);
+        let key =
+            json(&["key", "add", "--user", user, "--name", "bench", "--tool", "places", "--origin", PAGE, "--json"]);
         let key = (key["id"].as_str().unwrap().to_owned(), key["secret"].as_str().unwrap().to_owned());
         let log = File::create(folder.path().join("log")).unwrap();
         let mut serve = command(&["serve", "--listen", "127.0.0.1:0"]);
@@ -93,8 +95,29 @@ impl Issuer {
     }
 
     fn mint_by_secret(&self) -> Vec<u8> {
-        let basic = Base64::encode_string(format!("{}:{}", self.key.0, self.key.1).as_bytes());
-        self.post("/oauth/token", &format!("authorization: Basic {basic}\r\n"), FORM, MINT)
+        self.post("/oauth/token", &self.secret(), FORM, MINT)
+    }
+
+    fn ticket(&self) -> Vec<u8> {
+        let body = format!("{{\"tool\":\"places\",\"origin\":\"{PAGE}\"}}");
+        self.post("/tickets", &self.secret(), JSON, &body)
+    }
+
+    fn mint_by_ticket(&self, answer: &str) -> Vec<u8> {
+        let answer: Value = serde_json::from_str(answer).unwrap();
+        let ticket = answer["ticket"].as_str().unwrap();
+        let body = format!(
+            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&audience=places&subject_token={ticket}\
+             &subject_token_type=urn:bmap:token-type:ticket"
+        );
+        self.post("/oauth/token", &format!("origin: {PAGE}\r\n"), FORM, &body)
+    }
+
+    fn secret(&self) -> String {
+        format!(
+            "authorization: Basic {}\r\n",
+            Base64::encode_string(format!("{}:{}", self.key.0, self.key.1).as_bytes())
+        )
     }
 
     fn mint_by_signature(&self, number: u64) -> Vec<u8> {
@@ -173,6 +196,7 @@ pub(crate) fn run(quick: bool) {
     // Few: the nonces of one key that may be live at once are limited.
     mints(&issuer, "token for a signed request", rounds.min(5), |number| issuer.mint_by_signature(number));
     goal("tokens minted in a second, SQLite", by_secret, 5_000.0, false);
+    widgets(&issuer, rounds);
     sign_ins(&issuer, if quick { 3 } else { 10 });
     look_ups(
         "SQLite",
@@ -219,7 +243,7 @@ fn mints(issuer: &Issuer, what: &str, rounds: usize, mut request: impl FnMut(u64
                 stream.write_all(request).unwrap();
             }
         }
-        streams.iter_mut().for_each(|stream| read_answer(stream, "200"));
+        streams.iter_mut().map(|stream| read_answer(stream, "200")).for_each(drop);
         // The first round warms up.
         if round > 0 {
             rates.push(requests.len() as f64 / start.elapsed().as_secs_f64());
@@ -229,6 +253,33 @@ fn mints(issuer: &Issuer, what: &str, rounds: usize, mut request: impl FnMut(u64
     let rate = median(&mut rates);
     println!("  {what:<44} {rate:>8.0} /s   {:>6.0} µs of the process's CPU", median(&mut costs));
     rate
+}
+
+/// Widgets in a second that begin: a ticket for the page's backend, and the token that the page swaps it for.
+#[expect(clippy::disallowed_methods, reason = "this measures: reading the clock is what it is for")]
+fn widgets(issuer: &Issuer, rounds: usize) {
+    const EACH: usize = 4;
+    let mut streams: Vec<_> = (0..IN_FLIGHT).map(|_| TcpStream::connect(issuer.address).unwrap()).collect();
+    let (mut rates, mut costs) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let (cpu, start) = (issuer.cpu(), Instant::now());
+        for _ in 0..EACH {
+            streams.iter_mut().for_each(|stream| stream.write_all(&issuer.ticket()).unwrap());
+            for stream in &mut streams {
+                let ticket = read_answer(stream, "201");
+                stream.write_all(&issuer.mint_by_ticket(&ticket)).unwrap();
+            }
+            for stream in &mut streams {
+                read_answer(stream, "200");
+            }
+        }
+        if round > 0 {
+            rates.push((IN_FLIGHT * EACH) as f64 / start.elapsed().as_secs_f64());
+            costs.push((issuer.cpu() - cpu).as_secs_f64() * 1e6 / (IN_FLIGHT * EACH) as f64);
+        }
+    }
+    let (rate, cost) = (median(&mut rates), median(&mut costs));
+    println!("  a widget's start, ticket and token           {rate:>8.0} /s   {cost:>6.0} µs of the process's CPU");
 }
 
 /// Sign-ins in a second, and what they do to everybody else.
@@ -319,8 +370,8 @@ fn look_ups(what: &str, url: &str, issuer: &Issuer, rounds: usize) {
     println!("  API keys read and opened, {what:<18} {:>8.0} /s", median(&mut rates.clone()));
 }
 
-/// Reads one answer, which must have that status.
-fn read_answer(stream: &mut TcpStream, status: &str) {
+/// Reads one answer, which must have that status: its body.
+fn read_answer(stream: &mut TcpStream, status: &str) -> String {
     let mut answer = [0; 8192];
     let mut filled = 0;
     loop {
@@ -334,7 +385,7 @@ fn read_answer(stream: &mut TcpStream, status: &str) {
                 line.to_ascii_lowercase().strip_prefix("content-length: ").and_then(|length| length.parse().ok())
             });
             if body.len() >= length.unwrap_or(0_usize) {
-                return;
+                return body.to_owned();
             }
         }
     }

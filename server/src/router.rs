@@ -34,13 +34,18 @@ use http::request::Parts;
 use http_body_util::Full;
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
-/// What the handlers share.
+/// What the handlers share: one counted pointer, because every layer around a route gives its request one of its own.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+/// The inside of an [`App`].
+#[derive(Clone)]
+pub struct Shared {
     /// The issuer at work.
     pub issuer: Arc<Issuer>,
     /// Accounts and their sessions.
@@ -179,6 +184,14 @@ pub fn routes() -> Vec<Route> {
     all
 }
 
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl App {
     /// What the handlers share, for an issuer.
     ///
@@ -189,7 +202,7 @@ impl App {
         let accounts = Arc::new(AccountService::new(Arc::clone(&issuer), LinkDelivery::None));
         let limits = Arc::new(RequestLimits::new(RequestRates::default()));
         let openid = Arc::new(OpenidService::none(Arc::clone(&issuer)));
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             issuer,
             accounts,
             openid,
@@ -199,27 +212,28 @@ impl App {
             limits,
             verifier,
             stopping: Arc::default(),
-        })
+        })))
     }
 
     /// The same, where links get to their readers: without this nobody can register.
     #[must_use]
     pub fn with_links(mut self, links: LinkDelivery) -> Self {
-        self.accounts = Arc::new(AccountService::new(Arc::clone(&self.issuer), links));
+        let accounts = AccountService::new(Arc::clone(&self.issuer), links);
+        Arc::make_mut(&mut self.0).accounts = Arc::new(accounts);
         self
     }
 
     /// The same, with other limits on requests.
     #[must_use]
     pub fn with_rates(mut self, rates: RequestRates) -> Self {
-        self.limits = Arc::new(RequestLimits::new(rates));
+        Arc::make_mut(&mut self.0).limits = Arc::new(RequestLimits::new(rates));
         self
     }
 
     /// The same, with OpenID providers to sign in with.
     #[must_use]
     pub fn with_openid(mut self, openid: OpenidService) -> Self {
-        self.openid = Arc::new(openid);
+        Arc::make_mut(&mut self.0).openid = Arc::new(openid);
         self
     }
 
