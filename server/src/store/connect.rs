@@ -4,10 +4,11 @@ use super::address::{Address, Engine};
 use super::bounded::Pool;
 use super::lookups::LookUps;
 use super::schema::{Pending, Schema};
-use super::{Result, StoreError, reach, sql_api_keys, sql_sessions, sql_tools};
+use super::{Result, StoreError, reach, sql_api_keys, sql_sessions, sql_tickets, sql_tools};
 use crate::domain::audit::chain::ChainKeys;
 use crate::domain::keys::OwnedKey;
 use crate::domain::session::Session;
+use crate::domain::ticket::Ticket;
 use crate::domain::tool::Tool;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection, Row};
@@ -37,6 +38,7 @@ pub(super) struct AllLookUps {
     pub(super) keys: LookUps<OwnedKey>,
     pub(super) tools: LookUps<Tool>,
     pub(super) sessions: LookUps<Session>,
+    pub(super) tickets: LookUps<Ticket>,
 }
 
 /// Connections of one process.
@@ -105,9 +107,10 @@ impl Database {
         let pool = options.connect(address.expose()).await.map_err(reach::explained)?;
         schema.close().await;
         let lookups = AllLookUps {
-            keys: LookUps::new(sql_api_keys::KEYS_OR_OTHERS, sql_api_keys::read_owned),
-            tools: LookUps::new(sql_tools::SEVERAL, sql_tools::read),
-            sessions: LookUps::new(sql_sessions::SEVERAL, sql_sessions::read),
+            keys: LookUps::reading(sql_api_keys::KEYS_OR_OTHERS, sql_api_keys::read_owned),
+            tools: LookUps::reading(sql_tools::SEVERAL, sql_tools::read),
+            sessions: LookUps::reading(sql_sessions::SEVERAL, sql_sessions::read),
+            tickets: LookUps::taking(sql_tickets::TAKE, sql_tickets::read),
         };
         Ok(Self {
             pool: Pool::new(pool, address.engine),

@@ -3,6 +3,8 @@
 //! A look-up goes to the database and back, and waking who answers costs more than the reading. So what is asked for while others
 //! are on their way waits for the next way, and goes together; where nothing is on its way, it goes at once. Nothing is kept:
 //! every answer is read by a statement that began after its caller asked, so a change takes effect at once.
+//!
+//! What can be had once, a ticket, is taken in the same way: one commit for many, and of several who ask for it one has it.
 
 use super::bounded::{Pool, silent};
 use super::sql_many::places;
@@ -16,8 +18,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// Statements that are on their way at once: one more than one, so that a connection that went silent does not stop everybody.
-const AT_ONCE: usize = 2;
 /// Most ids of one statement.
 const MOST: usize = 64;
 /// Ids of one statement: a few sizes, so that the engine has few statements to prepare. Places that are left are null.
@@ -31,7 +31,25 @@ pub(super) struct LookUps<V> {
     /// `{wanted}` stands for places of ids, which are `w.column1` and must be given back as column `wanted`.
     sql: &'static str,
     read: fn(&AnyRow) -> Result<V>,
+    kind: Kind,
     queue: Arc<Mutex<Queue<V>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Read,
+    Take,
+}
+
+impl Kind {
+    /// Statements that are on their way at once. Of those that read one more than one, so that a connection that went silent does
+    /// not stop everybody; of those that write one, because they would only wait for each other.
+    const fn at_once(self) -> usize {
+        match self {
+            Kind::Read => 2,
+            Kind::Take => 1,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -50,9 +68,14 @@ struct Waiting<V> {
 type Answer<V> = std::result::Result<Option<V>, Arc<StoreError>>;
 
 impl<V: Clone + Send + 'static> LookUps<V> {
-    /// None yet.
-    pub(super) fn new(sql: &'static str, read: fn(&AnyRow) -> Result<V>) -> Self {
-        Self { sql, read, queue: Arc::new(Mutex::new(Queue { waiting: Vec::new(), on_the_way: 0 })) }
+    /// Whoever asks for an id gets what there is.
+    pub(super) fn reading(sql: &'static str, read: fn(&AnyRow) -> Result<V>) -> Self {
+        Self { sql, read, kind: Kind::Read, queue: Arc::new(Mutex::new(Queue { waiting: Vec::new(), on_the_way: 0 })) }
+    }
+
+    /// Whoever asks for an id first gets what there is, and the statement deletes it: the next one finds nothing.
+    pub(super) fn taking(sql: &'static str, read: fn(&AnyRow) -> Result<V>) -> Self {
+        Self { kind: Kind::Take, ..Self::reading(sql, read) }
     }
 
     /// Looks up one.
@@ -61,14 +84,14 @@ impl<V: Clone + Send + 'static> LookUps<V> {
         let is_free = {
             let mut queue = locked(&self.queue);
             queue.waiting.push(Waiting { id: id.to_owned(), answer });
-            let is_free = queue.on_the_way < AT_ONCE;
+            let is_free = queue.on_the_way < self.kind.at_once();
             queue.on_the_way = queue.on_the_way.saturating_add(usize::from(is_free));
             is_free
         };
         if is_free {
             // A task of its own: a caller that hangs up takes nobody's answer with it.
             let way = Way { queue: Arc::clone(&self.queue), is_left: false };
-            tokio::spawn(way.go(pool.clone(), self.sql, self.read));
+            tokio::spawn(way.go(pool.clone(), self.sql, self.read, self.kind));
         }
         match timeout(PATIENCE, answered).await {
             Ok(Ok(answer)) => answer.map_err(StoreError::Shared),
@@ -85,16 +108,17 @@ struct Way<V> {
 
 impl<V: Clone> Way<V> {
     /// Goes as long as somebody waits.
-    async fn go(mut self, pool: Pool, sql: &'static str, read: fn(&AnyRow) -> Result<V>) {
+    async fn go(mut self, pool: Pool, sql: &'static str, read: fn(&AnyRow) -> Result<V>, kind: Kind) {
         while let Some(waiting) = self.next() {
             let mut ids: Vec<&str> = waiting.iter().map(|waiting| waiting.id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();
-            let found = find(&pool, sql, read, &ids).await.map_err(Arc::new);
+            let mut found = find(&pool, sql, read, &ids).await.map_err(Arc::new);
             for Waiting { id, answer } in waiting {
-                let found = match &found {
-                    Ok(found) => found.get(&id).cloned().transpose(),
-                    Err(error) => Err(Arc::clone(error)),
+                let found = match (&mut found, kind) {
+                    (Ok(found), Kind::Read) => found.get(&id).cloned().transpose(),
+                    (Ok(found), Kind::Take) => found.remove(&id).transpose(),
+                    (Err(error), _) => Err(Arc::clone(error)),
                 };
                 let _ = answer.send(found); // whoever hung up does not wait any more
             }
@@ -174,7 +198,7 @@ mod tests {
 
     #[tokio::test]
     async fn everybody_gets_what_they_asked_for() {
-        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
         let ask = |number: usize| {
             let (store, values) = (&store, &values);
             async move { (number, values.get(&store.pool, &format!("n{number}")).await) }
@@ -195,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_is_kept() {
-        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
         assert_eq!(values.get(&store.pool, "n1").await.unwrap().as_deref(), Some("v1"));
         store.set_setting("n1", "changed").await.unwrap();
         assert_eq!(values.get(&store.pool, "n1").await.unwrap().as_deref(), Some("changed"));
@@ -205,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_hangs_up_takes_nobody_along() {
-        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
         let first = values.get(&store.pool, "n1");
         let others = futures_util::future::join_all((2..6).map(|number| {
             let (store, values) = (&store, &values);
@@ -221,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_is_everybodys_and_the_next_one_is_asked_again() {
-        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
         sqlx::query("ALTER TABLE settings RENAME TO gone").execute(&store.pool).await.unwrap();
         let asked = (20..25).map(|number| {
             let (store, values) = (&store, &values);
@@ -236,12 +260,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_leaves_nobody_waiting() {
-        let ((_folder, store), values) = (settings().await, LookUps::new(SQL, read));
+        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
         let asked = (0..3).map(|_| values.get(&store.pool, "n13"));
         for failed in futures_util::future::join_all(asked).await {
             assert!(failed.is_err());
         }
         assert_eq!(values.get(&store.pool, "n14").await.unwrap().as_deref(), Some("v14"));
         assert_eq!(locked(&values.queue).on_the_way, 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_one_has() {
+        const TAKE: &str = "DELETE FROM settings WHERE name IN ({wanted}) RETURNING name AS wanted, value";
+        let ((_folder, store), values) = (settings().await, LookUps::taking(TAKE, read));
+        let asked = (0..100).map(|number| {
+            let (store, values) = (&store, &values);
+            async move { values.get(&store.pool, &format!("n{}", number % 5)).await.unwrap() }
+        });
+        let mut taken: Vec<String> = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
+        taken.sort_unstable();
+        assert_eq!(taken, ["v0", "v1", "v2", "v3", "v4"]);
+        assert_eq!(store.setting("n5").await.unwrap().as_deref(), Some("v5"), "nobody asked for it");
     }
 }

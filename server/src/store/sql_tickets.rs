@@ -11,7 +11,7 @@ use crate::domain::scope::Scopes;
 use crate::domain::ticket::{EndUser, RecordedTicket, Ticket, TicketHash};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
-use sqlx::any::AnyArguments;
+use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
 
@@ -36,6 +36,10 @@ pub(super) async fn add(inside: &mut InTransaction, tickets: &[RecordedTicket]) 
     Ok(is_added)
 }
 
+/// Takes some out, in one statement: whoever deletes a row has it, and nobody else.
+pub(super) const TAKE: &str = "DELETE FROM tickets WHERE hash IN ({wanted}) \
+     RETURNING hash AS wanted, tool, origin, embed_origin, end_user, scope, key_id, user_id, expires_at";
+
 impl Tickets for Database {
     async fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> Result<u64> {
         let row = sqlx::query("SELECT COUNT(*) AS live FROM tickets WHERE key_id = $1 AND expires_at > $2")
@@ -48,26 +52,7 @@ impl Tickets for Database {
     }
 
     async fn take_ticket(&self, hash: &TicketHash) -> Result<Option<Ticket>> {
-        // One statement: whoever deletes the row has it, and nobody else.
-        let row = sqlx::query(
-            "DELETE FROM tickets WHERE hash = $1 \
-             RETURNING tool, origin, embed_origin, end_user, scope, key_id, user_id, expires_at",
-        )
-        .bind(hash.as_str())
-        .fetch_optional(&self.pool)
-        .await?;
-        let Some(row) = &row else { return Ok(None) };
-        let columns = Columns { table: "tickets", row };
-        Ok(Some(Ticket {
-            tool: columns.parsed("tool", |text| ToolId::parse(text).ok())?,
-            origin: columns.parsed("origin", |text| Origin::parse(text).ok())?,
-            embed_origin: columns.optional("embed_origin", |text| Origin::parse(text).ok())?,
-            end_user: columns.optional("end_user", EndUser::parse)?,
-            scope: columns.parsed("scope", |text| Scopes::parse(text).ok())?,
-            key: columns.parsed("key_id", |text| ApiKeyId::parse(text).ok())?,
-            user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
-            expires_at: columns.time("expires_at")?,
-        }))
+        self.lookups.tickets.get(&self.pool, hash.as_str()).await
     }
 
     async fn delete_ended_tickets(&self, now: UnixMillis) -> Result<u64> {
@@ -96,4 +81,18 @@ fn bind<'q>(query: Query<'q, Any, AnyArguments>, new: &&'q RecordedTicket) -> Qu
         .bind(ticket.key.as_str())
         .bind(ticket.user.as_str())
         .bind(ticket.expires_at.0)
+}
+
+pub(super) fn read(row: &AnyRow) -> Result<Ticket> {
+    let columns = Columns { table: "tickets", row };
+    Ok(Ticket {
+        tool: columns.parsed("tool", |text| ToolId::parse(text).ok())?,
+        origin: columns.parsed("origin", |text| Origin::parse(text).ok())?,
+        embed_origin: columns.optional("embed_origin", |text| Origin::parse(text).ok())?,
+        end_user: columns.optional("end_user", EndUser::parse)?,
+        scope: columns.parsed("scope", |text| Scopes::parse(text).ok())?,
+        key: columns.parsed("key_id", |text| ApiKeyId::parse(text).ok())?,
+        user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+        expires_at: columns.time("expires_at")?,
+    })
 }
