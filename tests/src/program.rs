@@ -123,6 +123,20 @@ impl Running {
         })
     }
 
+    /// Asks it to stop, as a service manager does (SIGTERM).
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub fn ask_to_stop(&self) {
+        finish(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
+    }
+
+    /// Waits until it ended by itself; whether it says that all was well.
+    pub fn ended_well(&mut self) -> bool {
+        let child = &mut self.child;
+        crate::clock::wait_for("a program to end", || child.try_wait().ok().flatten()).success()
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -1,9 +1,9 @@
-//! Clients that hold a connection of the tool's and send nothing that gets anywhere (R46). The issuer's own are in its listener's tests.
+//! Clients that hold a connection of the tool's and send nothing that gets anywhere (R46), and its end while others are at work (F17). The issuer's own are in its listener's tests.
 
 use bmap_tests::caller::Caller;
 use bmap_tests::clock;
 use bmap_tests::stack::{Stack, address};
-use bmap_tests::wire::Request;
+use bmap_tests::wire::{Request, connect, receive};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
@@ -86,4 +86,23 @@ fn r46_a_head_that_is_too_large_for_the_tool_is_refused() {
     assert_eq!(stack.ask_tool(&large).status, 431);
     let lines = (0..65).fold(Request::new("GET", "/v1/search?q=Sofia", None), |request, _| request.with("x-line", "a"));
     assert_eq!(stack.ask_tool(&lines).status, 431);
+}
+
+#[test]
+fn f17_a_tool_that_is_stopped_finishes_what_it_has_in_hand() {
+    let mut stack = Stack::start();
+    let caller = Caller::new(&stack, &stack.api_key("hmac-sha256"));
+    let (mut idle, to) = (Client::of(&stack), address(&stack.tool_url).to_owned());
+    let request = caller.nearby().bytes(&to);
+    let (sent, later) = request.split_at(request.len() - 5);
+    let mut in_hand = connect(&to);
+    in_hand.write_all(sent).unwrap();
+    let before = stack.ask_tool(&caller.search());
+    assert_eq!(before.status, 200, "whatever was sent before is in the tool's hands by now");
+    stack.tool.ask_to_stop();
+    clock::wait_for("the tool to close what is not used", || idle.is_ended().then_some(()));
+    assert!(stack.tool.is_running());
+    in_hand.write_all(later).unwrap();
+    assert_eq!(receive(&mut in_hand).unwrap().status, 200);
+    assert!(stack.tool.ended_well());
 }
