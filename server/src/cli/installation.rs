@@ -9,6 +9,7 @@ use crate::store::address::Address;
 use crate::store::schema::Pending;
 use crate::store::{AuditLog, Database, IssuerKeys, Settings, StoreError, Users, data_dir};
 use bmap_protocol::ids::Issuer as IssuerUrl;
+use std::path::PathBuf;
 
 /// The name of the setting that holds the issuer's URL.
 pub(super) const ISSUER_SETTING: &str = "issuer";
@@ -23,6 +24,8 @@ pub(super) fn database(config: &Config) -> Address {
 pub(super) enum IfNone {
     /// It makes one, and says so.
     Make,
+    /// It makes one, and says so in its log, which is not open yet.
+    MakeAndLog,
     /// It makes nothing: whoever looks for something in a new installation named the wrong folder.
     Refuse,
 }
@@ -33,6 +36,8 @@ pub(super) struct Installation {
     pub(super) roots: Roots,
     pub(super) place: RootPlace,
     pub(super) store: Database,
+    /// The data folder, if it was made a new installation just now.
+    pub(super) made: Option<PathBuf>,
 }
 
 impl Installation {
@@ -72,14 +77,14 @@ impl Installation {
             Some(roots) => roots,
             None => load()?,
         };
-        if makes_any {
+        if makes_any && if_none == IfNone::Make {
             eprintln!("bmap: made a new installation in {}", folder.display());
         }
         let again = place.clone();
         let roots = roots.with_reread(move || again.read().ok());
         mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
         let store = store.recording(ChainKeys::new(roots.clone()));
-        Ok(Self { store, roots, place, config })
+        Ok(Self { store, roots, place, config, made: makes_any.then_some(folder) })
     }
 
     /// The issuer's URL: as configured, else as the server last ran, else as it would run.

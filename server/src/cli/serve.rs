@@ -40,8 +40,11 @@ pub(super) struct Serve {
 }
 
 pub(super) async fn run(context: &Context) -> Result<(), CliError> {
-    let Installation { config, roots, place, store } = Installation::open(context, IfNone::Make).await?;
+    let Installation { config, roots, place, store, made } = Installation::open(context, IfNone::MakeAndLog).await?;
     start_log(&config.log, config.log_format)?;
+    if let Some(folder) = made {
+        tracing::info!("made a new installation in {}", folder.display());
+    }
     if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
         tracing::warn!("sslmode=disable: whoever is between here and the database reads and changes everything");
     }

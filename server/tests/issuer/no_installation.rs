@@ -5,7 +5,7 @@ use std::path::Path;
 
 /// Says that it made one.
 fn says_so(error: &str, folder: &Path) -> bool {
-    error.contains(&format!("bmap: made a new installation in {}\n", folder.display()))
+    error.contains(&format!("made a new installation in {}\n", folder.display()))
 }
 
 #[test]
