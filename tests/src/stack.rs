@@ -63,6 +63,7 @@ impl Stack {
             bmap(folder.path())
                 .args(["serve", "--listen", "127.0.0.1:0"])
                 .env("BMAP_LOG", log)
+                .env("BMAP_METRICS_LISTEN", "127.0.0.1:0")
                 // Tests send thousands of bad requests from one address; that these are limited is another test's matter.
                 .env("BMAP_REQUESTS_PER_ADDRESS", "1000000"),
         );

@@ -1,5 +1,5 @@
 //! R33, T12, T33: a whole flow with secrets that are known, and then a search for them where they must not be: in the logs of both
-//! processes at their most talkative, in the database, in the answers to refused requests.
+//! processes at their most talkative, in the numbers for Prometheus, in the database, in the answers to refused requests.
 
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use bmap_protocol::api_key::ApiSecret;
@@ -172,8 +172,18 @@ fn mistakes(stack: &Stack, key: &ApiKey, direct: &Caller, page: &Caller) -> Vec<
     answers.inspect(|answer| assert!((400..500).contains(&answer.status), "{answer:?}")).collect()
 }
 
+/// The issuer's numbers.
+fn metrics(stack: &Stack) -> String {
+    let said = stack.issuer.said();
+    let (_, rest) = said.split_once("metrics for Prometheus on http://").unwrap();
+    let address = rest.split_once("/metrics").unwrap().0;
+    let answer = Request::new("GET", "/metrics", None).send(address);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    String::from_utf8(answer.body).unwrap()
+}
+
 #[test]
-fn r33_no_secret_is_in_a_log_in_the_database_or_in_a_refusal() {
+fn r33_no_secret_is_in_a_log_in_a_number_in_the_database_or_in_a_refusal() {
     let stack = Stack::start_logging("trace");
     let mut secrets = Secrets::default();
     let (hmac, ed25519) = (stack.api_key("hmac-sha256"), stack.api_key("ed25519"));
@@ -213,6 +223,16 @@ fn r33_no_secret_is_in_a_log_in_the_database_or_in_a_refusal() {
 
     secrets.assert_absent("the issuer's log", issuer.as_bytes());
     secrets.assert_absent("the tool's log", tool.as_bytes());
+    let metrics = metrics(&stack);
+    assert!(metrics.contains("bmap_refusals_total"), "{metrics}");
+    secrets.assert_absent("the metrics", metrics.as_bytes());
+    // Its memory holds secrets, and is not written into a file when it crashes.
+    #[cfg(target_os = "linux")]
+    {
+        let limits = fs::read_to_string(format!("/proc/{}/limits", stack.issuer.id())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"], "{core}");
+    }
     for (path, bytes) in &data {
         secrets.assert_absent(path, bytes);
     }

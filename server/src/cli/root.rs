@@ -34,7 +34,11 @@ pub(super) enum RootCommand {
         json: bool,
     },
     /// Mint tokens in the newest epoch: once every tool has a credential that was printed after `rotate`
-    Activate,
+    Activate {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Delete the root secret of an epoch that nothing needs any more
     Retire {
         /// The epoch
@@ -42,6 +46,9 @@ pub(super) enum RootCommand {
         /// Forget the passwords that still need it: those people set a new one by a mailed link
         #[arg(long)]
         forget_passwords: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -50,8 +57,10 @@ pub(super) async fn run(command: RootCommand, context: &Context) -> Result<(), C
     match command {
         RootCommand::Status { json } => status(&installation, json).await?,
         RootCommand::Rotate { json } => rotate(&installation, json).await?,
-        RootCommand::Activate => activate(&installation).await?,
-        RootCommand::Retire { epoch, forget_passwords } => retire(&installation, epoch, forget_passwords).await?,
+        RootCommand::Activate { json } => activate(&installation, json).await?,
+        RootCommand::Retire { epoch, forget_passwords, json } => {
+            retire(&installation, epoch, forget_passwords, json).await?;
+        }
     }
     installation.store.close().await;
     Ok(())
@@ -108,8 +117,11 @@ async fn rotate(installation: &Installation, json: bool) -> Result<(), CliError>
     if json {
         output::json(&json!({ "epoch": epoch, "sealed": resealed.done, "broken": resealed.broken }))?;
     } else {
-        println!("Sealed in epoch {epoch}: {} rows.", resealed.done);
-        println!("Next: give every tool a new credential (bmap tool credential ID), then run bmap root activate.");
+        output::text(&format!(
+            "Sealed in epoch {epoch}: {} rows.\n\
+             Next: give every tool a new credential (bmap tool credential ID), then run bmap root activate.",
+            resealed.done
+        ))?;
     }
     if resealed.broken.is_empty() {
         return Ok(());
@@ -117,11 +129,14 @@ async fn rotate(installation: &Installation, json: bool) -> Result<(), CliError>
     Err(CliError::Failed(format!("these rows do not open and stay as they are: {}", resealed.broken.join(", "))))
 }
 
-async fn activate(installation: &Installation) -> Result<(), CliError> {
+async fn activate(installation: &Installation, json: bool) -> Result<(), CliError> {
     let epoch = installation.roots.sealing().epoch();
     if installation.roots.minting().epoch() == epoch {
-        println!("Tokens are minted in epoch {epoch} already.");
-        return Ok(());
+        return if json {
+            output::json(&json!({ "epoch": epoch, "changed": false }))
+        } else {
+            output::text(&format!("Tokens are minted in epoch {epoch} already."))
+        };
     }
     let now = SystemClock.now().0.to_string();
     // The time first: stopped between the two, the former root is kept longer and not shorter.
@@ -129,9 +144,17 @@ async fn activate(installation: &Installation) -> Result<(), CliError> {
         installation.store.set_setting(name, &value).await.map_err(CliError::failed)?;
     }
     recorded(installation, Action::RootActivate, epoch).await?;
-    println!("Running servers mint tokens in epoch {epoch} within {} s.", super::follow_roots::EVERY.as_secs());
-    println!("In {} minutes the former root can go: bmap root status, bmap root retire EPOCH.", KEEP_SECONDS / 60 + 1);
-    Ok(())
+    let within = super::follow_roots::EVERY.as_secs();
+    if json {
+        return output::json(&json!({
+            "epoch": epoch, "changed": true, "minted_within_seconds": within, "former_kept_seconds": KEEP_SECONDS,
+        }));
+    }
+    output::text(&format!(
+        "Running servers mint tokens in epoch {epoch} within {within} s.\n\
+         In {} minutes the former root can go: bmap root status, bmap root retire EPOCH.",
+        KEEP_SECONDS / 60 + 1
+    ))
 }
 
 /// Has the audit log say what was done with an epoch's root.
@@ -140,7 +163,7 @@ async fn recorded(installation: &Installation, action: Action, epoch: u32) -> Re
     installation.store.append(&[event]).await.map_err(CliError::failed)
 }
 
-async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool) -> Result<(), CliError> {
+async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool, json: bool) -> Result<(), CliError> {
     let refused = |why: String| Err(CliError::Failed(format!("epoch {epoch} is kept: {why}")));
     let roots = &installation.roots;
     if roots.of(epoch).is_none() {
@@ -163,8 +186,9 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool)
     reseal(&installation.store, roots, &SystemRandom, |_| {}).await.map_err(CliError::failed)?;
     // Nothing is forgotten for a root that stays.
     let mut needed = needed_by(installation, epoch, |what| !(forget_passwords && what == "passwords")).await?;
+    let mut forgotten = 0;
     if needed.is_empty() && forget_passwords {
-        forget(installation, epoch).await?;
+        forgotten = forget(installation, epoch).await?;
         needed = needed_by(installation, epoch, |_| true).await?;
     }
     if !needed.is_empty() {
@@ -178,9 +202,18 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool)
     kept::keep(&installation.store, roots, &SystemRandom).await.map_err(CliError::failed)?;
     recorded(installation, Action::RootRetire, epoch).await?;
     let file = installation.place.delete(epoch).map_err(CliError::failed)?;
-    println!("{} is deleted. Backups of it open old backups of the database, and nothing else.", file.display());
-    println!("Tools can have credentials without it now: bmap tool credential ID.");
-    Ok(())
+    if json {
+        return output::json(&json!({ "epoch": epoch, "deleted": file, "passwords_forgotten": forgotten }));
+    }
+    if forgotten > 0 {
+        let next = "their owners set new ones by POST /auth/password/reset";
+        output::text(&format!("{forgotten} passwords are forgotten; {next}."))?;
+    }
+    output::text(&format!(
+        "{} is deleted. Backups of it open old backups of the database, and nothing else.\n\
+         Tools can have credentials without it now: bmap tool credential ID.",
+        file.display()
+    ))
 }
 
 /// What needs the root of an epoch, of the kinds that count.
@@ -194,7 +227,7 @@ async fn needed_by(
     Ok(uses.iter().filter(is_in_the_way).map(|one| format!("{} {}", one.rows, one.what)).collect())
 }
 
-async fn forget(installation: &Installation, epoch: u32) -> Result<(), CliError> {
+async fn forget(installation: &Installation, epoch: u32) -> Result<u64, CliError> {
     let Installation { store, roots, config, .. } = installation;
     if config.mail.is_none() && !config.development {
         let why = "nobody could set a new password: there is no mail server (`mail_url`) that a link would go out by";
@@ -204,8 +237,7 @@ async fn forget(installation: &Installation, epoch: u32) -> Result<(), CliError>
     let forgotten = forget_passwords(store, roots, &SystemClock, &SystemRandom, epoch, progress).await;
     let forgotten = forgotten.map_err(CliError::failed)?;
     if forgotten.broken.is_empty() {
-        println!("{} passwords are forgotten; their owners set new ones by POST /auth/password/reset.", forgotten.done);
-        return Ok(());
+        return Ok(forgotten.done);
     }
     let broken: Vec<&str> = forgotten.broken.iter().map(UserId::as_str).collect();
     Err(CliError::Failed(format!(

@@ -40,8 +40,12 @@ pub(super) struct Serve {
 }
 
 pub(super) async fn run(context: &Context) -> Result<(), CliError> {
+    let core_files = no_core_files();
     let Installation { config, roots, place, store, made } = Installation::open(context, IfNone::MakeAndLog).await?;
     start_log(&config.log, config.log_format)?;
+    if let Err(error) = core_files {
+        tracing::warn!("a core file of this process, which holds its secrets, could not be forbidden: {error}");
+    }
     if let Some(folder) = made {
         tracing::info!("made a new installation in {}", folder.display());
     }
@@ -129,6 +133,18 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     }
     issuer.audit.settle().await;
     store.close().await;
+    Ok(())
+}
+
+/// The system is not to write the process's memory, which holds the root secret, into a file when it crashes (R33).
+#[cfg(unix)]
+fn no_core_files() -> std::io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    Ok(setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?)
+}
+
+#[cfg(not(unix))]
+fn no_core_files() -> std::io::Result<()> {
     Ok(())
 }
 

@@ -174,7 +174,8 @@ pub trait AuditLog {
         floor: i64,
         limit: u32,
     ) -> impl Future<Output = Result<Vec<Row>>> + Send;
-    /// The number of a user's own entry that is the so-manieth before `before`; `None` where there are fewer.
+    /// The sequence of that one of a user's own entries with `entries - 1` others between it and `before`; `None` where there are
+    /// fewer.
     fn audit_floor_of(
         &self,
         user: &UserId,

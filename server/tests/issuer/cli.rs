@@ -215,6 +215,11 @@ fn a_signed_curl_line_gets_a_token_and_explain_finds_what_a_proxy_changed() {
         assert!(explained.contains(part), "{part}: {explained}");
     }
     assert!(!explained.contains(token["signing_key"].as_str().unwrap()));
+    let explained = operator.json(&["explain", "--received", "received.http", "--sent", "sent.http"]);
+    assert_eq!(explained["verdict"], "changed_on_the_way");
+    let base = |name: &str| explained[name].as_str().unwrap().to_owned();
+    assert!(base("signed_base").contains("?q=a%20b") && base("received_base").contains("?q=a+b"), "{explained}");
+    assert!(base("difference").contains("line 4, column 15"), "{explained}");
     // The request as sent is good, also from standard input, and also by the tool's credential alone.
     let credential = operator.out(&["tool", "credential", "places"]);
     let mut command = Command::new(BMAP);
@@ -245,6 +250,8 @@ fn explain_says_what_is_wrong_with_a_request_by_itself() {
         fs::write(operator.path("received.http"), request).unwrap();
         let explained = operator.out(&["explain", "--received", "received.http"]);
         assert!(explained.contains(part), "{part}: {explained}");
+        let explained = operator.json(&["explain", "--received", "received.http"]);
+        assert!(explained["notes"].to_string().contains(part), "{part}: {explained}");
     }
     fs::write(operator.path("received.http"), "not a request").unwrap();
     assert_eq!(operator.fails(&["explain", "--received", "received.http"]).0, 2);

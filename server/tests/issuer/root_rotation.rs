@@ -90,7 +90,9 @@ async fn a_root_is_changed_beside_a_running_server() {
     assert_eq!(operator.json(&["root", "rotate"])["sealed"], 0, "again, it goes on and does not begin another one");
     assert!(operator.fails(&["root", "retire", "1"]).1.contains("tokens are minted in it"));
 
-    operator.out(&["root", "activate"]);
+    let activated = operator.json(&["root", "activate"]);
+    assert_eq!((&activated["epoch"], &activated["changed"]), (&json!(2), &json!(true)));
+    assert_eq!(operator.json(&["root", "activate"]), json!({ "epoch": 2, "changed": false }));
     let mut looks = 0;
     while epoch(&token(&server, &keys[0]).await.granted()) == 1 {
         looks += 1;
@@ -99,7 +101,9 @@ async fn a_root_is_changed_beside_a_running_server() {
     }
     assert!(operator.fails(&["root", "retire", "1"]).1.contains("may live for"));
     time_passes(&operator).await;
-    operator.out(&["root", "retire", "1"]);
+    let retired = operator.json(&["root", "retire", "1"]);
+    assert_eq!((&retired["epoch"], &retired["passwords_forgotten"]), (&json!(1), &json!(0)));
+    assert!(retired["deleted"].as_str().unwrap().ends_with("root.secret"), "{retired}");
     assert!(!operator.folder.path().join("data/root.secret").exists());
     assert_eq!(epochs_of_credential(&operator), [2]);
     assert_eq!(token(&server, &keys[1]).await.granted()["token_type"], "HTTPSig");

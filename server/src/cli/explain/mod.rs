@@ -12,7 +12,9 @@ use bmap_protocol::digest::BodyDigest;
 use clap::Args;
 use difference::Difference;
 use known::{Known, Verdict};
+use serde::Serialize;
 use side::Side;
+use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -30,14 +32,17 @@ pub(super) struct Explain {
     /// The signature base that the client signed
     #[arg(long, value_name = "FILE")]
     signed_base: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(command: &Explain, context: &Context) -> Result<(), CliError> {
     let received = request(command.received.as_deref(), "received")?;
     let known = Known::load(context, &received).await?;
-    let mut report = Report(String::new());
+    let mut report = Report::default();
     if let Some(problem) = known.problem() {
-        report.line(format!("Note: {problem}."));
+        report.note(format!("Note: {problem}."));
     }
     let received_side = Side::of_request(&received, &known);
     report.request("received", &received, &received_side);
@@ -55,86 +60,131 @@ pub(super) async fn run(command: &Explain, context: &Context) -> Result<(), CliE
     if let Ok(received_side) = &received_side {
         let signed_side = signed_side.and_then(Result::ok);
         report.bases(received_side, signed_side.as_ref());
-        report.verdicts(&known, received_side, signed_side.as_ref());
+        report.verdict(&known, received_side, signed_side.as_ref());
     }
-    output::text(report.0.trim_end())
+    if command.json { output::json(&report) } else { output::text(report.to_string().trim_end()) }
 }
 
-/// What is told, as it grows.
-struct Report(String);
+/// What is told.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    /// What can be said of each request alone.
+    notes: Vec<String>,
+    /// The base that the client signed, where it is known.
+    signed_base: Option<String>,
+    /// The base of what was received, where it has one.
+    received_base: Option<String>,
+    /// The first difference of the two; none where they are the same.
+    difference: Option<String>,
+    /// Over which of the two the signature holds.
+    verdict: Option<Finding>,
+}
+
+/// What the signature was made over.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Finding {
+    /// The key is not at hand.
+    Unknown,
+    /// Over what was received.
+    Holds,
+    /// Over what the client signed, and not over what was received.
+    ChangedOnTheWay,
+    /// Over neither.
+    OtherKey,
+    /// Not over what was received, and what was signed is not known.
+    DoesNotHold,
+}
 
 impl Report {
-    fn line(&mut self, text: impl AsRef<str>) {
-        self.0.push_str(text.as_ref());
-        self.0.push('\n');
+    fn note(&mut self, text: String) {
+        self.notes.push(text);
     }
 
     /// What can be said of one request alone.
     fn request(&mut self, name: &str, request: &RawRequest, side: &Result<Side, side::Unreadable>) {
         match side {
             Err(unreadable) => {
-                self.line(format!("The {name} request has no signature base: {unreadable}"));
-                self.line(format!("A verifier answers {}.", unreadable.code()));
+                self.note(format!("The {name} request has no signature base: {unreadable}"));
+                self.note(format!("A verifier answers {}.", unreadable.code()));
             }
             Ok(side) => {
                 for note in &side.notes {
-                    self.line(format!("In the {name} request: {note}."));
+                    self.note(format!("In the {name} request: {note}."));
                 }
             }
         }
         if let Err(refusal) = check::request_target(&request.path, request.query.as_deref()) {
-            self.line(format!("The {name} target is refused ({}): {refusal}.", refusal.code().as_str()));
+            self.note(format!("The {name} target is refused ({}): {refusal}.", refusal.code().as_str()));
         }
         if let Some(problem) = body_problem(request) {
-            self.line(format!("In the {name} request: {problem}."));
+            self.note(format!("In the {name} request: {problem}."));
         }
     }
 
     fn bases(&mut self, received: &Side, signed: Option<&Side>) {
-        if let Some(signed) = signed {
-            self.base("signed by the client", signed);
-        }
-        self.base("made of what was received", received);
-        let Some(signed) = signed else {
-            self.line("Give --sent or --signed-base to see the first difference.");
-            return;
-        };
-        match Difference::find(&signed.base, &received.base) {
-            None => self.line("The two bases are the same."),
-            Some(difference) => self.line(difference.to_string()),
-        }
+        let text = |side: &Side| String::from_utf8_lossy(&side.base).into_owned();
+        self.received_base = Some(text(received));
+        self.signed_base = signed.map(text);
+        let difference = signed.and_then(|signed| Difference::find(&signed.base, &received.base));
+        self.difference = difference.map(|difference| difference.to_string());
     }
 
-    fn base(&mut self, title: &str, side: &Side) {
-        self.line(format!("--- signature base {title}"));
-        for (number, line) in String::from_utf8_lossy(&side.base).lines().enumerate() {
-            self.line(format!("{:>3} | {}", number.saturating_add(1), visible(line)));
-        }
-        self.line("---");
-    }
-
-    fn verdicts(&mut self, known: &Known, received: &Side, signed: Option<&Side>) {
+    fn verdict(&mut self, known: &Known, received: &Side, signed: Option<&Side>) {
         let signature = received.signature.as_ref();
         let of_received = known.verdict(received, signature);
         let of_signed = signed.map(|signed| known.verdict(signed, signature));
-        let text = match (of_received, of_signed) {
-            (Verdict::Unknown, _) => {
+        self.verdict = Some(match (of_received, of_signed) {
+            (Verdict::Unknown, _) => Finding::Unknown,
+            (Verdict::Holds, _) => Finding::Holds,
+            (Verdict::Fails, Some(Verdict::Holds)) => Finding::ChangedOnTheWay,
+            (Verdict::Fails, Some(_)) => Finding::OtherKey,
+            (Verdict::Fails, None) => Finding::DoesNotHold,
+        });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.notes.iter().try_for_each(|note| writeln!(f, "{note}"))?;
+        let bases = [("signed by the client", &self.signed_base), ("made of what was received", &self.received_base)];
+        for (title, base) in bases {
+            let Some(base) = base else { continue };
+            writeln!(f, "--- signature base {title}")?;
+            for (number, line) in base.lines().enumerate() {
+                writeln!(f, "{:>3} | {}", number.saturating_add(1), visible(line))?;
+            }
+            writeln!(f, "---")?;
+        }
+        match (&self.received_base, &self.signed_base, &self.difference) {
+            (None, _, _) => {}
+            (Some(_), None, _) => writeln!(f, "Give --sent or --signed-base to see the first difference.")?,
+            (Some(_), Some(_), None) => writeln!(f, "The two bases are the same.")?,
+            (Some(_), Some(_), Some(difference)) => writeln!(f, "{difference}")?,
+        }
+        self.verdict.map_or(Ok(()), |finding| f.write_str(finding.text()))
+    }
+}
+
+impl Finding {
+    const fn text(self) -> &'static str {
+        match self {
+            Finding::Unknown => {
                 "With --data-dir or BMAP_TOOL_CREDENTIAL this also says which base the signature was made over."
             }
-            (Verdict::Holds, _) => {
+            Finding::Holds => {
                 "The signature holds over what was received: the request is good, and was refused for another reason (see its code)."
             }
-            (Verdict::Fails, Some(Verdict::Holds)) => {
+            Finding::ChangedOnTheWay => {
                 "The signature holds over what the client signed: the client is right, and something changed the request on its way."
             }
-            (Verdict::Fails, Some(_)) => {
+            Finding::OtherKey => {
                 "The signature holds over neither: it was made with another key, or belongs to another request."
             }
-            (Verdict::Fails, None) => {
+            Finding::DoesNotHold => {
                 "The signature does not hold over what was received: something changed on the way, or the key is another one."
             }
-        };
-        self.line(text);
+        }
     }
 }
 
