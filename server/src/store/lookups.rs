@@ -22,6 +22,8 @@ use tokio::time::timeout;
 const MOST: usize = 64;
 /// Ids of one statement: a few sizes, so that the engine has few statements to prepare. Places that are left are null.
 const SIZES: [usize; 4] = [1, 4, 16, MOST];
+/// How many may wait before those who hung up are taken out; a process has fewer requests at once than this.
+const WAITING: usize = 4096;
 /// Longest that a caller waits, for its turn and its statement.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -58,6 +60,14 @@ struct Queue<V> {
     on_the_way: usize,
 }
 
+impl<V> Queue<V> {
+    /// Takes out who hung up: while the database is silent, callers who come and go must not fill the memory, and what can be had once
+    /// is not for somebody who is gone.
+    fn only_who_waits(&mut self) {
+        self.waiting.retain(|waiting| !waiting.answer.is_closed());
+    }
+}
+
 #[derive(Debug)]
 struct Waiting<V> {
     id: String,
@@ -83,6 +93,9 @@ impl<V: Clone + Send + 'static> LookUps<V> {
         let (answer, answered) = oneshot::channel();
         let is_free = {
             let mut queue = locked(&self.queue);
+            if queue.waiting.len() >= WAITING {
+                queue.only_who_waits();
+            }
             queue.waiting.push(Waiting { id: id.to_owned(), answer });
             let is_free = queue.on_the_way < self.kind.at_once();
             queue.on_the_way = queue.on_the_way.saturating_add(usize::from(is_free));
@@ -128,6 +141,7 @@ impl<V: Clone> Way<V> {
     /// Whose turn it is. Without anybody the way is left, in the same moment: nobody can come in between.
     fn next(&mut self) -> Option<Vec<Waiting<V>>> {
         let mut queue = locked(&self.queue);
+        queue.only_who_waits();
         if queue.waiting.is_empty() {
             queue.on_the_way = queue.on_the_way.saturating_sub(1);
             self.is_left = true;
@@ -241,6 +255,22 @@ mod tests {
             () = std::future::ready(()) => {}
         }
         assert_eq!(others.await, ["v2", "v3", "v4", "v5"]);
+    }
+
+    #[tokio::test]
+    async fn callers_who_come_and_go_take_bounded_room_and_no_ticket() {
+        let take = "DELETE FROM settings WHERE name IN ({wanted}) RETURNING name AS wanted, value";
+        let ((_folder, store), values) = (settings().await, LookUps::taking(take, read));
+        // Nothing else runs meanwhile: as if the database was silent.
+        for number in 0..3 * WAITING {
+            tokio::select! {
+                biased;
+                _ = values.get(&store.pool, "n1") => panic!("{number} was answered before it was asked"),
+                () = std::future::ready(()) => {}
+            }
+        }
+        assert!(locked(&values.queue).waiting.len() <= WAITING);
+        assert_eq!(values.get(&store.pool, "n1").await.unwrap().as_deref(), Some("v1"));
     }
 
     #[tokio::test]
