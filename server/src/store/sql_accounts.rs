@@ -181,12 +181,7 @@ impl Accounts for Database {
         .bind(account.seal.as_str())
         .execute(&mut *transaction)
         .await?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
-        self.record(&mut transaction, event).await?;
-        transaction.commit().await?;
-        Ok(true)
+        self.commit_if_changed(transaction, &done, event).await
     }
 
     async fn change_password(

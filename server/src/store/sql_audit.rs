@@ -10,7 +10,7 @@ use crate::domain::audit::chain::{ChainKeys, Content, Head, Mac, Row};
 use crate::domain::audit::kept::KeptKey;
 use crate::domain::audit::query::Filter;
 use bmap_protocol::ids::UserId;
-use sqlx::any::AnyRow;
+use sqlx::any::{AnyQueryResult, AnyRow};
 use sqlx::query::Query;
 use sqlx::{Any, AssertSqlSafe};
 
@@ -128,6 +128,21 @@ impl Database {
     /// Records an event: the last statement of the transaction that makes it true.
     pub(super) async fn record(&self, transaction: &mut Transaction, event: &Event) -> Result<()> {
         self.record_all(transaction, &[event]).await
+    }
+
+    /// Ends a transaction of one change: recorded and committed where it changed a row, and otherwise given up. Whether it did.
+    pub(super) async fn commit_if_changed(
+        &self,
+        mut transaction: Transaction,
+        done: &AnyQueryResult,
+        event: &Event,
+    ) -> Result<bool> {
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Records several, in this order.

@@ -136,12 +136,7 @@ impl Openid for Database {
         .bind(identity.created_at.0)
         .execute(&mut *transaction)
         .await?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
-        self.record(&mut transaction, event).await?;
-        transaction.commit().await?;
-        Ok(true)
+        self.commit_if_changed(transaction, &done, event).await
     }
 
     async fn add_openid_user(&self, user: &User, identity: &Identity, event: &Event) -> Result<()> {

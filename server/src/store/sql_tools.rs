@@ -68,23 +68,13 @@ impl Tools for Database {
         .bind(tool.created_at.0)
         .execute(&mut *transaction)
         .await?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
-        self.record(&mut transaction, event).await?;
-        transaction.commit().await?;
-        Ok(true)
+        self.commit_if_changed(transaction, &done, event).await
     }
 
     async fn remove_tool(&self, id: &ToolId, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query("DELETE FROM tools WHERE id = $1").bind(id.as_str()).execute(&mut *transaction).await?;
-        if done.rows_affected() == 0 {
-            return Ok(false);
-        }
-        self.record(&mut transaction, event).await?;
-        transaction.commit().await?;
-        Ok(true)
+        self.commit_if_changed(transaction, &done, event).await
     }
 }
 
