@@ -46,6 +46,8 @@ pub enum Code {
     IpDenied,
     /// 403: nobody on the way can check the body.
     BodyUnverifiable,
+    /// 408: the body did not arrive in its time.
+    BodyTimeout,
     /// 413: body over the limit.
     TooLarge,
     /// 429: come back after `Retry-After`.
@@ -62,7 +64,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Code; 26] = [
+    pub const ALL: [Code; 27] = [
         Code::MalformedRequest,
         Code::MalformedSignature,
         Code::MissingSignature,
@@ -83,6 +85,7 @@ impl Code {
         Code::TokenRevoked,
         Code::IpDenied,
         Code::BodyUnverifiable,
+        Code::BodyTimeout,
         Code::TooLarge,
         Code::RateLimited,
         Code::ReplayStoreUnavailable,
@@ -114,6 +117,7 @@ impl Code {
             Code::TokenRevoked => ("token_revoked", 403, "Token revoked"),
             Code::IpDenied => ("ip_denied", 403, "Address not allowed"),
             Code::BodyUnverifiable => ("body_unverifiable", 403, "Body can't be verified here"),
+            Code::BodyTimeout => ("body_timeout", 408, "Body took too long"),
             Code::TooLarge => ("too_large", 413, "Too large"),
             Code::RateLimited => ("rate_limited", 429, "Too many requests"),
             Code::ReplayStoreUnavailable => ("replay_store_unavailable", 503, "Replay store unavailable"),
@@ -144,6 +148,7 @@ impl Code {
             self,
             Code::ClockSkew
                 | Code::TokenExpired
+                | Code::BodyTimeout
                 | Code::RateLimited
                 | Code::ReplayStoreUnavailable
                 | Code::IssuerUnavailable

@@ -50,13 +50,13 @@ pub enum Refusal {
         /// The verifier's time, seconds.
         now: i64,
     },
-    /// `created` is not after the start of the process whose replay store this is (profile §5).
-    #[error("created {created}, but what was seen before {started} is not known")]
+    /// The replay store began after the request may have been signed, so it cannot know whether it saw it (profile §5, "After a restart").
+    #[error("created {created}, but the replay store knows nothing of requests created until {forgot_until}")]
     BeforeStart {
         /// The signature's `created`, seconds.
         created: i64,
-        /// When the replay store began, seconds.
-        started: i64,
+        /// The store's start plus the window's `future`, seconds.
+        forgot_until: i64,
     },
     /// The (keyid, nonce) was seen before.
     #[error("seen before")]
@@ -91,6 +91,9 @@ pub enum Refusal {
         /// The limit, bytes.
         limit: usize,
     },
+    /// The body was not complete at its deadline, or came more slowly than the minimum rate.
+    #[error("the body was not complete in time")]
+    BodyTimeout,
     /// The caller ended its own body early.
     #[error("the body did not arrive whole")]
     BodyCut,
@@ -185,7 +188,7 @@ impl Refusal {
             Refusal::Digest(DigestFault::NoSha256) | Refusal::Uncovered { .. } => Code::InsufficientCoverage,
             Refusal::Unsigned => Code::MissingSignature,
             Refusal::InvalidSignature(_) => Code::InvalidSignature,
-            Refusal::ClockSkew { .. } | Refusal::BeforeStart { .. } => Code::ClockSkew,
+            Refusal::ClockSkew { .. } => Code::ClockSkew,
             Refusal::Replayed => Code::Replayed,
             Refusal::DigestMismatch => Code::DigestMismatch,
             Refusal::Token(_) => Code::InvalidToken,
@@ -202,9 +205,10 @@ impl Refusal {
                 Denial::Ip => Code::IpDenied,
                 Denial::BodyUnverifiable => Code::BodyUnverifiable,
             },
+            Refusal::BodyTimeout => Code::BodyTimeout,
             Refusal::TooLarge { .. } => Code::TooLarge,
             Refusal::RateLimited { .. } => Code::RateLimited,
-            Refusal::ReplayStoreUnavailable => Code::ReplayStoreUnavailable,
+            Refusal::BeforeStart { .. } | Refusal::ReplayStoreUnavailable => Code::ReplayStoreUnavailable,
             Refusal::IssuerUnavailable => Code::IssuerUnavailable,
             Refusal::ClockUnreliable { .. } => Code::ClockUnreliable,
             Refusal::Overloaded => Code::Overloaded,
@@ -215,8 +219,24 @@ impl Refusal {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Refusal::RateLimited { retry_after } => Some(*retry_after),
-            Refusal::BeforeStart { .. } | Refusal::ReplayStoreUnavailable | Refusal::Overloaded => Some(1),
+            // Whoever signs after these seconds is past the rule (profile §5).
+            Refusal::BeforeStart { created, forgot_until } => {
+                Some(retry_seconds(forgot_until.saturating_sub(*created).saturating_add(1)))
+            }
+            Refusal::ReplayStoreUnavailable | Refusal::Overloaded => Some(1),
             _ => None,
         }
+    }
+}
+
+/// A wait in the range that `Retry-After` is given in here: at least 1 s, at most an hour.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in 1 to 3600")]
+const fn retry_seconds(seconds: i64) -> u32 {
+    if seconds < 1 {
+        1
+    } else if seconds > 3600 {
+        3600
+    } else {
+        seconds as u32
     }
 }

@@ -151,7 +151,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         if let Some(started) = self.replay.forgot_until()
             && signature.created <= started
         {
-            return Err(Refusal::BeforeStart { created: signature.created, started });
+            return Err(Refusal::BeforeStart { created: signature.created, forgot_until: started });
         }
 
         // 5. Coverage.
