@@ -27,7 +27,7 @@ pub(crate) fn smoke(screenshot: Option<&str>) -> Result<(), Box<dyn Error>> {
 
 /// The two binaries that the demo and the browser tests start.
 pub(crate) fn build() -> Result<(), Box<dyn Error>> {
-    Program::new("cargo build --locked -p bmap-server -p places-tool").run()
+    Program::cargo("build --locked -p bmap-server -p places-tool").run()
 }
 
 /// The npm package that the page loads.

@@ -7,11 +7,13 @@ mod bench;
 mod clock;
 mod demo;
 mod layers;
+mod mutants;
 mod npm;
 mod setup;
 mod shell;
 mod sources;
 mod test;
+mod tool;
 mod wasm;
 
 use std::error::Error;
@@ -27,10 +29,17 @@ cargo xtask <command>
   test      everything that CI runs, with a table of times at the end
               --list              print the steps
               --only STEP         run this step (may be given more than once)
+              --changed           only what the uncommitted changes can break
+              --since COMMIT      with --changed: what was committed after COMMIT too
+              --full              every long matrix too
   wasm      build the WebAssembly modules into npm/src/wasm (names of modules: only these)
   npm       build, pack and check the package @bmap/auth
               --test              run its tests too, on what was packed
   layers    check which floor may see which, and what none may contain
+  mutants   change the code of protocol and verifier a line at a time, and name the changes that no test sees
+              --file FILE         only in these files (may be given more than once)
+              --list              print the changes
+              --again             forget what former runs found
   bench     run the measurements: native, then in Chromium
 ";
 
@@ -53,6 +62,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<(), Box<dyn Error>> {
         "demo" => demo::run(args),
         "test" => test::run(args),
         "layers" => layers::run(args),
+        "mutants" => mutants::run(args),
         "bench" => bench::run(args),
         "wasm" => wasm::run(args),
         "npm" => npm::run(args),

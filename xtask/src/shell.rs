@@ -31,6 +31,15 @@ impl Program {
         Self { command, shown: line.to_owned() }
     }
 
+    /// Cargo with lints in the build: clippy's driver compiles the crates of the workspace, and warnings are errors. What it
+    /// builds is what `rustc` builds; the dependencies are compiled without it, and so once for every step.
+    pub(crate) fn cargo(arguments: &str) -> Self {
+        Self::new("cargo")
+            .args(arguments)
+            .env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
+            .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__")
+    }
+
     pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         let arg = arg.as_ref();
         self.shown.push(' ');
