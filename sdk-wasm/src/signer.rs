@@ -55,6 +55,7 @@ impl Signer {
             query: address.query,
             authorization: None,
             content_type: content_type.as_deref(),
+            content_encoding: None,
             content_digest: content_digest.as_deref(),
             more: &[],
         };
