@@ -31,13 +31,13 @@ const RESERVED = ['authorization', 'signature', 'signature-input'];
  * Headers by which some frameworks take another method or path than the request's own, in every spelling. A verifier refuses them
  * where they are not covered (profile §4).
  */
-const REDIRECTING = /^x[-_.](http[-_.]method([-_.]override)?|method[-_.]override|(original|rewrite)[-_.]url)$/;
+const OVERRIDES = /^x[-_.](http[-_.]method([-_.]override)?|method[-_.]override|(original|rewrite)[-_.]url)$/;
 
 /** The caller's headers that must be covered beside `Content-Type`, in lines of `name:value`; `undefined` where there are none. */
 export function alsoCovered(headers: Headers | undefined, hasBody: boolean): string | undefined {
   const lines: string[] = [];
   headers?.forEach((value, name) => {
-    if ((hasBody && name === 'content-encoding') || REDIRECTING.test(name)) lines.push(`${name}:${value}`);
+    if ((hasBody && name === 'content-encoding') || OVERRIDES.test(name)) lines.push(`${name}:${value}`);
   });
   return lines.length ? lines.join('\n') : undefined;
 }

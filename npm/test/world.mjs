@@ -108,7 +108,7 @@ function refuse(world, response, { status, code, headers = {}, body = {} }) {
 const seen = new Set();
 
 /** Headers that give a request another method or path (profile §4). */
-const REDIRECTING = ['x-http-method', 'x-http-method-override', 'x-method-override', 'x-original-url', 'x-rewrite-url'];
+const OVERRIDES = ['x-http-method', 'x-http-method-override', 'x-method-override', 'x-original-url', 'x-rewrite-url'];
 
 /** What a verifier finds wrong with a request; `undefined` if nothing. */
 function faultOf(world, request, body, { id, key, ends, token }) {
@@ -119,7 +119,7 @@ function faultOf(world, request, body, { id, key, ends, token }) {
   const age = world.now() / 1000 - Number(created);
   if (age > 60 || age < -5) return 'clock_skew';
   const uncovered = Object.keys(request.headers).filter((name) => !covered.includes(name));
-  if (uncovered.some((name) => REDIRECTING.includes(name.replaceAll(/[_.]/g, '-')))) return 'malformed_request';
+  if (uncovered.some((name) => OVERRIDES.includes(name.replaceAll(/[_.]/g, '-')))) return 'malformed_request';
   const ofBody = body.length ? ['content-digest', ...['content-type', 'content-encoding'].filter((name) => name in request.headers)] : [];
   const wanted = ['@method', '@authority', '@path', '@query', ...(token ? ['authorization'] : []), ...ofBody];
   if (wanted.some((name) => !covered.includes(name))) return 'insufficient_coverage';

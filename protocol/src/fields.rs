@@ -16,8 +16,8 @@ pub struct Fields<'a> {
     pub(crate) origin: Field<'a>,
     pub(crate) signature: Field<'a>,
     pub(crate) signature_input: Field<'a>,
-    /// Whether there is a header by [`redirecting`].
-    pub(crate) redirected: bool,
+    /// Whether there is one of [`OVERRIDES`], by [`override_header`].
+    pub(crate) has_override: bool,
 }
 
 /// The lines of one header.
@@ -42,7 +42,7 @@ impl<'a> Fields<'a> {
             origin: Field::Absent,
             signature: Field::Absent,
             signature_input: Field::Absent,
-            redirected: false,
+            has_override: false,
         };
         for (name, value) in headers {
             let name = name.as_str();
@@ -57,7 +57,7 @@ impl<'a> Fields<'a> {
                 "signature" => &mut fields.signature,
                 "signature-input" => &mut fields.signature_input,
                 _ => {
-                    fields.redirected |= redirecting(name).is_some();
+                    fields.has_override |= override_header(name).is_some();
                     continue;
                 }
             };
@@ -78,16 +78,16 @@ impl<'a> Fields<'a> {
 }
 
 /// The headers by which some frameworks take another method or path than the request line's (profile §4, O11).
-const REDIRECTING: [&str; 5] =
+const OVERRIDES: [&str; 5] =
     ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
 
-/// The header of [`REDIRECTING`] that a lower-case name is, with `_` or `.` in the place of any `-`: servers that hand headers on as
+/// The header of [`OVERRIDES`] that a lower-case name is, with `_` or `.` in the place of any `-`: servers that hand headers on as
 /// environment variables make no difference between these (T18).
-pub(crate) fn redirecting(name: &str) -> Option<&'static str> {
+pub(crate) fn override_header(name: &str) -> Option<&'static str> {
     // The two first bytes rule out most headers, and the length most of the others.
     let [b'x', b'-' | b'_' | b'.', ..] = name.as_bytes() else { return None };
     let same = |(sent, listed): (u8, u8)| sent == listed || (listed == b'-' && matches!(sent, b'_' | b'.'));
-    REDIRECTING.into_iter().find(|listed| listed.len() == name.len() && name.bytes().zip(listed.bytes()).all(same))
+    OVERRIDES.into_iter().find(|listed| listed.len() == name.len() && name.bytes().zip(listed.bytes()).all(same))
 }
 
 impl<'a> Field<'a> {
@@ -114,8 +114,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn o11_every_spelling_of_a_redirecting_header_is_found() {
-        for listed in REDIRECTING {
+    fn o11_every_spelling_of_an_override_header_is_found() {
+        for listed in OVERRIDES {
             for separators in [["-", "-", "-"], ["_", "_", "_"], [".", ".", "."], ["_", "-", "."], ["-", "_", "-"]] {
                 let mut separators = separators.iter().cycle();
                 let mut spelled = String::new();
@@ -124,13 +124,13 @@ mod tests {
                     spelled.push_str(separators.next().unwrap());
                 }
                 spelled.pop();
-                assert_eq!(redirecting(&spelled), Some(listed), "{spelled}");
+                assert_eq!(override_header(&spelled), Some(listed), "{spelled}");
             }
         }
         for other in
             ["x-http-methods", "x-http", "xhttpmethod", "x-original-uri", "http-method", "x-rewrite+url", "x", ""]
         {
-            assert_eq!(redirecting(other), None, "{other}");
+            assert_eq!(override_header(other), None, "{other}");
         }
     }
 }

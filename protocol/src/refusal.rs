@@ -31,7 +31,7 @@ pub enum Refusal {
 
     /// A header that gives the request another method or path is not covered.
     #[error("{header} changes what the request means, and is not covered")]
-    Redirected {
+    UncoveredOverride {
         /// The header's name, spelled with `-`.
         header: &'static str,
     },
@@ -189,7 +189,7 @@ impl Refusal {
         match self {
             Refusal::Target(_)
             | Refusal::Header { .. }
-            | Refusal::Redirected { .. }
+            | Refusal::UncoveredOverride { .. }
             | Refusal::Digest(DigestFault::Malformed)
             | Refusal::BodyCut => Code::MalformedRequest,
             Refusal::Signature(_) => Code::MalformedSignature,

@@ -1,6 +1,6 @@
 //! Step 5: what a signature must cover (profile §4).
 
-use crate::fields::{Fields, redirecting};
+use crate::fields::{Fields, override_header};
 use crate::received::UnverifiedSignature;
 use crate::refusal::Refusal;
 use crate::signature_base::Component;
@@ -8,7 +8,7 @@ use crate::signature_base::Component;
 /// Step 5: what must be covered is. `has_body` is what is known of the body so far.
 ///
 /// # Errors
-/// [`Refusal::Uncovered`] with the first component that is missing, [`Refusal::Redirected`] for a header that gives the request
+/// [`Refusal::Uncovered`] with the first component that is missing, [`Refusal::UncoveredOverride`] for a header that gives the request
 /// another meaning and is not covered.
 pub fn coverage(
     signature: &UnverifiedSignature<'_>,
@@ -23,8 +23,8 @@ pub fn coverage(
     if has_token {
         covered(signature, "authorization", Component::Header("authorization"))?;
     }
-    if fields.redirected {
-        redirecting_coverage(signature, fields)?;
+    if fields.has_override {
+        override_coverage(signature, fields)?;
     }
     if has_body { body_coverage(signature, fields) } else { Ok(()) }
 }
@@ -47,12 +47,12 @@ pub fn body_coverage(signature: &UnverifiedSignature<'_>, fields: &Fields<'_>) -
 /// Some frameworks take the method or the path from a header: the request then does something else than what its signature says,
 /// unless that header is covered in the spelling in which it came (O11).
 #[cold]
-fn redirecting_coverage(signature: &UnverifiedSignature<'_>, fields: &Fields<'_>) -> Result<(), Refusal> {
+fn override_coverage(signature: &UnverifiedSignature<'_>, fields: &Fields<'_>) -> Result<(), Refusal> {
     for name in fields.all().keys() {
-        if let Some(header) = redirecting(name.as_str())
+        if let Some(header) = override_header(name.as_str())
             && !signature.covers(Component::Header(name.as_str()))
         {
-            return Err(Refusal::Redirected { header });
+            return Err(Refusal::UncoveredOverride { header });
         }
     }
     Ok(())
