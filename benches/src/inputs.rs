@@ -117,6 +117,7 @@ impl World {
             query: Some(query),
             authorization: Some(&authorization),
             content_type: body.then_some("application/json"),
+            content_encoding: None,
             content_digest: body.then_some(digest.as_str()),
             more: &[],
         };

@@ -139,6 +139,7 @@ impl Issuer {
             query: None,
             authorization: None,
             content_type: Some(FORM),
+            content_encoding: None,
             content_digest: Some(&digest),
             more: &[],
         };

@@ -11,7 +11,7 @@
  * | `bad_answer` | the issuer answered with something that is no token | no |
  * | `wasm_unavailable` | WebAssembly could not be loaded or broke: often a Content-Security-Policy without `'wasm-unsafe-eval'` | yes |
  * | `bad_options` | `createClient` or `tool` was given something unusable | no |
- * | `bad_url` | not an `http(s)` URL, or a path that every verifier refuses (`..`, `//`, `%2f`, …) | no |
+ * | `bad_url` | not an `http(s)` URL, or a path that every verifier refuses (`//`, `%2f`, a broken escape, …) | no |
  * | `bad_request` | a header's value, or the method, can't be signed as it would be sent | no |
  * | `cross_tool_url` | the URL is on another origin than the tool: its token is not sent there | no |
  * | `body_unreadable` | the body could not be read to its end for the digest, or was read before | no |

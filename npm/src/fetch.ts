@@ -1,7 +1,8 @@
 /**
  * One signed request, from `fetch`'s arguments to the tool's answer. Start reading here.
  *
- * prepare → token → sign → send → repair once, if the answer says that the clock or the token was too old.
+ * prepare → token → sign → send → repair: once, if the answer says that the clock or the token was too old; by waiting, within bounds,
+ * if it says that the replay store can't tell yet.
  *
  * @module
  */
@@ -10,10 +11,10 @@ import type { ServerClock } from './clock.js';
 import { contentDigest } from './digest.js';
 import { BmapError } from './errors.js';
 import type { Issuer, Token } from './issuer.js';
-import { problemOf, refusalCode, shortWait } from './problem.js';
-import { type Prepared, prepare, resolve } from './request.js';
+import { problemOf, refusalCode, retryAfter, shortWait } from './problem.js';
+import { alsoCovered, type Prepared, prepare, resolve } from './request.js';
 import type { Tokens } from './tokens.js';
-import { pause, unlessAborted } from './wait.js';
+import { Allowance, pause, unlessAborted } from './wait.js';
 
 /** What was signed, for a debug panel. It holds the token: show it, do not send it anywhere. */
 export interface SignedEvent {
@@ -38,6 +39,13 @@ export interface Shared {
   onSigned: ((event: SignedEvent) => void) | undefined;
 }
 
+/** What one call may still do about refusals. */
+interface Repairs {
+  /** Whether the one repair of clock, token or WebAssembly is spent. */
+  spent: boolean;
+  readonly waits: Allowance;
+}
+
 /** Codes after which a token is not used again. */
 const TOKEN_OVER = new Set(['token_expired', 'invalid_token', 'token_revoked']);
 
@@ -52,7 +60,8 @@ export async function signedFetch(
   const request = await prepare(input, init);
   const signal = request.signal;
   let digest: Promise<string> | undefined;
-  for (let repaired = false; ; repaired = true) {
+  const repairs: Repairs = { spent: false, waits: new Allowance() };
+  for (;;) {
     signal?.throwIfAborted();
     let token = tokens.current() ?? (await unlessAborted(tokens.get(), signal));
     if (request.body?.length) {
@@ -65,12 +74,13 @@ export async function signedFetch(
     try {
       signature = sign(tool, token, url, request, digest && (await digest), shared);
     } catch (error) {
-      if (repaired || !(error instanceof BmapError) || error.code !== 'wasm_unavailable') throw error;
+      if (repairs.spent || !(error instanceof BmapError) || error.code !== 'wasm_unavailable') throw error;
+      repairs.spent = true;
       tokens.forget(token);
       continue;
     }
     const response = await send(url, request, signature, input, init, shared);
-    if (!(await repair(response, token, tokens, shared, repaired, signal))) return response;
+    if (!(await repair(response, token, tokens, shared, repairs, signal))) return response;
   }
 }
 
@@ -85,7 +95,8 @@ function sign(
   const { method, headers } = request;
   const type = digest === undefined ? undefined : (headers?.get('content-type') ?? undefined);
   const started = onSigned ? clock.ticks() : 0;
-  const signature = token.signer.sign(method, url, clock.now(), type, digest);
+  const more = alsoCovered(headers, digest !== undefined);
+  const signature = token.signer.sign(method, url, clock.now(), type, digest, more);
   if (onSigned) {
     const microseconds = Math.round((clock.ticks() - started) * 1000);
     const signatureInput = signature['signature-input'] ?? '';
@@ -127,24 +138,38 @@ async function send(
   return response;
 }
 
-/** Whether to try again: once, where the refusal says how, and what was refused has not been executed. */
+/**
+ * Whether to sign and send again. What a guard refused was not executed, so that a POST is repeated as safely as a GET; and every
+ * body was read to its end before it was sent, so that it can be sent again.
+ *
+ * A `body_timeout` is not repeated: the body would take as long once more. Nor is any other 503.
+ */
 async function repair(
   response: Response,
   token: Token,
   tokens: Tokens,
   shared: Shared,
-  repaired: boolean,
+  repairs: Repairs,
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  if (response.status !== 401 && response.status !== 403) return false;
-  const code = refusalCode(response);
-  if (code === undefined) return false;
-  const problem = await problemOf(response);
-  if (problem?.serverTime !== undefined) shared.clock.learn(problem.serverTime);
-  if (TOKEN_OVER.has(code)) tokens.forget(token);
-  const wait = shortWait(response);
-  if (repaired || wait === undefined || (code !== 'clock_skew' && code !== 'token_expired')) return false;
+  let wait: number | undefined;
+  if (response.status === 503) {
+    const problem = await problemOf(response);
+    if (problem?.code !== 'replay_store_unavailable') return false;
+    if (problem.serverTime !== undefined) shared.clock.learn(problem.serverTime);
+    wait = repairs.waits.take(retryAfter(response));
+  } else if (response.status === 401 || response.status === 403) {
+    const code = refusalCode(response);
+    if (code === undefined) return false;
+    const problem = await problemOf(response);
+    if (problem?.serverTime !== undefined) shared.clock.learn(problem.serverTime);
+    if (TOKEN_OVER.has(code)) tokens.forget(token);
+    if (repairs.spent || (code !== 'clock_skew' && code !== 'token_expired')) return false;
+    wait = shortWait(response);
+    repairs.spent = wait !== undefined;
+  }
+  if (wait === undefined) return false;
   response.body?.cancel().catch(() => {});
-  await unlessAborted(pause(wait), signal);
+  await pause(wait, signal);
   return true;
 }

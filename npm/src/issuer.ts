@@ -7,10 +7,10 @@
 import type { ServerClock } from './clock.js';
 import { contentDigest } from './digest.js';
 import { BmapError } from './errors.js';
-import { problemOf, shortWait } from './problem.js';
+import { problemOf, retryAfter, shortWait } from './problem.js';
 import { explain, RequestSigner } from './sign.js';
 import { bytesOfBase64url } from './text.js';
-import { pause } from './wait.js';
+import { Allowance, pause } from './wait.js';
 import type { Glue } from './wasm/sdk-glue.js';
 import type { Loader } from './wasm.js';
 
@@ -65,22 +65,30 @@ export class Issuer {
     return this.request(form, { signer: token.signer });
   }
 
-  /** Asks for a token; after a `clock_skew`, which carries the server's time, once more. */
+  /**
+   * Asks for a token; once more after a `clock_skew`, which carries the server's time. A signed request whose nonce the issuer can't
+   * look up yet is signed again after the time that it names, within bounds; its other 503s go to the caller.
+   */
   async request(form: Record<string, string>, proof: Proof): Promise<Token> {
     const loading = this.loader.load(); // while the answer is under way
     loading.catch(() => {});
     const body = new TextEncoder().encode(new URLSearchParams(form).toString());
-    let response = await this.#post(body, proof);
-    let problem = await problemOf(response);
-    if (problem?.serverTime !== undefined) this.#clock.learn(problem.serverTime);
-    const wait = shortWait(response);
-    if (problem?.code === 'clock_skew' && wait !== undefined) {
+    const waits = new Allowance();
+    for (let repaired = false; ; ) {
+      const response = await this.#post(body, proof);
+      const problem = await problemOf(response);
+      if (problem?.serverTime !== undefined) this.#clock.learn(problem.serverTime);
+      if (!problem) return this.#token(await this.#read(response), await loading);
+      let wait: number | undefined;
+      if (problem.code === 'clock_skew' && !repaired) {
+        repaired = true;
+        wait = shortWait(response);
+      } else if (problem.code === 'replay_store_unavailable' && proof && 'signer' in proof) {
+        wait = waits.take(retryAfter(response));
+      }
+      if (wait === undefined) throw new BmapError(problem.code, problem.title, problem);
       await pause(wait);
-      response = await this.#post(body, proof);
-      problem = await problemOf(response);
     }
-    if (problem) throw new BmapError(problem.code, problem.title, problem);
-    return this.#token(await this.#read(response), await loading);
   }
 
   async #post(body: Uint8Array<ArrayBuffer>, proof: Proof): Promise<Response> {

@@ -49,8 +49,14 @@ export function refusalCode(response: Response): string | undefined {
   return /^HTTPSig\b.*\berror="([a-z_]+)"/.exec(response.headers.get('www-authenticate') ?? '')?.[1];
 }
 
-/** Milliseconds that the server asks to wait, if that is short enough to wait for; `undefined` if it is not. */
+/** `Retry-After` in seconds; `undefined` where it is absent or no plain number. A date is not read: the page's clock may be wrong. */
+export function retryAfter(response: Response): number | undefined {
+  const value = response.headers.get('retry-after') ?? '';
+  return /^\d{1,9}$/.test(value) ? Number(value) : undefined;
+}
+
+/** Milliseconds to wait before a `clock_skew` is repaired, if that is short enough to wait for; `undefined` if it is not. */
 export function shortWait(response: Response): number | undefined {
-  const seconds = Number(response.headers.get('retry-after') ?? 0);
-  return seconds >= 0 && seconds <= 2 ? seconds * 1000 : undefined;
+  const seconds = response.headers.has('retry-after') ? retryAfter(response) : 0;
+  return seconds !== undefined && seconds <= 2 ? seconds * 1000 : undefined;
 }

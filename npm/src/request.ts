@@ -27,6 +27,21 @@ export interface Prepared {
 /** Headers that are this package's to write. */
 const RESERVED = ['authorization', 'signature', 'signature-input'];
 
+/**
+ * Headers by which some frameworks take another method or path than the request's own, in every spelling. A verifier refuses them
+ * where they are not covered (profile §4).
+ */
+const OVERRIDES = /^x[-_.](http[-_.]method([-_.]override)?|method[-_.]override|(original|rewrite)[-_.]url)$/;
+
+/** The caller's headers that must be covered beside `Content-Type`, in lines of `name:value`; `undefined` where there are none. */
+export function alsoCovered(headers: Headers | undefined, hasBody: boolean): string | undefined {
+  const lines: string[] = [];
+  headers?.forEach((value, name) => {
+    if ((hasBody && name === 'content-encoding') || OVERRIDES.test(name)) lines.push(`${name}:${value}`);
+  });
+  return lines.length ? lines.join('\n') : undefined;
+}
+
 /** Reads `fetch`'s arguments. */
 export async function prepare(input: RequestInfo | URL, init: RequestInit | undefined): Promise<Prepared> {
   const given = input instanceof Request ? input : undefined;

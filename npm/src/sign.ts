@@ -28,13 +28,14 @@ export class RequestSigner {
    * @param created the server's time in milliseconds
    * @param type `Content-Type`, where there are a body and that header
    * @param digest `Content-Digest` of the body, where there is one
+   * @param more further headers to cover, in lines of `name:value`
    */
-  sign(method: string, url: URL, created: number, type?: string, digest?: string): Record<string, string> {
+  sign(method: string, url: URL, created: number, type?: string, digest?: string, more?: string): Record<string, string> {
     const signer = this.#signer;
     if (!signer) throw new BmapError('closed', 'the client was closed');
     let both: string;
     try {
-      both = this.#loader.guard(() => signer.sign(method, url, Math.floor(created / 1000), type, digest));
+      both = this.#loader.guard(() => signer.sign(method, url, Math.floor(created / 1000), type, digest, more));
     } catch (error) {
       if (error instanceof BmapError) {
         // The trap took the key with it. Its memory is not touched any more, not even to free it.
@@ -61,7 +62,7 @@ export class RequestSigner {
 export function explain(error: unknown, url?: URL): unknown {
   const code = error instanceof Error && !(error instanceof BmapError) ? error.message : '';
   const text: Record<string, string> = {
-    bad_url: `${url?.pathname} can't be signed: every verifier refuses a path with .., //, or an encoded dot, slash, backslash or NUL`,
+    bad_url: `${url?.pathname} can't be signed: every verifier refuses a path with a broken escape, //, or an encoded dot, slash, backslash or NUL`,
     bad_request: 'the method or a header holds a character that can\'t be sent as it is',
     bad_key: 'not a signing key',
     no_randomness: 'crypto.getRandomValues is missing',

@@ -50,7 +50,7 @@ test('a sleep beyond the end of the token is repaired too', async (t) => {
   assert.equal(world.log.token.length, 2);
 });
 
-test('a restarted tool asks for a second, and gets it', async (t) => {
+test('a clock_skew that asks for a second gets it', async (t) => {
   const { world, places } = await page(t);
   world.toolRefuses.push({ status: 401, code: 'clock_skew', headers: { 'retry-after': '1' } });
   const start = Date.now();

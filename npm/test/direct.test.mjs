@@ -1,24 +1,11 @@
 // A backend with an API key of its own.
 import { BmapError, createClient } from '@bmap/auth';
 import assert from 'node:assert/strict';
-import { hkdfSync } from 'node:crypto';
 import { test } from 'node:test';
-import { secretOf } from './secret.mjs';
+import { apiKey } from './secret.mjs';
 import { startWorld } from './world.mjs';
 
-const ID = 'bmk_0192f0c1a7e27c3c9f60b2b4b1c7a0ff';
-const secret = secretOf(Buffer.alloc(32, 0x5a));
-
-function lp(text) {
-  const bytes = Buffer.from(text);
-  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 255]), bytes]);
-}
-
-/** K_api of the profile, by node:crypto. */
-function apiKey() {
-  const info = Buffer.concat([lp('bmap/1/api-sign'), lp(ID)]);
-  return { id: ID, secret, key: Buffer.from(hkdfSync('sha256', Buffer.alloc(32, 0x5a), 'bmap/1/api', info, 32)) };
-}
+const { id: ID, secret } = apiKey();
 
 test('the token request is signed, and the secret does not travel', async (t) => {
   const world = await startWorld(t);

@@ -125,12 +125,36 @@ test("an origin that only begins like the tool's is another one", async (t) => {
 
 test('a path that every verifier refuses is refused before it is sent', async (t) => {
   const { world, places } = await page(t);
-  for (const path of ['/a//b', '/a%2fb', '/a%5Cb', '/a%00', '/api%2Ex/y', '/a..b', '/%zz', 'http://[']) {
+  for (const path of ['/a//b', '/a%2fb', '/a%2Fb', '/a%5cb', '/a%5Cb', '/a%00', '/api%2Ex/y', '/%zz', '/100%', '/%2', 'http://[']) {
     await assert.rejects(places.fetch(path), refusedWith('bad_url'), path);
   }
   assert.equal(world.log.tool.length, 0);
   assert.equal((await places.fetch('/a/../b#fragment')).status, 200, 'what URL resolves is fine');
   assert.equal(world.log.tool[0].url, '/b');
+  assert.equal((await places.fetch('/v1/compare/v1.0...v2.0')).status, 200, 'dots inside a longer segment are ordinary');
+  assert.equal(world.log.tool[1].url, '/v1/compare/v1.0...v2.0');
+});
+
+test('o11 headers that a verifier wants covered are covered where the caller sets them', async (t) => {
+  const { world, places } = await page(t);
+  const covered = () => [...world.log.tool.at(-1).headers['signature-input'].matchAll(/"([a-z][^"]*)"[ )]/g)].map(([, name]) => name);
+  const send = async (headers, body) => {
+    assert.equal((await places.fetch('/', { method: 'POST', headers, body })).status, 200);
+    assert.equal(world.log.tool.at(-1).fault, undefined);
+    return covered();
+  };
+  assert.deepEqual(await send({ 'Content-Encoding': 'gzip', 'content-type': 'text/plain' }, 'x'), ['authorization', 'content-type', 'content-digest', 'content-encoding']);
+  assert.deepEqual(await send({ 'content-encoding': 'gzip' }, undefined), ['authorization'], 'it describes nothing where there is no body');
+  for (const name of ['X-HTTP-Method', 'x-http-method-override', 'X_HTTP_Method_Override', 'x.method.override', 'x-original_url', 'X-Rewrite-URL']) {
+    assert.deepEqual(await send({ [name]: 'DELETE' }, undefined), ['authorization', name.toLowerCase()]);
+  }
+  // Two lines of one name are one value (RFC 9421 §2.1).
+  assert.deepEqual(await send([['content-encoding', 'gzip'], ['content-encoding', 'br'], ['x-original-url', '/a:b']], 'x'), ['authorization', 'content-digest', 'content-encoding', 'x-original-url']);
+  assert.equal(world.log.tool.at(-1).headers['content-encoding'], 'gzip, br');
+  assert.deepEqual(await send({ 'x-original-urls': '/', 'x-http': '1', accept: 'text/plain' }, undefined), ['authorization'], 'others are not');
+  // So that it can fail: the world refuses what a verifier refuses.
+  const { status } = await fetch(world.tool, { headers: { ...world.log.tool.at(-1).headers, 'x-original-url': '/admin' } });
+  assert.equal(status, 400);
 });
 
 test("headers that are the package's to write are refused", async (t) => {

@@ -92,7 +92,7 @@ function answerTool(world, request, response, body) {
   const known = world.tokens.get(token);
   const fault = known ? faultOf(world, request, body, known) : 'missing_signature';
   world.log.tool.push({ method: request.method, url: request.url, headers: request.headers, body, fault, token });
-  const refusal = world.toolRefuses.shift() ?? (fault && { status: 401, code: fault });
+  const refusal = world.toolRefuses.shift() ?? (fault && { status: fault === 'malformed_request' ? 400 : 401, code: fault });
   return refusal ? refuse(world, response, refusal) : world.handler(request, response, body);
 }
 
@@ -107,6 +107,9 @@ function refuse(world, response, { status, code, headers = {}, body = {} }) {
 
 const seen = new Set();
 
+/** Headers that give a request another method or path (profile §4). */
+const OVERRIDES = ['x-http-method', 'x-http-method-override', 'x-method-override', 'x-original-url', 'x-rewrite-url'];
+
 /** What a verifier finds wrong with a request; `undefined` if nothing. */
 function faultOf(world, request, body, { id, key, ends, token }) {
   const input = /^bmap=(\(([^)]*)\);created=(\d+);nonce="([\w-]{22})";keyid="([^"]+)";tag="bmap-1")$/.exec(request.headers['signature-input'] ?? '');
@@ -115,7 +118,10 @@ function faultOf(world, request, body, { id, key, ends, token }) {
   const covered = [...list.matchAll(/"([^"]+)"/g)].map((match) => match[1]);
   const age = world.now() / 1000 - Number(created);
   if (age > 60 || age < -5) return 'clock_skew';
-  const wanted = ['@method', '@authority', '@path', '@query', ...(token ? ['authorization'] : []), ...(body.length ? ['content-digest'] : [])];
+  const uncovered = Object.keys(request.headers).filter((name) => !covered.includes(name));
+  if (uncovered.some((name) => OVERRIDES.includes(name.replaceAll(/[_.]/g, '-')))) return 'malformed_request';
+  const ofBody = body.length ? ['content-digest', ...['content-type', 'content-encoding'].filter((name) => name in request.headers)] : [];
+  const wanted = ['@method', '@authority', '@path', '@query', ...(token ? ['authorization'] : []), ...ofBody];
   if (wanted.some((name) => !covered.includes(name))) return 'insufficient_coverage';
   const [path, query = ''] = request.url.split(/\?(.*)/s);
   const derived = { '@method': request.method, '@authority': request.headers.host, '@path': path, '@query': `?${query}` };

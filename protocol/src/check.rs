@@ -7,16 +7,22 @@ use crate::keys::MacKey;
 use crate::origin::Origin;
 use crate::received::UnverifiedSignature;
 use crate::refusal::{Denial, Mismatch, Refusal};
-use crate::signature_base::{self, Absent, Component, Sink, Values};
+use crate::signature_base::{self, Absent, Component};
 use crate::target;
 use crate::token::{Claims, Confirmation, MAX_LIFE, TokenFault, UnverifiedToken};
-use http::HeaderValue;
+
+mod coverage;
+mod values;
+
+pub use coverage::{body_coverage, coverage};
 
 /// A request as it was received. The authority is one of the verifier's own by then, see [`authority`].
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
     /// The method.
     pub method: &'a str,
+    /// The scheme that callers use, lower case: of the verifier's own base URL, since a proxy may end TLS.
+    pub scheme: &'a str,
     /// Host in lower case, default port dropped.
     pub authority: &'a str,
     /// The path as it stood on the wire.
@@ -137,43 +143,6 @@ pub fn time_window(signature: &UnverifiedSignature<'_>, now: i64, window: Window
     } else {
         Err(Refusal::ClockSkew { created, now })
     }
-}
-
-/// Step 5: what must be covered is (profile §4). `has_body` is what is known of the body so far.
-///
-/// # Errors
-/// [`Refusal::Uncovered`] with the first component that is missing.
-pub fn coverage(
-    signature: &UnverifiedSignature<'_>,
-    fields: &Fields<'_>,
-    has_token: bool,
-    has_body: bool,
-) -> Result<(), Refusal> {
-    let covered = |name: &'static str, component: Component<'_>| {
-        if signature.covers(component) { Ok(()) } else { Err(Refusal::Uncovered { component: name }) }
-    };
-    covered("@method", Component::Method)?;
-    covered("@authority", Component::Authority)?;
-    covered("@path", Component::Path)?;
-    covered("@query", Component::Query)?;
-    if has_token {
-        covered("authorization", Component::Header("authorization"))?;
-    }
-    if has_body { body_coverage(signature, fields) } else { Ok(()) }
-}
-
-/// Step 5 for the body: what must be covered where there is one.
-///
-/// # Errors
-/// [`Refusal::Uncovered`].
-pub fn body_coverage(signature: &UnverifiedSignature<'_>, fields: &Fields<'_>) -> Result<(), Refusal> {
-    if !signature.covers(Component::Header("content-digest")) {
-        return Err(Refusal::Uncovered { component: "content-digest" });
-    }
-    if fields.content_type.is_present() && !signature.covers(Component::Header("content-type")) {
-        return Err(Refusal::Uncovered { component: "content-type" });
-    }
-    Ok(())
 }
 
 /// Step 6: the MAC over the base that is rebuilt from what was received, compared in constant time. No heap.
@@ -318,64 +287,17 @@ pub fn origin(claims: &Claims, fields: &Fields<'_>, own: &Origin) -> Result<(), 
     if allowed { Ok(()) } else { Err(Refusal::Denied(Denial::Origin)) }
 }
 
-/// Step 10: the digest that the header has against the body's.
+/// Step 10: the digest that the header has against the body's. A header in several lines is one dictionary (RFC 9651 §4.2).
 ///
 /// # Errors
-/// [`Refusal::Header`] for a repeated header, [`Refusal::Digest`] for one that is no SHA-256, [`Refusal::DigestMismatch`].
+/// [`Refusal::Digest`] for a header that has no SHA-256, [`Refusal::DigestMismatch`].
 pub fn content_digest(fields: &Fields<'_>, actual: &BodyDigest) -> Result<(), Refusal> {
     if let Field::Once(value) = fields.content_digest
         && actual.is_spelled(value.as_bytes())
     {
         return Ok(());
     }
-    let value = fields.content_digest.single("content-digest")?.unwrap_or_default();
-    let claimed = BodyDigest::parse(value.as_bytes()).map_err(Refusal::Digest)?;
+    let lines = fields.all().get_all("content-digest");
+    let claimed = BodyDigest::parse_lines(lines.iter().map(|line| line.as_bytes())).map_err(Refusal::Digest)?;
     if claimed.matches(actual) { Ok(()) } else { Err(Refusal::DigestMismatch) }
-}
-
-impl Values for Received<'_> {
-    #[inline]
-    fn put_value(&self, component: Component<'_>, sink: &mut impl Sink) -> Result<(), Absent> {
-        match component {
-            Component::Method => sink.put(self.method.as_bytes()),
-            Component::Authority => sink.put(self.authority.as_bytes()),
-            Component::Path => sink.put(self.path.as_bytes()),
-            Component::Query => {
-                sink.put(b"?");
-                sink.put(self.query.unwrap_or_default().as_bytes());
-            }
-            Component::Header("authorization") => self.put_field(self.fields.authorization, "authorization", sink)?,
-            Component::Header("content-type") => self.put_field(self.fields.content_type, "content-type", sink)?,
-            Component::Header("content-digest") => {
-                self.put_field(self.fields.content_digest, "content-digest", sink)?
-            }
-            Component::Header(name) => put_lines(self.fields.all().get_all(name), sink)?,
-        }
-        Ok(())
-    }
-}
-
-impl Received<'_> {
-    /// A header that was found already.
-    fn put_field(&self, field: Field<'_>, name: &str, sink: &mut impl Sink) -> Result<(), Absent> {
-        match field {
-            Field::Absent => return Err(Absent),
-            Field::Once(line) => sink.put(line.as_bytes().trim_ascii()),
-            Field::Repeated => put_lines(self.fields.all().get_all(name), sink)?,
-        }
-        Ok(())
-    }
-}
-
-/// All lines of a header, trimmed and joined with `, ` (RFC 9421 §2.1).
-fn put_lines(lines: http::header::GetAll<'_, HeaderValue>, sink: &mut impl Sink) -> Result<(), Absent> {
-    let mut between: &[u8] = b"";
-    let mut any = false;
-    for line in &lines {
-        sink.put(between);
-        sink.put(line.as_bytes().trim_ascii());
-        between = b", ";
-        any = true;
-    }
-    if any { Ok(()) } else { Err(Absent) }
 }

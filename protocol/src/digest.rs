@@ -82,6 +82,15 @@ impl BodyDigest {
     /// # Errors
     /// [`DigestFault`].
     pub fn parse(value: &[u8]) -> Result<Self, DigestFault> {
+        Self::parse_lines([value])
+    }
+
+    /// Reads the header's lines, which are one dictionary: an algorithm that stands in two of them is refused as one that stands
+    /// twice in a line.
+    ///
+    /// # Errors
+    /// [`DigestFault`].
+    pub fn parse_lines<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, DigestFault> {
         let mut found = None;
         let mut members = crate::byte_members::ByteMembers::new(|label: &str, bytes: Vec<u8>| {
             if label == "sha-256" {
@@ -92,7 +101,9 @@ impl BodyDigest {
             }
             Ok(())
         });
-        members.read(value).map_err(|()| DigestFault::Malformed)?;
+        for line in lines {
+            members.read(line).map_err(|()| DigestFault::Malformed)?;
+        }
         found.ok_or(DigestFault::NoSha256)
     }
 }

@@ -10,11 +10,14 @@ pub struct Fields<'a> {
     size: usize,
     pub(crate) authorization: Field<'a>,
     pub(crate) content_digest: Field<'a>,
+    pub(crate) content_encoding: Field<'a>,
     pub(crate) content_type: Field<'a>,
     pub(crate) host: Field<'a>,
     pub(crate) origin: Field<'a>,
     pub(crate) signature: Field<'a>,
     pub(crate) signature_input: Field<'a>,
+    /// Whether there is one of [`OVERRIDES`], by [`override_header`].
+    pub(crate) has_override: bool,
 }
 
 /// The lines of one header.
@@ -33,11 +36,13 @@ impl<'a> Fields<'a> {
             size: 0,
             authorization: Field::Absent,
             content_digest: Field::Absent,
+            content_encoding: Field::Absent,
             content_type: Field::Absent,
             host: Field::Absent,
             origin: Field::Absent,
             signature: Field::Absent,
             signature_input: Field::Absent,
+            has_override: false,
         };
         for (name, value) in headers {
             let name = name.as_str();
@@ -45,12 +50,16 @@ impl<'a> Fields<'a> {
             let field = match name {
                 "authorization" => &mut fields.authorization,
                 "content-digest" => &mut fields.content_digest,
+                "content-encoding" => &mut fields.content_encoding,
                 "content-type" => &mut fields.content_type,
                 "host" => &mut fields.host,
                 "origin" => &mut fields.origin,
                 "signature" => &mut fields.signature,
                 "signature-input" => &mut fields.signature_input,
-                _ => continue,
+                _ => {
+                    fields.has_override |= override_header(name).is_some();
+                    continue;
+                }
             };
             *field = if matches!(field, Field::Absent) { Field::Once(value) } else { Field::Repeated };
         }
@@ -66,6 +75,19 @@ impl<'a> Fields<'a> {
     pub fn size(&self) -> usize {
         self.size
     }
+}
+
+/// The headers by which some frameworks take another method or path than the request line's (profile §4, O11).
+const OVERRIDES: [&str; 5] =
+    ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
+
+/// The header of [`OVERRIDES`] that a lower-case name is, with `_` or `.` in the place of any `-`: servers that hand headers on as
+/// environment variables make no difference between these (T18).
+pub(crate) fn override_header(name: &str) -> Option<&'static str> {
+    // The two first bytes rule out most headers, and the length most of the others.
+    let [b'x', b'-' | b'_' | b'.', ..] = name.as_bytes() else { return None };
+    let same = |(sent, listed): (u8, u8)| sent == listed || (listed == b'-' && matches!(sent, b'_' | b'.'));
+    OVERRIDES.into_iter().find(|listed| listed.len() == name.len() && name.bytes().zip(listed.bytes()).all(same))
 }
 
 impl<'a> Field<'a> {
@@ -84,5 +106,31 @@ impl<'a> Field<'a> {
 
     pub(crate) fn is_present(self) -> bool {
         !matches!(self, Field::Absent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn o11_every_spelling_of_an_override_header_is_found() {
+        for listed in OVERRIDES {
+            for separators in [["-", "-", "-"], ["_", "_", "_"], [".", ".", "."], ["_", "-", "."], ["-", "_", "-"]] {
+                let mut separators = separators.iter().cycle();
+                let mut spelled = String::new();
+                for part in listed.split('-') {
+                    spelled.push_str(part);
+                    spelled.push_str(separators.next().unwrap());
+                }
+                spelled.pop();
+                assert_eq!(override_header(&spelled), Some(listed), "{spelled}");
+            }
+        }
+        for other in
+            ["x-http-methods", "x-http", "xhttpmethod", "x-original-uri", "http-method", "x-rewrite+url", "x", ""]
+        {
+            assert_eq!(override_header(other), None, "{other}");
+        }
     }
 }

@@ -4,9 +4,13 @@
 //! ROOT_e ──► PRK_e ──┬──► K_kek       seals key material at rest
 //!                    ├──► K_pepper    Argon2id secret
 //!                    ├──► K_store     one more purpose at rest, by its name
-//!                    └──► K_tool ──┬──► K_sign     one token's requests
-//!                                  ├──► K_encrypt  one token's payloads
-//!                                  └──► K_hop      gateway → tool
+//!                    ├──► K_challenge proof-of-work challenges, at the issuer
+//!                    └──► K_tool ──┬──► K_sign         one token's requests
+//!                                  ├──► K_encrypt      one token's payloads
+//!                                  ├──► K_hop          gateway → tool
+//!                                  ├──► K_hop_encrypt  the messages of that hop, each under a key of its own
+//!                                  ├──► K_capability   capability URLs
+//!                                  └──► K_link         a verifier's own requests to the issuer
 //! ```
 //!
 //! Every step is HKDF-SHA256 (RFC 5869) and every key has 32 bytes. Inputs are length-prefixed, so that no byte can be
@@ -83,6 +87,22 @@ secret!(
     /// `K_hop`: signs the gateway's assertion of a principal to one tool.
     HopKey
 );
+secret!(
+    /// `K_hop_encrypt`: what the keys of single messages between gateway and tool are expanded from; encrypts nothing itself.
+    HopEncryptKey
+);
+secret!(
+    /// `K_capability`: authenticates one tool's capability URLs.
+    CapabilityKey
+);
+secret!(
+    /// `K_link`: signs a verifier's own requests to the issuer.
+    LinkKey
+);
+secret!(
+    /// `K_challenge`: authenticates the issuer's proof-of-work challenges. It never leaves the issuer.
+    ChallengeKey
+);
 
 /// `PRK_e`: what every key of an epoch is expanded from.
 #[derive(Clone)]
@@ -112,6 +132,12 @@ impl EpochKeys {
     /// `K_pepper = Expand(PRK_e, lp("bmap/1/pepper") ‖ u32(e))`.
     pub fn pepper(&self) -> Pepper {
         Pepper(expand(&self.prk, &[&lp_len(b"bmap/1/pepper"), b"bmap/1/pepper", &self.epoch.to_be_bytes()]))
+    }
+
+    /// `K_challenge = Expand(PRK_e, lp("bmap/1/challenge") ‖ u32(e))`.
+    pub fn challenge_key(&self) -> ChallengeKey {
+        let label = b"bmap/1/challenge";
+        ChallengeKey(expand(&self.prk, &[&lp_len(label), label, &self.epoch.to_be_bytes()]))
     }
 
     /// `K_store = Expand(PRK_e, lp("bmap/1/store") ‖ u32(e) ‖ lp(purpose))`: seals what else rests in the database, under a key
@@ -179,7 +205,27 @@ impl ToolKey {
 
     /// `K_hop = Expand(K_tool, lp("bmap/1/hop"))`.
     pub fn hop_key(&self) -> HopKey {
-        HopKey(expand(&self.prk, &[&lp_len(b"bmap/1/hop"), b"bmap/1/hop"]))
+        HopKey(self.labelled(b"bmap/1/hop"))
+    }
+
+    /// `K_hop_encrypt = Expand(K_tool, lp("bmap/1/hop-encrypt"))`.
+    pub fn hop_encrypt_key(&self) -> HopEncryptKey {
+        HopEncryptKey(self.labelled(b"bmap/1/hop-encrypt"))
+    }
+
+    /// `K_capability = Expand(K_tool, lp("bmap/1/capability"))`.
+    pub fn capability_key(&self) -> CapabilityKey {
+        CapabilityKey(self.labelled(b"bmap/1/capability"))
+    }
+
+    /// `K_link = Expand(K_tool, lp("bmap/1/link"))`.
+    pub fn link_key(&self) -> LinkKey {
+        LinkKey(self.labelled(b"bmap/1/link"))
+    }
+
+    /// `Expand(K_tool, lp(label))`.
+    fn labelled(&self, label: &[u8]) -> [u8; KEY_LEN] {
+        expand(&self.prk, &[&lp_len(label), label])
     }
 }
 

@@ -10,13 +10,12 @@ use crate::refusal::Refusal;
 use crate::signature_base::Component;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use sfv::visitor::{DictionaryVisitor, EntryVisitor, InnerListVisitor, ItemVisitor, ParameterVisitor};
-use sfv::{BareItemFromInput, KeyRef, Parser};
+use sfv::BareItemFromInput;
 use std::borrow::Cow;
-use std::convert::Infallible;
 
 mod canonical;
 mod covered;
+mod dictionary;
 
 use covered::Covered;
 
@@ -82,25 +81,22 @@ impl<'a> UnverifiedSignature<'a> {
         if let Field::Once(line) = fields.signature_input
             && let Some(member) = canonical::member(line.as_bytes())
         {
-            return Ok(member.finish(fields)?);
+            return Ok(member.finish(fields, true)?);
         }
-        let mut members = Members::default();
-        let mut size: usize = 0;
-        for line in fields.all().get_all("signature-input") {
-            let line = line.as_bytes();
-            size = size.saturating_add(line.len());
-            if size > MAX_SIGNATURE_HEADER {
-                return Err(SignatureFault::TooLarge.into());
-            }
-            Parser::new(line)
-                .parse_dictionary_with_visitor(Line { members: &mut members, line })
-                .map_err(|_| SignatureFault::Dictionary)?;
-        }
-        if let Some(fault) = members.fault {
-            return Err(fault.into());
-        }
-        let Some(member) = members.ours else { return Err(Refusal::Unsigned) };
-        Ok(member.finish(fields)?)
+        Self::parse_dictionary(fields, true)
+    }
+
+    /// As [`UnverifiedSignature::parse`] with its fast paths switched off: to compare with.
+    ///
+    /// # Errors
+    /// As [`UnverifiedSignature::parse`].
+    pub fn parse_slowly(fields: &Fields<'a>) -> Result<Self, Refusal> {
+        Self::parse_dictionary(fields, false)
+    }
+
+    fn parse_dictionary(fields: &Fields<'a>, fast: bool) -> Result<Self, Refusal> {
+        let member = dictionary::member(fields)?.ok_or(Refusal::Unsigned)?;
+        Ok(member.finish(fields, fast)?)
     }
 
     /// The covered components, in the sender's order.
@@ -132,45 +128,6 @@ struct Member<'a> {
     key_id: Option<&'a str>,
     ours: bool,
     fault: Option<SignatureFault>,
-}
-
-/// All members of all lines.
-#[derive(Default)]
-struct Members<'a> {
-    current: Option<Member<'a>>,
-    ours: Option<Member<'a>>,
-    labels: [&'a str; MAX_SIGNATURES],
-    count: usize,
-    fault: Option<SignatureFault>,
-}
-
-/// The members of one line.
-struct Line<'s, 'a> {
-    members: &'s mut Members<'a>,
-    line: &'a [u8],
-}
-
-impl<'a> Members<'a> {
-    /// Closes the member being read: its value ends before the comma that stands before `end`.
-    fn close(&mut self, line: &'a [u8], end: usize) {
-        let Some(mut member) = self.current.take() else { return };
-        if !member.ours {
-            return;
-        }
-        let start = offset(line, member.label).saturating_add(member.label.len()).saturating_add(1);
-        let value = line.get(start..end).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
-        let value = value.trim_end_matches([' ', '\t']);
-        let value = if end < line.len() { value.strip_suffix(',').unwrap_or_default() } else { value };
-        member.params = value.trim_end_matches([' ', '\t']);
-        if self.ours.replace(member).is_some() {
-            self.fault = Some(SignatureFault::SecondSignature);
-        }
-    }
-}
-
-/// Where `part`, a piece of `line`, begins in it.
-fn offset(line: &[u8], part: &str) -> usize {
-    part.as_ptr().addr().saturating_sub(line.as_ptr().addr())
 }
 
 impl<'a> Member<'a> {
@@ -232,7 +189,7 @@ impl<'a> Member<'a> {
     }
 
     /// Holds our member to the profile, and finds its signature.
-    fn finish(self, fields: &Fields<'a>) -> Result<UnverifiedSignature<'a>, SignatureFault> {
+    fn finish(self, fields: &Fields<'a>, fast: bool) -> Result<UnverifiedSignature<'a>, SignatureFault> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -247,7 +204,7 @@ impl<'a> Member<'a> {
         let nonce = nonce.get(..length).and_then(|nonce| nonce.try_into().ok());
         let nonce = nonce.ok_or(SignatureFault::Parameter("nonce"))?;
         let mut signature = [0; 64];
-        let signature_length = find_signature(fields, self.label, &mut signature)?;
+        let signature_length = find_signature(fields, self.label, fast, &mut signature)?;
         Ok(UnverifiedSignature {
             params: self.params,
             created: self.created.ok_or(SignatureFault::Parameter("created"))?,
@@ -286,9 +243,10 @@ fn is_key_id_byte(byte: u8) -> bool {
 }
 
 /// Finds the signature of `label`; its length in `into`.
-fn find_signature(fields: &Fields<'_>, label: &str, into: &mut [u8; 64]) -> Result<usize, SignatureFault> {
+fn find_signature(fields: &Fields<'_>, label: &str, fast: bool, into: &mut [u8; 64]) -> Result<usize, SignatureFault> {
     // The one form that our own SDK sends needs no dictionary parser and no heap.
-    if let Field::Once(line) = fields.signature
+    if fast
+        && let Field::Once(line) = fields.signature
         && let Some(length) = single_signature(line.as_bytes(), label, into)
     {
         return Ok(length);
@@ -324,107 +282,4 @@ fn single_signature(line: &[u8], label: &str, into: &mut [u8; 64]) -> Option<usi
     let length = STANDARD.decode_slice(encoded, &mut decoded).ok()?;
     into.get_mut(..length)?.copy_from_slice(decoded.get(..length)?);
     Some(length)
-}
-
-impl<'a> DictionaryVisitor<'a> for Line<'_, 'a> {
-    type Out = ();
-    type Error = Infallible;
-
-    fn entry(&mut self, key: &'a KeyRef) -> Result<impl EntryVisitor<'a>, Infallible> {
-        let label = key.as_str();
-        self.members.close(self.line, offset(self.line, label));
-        let seen = self.members.labels.get(..self.members.count).unwrap_or_default().contains(&label);
-        if seen {
-            self.members.fault = Some(SignatureFault::Dictionary);
-        }
-        match self.members.labels.get_mut(self.members.count) {
-            Some(free) => *free = label,
-            None => self.members.fault = Some(SignatureFault::TooLarge),
-        }
-        self.members.count = self.members.count.saturating_add(1);
-        Ok(self.members.current.insert(Member::new(label)))
-    }
-
-    fn finish(self) -> Result<(), Infallible> {
-        self.members.close(self.line, self.line.len());
-        Ok(())
-    }
-}
-
-impl<'a> EntryVisitor<'a> for &mut Member<'a> {
-    type Error = Infallible;
-
-    fn item(self) -> Result<impl ItemVisitor<'a>, Infallible> {
-        self.spoil(SignatureFault::Dictionary);
-        Ok(NotAList(self))
-    }
-
-    fn inner_list(self) -> Result<impl InnerListVisitor<'a>, Infallible> {
-        Ok(self)
-    }
-}
-
-/// A member that is an item and not a list: no signature, but its tag counts.
-struct NotAList<'s, 'a>(&'s mut Member<'a>);
-
-impl<'a> ItemVisitor<'a> for NotAList<'_, 'a> {
-    type Out = ();
-    type Error = Infallible;
-
-    fn bare_item(self, _: BareItemFromInput<'a>) -> Result<impl ParameterVisitor<'a, Out = ()>, Infallible> {
-        Ok(self.0)
-    }
-}
-
-impl<'a> InnerListVisitor<'a> for &mut Member<'a> {
-    type Error = Infallible;
-
-    fn item(&mut self) -> Result<impl ItemVisitor<'a>, Infallible> {
-        Ok(CoveredItem(self))
-    }
-
-    fn finish(self) -> Result<impl ParameterVisitor<'a>, Infallible> {
-        Ok(self)
-    }
-}
-
-/// One covered component.
-struct CoveredItem<'s, 'a>(&'s mut Member<'a>);
-
-impl<'a> ItemVisitor<'a> for CoveredItem<'_, 'a> {
-    type Out = ();
-    type Error = Infallible;
-
-    fn bare_item(self, item: BareItemFromInput<'a>) -> Result<impl ParameterVisitor<'a, Out = ()>, Infallible> {
-        self.0.cover(&item);
-        Ok(self)
-    }
-}
-
-impl<'a> ParameterVisitor<'a> for CoveredItem<'_, 'a> {
-    type Out = ();
-    type Error = Infallible;
-
-    fn parameter(&mut self, _: &'a KeyRef, _: BareItemFromInput<'a>) -> Result<(), Infallible> {
-        self.0.spoil(SignatureFault::Component);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-impl<'a> ParameterVisitor<'a> for &mut Member<'a> {
-    type Out = ();
-    type Error = Infallible;
-
-    fn parameter(&mut self, name: &'a KeyRef, value: BareItemFromInput<'a>) -> Result<(), Infallible> {
-        Member::parameter(self, name.as_str(), &value);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<(), Infallible> {
-        Ok(())
-    }
 }

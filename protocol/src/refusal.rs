@@ -29,6 +29,13 @@ pub enum Refusal {
     #[error("content digest: {0}")]
     Digest(DigestFault),
 
+    /// A header that gives the request another method or path is not covered.
+    #[error("{header} changes what the request means, and is not covered")]
+    UncoveredOverride {
+        /// The header's name, spelled with `-`.
+        header: &'static str,
+    },
+
     // The sender's proof.
     /// No signature with our tag.
     #[error("no signature with our tag")]
@@ -182,6 +189,7 @@ impl Refusal {
         match self {
             Refusal::Target(_)
             | Refusal::Header { .. }
+            | Refusal::UncoveredOverride { .. }
             | Refusal::Digest(DigestFault::Malformed)
             | Refusal::BodyCut => Code::MalformedRequest,
             Refusal::Signature(_) => Code::MalformedSignature,

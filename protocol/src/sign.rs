@@ -22,6 +22,8 @@ pub struct Request<'a> {
     pub authorization: Option<&'a str>,
     /// `Content-Type`'s value, where there is a body and the header is sent.
     pub content_type: Option<&'a str>,
+    /// `Content-Encoding`'s value, where there is a body and the header is sent.
+    pub content_encoding: Option<&'a str>,
     /// `Content-Digest`'s value, where there is a body.
     pub content_digest: Option<&'a str>,
     /// More headers to cover: lower-case names and values as sent.
@@ -100,13 +102,13 @@ pub enum SignError {
     Value,
 }
 
-/// Most headers that can be covered beside the profile's own seven components: a verifier takes 16 in all.
-pub const MAX_MORE: usize = 9;
+/// Most headers that can be covered beside the profile's own eight components: a verifier takes 16 in all.
+pub const MAX_MORE: usize = 8;
 
 /// Signs a request.
 ///
-/// Covered are `@method @authority @path @query`, then `authorization`, `content-type` and `content-digest` where they
-/// are given, then `more`. A [`RequestKey::Token`] brings its own `authorization`, and covers it first.
+/// Covered are `@method @authority @path @query`, then `authorization`, `content-type`, `content-encoding` and `content-digest`
+/// where they are given, then `more`. A [`RequestKey::Token`] brings its own `authorization`, and covers it first.
 ///
 /// # Errors
 /// [`SignError`]: nothing is signed that a verifier of this profile must refuse.
@@ -162,7 +164,7 @@ const LABEL: &str = "bmap=";
 
 /// The covered components in the profile's order.
 struct Covered<'a> {
-    components: [Component<'a>; 7 + MAX_MORE],
+    components: [Component<'a>; 8 + MAX_MORE],
     length: usize,
 }
 
@@ -198,7 +200,7 @@ fn prepare<'a>(
     if !visible(request.method) || !visible(request.authority) || !visible(stamp.key_id) {
         return Err(SignError::Value);
     }
-    let mut covered = Covered { components: [Component::Method; 7 + MAX_MORE], length: 0 };
+    let mut covered = Covered { components: [Component::Method; 8 + MAX_MORE], length: 0 };
     if token_first {
         covered.push(AUTHORIZATION)?;
     }
@@ -208,6 +210,7 @@ fn prepare<'a>(
     for (name, value) in [
         ("authorization", request.authorization.filter(|_| !token_first)),
         ("content-type", request.content_type),
+        ("content-encoding", request.content_encoding),
         ("content-digest", request.content_digest),
     ] {
         if let Some(value) = value {
@@ -312,8 +315,12 @@ impl Values for Request<'_> {
             Component::Header("content-type") => header(self.content_type, sink)?,
             Component::Header("content-digest") => header(self.content_digest, sink)?,
             Component::Header(name) => {
-                header(self.more.iter().find(|(n, _)| *n == name).map(|(_, value)| *value), sink)?
+                let given = if name == "content-encoding" { self.content_encoding } else { None };
+                let more = || self.more.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
+                header(given.or_else(more), sink)?
             }
+            // The sending end covers the four parts that these are made of.
+            Component::Scheme | Component::TargetUri | Component::RequestTarget => return Err(Absent),
         }
         Ok(())
     }
@@ -369,6 +376,7 @@ mod tests {
                     more: &many,
                     authorization: Some("a"),
                     content_type: Some("b"),
+                    content_encoding: Some("gzip"),
                     content_digest: Some("c"),
                     ..get()
                 },

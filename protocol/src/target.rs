@@ -10,7 +10,7 @@ pub enum TargetFault {
     /// The path does not start with `/`.
     #[error("the path does not start with /")]
     NotAbsolute,
-    /// The path holds `..`, or a segment `.`.
+    /// A segment of the path is `.` or `..`. Dots inside a longer segment are ordinary.
     #[error("the path holds a dot segment")]
     DotSegment,
     /// The path holds `//`.
@@ -22,7 +22,7 @@ pub enum TargetFault {
     /// A `%` without two hex digits behind it.
     #[error("the path holds a broken escape")]
     BrokenEscape,
-    /// A byte that a request target can't have: `\`, `#`, a space, a control character, or one outside ASCII.
+    /// A byte that a request target can't have: `#`, a space, a control character, one outside ASCII, or `\` in a path.
     #[error("the request target holds a forbidden byte")]
     ForbiddenByte,
     /// Over [`MAX_TARGET`] bytes.
@@ -46,9 +46,8 @@ pub fn check_path(path: &[u8]) -> Result<(), TargetFault> {
         let (before, after) = path.split_at_checked(at).unwrap_or_default();
         match byte {
             b'/' if before.ends_with(b"/") => return Err(TargetFault::EmptySegment),
-            b'/' if before.ends_with(b"/.") => return Err(TargetFault::DotSegment),
-            b'.' if before.ends_with(b".") => return Err(TargetFault::DotSegment),
-            b'/' | b'.' => {}
+            b'/' if ends_with_dots(before) => return Err(TargetFault::DotSegment),
+            b'/' => {}
             b'%' => match after.get(1..).unwrap_or_default() {
                 [b'2', b'e' | b'E' | b'f' | b'F', ..] | [b'5', b'c' | b'C', ..] | [b'0', b'0', ..] => {
                     return Err(TargetFault::EncodedDelimiter);
@@ -59,7 +58,12 @@ pub fn check_path(path: &[u8]) -> Result<(), TargetFault> {
             _ => return Err(TargetFault::ForbiddenByte),
         }
     }
-    if path.ends_with(b"/.") { Err(TargetFault::DotSegment) } else { Ok(()) }
+    if ends_with_dots(path) { Err(TargetFault::DotSegment) } else { Ok(()) }
+}
+
+/// Whether the last segment is `.` or `..`.
+fn ends_with_dots(path: &[u8]) -> bool {
+    path.ends_with(b"/.") || path.ends_with(b"/..")
 }
 
 /// Whether a byte may stand anywhere in a path, by a table: most bytes of a path are looked at no further.
@@ -70,7 +74,7 @@ fn is_plain(byte: u8) -> bool {
         let mut table = [false; 256];
         let mut byte = b'!';
         while byte <= b'~' {
-            table[byte as usize] = !matches!(byte, b'/' | b'.' | b'%' | b'\\' | b'#' | b'?');
+            table[byte as usize] = !matches!(byte, b'/' | b'%' | b'\\' | b'#' | b'?');
             byte += 1;
         }
         table
@@ -106,7 +110,10 @@ mod tests {
             ("a", TargetFault::NotAbsolute),
             ("/a/../b", TargetFault::DotSegment),
             ("/..", TargetFault::DotSegment),
-            ("/a..b", TargetFault::DotSegment),
+            ("/.", TargetFault::DotSegment),
+            ("/a/..", TargetFault::DotSegment),
+            ("/../a", TargetFault::DotSegment),
+            ("/.../..", TargetFault::DotSegment),
             ("/./a", TargetFault::DotSegment),
             ("/a/.", TargetFault::DotSegment),
             ("//x", TargetFault::EmptySegment),
@@ -114,7 +121,9 @@ mod tests {
             ("/a%2fb", TargetFault::EncodedDelimiter),
             ("/a%2Fb", TargetFault::EncodedDelimiter),
             ("/a%5cb", TargetFault::EncodedDelimiter),
+            ("/a%5Cb", TargetFault::EncodedDelimiter),
             ("/a%00", TargetFault::EncodedDelimiter),
+            ("/%2E", TargetFault::EncodedDelimiter),
             ("/api%2e/x", TargetFault::EncodedDelimiter),
             ("/api%2E%2E/x", TargetFault::EncodedDelimiter),
             ("/%zz", TargetFault::BrokenEscape),
@@ -123,6 +132,8 @@ mod tests {
             ("/a#b", TargetFault::ForbiddenByte),
             ("/a\\b", TargetFault::ForbiddenByte),
             ("/a\u{1}", TargetFault::ForbiddenByte),
+            ("/a\nb", TargetFault::ForbiddenByte),
+            ("/a\u{7f}", TargetFault::ForbiddenByte),
             ("/a b", TargetFault::ForbiddenByte),
             ("/é", TargetFault::ForbiddenByte),
             ("/a?b", TargetFault::ForbiddenByte),
@@ -139,6 +150,10 @@ mod tests {
             "/v1/search",
             "/a.b/c.d",
             "/.well-known/x",
+            "/v1/compare/v1.0...v2.0",
+            "/a..b",
+            "/..a/b../...",
+            "/.a./x",
             "/caf%C3%A9%20bar",
             "/a;b=1,c",
             "/a/b/",

@@ -57,9 +57,10 @@ pub fn inspect(
         headers.append(name, value.try_into().map_err(|_| refuse("bad_request"))?);
     }
     let fields = Fields::of(&headers);
-    let (authority, path, search) = (url.host(), url.pathname(), url.search());
+    let (scheme, authority, path, search) = (url.protocol(), url.host(), url.pathname(), url.search());
     let received = Received {
         method: &sent.method,
+        scheme: scheme.strip_suffix(':').unwrap_or(&scheme),
         authority: &authority,
         path: &path,
         query: search.strip_prefix('?'),

@@ -2,7 +2,7 @@
 
 use crate::error::{code, refuse};
 use crate::rng::Nonces;
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use bmap_protocol::keys::SigningKey;
 use bmap_protocol::sign::{self, Request, RequestKey, Stamp};
 use wasm_bindgen::JsValue;
@@ -34,7 +34,8 @@ impl Signer {
     /// Signs a request that is about to be sent to `url`, and answers with the values of `Signature-Input` and `Signature`, one
     /// after the other with a line feed between: one string crosses the boundary faster than an object of two.
     ///
-    /// `created` is the server's time in seconds. The type and the digest are given where there is a body.
+    /// `created` is the server's time in seconds. The type and the digest are given where there is a body. `more` names further headers
+    /// to cover, in lines of `name:value`; neither can hold a line feed.
     ///
     /// # Errors
     /// `bad_url` or `bad_request` where a verifier would have to refuse; nothing is signed then.
@@ -45,9 +46,11 @@ impl Signer {
         created: f64,
         content_type: Option<String>,
         content_digest: Option<String>,
+        more: Option<String>,
     ) -> Result<String, JsValue> {
         let href = url.href();
         let address = Address::of(&href).ok_or_else(|| refuse("bad_url"))?;
+        let more = headers(more.as_deref().unwrap_or_default()).ok_or_else(|| refuse("bad_request"))?;
         let request = Request {
             method,
             authority: address.authority,
@@ -55,8 +58,9 @@ impl Signer {
             query: address.query,
             authorization: None,
             content_type: content_type.as_deref(),
+            content_encoding: None,
             content_digest: content_digest.as_deref(),
-            more: &[],
+            more: &more,
         };
         let stamp = Stamp { created: created as u64, nonce: self.nonces.take()?, key_id: &self.key_id };
         let headers = sign::sign(&request, &stamp, &self.key).map_err(|error| refuse(code(error)))?;
@@ -65,6 +69,18 @@ impl Signer {
         both.push_str(&headers.signature);
         Ok(both)
     }
+}
+
+/// Lines of `name:value`; `None` for a line without a colon.
+fn headers(lines: &str) -> Option<Vec<(&str, &str)>> {
+    let (mut headers, mut rest) = (Vec::new(), lines);
+    while !rest.is_empty() {
+        let (line, next) = cut(rest, b'\n');
+        let (name, value) = cut(line, b':');
+        headers.push((name, value?));
+        rest = next.unwrap_or_default();
+    }
+    Some(headers)
 }
 
 /// The parts of a serialised `http` URL (URL Standard §4.5) that are signed.
@@ -104,6 +120,15 @@ fn cut(text: &str, at: u8) -> (&str, Option<&str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn headers_are_read_by_lines() {
+        assert_eq!(headers(""), Some(Vec::new()));
+        let both = [("content-encoding", "gzip"), ("x-original-url", "https://a.example/")];
+        assert_eq!(headers("content-encoding:gzip\nx-original-url:https://a.example/").as_deref(), Some(&both[..]));
+        assert_eq!(headers("x:"), Some(vec![("x", "")]));
+        assert_eq!(headers("x:1\nno colon"), None);
+    }
 
     #[test]
     fn an_address_is_cut_where_the_url_standard_says() {

@@ -67,6 +67,7 @@ impl Caller {
             query,
             authorization: Some(&authorization),
             content_type,
+            content_encoding: None,
             content_digest: digest.as_deref(),
             more: content.more,
         };

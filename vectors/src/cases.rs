@@ -24,6 +24,10 @@ pub struct Keys {
     pub api_key: ApiKey,
     pub other_tool_key_hex: String,
     pub other_epoch_key_hex: String,
+    pub hop_encrypt_key_hex: String,
+    pub capability_key_hex: String,
+    pub challenge_key_hex: String,
+    pub link_key_hex: String,
 }
 
 /// The issuer's public key.

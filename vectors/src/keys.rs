@@ -20,6 +20,10 @@ pub(crate) fn run(keys: &Keys, report: &mut Report) -> Result<(), String> {
     report.same("pepper", epoch.pepper().expose(), &keys.pepper_hex);
     report.same("tool key", tool_key.expose(), &keys.tool_key_hex);
     report.same("hop key", tool_key.hop_key().expose(), &keys.hop_key_hex);
+    report.same("hop encryption key", tool_key.hop_encrypt_key().expose(), &keys.hop_encrypt_key_hex);
+    report.same("capability key", tool_key.capability_key().expose(), &keys.capability_key_hex);
+    report.same("challenge key", epoch.challenge_key().expose(), &keys.challenge_key_hex);
+    report.same("link key", tool_key.link_key().expose(), &keys.link_key_hex);
     report.same("token digest", &digest.0, &keys.token_sha256_hex);
     report.same("signing key", tool_key.signing_key(&digest).expose(), &keys.signing_key_hex);
     report.same("encryption key", tool_key.encryption_key(&digest).expose(), &keys.encryption_key_hex);

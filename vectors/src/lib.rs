@@ -1,7 +1,10 @@
 //! Runs the known answers of `bmap-1/` against the protocol and the verifier: the same code natively and in WebAssembly.
 //!
-//! `bmap-1/` was written by an independent implementation, `make_vectors.py`. `BMAP_VECTORS` names another folder with
-//! the same three files, for instance one that was made with another seed.
+//! `bmap-1/` was written by an independent implementation, `make_vectors.py` with the files beside it. It is this project's own and
+//! under its licence. `BMAP_VECTORS` names another folder with the same files, for instance one that was made with another seed.
+//!
+//! The runner reads `keys.json`, `requests.json` and `refusals.json`. What `hop.json`, `encryption.json`, `capability.json` and
+//! `challenge.json` describe (profile §8 to §11) is not implemented yet.
 
 mod body;
 mod cases;

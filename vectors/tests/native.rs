@@ -12,6 +12,6 @@ fn vectors_bmap_1_hold_natively() {
     let report = bmap_vectors::run(&read("keys.json"), &requests, &refusals).unwrap();
     assert!(report.failed.is_empty(), "{:#?}", report.failed);
     let count = |text: &str| serde_json::from_str::<Vec<serde_json::Value>>(text).unwrap().len();
-    // Sixteen answers about keys, two for each request, one for each refusal: none was skipped.
-    assert_eq!(report.passed.len(), 16 + 2 * count(&requests) + count(&refusals));
+    // Twenty answers about keys, two for each request, one for each refusal: none was skipped.
+    assert_eq!(report.passed.len(), 20 + 2 * count(&requests) + count(&refusals));
 }

@@ -142,8 +142,14 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         };
         let authority = check::authority(head.uri.authority().map(http::uri::Authority::as_str), &fields)?;
         let own = check::own_origin(authority, &self.own)?;
-        let received =
-            Received { method: head.method.as_str(), authority: own.authority(), path, query, fields: &fields };
+        let received = Received {
+            method: head.method.as_str(),
+            scheme: own.scheme(),
+            authority: own.authority(),
+            path,
+            query,
+            fields: &fields,
+        };
 
         // 4. Time window. What was seen before a store in memory began is not known, so it is refused.
         let now_seconds = self.check_clock(now)?;

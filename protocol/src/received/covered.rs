@@ -5,8 +5,8 @@
 use super::MAX_COMPONENTS;
 use crate::signature_base::Component;
 
-/// The components that the profile names (§4).
-pub(super) const NAMED: [Component<'static>; 7] = [
+/// The components that the profile names (§4). The order is this file's own.
+pub(super) const NAMED: [Component<'static>; 11] = [
     Component::Method,
     Component::Authority,
     Component::Path,
@@ -14,6 +14,10 @@ pub(super) const NAMED: [Component<'static>; 7] = [
     Component::Header("authorization"),
     Component::Header("content-type"),
     Component::Header("content-digest"),
+    Component::Header("content-encoding"),
+    Component::Scheme,
+    Component::TargetUri,
+    Component::RequestTarget,
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +25,7 @@ pub(super) struct Covered {
     places: [Place; MAX_COMPONENTS],
     count: usize,
     /// A bit for each of [`NAMED`].
-    named: u8,
+    named: u16,
 }
 
 /// One component.
@@ -57,7 +61,7 @@ impl Covered {
     pub(super) fn push(&mut self, component: Component<'_>, start: usize) -> Option<()> {
         let place = match position(component) {
             Some(index) => {
-                self.named |= 1_u8.unbounded_shl(index.into());
+                self.named |= 1_u16.unbounded_shl(index.into());
                 Place::Named(index)
             }
             None => Place::Other { start: start.try_into().ok()?, length: component.name().len().try_into().ok()? },
@@ -71,7 +75,7 @@ impl Covered {
     #[inline(always)] // as above it, in `UnverifiedSignature::covers`
     pub(super) fn contains(&self, component: Component<'_>, params: &str) -> bool {
         match position(component) {
-            Some(index) => self.named & 1_u8.unbounded_shl(index.into()) != 0,
+            Some(index) => self.named & 1_u16.unbounded_shl(index.into()) != 0,
             None => self.components(params).any(|covered| covered == component),
         }
     }
@@ -115,6 +119,10 @@ fn position(component: Component<'_>) -> Option<u8> {
         Component::Header("authorization") => 4,
         Component::Header("content-type") => 5,
         Component::Header("content-digest") => 6,
+        Component::Header("content-encoding") => 7,
+        Component::Scheme => 8,
+        Component::TargetUri => 9,
+        Component::RequestTarget => 10,
         Component::Header(_) => return None,
     })
 }

@@ -18,7 +18,18 @@ fn mostly(usual: &'static [&'static str], odd: &'static [&'static str]) -> impl 
 fn member() -> impl Strategy<Value = String> {
     let label = mostly(&["bmap", "b", "sig1"], &["Bmap", "b_1", "*b", "b.1", "1b", "", " b", "b "]);
     let name = mostly(
-        &["\"@method\"", "\"@authority\"", "\"@path\"", "\"@query\"", "\"authorization\"", "\"x-a\"", "\"date\""],
+        &[
+            "\"@method\"",
+            "\"@authority\"",
+            "\"@path\"",
+            "\"@query\"",
+            "\"authorization\"",
+            "\"x-a\"",
+            "\"date\"",
+            "\"@scheme\"",
+            "\"@target-uri\"",
+            "\"content-encoding\"",
+        ],
         &[
             "\"@status\"",
             "\"X\"",
@@ -111,6 +122,7 @@ const USUAL: &[&str] = &[
     r#""@method" "@authority" "@path" "@query" "authorization""#,
     r#""@method" "@authority" "@path" "@query" "authorization" "content-type" "content-digest""#,
     r#""@method" "@authority" "@path" "@query" "content-type" "content-digest""#,
+    r#""authorization" "@method" "@authority" "@path" "@query" "content-type" "content-encoding" "content-digest""#,
     r#""authorization" "@method" "@authority" "@path" "@query" "authorization""#,
     r#""@method" "@authority" "@path" "@query" "authorization" "content-type" "content-digest" "x-a" "x-a""#,
 ];

@@ -35,6 +35,7 @@ const INPUT: &[&str] = &[
     "\"@query\"",
     "\"authorization\"",
     "\"content-digest\"",
+    "\"@target-uri\"",
     "\"x\"",
     " ",
     ")",
@@ -106,7 +107,8 @@ fn decide(request: &Hostile) -> Result<(), Refusal> {
     let own = check::own_origin(check::authority(None, fields)?, &own)?;
     check::time_window(&signature, NOW, Window::DEFAULT)?;
     check::coverage(&signature, fields, token.is_some(), true)?;
-    let received = Received { method: &request.method, authority: own.authority(), path, query, fields };
+    let received =
+        Received { method: &request.method, scheme: own.scheme(), authority: own.authority(), path, query, fields };
     check::mac(&received, &signature, &MacKey::from_key_bytes(&[7; 32]))
 }
 
@@ -136,7 +138,7 @@ proptest! {
         }
         let parsed = UnverifiedSignature::parse(fields);
         if let Ok(signature) = &parsed {
-            let received = Received { method: "GET", authority: "geo.example", path: "/", query: None, fields };
+            let received = Received { method: "GET", scheme: "https", authority: "geo.example", path: "/", query: None, fields };
             let no_key = check::ed25519(&received, signature, &[3; 32]).unwrap_err();
             prop_assert!(coded(&no_key));
             let read = headers.get_all("signature-input").iter().any(|line| {

@@ -61,8 +61,8 @@ fn plain_path(path: &[u8]) -> bool {
         && path.len() <= MAX_TARGET
         && path.iter().all(|byte| byte.is_ascii_graphic() && !b"\\#?".contains(byte))
         && escapes
-        && !["..", "//", "/./", "%2e", "%2f", "%5c", "%00"].iter().any(|bad| holds(bad.as_bytes()))
-        && !path.ends_with(b"/.")
+        && !["//", "%2e", "%2f", "%5c", "%00"].iter().any(|bad| holds(bad.as_bytes()))
+        && !path.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b"..")
 }
 
 fn near_path() -> impl Strategy<Value = Vec<u8>> {

@@ -40,6 +40,7 @@ struct Draft {
     more: Vec<(String, String)>,
     body: Vec<u8>,
     content_type: Option<String>,
+    content_encoding: Option<String>,
     created: u64,
     nonce: [u8; 16],
     key_id: String,
@@ -50,8 +51,12 @@ fn draft() -> impl Strategy<Value = Draft> {
     let path = prop::collection::vec(segment, 0..4).prop_map(|segments| format!("/{}", segments.join("/")));
     // Trimmed, as the sender must; inside it may have tabs and bytes outside ASCII.
     let value = "([!-~é]([ -~é\t]{0,20}[!-~é])?)?";
-    let more = prop::collection::btree_map("x-[a-z0-9_.]{1,6}|date|cookie|origin", value, 0..4)
-        .prop_map(|headers| headers.into_iter().collect());
+    let more = prop::collection::btree_map(
+        "x-[a-z0-9_.]{1,6}|date|cookie|origin|x[_.-]original[_.-]url|x-http-method",
+        value,
+        0..4,
+    )
+    .prop_map(|headers| headers.into_iter().collect());
     let body = prop_oneof![Just(Vec::new()), prop::collection::vec(any::<u8>(), 1..300)];
     (
         (prop::sample::select(vec![Kind::Hmac, Kind::Token, Kind::Ed25519]), any::<[u8; 32]>()),
@@ -63,7 +68,7 @@ fn draft() -> impl Strategy<Value = Draft> {
             prop::option::of("[!-\"$-~]{0,30}"),
             more,
         ),
-        (body, prop::option::of("[a-z]{1,8}/[a-z+]{1,8}(; charset=utf-8)?")),
+        (body, prop::option::of("[a-z]{1,8}/[a-z+]{1,8}(; charset=utf-8)?"), prop::option::of("gzip|br|gzip, br")),
         (0..253_402_300_800_u64, any::<[u8; 16]>(), "[A-Za-z0-9._-]{1,80}"),
     )
         .prop_map(
@@ -71,7 +76,7 @@ fn draft() -> impl Strategy<Value = Draft> {
                 (kind, key),
                 token,
                 (method, authority, path, query, more),
-                (body, content_type),
+                (body, content_type, content_encoding),
                 (created, nonce, key_id),
             )| Draft {
                 kind,
@@ -84,6 +89,7 @@ fn draft() -> impl Strategy<Value = Draft> {
                 more,
                 body,
                 content_type,
+                content_encoding,
                 created,
                 nonce,
                 key_id,
@@ -101,6 +107,7 @@ impl Draft {
         let authorization = self.token().map(authorization);
         let digest = (!self.body.is_empty()).then(|| BodyDigest::of(&self.body).header_value());
         let content_type = self.content_type.as_deref().filter(|_| digest.is_some());
+        let content_encoding = self.content_encoding.as_deref().filter(|_| digest.is_some());
         let more: Vec<(&str, &str)> = self.more.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let request = Request {
             method: &self.method,
@@ -109,6 +116,7 @@ impl Draft {
             query: self.query.as_deref(),
             authorization: authorization.as_deref(),
             content_type,
+            content_encoding,
             content_digest: digest.as_deref(),
             more: &more,
         };
@@ -122,6 +130,7 @@ impl Draft {
         let own = [
             ("authorization", authorization.as_deref()),
             ("content-type", content_type),
+            ("content-encoding", content_encoding),
             ("content-digest", digest.as_deref()),
             ("signature-input", Some(signed.signature_input.as_str())),
             ("signature", Some(signed.signature.as_str())),
@@ -148,6 +157,7 @@ impl Draft {
         let Ok(signature) = UnverifiedSignature::parse(&fields) else { return false };
         let received = Received {
             method: &wire.method,
+            scheme: "https",
             authority: &wire.authority,
             path: &wire.path,
             query: wire.query.as_deref(),

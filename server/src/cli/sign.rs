@@ -85,6 +85,7 @@ fn signed_headers(
         query: command.url.query.as_deref(),
         authorization: signer.authorization.as_ref().map(|value| value.as_str()),
         content_type: body.map(|_| command.content_type.as_str()),
+        content_encoding: None,
         content_digest: digest.as_deref(),
         more: &more,
     };

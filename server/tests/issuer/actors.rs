@@ -138,6 +138,7 @@ pub(crate) fn sign_call(
         query: query.as_deref(),
         authorization,
         content_type: content_type.as_deref(),
+        content_encoding: None,
         content_digest: digest.as_deref(),
         more: &[],
     };

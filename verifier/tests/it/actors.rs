@@ -140,6 +140,7 @@ impl Draft {
             query,
             authorization: Some(&authorization),
             content_type,
+            content_encoding: None,
             content_digest: digest.as_deref(),
             more: &[],
         };

@@ -75,7 +75,7 @@ async fn step_3_parsing() {
         (";tag=", ";nonce=\"AAAAAAAAAAAAAAAAAAAAAA\";tag="),
         ("\"@method\"", "\"@method\";req"),
         ("\"@method\"", "\"@method\" \"@method\""),
-        ("\"@method\"", "\"@method\" \"@target-uri\""),
+        ("\"@method\"", "\"@method\" \"@query-param\""),
         ("\"@method\"", "\"@Method\""),
         ("\"@method\"", "method"),
         ("\"authorization\"", "\"Authorization\""),
@@ -205,6 +205,21 @@ async fn step_5_coverage() {
         let request = edit_input(post("/a", b"{}").sign(&page), component, "");
         assert_eq!(decide(&verifier, request).await, Err("insufficient_coverage"), "{component}");
     }
+}
+
+#[tokio::test]
+async fn o11_what_gives_a_request_another_meaning_is_covered_or_refused() {
+    let issuer = TestIssuer::new();
+    let (verifier, page) = (issuer.verifier(|_| {}), issuer.mint(|_| {}));
+    for name in ["x-http-method-override", "x_original_url", "x.rewrite.url", "x-http_method", "x-method-override"] {
+        for request in [get("/a").sign(&page), post("/a", b"{}").sign(&page)] {
+            assert_eq!(decide(&verifier, set(request, name, "DELETE")).await, Err("malformed_request"), "{name}");
+        }
+    }
+    let packed = set(post("/a", b"{}").sign(&page), "content-encoding", "gzip");
+    assert_eq!(decide(&verifier, packed).await, Err("insufficient_coverage"));
+    // Without a body the header describes nothing.
+    assert_eq!(decide(&verifier, set(get("/a").sign(&page), "content-encoding", "gzip")).await, Ok(()));
 }
 
 #[tokio::test]

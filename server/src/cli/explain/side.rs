@@ -37,8 +37,8 @@ impl Side {
         let fields = Fields::of(&request.headers);
         let signature = UnverifiedSignature::parse(&fields).map_err(Unreadable)?;
         let written = check::authority(request.authority.as_deref(), &fields).map_err(Unreadable)?;
-        let authority = match check::own_origin(written, known.own()) {
-            Ok(own) => own.authority().to_owned(),
+        let (scheme, authority) = match check::own_origin(written, known.own()) {
+            Ok(own) => (own.scheme(), own.authority().to_owned()),
             Err(_) => {
                 if !known.own().is_empty() {
                     let own: Vec<&str> = known.own().iter().map(|origin| origin.authority()).collect();
@@ -48,11 +48,12 @@ impl Side {
                         own.join(", ")
                     ));
                 }
-                normal_authority(written)
+                ("https", normal_authority(written))
             }
         };
         let received = Received {
             method: &request.method,
+            scheme,
             authority: &authority,
             path: &request.path,
             query: request.query.as_deref(),
