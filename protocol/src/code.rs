@@ -175,4 +175,68 @@ mod tests {
         }
         assert_eq!(Code::from_name("Invalid_Signature"), None);
     }
+
+    #[test]
+    fn each_code_has_the_status_of_the_profile_and_a_title_of_its_own() {
+        for (status, codes) in [
+            (400, &["malformed_request", "malformed_signature"][..]),
+            (
+                401,
+                &[
+                    "missing_signature",
+                    "insufficient_coverage",
+                    "invalid_signature",
+                    "clock_skew",
+                    "replayed",
+                    "digest_mismatch",
+                    "invalid_token",
+                    "token_expired",
+                    "invalid_credentials",
+                ],
+            ),
+            (
+                403,
+                &[
+                    "tool_denied",
+                    "origin_denied",
+                    "assurance_too_low",
+                    "scope_denied",
+                    "user_inactive",
+                    "key_revoked",
+                    "token_revoked",
+                    "ip_denied",
+                    "body_unverifiable",
+                ],
+            ),
+            (408, &["body_timeout"]),
+            (413, &["too_large"]),
+            (429, &["rate_limited"]),
+            (503, &["replay_store_unavailable", "issuer_unavailable", "clock_unreliable", "overloaded"]),
+        ] {
+            let found = Code::ALL.into_iter().filter(|code| code.status() == status);
+            assert_eq!(found.map(Code::as_str).collect::<Vec<_>>(), codes, "{status}");
+        }
+        for code in Code::ALL {
+            assert!(code.title().len() > 5, "{code:?}");
+            assert_eq!(Code::ALL.iter().filter(|other| other.title() == code.title()).count(), 1, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_succeed_unchanged_is_marked() {
+        let retryable: Vec<_> = Code::ALL.into_iter().filter(|code| code.retryable()).map(Code::as_str).collect();
+        assert_eq!(
+            retryable,
+            [
+                "clock_skew",
+                "token_expired",
+                "body_timeout",
+                "rate_limited",
+                "replay_store_unavailable",
+                "issuer_unavailable",
+                "clock_unreliable",
+                "overloaded"
+            ]
+        );
+    }
 }

@@ -248,3 +248,32 @@ const fn retry_seconds(seconds: i64) -> u32 {
         seconds as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_restart_a_caller_that_waits_as_told_signs_past_the_rule() {
+        let before_start = |created| Refusal::BeforeStart { created, forgot_until: 1005 };
+        for (created, wait) in [(1000, 6), (1005, 1), (1003, 3), (1004, 2), (999, 7)] {
+            assert_eq!(before_start(created).retry_after(), Some(wait));
+            assert_eq!(created + i64::from(wait), 1006);
+        }
+        // A clock that is wrong by more than that does not make a caller wait for days, or not at all.
+        assert_eq!(before_start(1006).retry_after(), Some(1));
+        assert_eq!(before_start(i64::MAX).retry_after(), Some(1));
+        assert_eq!(before_start(1006 - 3600).retry_after(), Some(3600));
+        assert_eq!(before_start(1006 - 3601).retry_after(), Some(3600));
+        assert_eq!(before_start(i64::MIN).retry_after(), Some(3600));
+    }
+
+    #[test]
+    fn other_refusals_name_a_wait_only_where_waiting_helps() {
+        assert_eq!(Refusal::RateLimited { retry_after: 7 }.retry_after(), Some(7));
+        assert_eq!(Refusal::ReplayStoreUnavailable.retry_after(), Some(1));
+        assert_eq!(Refusal::Overloaded.retry_after(), Some(1));
+        assert_eq!(Refusal::Replayed.retry_after(), None);
+        assert_eq!(Refusal::ClockUnreliable { now: 1, seen: 9 }.retry_after(), None);
+    }
+}
