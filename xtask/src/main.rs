@@ -6,6 +6,7 @@
 mod bench;
 mod clock;
 mod demo;
+mod fuzz;
 mod layers;
 mod mutants;
 mod npm;
@@ -40,6 +41,8 @@ cargo xtask <command>
               --file FILE         only in these files (may be given more than once)
               --list              print the changes
               --again             forget what former runs found
+  fuzz      run the fuzz targets, 20 s each (names of targets: only these)
+              --seconds N         for so long each
   bench     run the measurements: native, then in Chromium
 ";
 
@@ -62,6 +65,7 @@ fn dispatch(command: &str, args: &[String]) -> Result<(), Box<dyn Error>> {
         "demo" => demo::run(args),
         "test" => test::run(args),
         "layers" => layers::run(args),
+        "fuzz" => fuzz::run(args),
         "mutants" => mutants::run(args),
         "bench" => bench::run(args),
         "wasm" => wasm::run(args),

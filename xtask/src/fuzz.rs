@@ -1,0 +1,94 @@
+//! `cargo xtask fuzz`: the fuzz targets of `fuzz/`, each for a bounded time, with what it covered.
+//!
+//! The crates that are fuzzed forbid `unsafe`, so no sanitizer is asked for, and the toolchain of the project builds the targets.
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use crate::shell::{Program, root};
+use crate::tool;
+
+const VERSION: &str = "0.13.2";
+const TARGETS: [&str; 5] = ["head", "token", "fields", "fast_paths", "seal"];
+/// Seconds for each target where none are named.
+const SECONDS: u32 = 20;
+
+pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
+    let options = Options::parse(args)?;
+    if !Program::new("target/tools/bin/cargo-fuzz --version").succeeds() {
+        tool::install("cargo-fuzz", VERSION)?;
+    }
+    // The first inputs, made of the known answers.
+    Program::new("cargo run --locked --release --bin seeds").within("fuzz").run()?;
+    let targets = if options.targets.is_empty() { TARGETS.map(str::to_owned).to_vec() } else { options.targets };
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{path}", root().join("target/tools/bin").display());
+    for target in &targets {
+        Program::new("cargo-fuzz fuzz run --sanitizer none")
+            .arg(target)
+            .args("-- -print_final_stats=1 -timeout=10 -rss_limit_mb=2048")
+            .arg(format!("-max_total_time={}", options.seconds))
+            .within("fuzz")
+            .env("PATH", &path)
+            .run()?;
+        let inputs = count(&root().join("fuzz/corpus").join(target))?;
+        eprintln!("fuzz: {target}: no finding in {} s; {inputs} inputs that each reach something new", options.seconds);
+    }
+    Ok(())
+}
+
+fn count(folder: &Path) -> Result<usize, Box<dyn Error>> {
+    Ok(fs::read_dir(folder).map_err(|fault| format!("{}: {fault}", folder.display()))?.count())
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Options {
+    seconds: u32,
+    targets: Vec<String>,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self, String> {
+        let mut options = Self { seconds: SECONDS, targets: Vec::new() };
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--seconds" => {
+                    let seconds = args.next().and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+                    options.seconds = seconds.ok_or("--seconds: how many for each target?")?;
+                }
+                target if TARGETS.contains(&target) => options.targets.push(target.to_owned()),
+                unknown => return Err(format!("{unknown}: --seconds N and {} are known", TARGETS.join(", "))),
+            }
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options() {
+        let parse = |args: &[&str]| Options::parse(&args.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(parse(&[]).unwrap().seconds, SECONDS);
+        assert_eq!(parse(&["--seconds", "5", "seal"]), Ok(Options { seconds: 5, targets: vec!["seal".to_owned()] }));
+        for wrong in [&["--seconds"][..], &["--seconds", "0"], &["--seconds", "x"], &["heads"]] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_target_of_the_folder_is_run() {
+        let mut files: Vec<String> = fs::read_dir(root().join("fuzz/fuzz_targets"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
+        files.sort();
+        let mut targets = TARGETS.map(str::to_owned).to_vec();
+        targets.sort();
+        assert_eq!(files, targets);
+    }
+}
