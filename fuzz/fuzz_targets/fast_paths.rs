@@ -86,9 +86,8 @@ fn mac(scheme: &[u8], token: &str, list: &[u8], sent: Option<&[u8]>, path: &str)
         let base = check::base(&received, &signature);
         let known = TokenMacKey::new(key.clone(), token);
         // The cache finds a known token by what stands behind the scheme.
-        let verdicts = (presented == Ok(Some(token.as_bytes()))).then(|| {
-            (check::token_mac(&received, &signature, &known), check::mac(&received, &signature, &key))
-        });
+        let verdicts = (presented == Ok(Some(token.as_bytes())))
+            .then(|| (check::token_mac(&received, &signature, &known), check::mac(&received, &signature, &key)));
         Some((base, verdicts))
     };
     let Some((base, _)) = received(&headers) else { return };
@@ -131,15 +130,24 @@ fn plain_path(path: &[u8]) -> bool {
         && path.iter().all(|byte| byte.is_ascii_graphic() && !b"\\#?".contains(byte))
         && !["//", "%2e", "%2f", "%5c", "%00"].into_iter().any(holds)
         && !path.split(|byte| *byte == b'/').any(|segment| segment == b"." || segment == b"..")
-        && path.split(|byte| *byte == b'%').skip(1).all(|rest| {
-            rest.first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-        })
+        && path
+            .split(|byte| *byte == b'%')
+            .skip(1)
+            .all(|rest| rest.first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)))
 }
 
 /// Headers that are added to, or changed in, a signed request.
 const CHANGED: [&str; 10] = [
-    "authorization", "signature", "signature-input", "content-digest", "content-type", "content-encoding", "host", "origin",
-    "x-original-url", "x-a",
+    "authorization",
+    "signature",
+    "signature-input",
+    "content-digest",
+    "content-type",
+    "content-encoding",
+    "host",
+    "origin",
+    "x-original-url",
+    "x-a",
 ];
 
 fn known(case: u8, path: &str, query: Option<&str>, body: &[u8], later: &[(u8, &[u8])], cut: u16) {
@@ -150,7 +158,11 @@ fn known(case: u8, path: &str, query: Option<&str>, body: &[u8], later: &[(u8, &
     for (name, value) in later.iter().take(3) {
         let Ok(value) = HeaderValue::from_bytes(value) else { return };
         let name = HeaderName::from_static(CHANGED[usize::from(*name) % CHANGED.len()]);
-        if value.is_empty() { drop(head.headers.remove(&name)) } else { drop(head.headers.append(name, value)) }
+        if value.is_empty() {
+            head.headers.remove(&name);
+        } else {
+            head.headers.append(name, value);
+        }
     }
     let sent = sent.slice(..sent.len().saturating_sub(usize::from(cut) / 256 % 4));
     let warm = verifier();
@@ -165,7 +177,8 @@ fn signed(case: &serde_json::Value, path: &str, query: Option<&str>, body: &[u8]
     let key = SigningKey::from_bytes(unhex(text(case, "signing_key_hex")).try_into().ok()?);
     let digest = (!body.is_empty()).then(|| BodyDigest::of(body).header_value());
     let authority = &OWN["https://".len()..];
-    let request = Request { method: "POST", authority, path, query, content_digest: digest.as_deref(), ..Request::default() };
+    let request =
+        Request { method: "POST", authority, path, query, content_digest: digest.as_deref(), ..Request::default() };
     let stamp = Stamp { created: bmap_fuzz::NOW.into(), nonce: [nonce; 16], key_id: text(&case["claims"], "jti") };
     let key = RequestKey::token(&key, text(case, "token")).ok()?;
     let SignatureHeaders { signature_input, signature } = sign(&request, &stamp, &key).ok()?;

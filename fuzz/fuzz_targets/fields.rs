@@ -41,7 +41,8 @@ fuzz_target!(|input: &[u8]| {
     let ListEntry::Item(item) = &signatures[label] else { panic!("a signature that is a list") };
     assert_eq!(item.bare_item.as_byte_sequence(), Some(ours.signature()));
     // The bytes that go into the base are the member's own.
-    let again: Dictionary = Parser::new(format!("x={}", ours.params).as_bytes()).parse().expect("what is signed is a member");
+    let again: Dictionary =
+        Parser::new(format!("x={}", ours.params).as_bytes()).parse().expect("what is signed is a member");
     assert_eq!(&again["x"], entry);
 });
 

@@ -21,7 +21,8 @@ fuzz_target!(|input: &[u8]| {
     // The fuzzer has no key: what was accepted is what an answer of the vectors signs, read here without a fast path.
     let fields = Fields::of(&head.headers);
     let signature = UnverifiedSignature::parse_slowly(&fields).unwrap();
-    let host = head.uri.authority().map_or_else(|| fields.all()["host"].to_str().unwrap(), |authority| authority.as_str());
+    let host =
+        head.uri.authority().map_or_else(|| fields.all()["host"].to_str().unwrap(), |authority| authority.as_str());
     let authority = host.to_ascii_lowercase();
     let received = Received {
         method: head.method.as_str(),
@@ -32,7 +33,8 @@ fuzz_target!(|input: &[u8]| {
         fields: &fields,
     };
     let rebuilt = base(&received, &signature).unwrap();
-    let known = CASES.iter().find(|case| case["expect"].is_null() && text(case, "signature_base").as_bytes() == rebuilt);
+    let known =
+        CASES.iter().find(|case| case["expect"].is_null() && text(case, "signature_base").as_bytes() == rebuilt);
     let known = known.unwrap_or_else(|| panic!("accepted without a key: {}", String::from_utf8_lossy(&rebuilt)));
     assert_eq!(unhex(text(known, "body_hex")), body, "another body");
 });

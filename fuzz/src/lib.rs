@@ -69,11 +69,13 @@ pub static ISSUER_KEY: LazyLock<IssuerKey> = LazyLock::new(|| {
 pub fn verifier() -> Verifier {
     let tool = ToolId::parse(text(&KEYS, "tool")).unwrap();
     let key = ToolKey::from_bytes(unhex32(text(&KEYS, "tool_key_hex")));
+    let mut policy = Policy::default();
+    policy.known_tokens = 16;
     Verifier::new(
         Issuer::parse(text(&KEYS, "issuer")).unwrap(),
         vec![ISSUER_KEY.clone()],
         vec![Origin::parse(OWN).unwrap(), Origin::parse("https://geo.bmap.example:8443").unwrap()],
-        Policy { known_tokens: 16, ..Policy::default() },
+        policy,
         ToolKeys::new(tool, vec![(7, key)]),
         MemoryReplayStore::new(ReplayLimits { entries: 64, per_key: 64 }, Window::DEFAULT, 0),
         NoRevocations,
@@ -112,7 +114,8 @@ pub fn request(bytes: &[u8]) -> Option<(Parts, Bytes)> {
 /// A known answer as the text that [`request`] reads.
 pub fn seed(case: &Value) -> Vec<u8> {
     let query = if text(case, "query") == "?" { "" } else { text(case, "query") };
-    let mut seed = format!("{} {}{query}\nhost: {}\n", text(case, "method"), text(case, "path"), text(case, "authority"));
+    let mut seed =
+        format!("{} {}{query}\nhost: {}\n", text(case, "method"), text(case, "path"), text(case, "authority"));
     for (name, value) in case["headers"].as_object().unwrap() {
         seed.push_str(&format!("{name}: {}\n", value.as_str().unwrap()));
     }

@@ -13,7 +13,8 @@ function timers(t, { hold = false } = {}) {
   const cleared = [];
   const [set, clear] = [globalThis.setTimeout, globalThis.clearTimeout];
   t.mock.method(globalThis, 'setTimeout', (run, milliseconds, ...more) => {
-    if (milliseconds < 1000) return set(run, milliseconds, ...more);
+    // Node's own fetch has timers too; theirs run functions with a name, and `pause` runs a promise's `resolve`.
+    if (run.name || milliseconds < 1000) return set(run, milliseconds, ...more);
     const timer = { wait: waits.push(milliseconds) };
     if (!hold) setImmediate(run);
     return timer;
