@@ -71,6 +71,9 @@ pub(crate) async fn read<B: Body>(
     Ok(Arrived { bytes: pieces.whole(), digest: hasher.finish(), waited: patience.is_some() })
 }
 
+/// Shortest time between two looks at a body's rate: it bounds what timers cost, and what their lateness adds up to.
+const STEP: Duration = Duration::from_secs(1);
+
 /// How long a body may still take. After its first wait, time is counted by timers alone: setting the clock changes nothing.
 struct Patience<'c> {
     /// Time since the head.
@@ -104,11 +107,12 @@ impl<'c> Patience<'c> {
                 self.spent = timer.until;
             }
             // Bytes that came since the timer was started move the moment on.
-            let until = late(limits, bytes);
-            match until.checked_sub(self.spent) {
-                Some(left) if !left.is_zero() => self.timer = Some(Timer { until, sleep: Box::pin(clock.sleep(left)) }),
-                _ => return Poll::Ready(()),
+            let late = late(limits, bytes);
+            if late <= self.spent {
+                return Poll::Ready(());
             }
+            let until = late.max(self.spent.saturating_add(STEP)).min(limits.deadline);
+            self.timer = Some(Timer { until, sleep: Box::pin(clock.sleep(until.saturating_sub(self.spent))) });
         }
     }
 }

@@ -402,3 +402,18 @@ async fn two_hundred_copies_at_once_let_one_in() {
     let copies: Vec<_> = copies.collect();
     assert_eq!(copies.into_iter().map(|copy| copy.join().unwrap()).filter(|let_in| *let_in).count(), 1);
 }
+
+#[tokio::test]
+async fn what_the_address_alone_decides_comes_before_everything() {
+    let issuer = TestIssuer::new();
+    let (verifier, page) =
+        (issuer.verifier(|policy| policy.allowed_ips = vec!["10.0.0.0/8".parse().unwrap()]), issuer.mint(|_| {}));
+    let draft = get("/a");
+    // Not even sizes and form are looked at.
+    let large = set(draft.sign(&page), "x-large", &"x".repeat(20_000));
+    assert_eq!(decide(&verifier, large).await, Err("ip_denied"));
+    assert_eq!(decide(&verifier, without(draft.sign(&page), "signature")).await, Err("ip_denied"));
+    let mut allowed = draft.sign(&page);
+    allowed.extensions_mut().insert(bmap_verifier::PeerAddress("10.1.2.3".parse().unwrap()));
+    assert_eq!(decide(&verifier, allowed).await, Ok(()), "and no nonce was used up");
+}
