@@ -125,6 +125,7 @@ fn t24_a_body_that_drips_is_ended_soon_and_a_slow_one_at_its_deadline() {
     }
     // What is sent before the rate counts is enough for the seconds that follow.
     let (mut decision, _sender) = begun(&world, large().sign(&page), 10);
+    assert_eq!(decision.now(), None);
     world.clock.pass(14 * SECOND);
     assert_eq!(decision.now(), None);
     world.clock.pass(SECOND);
