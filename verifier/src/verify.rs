@@ -267,29 +267,31 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             (VerifiedBody::Whole(arrived.bytes), size, arrived.waited)
         };
 
-        let in_time = async {
+        let recorded = async {
             let mut principal = principal;
             // 6 and 8 again, where a body was waited for: a key that was changed or revoked meanwhile counts. Otherwise nothing was
-            // waited for since step 8, or the clock would tell.
+            // waited for since step 8, and it is asked once.
             if waited || size > 0 && clock.now().seconds() != now {
                 if let Principal::ApiKey(_) = &principal {
                     principal = self.signing_api_key(&received, &signature).await?.0;
                 }
                 self.standing.check(&principal).await?;
             }
-            // 4 and 7 again, always: look-ups take time too. No wait lies between this reading and the record.
+            // 4 and 7 again, without a body too, because look-ups may wait. Between this reading and the record nothing does.
             let at = clock.now();
-            let now = self.check_time(&signature, at)?;
-            if let Principal::Token(known) = &principal {
-                check_claims(known, now)?;
+            let later = self.check_time(&signature, at)?;
+            if let Principal::Token(known) = &principal
+                && later != now
+            {
+                check_claims(known, later)?;
             }
+            let fresh = Fresh::new(at, TimeHolds(()));
             // 11. Record (keyid, nonce), refuse if known.
             let until = self.policy.window.record_until(signature.created);
-            let record = Record { key: key_id, nonce: signature.nonce, until };
-            self.replay.record(record, Fresh::new(at, TimeHolds(()))).await?;
+            self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, fresh).await?;
             Ok((principal, at))
         };
-        let (principal, at) = counted(in_time, &mut hold, size, clock).await?;
+        let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
 
         // 12. What the caller's key says of addresses, and the caller's rate.
         let key_ips = match &principal {

@@ -7,6 +7,7 @@ mod credential;
 mod held;
 mod late;
 mod layer;
+mod meanwhile;
 mod properties;
 mod replay;
 mod steps;

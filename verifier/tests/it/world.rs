@@ -4,7 +4,8 @@ use crate::actors::{NOW, TestIssuer};
 use axum::body::Body;
 use bmap_protocol::refusal::{Denial, Refusal};
 use bmap_verifier::{
-    Clock, MemoryReplayStore, NoRevocations, Policy, Principal, ReplayLimits, Standing, ToolKeys, UnixTime, Verifier,
+    Clock, Keys, MemoryReplayStore, NoRevocations, Policy, Principal, ReplayLimits, ReplayStore, Standing, ToolKeys,
+    UnixTime, Verifier,
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -126,21 +127,30 @@ impl<S: Standing> World<S> {
         Self { verifier: Arc::new(verifier), clock: FakeClock::new() }
     }
 
-    /// Begins a decision, and takes it as far as it goes.
+    /// Begins a decision, which goes as far as it is asked to.
     pub(crate) fn begin(&self, request: Request<Body>) -> UnderWay {
-        let (verifier, clock) = (Arc::clone(&self.verifier), self.clock.clone());
-        let (head, body) = request.into_parts();
-        let peer = head.extensions.get::<bmap_verifier::PeerAddress>().map(|peer| peer.0);
-        let decision = async move {
-            verifier.verify(&head, body, peer, &clock).await.map(|_| ()).map_err(|refusal| refusal.code().as_str())
-        };
-        UnderWay(decision.boxed())
+        begin(&self.verifier, &self.clock, request)
     }
 
     /// A decision that needs no waiting.
     pub(crate) fn decide(&self, request: Request<Body>) -> Result<(), &'static str> {
         self.begin(request).now().expect("the request is complete")
     }
+}
+
+/// Begins a decision of any verifier.
+pub(crate) fn begin<K: Keys, R: ReplayStore, S: Standing>(
+    verifier: &Arc<Verifier<K, R, S>>,
+    clock: &FakeClock,
+    request: Request<Body>,
+) -> UnderWay {
+    let (verifier, clock) = (Arc::clone(verifier), clock.clone());
+    let (head, body) = request.into_parts();
+    let peer = head.extensions.get::<bmap_verifier::PeerAddress>().map(|peer| peer.0);
+    let decision = async move {
+        verifier.verify(&head, body, peer, &clock).await.map(|_| ()).map_err(|refusal| refusal.code().as_str())
+    };
+    UnderWay(decision.boxed())
 }
 
 impl UnderWay {
