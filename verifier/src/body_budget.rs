@@ -51,6 +51,8 @@ struct Held {
 /// How fast a body comes: its bytes, where each second halves what came before. A burst followed by silence is slow.
 #[derive(Clone, Copy, Debug)]
 struct Speed {
+    /// When the body was waited for first, milliseconds since 1970.
+    began: u64,
     recent: u64,
     /// When the last bytes came, milliseconds since 1970.
     last: u64,
@@ -116,14 +118,13 @@ impl Hold<'_> {
         let limits = &budget.limits;
         let mut ended = Vec::new();
         let mut waiting = budget.lock();
-        let is_new = self.id.is_none();
         let id = *self.id.get_or_insert_with(|| waiting.enter(payer, prefix(self.peer), now));
         // An entry that is not there any more was ended.
         let held = waiting.bodies.get_mut(&id).ok_or(Refusal::BodyTimeout)?;
         if held.waker.as_ref().is_none_or(|known| waker.is_none_or(|waker| !known.will_wake(waker))) {
             held.waker = waker.cloned();
         }
-        let (more, prefix) = (bytes.saturating_sub(held.bytes), held.prefix);
+        let (more, prefix, is_new) = (bytes.saturating_sub(held.bytes), held.prefix, held.bytes == 0);
         if more == 0 {
             return Ok(());
         }
@@ -166,7 +167,7 @@ impl Drop for Hold<'_> {
 impl Waiting {
     fn enter(&mut self, payer: Payer, prefix: Option<IpNet>, now: u64) -> u64 {
         self.last_id = self.last_id.wrapping_add(1);
-        let speed = Speed { recent: 0, last: now };
+        let speed = Speed { began: now, recent: 0, last: now };
         self.bodies.insert(self.last_id, Held { bytes: 0, payer, prefix, speed, waker: None });
         self.last_id
     }
@@ -195,13 +196,13 @@ impl Waiting {
         held.waker
     }
 
-    /// Ends the slowest incomplete bodies until no more than `limit` is taken. A body that is new is spared: it had no time to come.
+    /// Ends the slowest incomplete bodies until no more than `limit` is taken. A body whose first bytes these are is spared.
     fn make_room(&mut self, limit: usize, spared: Option<u64>, now: u64, ended: &mut Vec<Waker>) {
         // What holds next to nothing makes no room: ending thousands of such bodies would help no caller.
         let least = limit / 65_536;
         let may_end = |(id, held): &(&u64, &Held)| held.waker.is_some() && held.bytes > least && Some(**id) != spared;
         let mut slowest: Vec<_> =
-            self.bodies.iter().filter(may_end).map(|(id, held)| (held.speed.at(now).recent, *id)).collect();
+            self.bodies.iter().filter(may_end).map(|(id, held)| (held.speed.per_second(now), *id)).collect();
         slowest.sort_unstable();
         for (_, id) in slowest {
             if self.total <= limit {
@@ -215,7 +216,13 @@ impl Waiting {
 impl Speed {
     fn at(self, now: u64) -> Self {
         let halvings = u32::try_from(now.saturating_sub(self.last) / 1000).unwrap_or(u32::MAX);
-        Self { recent: self.recent.checked_shr(halvings).unwrap_or(0), last: now.max(self.last) }
+        Self { recent: self.recent.checked_shr(halvings).unwrap_or(0), last: now.max(self.last), ..self }
+    }
+
+    /// Bytes for each second. What is halved each second comes to two seconds' worth, and a young body has had less time.
+    fn per_second(self, now: u64) -> u64 {
+        let millis = now.saturating_sub(self.began).clamp(1, 2000);
+        self.at(now).recent.saturating_mul(1000).checked_div(millis).unwrap_or(0)
     }
 }
 

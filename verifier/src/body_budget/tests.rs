@@ -110,6 +110,20 @@ fn t24_a_drop_by_drop_body_at_a_full_total_ends_itself() {
 }
 
 #[test]
+fn t24_a_young_body_is_not_slow_because_little_of_it_is_there() {
+    let budget = budget(1000, 1000, 1000);
+    let mut stalled = budget.hold(token(1), None);
+    assert_eq!(stalled.wait_for_more(960, 0, Waker::noop()), Ok(()));
+    // 20 bytes each 100 ms, beside a burst of 3 s ago that halved to 120.
+    let mut young = budget.hold(token(2), None);
+    for step in 0..5_u16 {
+        assert_eq!(young.wait_for_more(20 * usize::from(step), 3000 + u64::from(step) * 100, Waker::noop()), Ok(()));
+    }
+    assert_eq!(stalled.wait_for_more(960, 3400, Waker::noop()), Err(Refusal::BodyTimeout));
+    assert_eq!(budget.held(), 80);
+}
+
+#[test]
 fn no_budget_is_smaller_than_one_body() {
     let mut policy = Policy { max_body: 1000, ..Policy::default() };
     policy.bodies.total = 1;
