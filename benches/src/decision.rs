@@ -23,7 +23,8 @@ pub(crate) fn run(rounds: usize) {
 
 fn decide(verifier: &Verifier, request: &Signed) -> bool {
     let body = Full::new(Bytes::from_static(request.body));
-    let decision = pin!(verifier.verify(&request.head, body, None, UnixTime::from_seconds(NOW)));
+    let clock = || UnixTime::from_seconds(NOW);
+    let decision = pin!(verifier.verify(&request.head, body, None, &clock));
     match decision.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => black_box(outcome).is_ok(),
         Poll::Pending => false,

@@ -327,7 +327,7 @@ impl App {
 
     async fn verify(&self, head: &Parts, body: &Bytes, source: &Source) -> Result<bmap_verifier::Verified, Refusal> {
         let body = Full::new(body.clone());
-        match self.verifier.verify(head, body, Some(address(head)), self.issuer.unix_time()).await {
+        match self.verifier.verify(head, body, Some(address(head)), &*self.issuer).await {
             Ok((verified, _)) => Ok(verified),
             Err(refusal) => {
                 if let SignedRefusal::InvalidSignature(_) = refusal

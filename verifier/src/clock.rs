@@ -1,4 +1,6 @@
-//! Time as an argument. This is the one file of the crate that reads a clock.
+//! Time as an argument. This is the one file of the crate that reads a clock or starts a timer.
+
+use std::time::Duration;
 
 /// Milliseconds since 1970, UTC, as the profile's `server_time`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,10 +28,17 @@ impl UnixTime {
     }
 }
 
-/// Where a layer gets the time from.
+/// Where a verifier gets the time from.
+///
+/// With the feature `tokio`, [`SystemClock`] and every `Fn() -> UnixTime` is one; their timers are tokio's. A tool on another
+/// runtime leaves the feature out and implements this trait with its runtime's timer.
 pub trait Clock: Send + Sync + 'static {
     /// The time.
     fn now(&self) -> UnixTime;
+
+    /// Completes after `duration`, on a clock that is never set. It ends bodies that do not arrive (T24): an implementation that
+    /// never completes leaves them open.
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
 }
 
 /// This machine's clock. A time before 1970 reads as 0, in which nothing is fresh.
@@ -59,15 +68,25 @@ impl SystemClock {
     }
 }
 
+#[cfg(feature = "tokio")]
 impl Clock for SystemClock {
     fn now(&self) -> UnixTime {
         SystemClock::now(self)
     }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(duration)
+    }
 }
 
+#[cfg(feature = "tokio")]
 impl<F: Fn() -> UnixTime + Send + Sync + 'static> Clock for F {
     fn now(&self) -> UnixTime {
         self()
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(duration)
     }
 }
 

@@ -3,6 +3,10 @@
 //! Put it outermost, around the whole router, as [the crate's example](crate) does: what is added to the router later stands behind
 //! it too, while `Router::layer` covers the routes that are there by then. Not inside of a prefix: a nested router sees a shortened
 //! path, and the signature is over the whole one.
+//!
+//! A body is read here, within [`crate::BodyLimits`], before the handler runs; from then on its memory is the tool's. Inbound `bmap-*`
+//! headers are removed, and [`VerifyLayer::dropped_identity_headers`] counts them for a metric: a number that rises says that somewhere
+//! in front a client's headers are let through.
 
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::keys::{Keys, ToolKeys};
@@ -14,12 +18,14 @@ use crate::verify::{VerifiedBody, Verifier};
 use crate::{cors, problem};
 use bmap_protocol::refusal::Refusal;
 use bytes::Bytes;
+use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -32,8 +38,10 @@ pub struct VerifyLayer<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations, C
 struct Shared<K, R, S, C> {
     verifier: Verifier<K, R, S>,
     clock: C,
+    dropped_identity_headers: AtomicU64,
 }
 
+#[cfg(feature = "tokio")]
 impl<K: Keys, R: ReplayStore, S: Standing> VerifyLayer<K, R, S> {
     /// A layer on this machine's clock.
     pub fn new(verifier: Verifier<K, R, S>) -> Self {
@@ -44,7 +52,19 @@ impl<K: Keys, R: ReplayStore, S: Standing> VerifyLayer<K, R, S> {
 impl<K: Keys, R: ReplayStore, S: Standing, C: Clock> VerifyLayer<K, R, S, C> {
     /// A layer on another clock.
     pub fn with_clock(verifier: Verifier<K, R, S>, clock: C) -> Self {
-        Self { shared: Arc::new(Shared { verifier, clock }) }
+        Self { shared: Arc::new(Shared { verifier, clock, dropped_identity_headers: AtomicU64::new(0) }) }
+    }
+}
+
+impl<K: Keys, R: ReplayStore, S: Standing, C> VerifyLayer<K, R, S, C> {
+    /// Inbound `bmap-*` header lines that were removed so far, over all clones of this layer. For a metric.
+    pub fn dropped_identity_headers(&self) -> u64 {
+        self.shared.dropped_identity_headers.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of bodies that are held now, over all clones of this layer. For a metric; see [`crate::BodyLimits`].
+    pub fn body_bytes_held(&self) -> usize {
+        self.shared.verifier.body_bytes_held()
     }
 }
 
@@ -106,11 +126,10 @@ where
         let head = Box::new(head);
         let has_body = !body.is_end_stream();
         let decision = Box::write(Box::new_uninit(), async move {
-            let now = shared.clock.now();
             let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
-            match shared.verifier.verify(&head, body, peer, now).await {
-                Ok((verified, body)) => Ok(LetIn::new(head, verified, body)),
-                Err(refusal) => Err(Refused::new(&head, refusal, now, shared.verifier.policy())),
+            match shared.verifier.verify(&head, body, peer, &shared.clock).await {
+                Ok((verified, body)) => Ok(LetIn::new(head, verified, body, &shared.dropped_identity_headers)),
+                Err(refusal) => Err(Refused::new(&head, refusal, shared.clock.now(), shared.verifier.policy())),
             }
         });
         let mut decision: Decision<B> = Box::into_pin(decision);
@@ -142,8 +161,8 @@ struct LetIn<B> {
 }
 
 impl<B: From<Bytes>> LetIn<B> {
-    fn new(mut head: Box<Parts>, verified: Verified, body: VerifiedBody<B>) -> Self {
-        drop_identity_headers(&mut head.headers);
+    fn new(mut head: Box<Parts>, verified: Verified, body: VerifiedBody<B>, dropped: &AtomicU64) -> Self {
+        drop_identity_headers(&mut head.headers, dropped);
         let origin_holds = verified.claims().is_some();
         head.extensions.insert(verified);
         let body = match body {
@@ -160,6 +179,8 @@ struct Refused {
     request_id: String,
     now: UnixTime,
     origins: AllowedOrigins,
+    /// Whether the answer says that the connection ends: the rest of the body is on it, and is not read (RFC 9110 §15.5.9).
+    closes: bool,
 }
 
 impl Refused {
@@ -167,11 +188,16 @@ impl Refused {
         let request_id = problem::request_id(&head.headers, now);
         let (method, path) = (head.method.as_str(), head.uri.path());
         tracing::info!(code = refusal.code().as_str(), %refusal, request_id, method, path, "refused");
-        Self { refusal, request_id, now, origins: policy.origins.clone() }
+        // In HTTP/2 one stream ends and the connection goes on; there the header is not allowed.
+        let closes = matches!(refusal, Refusal::BodyTimeout) && head.version < Version::HTTP_2;
+        Self { refusal, request_id, now, origins: policy.origins.clone(), closes }
     }
 
     fn answer<O: From<Bytes>>(self, asked_from: Option<&HeaderValue>) -> Response<O> {
         let mut answer = problem::answer(&self.refusal, self.request_id, self.now);
+        if self.closes {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         cors::expose(answer.headers_mut(), asked_from, &self.origins);
         answer
     }
@@ -242,13 +268,16 @@ where
 }
 
 /// Drops every inbound `bmap-*` header, in any spelling with `-`, `_` or `.`, also behind `x-` (profile §8, R09): who
-/// called is told by [`crate::Verified`] alone.
-fn drop_identity_headers(headers: &mut HeaderMap) {
+/// called is told by [`crate::Verified`] alone. `dropped` counts their lines.
+fn drop_identity_headers(headers: &mut HeaderMap, dropped: &AtomicU64) {
     if headers.keys().any(is_identity_header) {
-        let dropped: Vec<HeaderName> = headers.keys().filter(|name| is_identity_header(name)).cloned().collect();
-        for name in dropped {
+        let lines = headers.len();
+        let names: Vec<HeaderName> = headers.keys().filter(|name| is_identity_header(name)).cloned().collect();
+        for name in names {
             headers.remove(name);
         }
+        let lines = lines.saturating_sub(headers.len());
+        dropped.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 

@@ -24,8 +24,12 @@
 //! `axum::serve` waits for ever for the rest of a request's head. Where strangers reach the tool, and nothing in front of it has that limit,
 //! serve it as `examples/places-tool/src/server.rs` does: a file to copy.
 //!
-//! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`verified`]; what it
-//! stands on: [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
+//! A body that does not arrive is ended after 30 s, or sooner where less than 1 KiB/s comes, and 64 MiB of bodies are held at the
+//! most: [`BodyLimits`] has these numbers. The layer's timer is tokio's; with the feature `tokio` off, a tool on another runtime
+//! brings its own by a [`Clock`].
+//!
+//! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`fresh`], [`verified`]; what it
+//! stands on: `body`, `body_budget`, [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
 //! [`problem`], [`cors`].
 #![cfg_attr(
     not(test),
@@ -38,9 +42,13 @@
     )
 )]
 
+pub mod fresh;
 pub mod layer;
 pub mod verified;
 pub mod verify;
+
+mod body;
+mod body_budget;
 
 pub mod clock;
 pub mod credential;
@@ -62,9 +70,10 @@ pub use clock::{Clock, SystemClock, UnixTime};
 pub use credential::{CredentialError, ToolCredential};
 #[cfg(feature = "axum")]
 pub use extract::LayerMissing;
+pub use fresh::Fresh;
 pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
 pub use layer::VerifyLayer;
-pub use policy::{AllowedOrigins, PeerAddress, Policy, Rate};
+pub use policy::{AllowedOrigins, BodyLimits, PeerAddress, Policy, Rate};
 pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore};
 pub use standing::{NoRevocations, Standing};
 pub use verified::{Principal, Verified};

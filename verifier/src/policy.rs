@@ -1,4 +1,4 @@
-//! What a tool asks for beyond a good signature (profile §5, steps 1, 9 and 12).
+//! What a tool asks for beyond a good signature (profile §5: the addresses before step 1, and steps 1, 9, 10 and 12).
 
 use bmap_protocol::check::Window;
 use bmap_protocol::origin::Origin;
@@ -6,6 +6,7 @@ use bmap_protocol::token::Assurance;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A tool's policy.
 #[derive(Clone, Debug)]
@@ -21,11 +22,14 @@ pub struct Policy {
     pub window: Window,
     /// Most bytes of a body, which is held in memory until its digest is known. Default: 1 MiB.
     pub max_body: usize,
+    /// How long a body may take, and how much of bodies is held at once.
+    pub bodies: BodyLimits,
     /// Most bytes of all header names and values. Default: 16 KiB.
     pub max_head: usize,
     /// Most header lines. Default: 64.
     pub max_headers: usize,
-    /// Addresses that may call; empty: all. Needs [`PeerAddress`] in the request's extensions. Default: empty.
+    /// Addresses that may call; empty: all. Decided before anything else is looked at. Needs [`PeerAddress`] in the request's
+    /// extensions. Default: empty.
     pub allowed_ips: Vec<IpNet>,
     /// How often one token may be used. Default: not limited beyond its share of the replay store.
     pub rate: Option<Rate>,
@@ -41,11 +45,50 @@ impl Default for Policy {
             scopes: Vec::new(),
             window: Window::DEFAULT,
             max_body: 1 << 20,
+            bodies: BodyLimits::default(),
             max_head: 16 << 10,
             max_headers: 64,
             allowed_ips: Vec::new(),
             rate: None,
             known_tokens: 16_384,
+        }
+    }
+}
+
+/// Limits on bodies that are on their way (profile §5, T24).
+///
+/// Bytes count while their request waits: for more of its body, or for a store. Once the request is decided, its body belongs to the
+/// tool and counts no more. No budget is smaller than [`Policy::max_body`], so that one body alone is never refused by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BodyLimits {
+    /// Longest that a body may take, counted from its head. Default: 30 s.
+    pub deadline: Duration,
+    /// Time before the minimum rate counts. Default: 5 s.
+    pub grace: Duration,
+    /// Fewest bytes for each second after [`BodyLimits::grace`]; 0: no minimum. Default: 1 KiB.
+    pub min_rate: u32,
+    /// Most bytes at once of one token's requests. Default: 2 MiB.
+    pub per_token: usize,
+    /// Most bytes at once of requests that one API key signed by itself. Tokens granted to it do not count. Default: 8 MiB.
+    pub per_api_key: usize,
+    /// Most bytes at once from one address prefix (IPv4 /24, IPv6 /48), where the address is known. Default: 8 MiB, an eighth of
+    /// [`BodyLimits::total`].
+    pub per_prefix: usize,
+    /// Most bytes at once. When they are taken, the slowest body is ended. Default: 64 MiB.
+    pub total: usize,
+}
+
+impl Default for BodyLimits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+            min_rate: 1 << 10,
+            per_token: 2 << 20,
+            per_api_key: 8 << 20,
+            per_prefix: 8 << 20,
+            total: 64 << 20,
         }
     }
 }

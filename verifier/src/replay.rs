@@ -8,6 +8,7 @@ mod key_shard;
 mod nonce_shard;
 mod slots;
 
+use crate::fresh::Fresh;
 use bmap_protocol::check::Window;
 use bmap_protocol::refusal::Refusal;
 use key_shard::KeyShard;
@@ -28,14 +29,16 @@ pub struct Record {
 
 /// Remembers what was seen. Full or out of reach is an error, never "allow".
 pub trait ReplayStore: Send + Sync + 'static {
-    /// Records a first use; `now` is in seconds since 1970.
+    /// Records a first use. `fresh` is the proof that its request is in time, at [`Fresh::at`].
     ///
     /// # Errors
     /// [`Refusal::Replayed`], [`Refusal::RateLimited`] for a key over its share, [`Refusal::ReplayStoreUnavailable`].
-    fn record(&self, record: Record, now: i64) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn record(&self, record: Record, fresh: Fresh) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// The second before and in which the store may have forgotten what was seen: a store in memory knows nothing of
-    /// the time before its start. `None` for a store that outlives the process.
+    /// Requests created up to this second may have been let in without the store knowing of them: a store in memory knows nothing
+    /// of the time before its start, and a request may be signed [`Window::future`] ahead. So it is the start plus that. `None` for
+    /// a store that outlives the process. It is asked twice for each request, since a shared store whose primary changes forgets at that
+    /// moment.
     fn forgot_until(&self) -> Option<i64>;
 }
 
@@ -150,8 +153,8 @@ impl MemoryReplayStore {
 }
 
 impl ReplayStore for MemoryReplayStore {
-    async fn record(&self, record: Record, now: i64) -> Result<(), Refusal> {
-        self.record_now(&record, now)
+    async fn record(&self, record: Record, fresh: Fresh) -> Result<(), Refusal> {
+        self.record_now(&record, fresh.at().seconds())
     }
 
     fn forgot_until(&self) -> Option<i64> {

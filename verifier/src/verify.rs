@@ -2,9 +2,15 @@
 //!
 //! Nothing stateful is touched before step 6 holds: noise costs a hash and a MAC, not a signature check and not a store
 //! entry. Only where API keys sign by themselves, at the issuer, a signature as long as Ed25519's costs a check of one.
+//!
+//! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. What depends on time holds
+//! at both moments.
 
-use crate::clock::UnixTime;
+use crate::body::{self, Bounds};
+use crate::body_budget::{BodyBudget, Hold, Payer};
+use crate::clock::{Clock, UnixTime};
 use crate::credential::ToolCredential;
+use crate::fresh::Fresh;
 use crate::keys::{ApiKeyProof, Keys, ToolKeys};
 use crate::policy::{AllowedOrigins, Policy, ip_allowed};
 use crate::replay::{MemoryReplayStore, Record, ReplayLimits, ReplayStore};
@@ -12,7 +18,7 @@ use crate::standing::{NoRevocations, Standing};
 use crate::token_cache::{KnownToken, TokenCache};
 use crate::verified::{Principal, Verified};
 use bmap_protocol::check::{self, Received};
-use bmap_protocol::digest::{BodyDigest, BodyHasher};
+use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::fields::Fields;
 use bmap_protocol::ids::{ApiKeyId, Issuer, hex_id};
 use bmap_protocol::keys::{MacKey, TokenDigest};
@@ -21,14 +27,15 @@ use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::refusal::{Denial, Mismatch, Refusal};
 use bmap_protocol::signature_base::Component;
 use bmap_protocol::token::{IssuerKey, UnverifiedToken};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body;
-use http_body_util::BodyExt;
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
 
 /// Decides on requests to one place: a tool, or the issuer.
 ///
@@ -43,6 +50,7 @@ pub struct Verifier<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations> {
     replay: R,
     standing: S,
     known: TokenCache,
+    bodies: BodyBudget,
     latest: AtomicI64,
 }
 
@@ -57,6 +65,10 @@ pub enum VerifiedBody<B> {
 
 /// Evidence that every step passed; only [`Verifier::verify`] makes it, and [`Verified`] can't be had without.
 pub(crate) struct AllStepsPassed(());
+
+/// Evidence that time window, token and standing held after the body; only [`Verifier::verify`] makes it, and [`Fresh`] can't be had
+/// without.
+pub(crate) struct TimeHolds(());
 
 /// How a request says who signed it.
 enum Caller<'a> {
@@ -99,8 +111,9 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         replay: R,
         standing: S,
     ) -> Self {
-        let known = TokenCache::new(policy.known_tokens);
-        Self { issuer, issuer_keys, own, policy, keys, replay, standing, known, latest: AtomicI64::new(i64::MIN) }
+        let (known, bodies) = (TokenCache::new(policy.known_tokens), BodyBudget::new(&policy));
+        let latest = AtomicI64::new(i64::MIN);
+        Self { issuer, issuer_keys, own, policy, keys, replay, standing, known, bodies, latest }
     }
 
     /// The policy.
@@ -108,7 +121,13 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         &self.policy
     }
 
-    /// Decides on one request. `peer` is the address at the other end of the connection.
+    /// Bytes of bodies that are held now while their requests wait, for a metric; see [`crate::BodyLimits`].
+    pub fn body_bytes_held(&self) -> usize {
+        self.bodies.held()
+    }
+
+    /// Decides on one request. `peer` is the address at the other end of the connection. `clock` is read when the head is there and
+    /// again when the body is; its timer ends a body that does not come.
     ///
     /// # Errors
     /// [`Refusal`]: the request must not reach the tool. [`crate::problem`] makes the answer.
@@ -117,8 +136,15 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         head: &Parts,
         body: B,
         peer: Option<IpAddr>,
-        now: UnixTime,
+        clock: &impl Clock,
     ) -> Result<(Verified, VerifiedBody<B>), Refusal> {
+        let began = clock.now();
+
+        // What the address alone decides costs no more than that.
+        if !ip_allowed(&self.policy.allowed_ips, peer) {
+            return Err(Refusal::Denied(Denial::Ip));
+        }
+
         // 1. Sizes and framing.
         let fields = Fields::of(&head.headers);
         self.check_sizes(&fields)?;
@@ -151,28 +177,22 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             fields: &fields,
         };
 
-        // 4. Time window. What was seen before a store in memory began is not known, so it is refused.
-        let now_seconds = self.check_clock(now)?;
-        check::time_window(&signature, now_seconds, self.policy.window)?;
-        if let Some(started) = self.replay.forgot_until()
-            && signature.created <= started
-        {
-            return Err(Refusal::BeforeStart { created: signature.created, forgot_until: started });
-        }
+        // 4. Time window.
+        let now = self.check_time(&signature, began)?;
 
         // 5. Coverage.
         check::coverage(&signature, &fields, !matches!(caller, Caller::ApiKey), announced > 0)?;
 
-        let check_claims = |known: &KnownToken| {
+        let check_claims = |known: &KnownToken, now: i64| {
             let (tool, epoch) = (&known.tool, known.epoch);
-            check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now_seconds, self.policy.window)
+            check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now, self.policy.window)
         };
         let (principal, key_id) = match caller {
             Caller::KnownToken(known) => {
                 // 6. Check the MAC.
                 check::token_mac(&received, &signature, &known.key)?;
                 // 7. Claims; the token's signature held when it was new.
-                check_claims(&known)?;
+                check_claims(&known, now)?;
                 let id = known.id;
                 (Principal::Token(known), id)
             }
@@ -195,19 +215,12 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                 let key = check::TokenMacKey::new(key, token.compact());
                 let token = token.compact().into();
                 let known = KnownToken { token, tool, epoch, key, id, claims, busy_until: 0.into() };
-                check_claims(&known)?;
+                check_claims(&known, now)?;
                 (Principal::Token(self.known.insert(Arc::new(known))), id)
             }
             Caller::ApiKey => {
                 // 6 for an API key that signs by itself; there is no token, so there is no 7.
-                let unknown = Refusal::InvalidSignature(Mismatch::UnknownKey);
-                let id = ApiKeyId::parse(signature.key_id).map_err(|_| unknown)?;
-                let grant = self.keys.api_key(&id).await?.ok_or(unknown)?;
-                let check = |proof: &ApiKeyProof| proof.check(&received, &signature);
-                // Where there is no former secret, the same check fails again: both cases cost the same (T23).
-                check(&grant.proof).or_else(|_| check(grant.former.as_ref().unwrap_or(&grant.proof)))?;
-                let id = hex_id(id.as_str(), "bmk_").ok_or(unknown)?;
-                (Principal::ApiKey(Arc::new(grant)), id)
+                self.signing_api_key(&received, &signature).await?
             }
         };
 
@@ -235,38 +248,67 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         }
 
         // 10. Content-Digest over the body, which is read only now, for a caller who is known.
+        let payer = match &principal {
+            Principal::Token(_) => Payer::Token(key_id),
+            Principal::ApiKey(_) => Payer::ApiKey(key_id),
+        };
+        let mut hold = self.bodies.hold(payer, peer);
         let covers_digest = signature.covers(Component::Header("content-digest"));
-        let body = if body.is_end_stream() {
+        let (body, size, waited) = if body.is_end_stream() {
             if covers_digest {
                 check::content_digest(&fields, &BodyDigest::of(b""))?;
             }
-            VerifiedBody::Empty(body)
+            (VerifiedBody::Empty(body), 0, false)
         } else {
-            let (bytes, digest) = self.read_body(body).await?;
+            let bounds = Bounds { max: self.policy.max_body, limits: &self.policy.bodies, began };
+            let arrived = body::read(body, bounds, &mut hold, clock).await?;
+            let size = arrived.bytes.len();
             if announced == 0 {
                 // That there is a body was not known in step 5.
-                check::coverage(&signature, &fields, false, !bytes.is_empty())?;
+                check::coverage(&signature, &fields, false, size > 0)?;
             }
             if covers_digest {
-                check::content_digest(&fields, &digest)?;
+                check::content_digest(&fields, &arrived.digest)?;
             }
-            VerifiedBody::Whole(bytes)
+            (VerifiedBody::Whole(arrived.bytes), size, arrived.waited)
         };
 
-        // 11. Record (keyid, nonce), refuse if known.
-        let until = self.policy.window.record_until(signature.created);
-        self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, now_seconds).await?;
+        let recorded = async {
+            let mut principal = principal;
+            // 6 and 8 again, where a body was waited for: a key that was changed or revoked meanwhile counts. Otherwise nothing was
+            // waited for since step 8, and it is asked once.
+            if waited || size > 0 && clock.now().seconds() != now {
+                if let Principal::ApiKey(_) = &principal {
+                    principal = self.signing_api_key(&received, &signature).await?.0;
+                }
+                self.standing.check(&principal).await?;
+            }
+            // 4 and 7 again, without a body too, because look-ups may wait. Between this reading and the record nothing does.
+            let at = clock.now();
+            let later = self.check_time(&signature, at)?;
+            if let Principal::Token(known) = &principal
+                && later != now
+            {
+                check_claims(known, later)?;
+            }
+            let fresh = Fresh::new(at, TimeHolds(()));
+            // 11. Record (keyid, nonce), refuse if known.
+            let until = self.policy.window.record_until(signature.created);
+            self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, fresh).await?;
+            Ok((principal, at))
+        };
+        let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
 
-        // 12. IP and rate policy.
+        // 12. What the caller's key says of addresses, and the caller's rate.
         let key_ips = match &principal {
             Principal::Token(_) => &[][..],
             Principal::ApiKey(grant) => &grant.allowed_ips,
         };
-        if !ip_allowed(&self.policy.allowed_ips, peer) || !ip_allowed(key_ips, peer) {
+        if !ip_allowed(key_ips, peer) {
             return Err(Refusal::Denied(Denial::Ip));
         }
         if let (Some(rate), Principal::Token(known)) = (self.policy.rate, &principal) {
-            known.take(rate, now.millis()).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
+            known.take(rate, at.millis()).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
         }
 
         // 13. Pass on. Whoever does so rebuilds the identity headers, see `layer`.
@@ -281,7 +323,20 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         Ok(())
     }
 
-    /// Step 4: a clock that went back would make old signatures fresh again (T22).
+    /// Step 4, at either reading of the clock: `created` and `expires` within the window, and after what the store may have forgotten.
+    /// The time in seconds.
+    fn check_time(&self, signature: &UnverifiedSignature<'_>, time: UnixTime) -> Result<i64, Refusal> {
+        let now = self.check_clock(time)?;
+        check::time_window(signature, now, self.policy.window)?;
+        match self.replay.forgot_until() {
+            Some(forgot_until) if signature.created <= forgot_until => {
+                Err(Refusal::BeforeStart { created: signature.created, forgot_until })
+            }
+            _ => Ok(now),
+        }
+    }
+
+    /// A clock that went back would make old signatures fresh again (T22).
     fn check_clock(&self, now: UnixTime) -> Result<i64, Refusal> {
         let now = now.seconds();
         // Written once in a second, and read by all: most requests take no cache line from another core.
@@ -292,36 +347,39 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         if now < seen.saturating_sub(CLOCK_STEP) { Err(Refusal::ClockUnreliable { now, seen }) } else { Ok(now) }
     }
 
-    /// Step 10: all of the body, hashed as it comes, within the policy's bound.
-    async fn read_body<B: Body>(&self, body: B) -> Result<(Bytes, BodyDigest), Refusal> {
-        let mut body = pin!(body);
-        let limit = self.policy.max_body;
-        let mut hasher = BodyHasher::default();
-        let (mut first, mut rest, mut size) = (Bytes::new(), BytesMut::new(), 0_usize);
-        // A body that says that it is at its end is not asked again.
-        while !body.is_end_stream()
-            && let Some(frame) = body.frame().await
-        {
-            // Trailers are dropped: nothing in them is signed.
-            let Ok(mut data) = frame.map_err(|_| Refusal::BodyCut)?.into_data() else { continue };
-            size = size.saturating_add(data.remaining());
-            if size > limit {
-                return Err(Refusal::TooLarge { limit });
-            }
-            let bytes = data.copy_to_bytes(data.remaining());
-            hasher.update(&bytes);
-            // A body of one frame, which most are, is not copied.
-            if first.is_empty() {
-                first = bytes;
-            } else {
-                if rest.is_empty() {
-                    rest.extend_from_slice(&first);
-                }
-                rest.extend_from_slice(&bytes);
-            }
-        }
-        Ok((if rest.is_empty() { first } else { rest.freeze() }, hasher.finish()))
+    /// Step 6 for an API key: the key as it is now, and the 16 bytes behind its id, if it made this signature.
+    async fn signing_api_key(
+        &self,
+        received: &Received<'_>,
+        signature: &UnverifiedSignature<'_>,
+    ) -> Result<(Principal, [u8; 16]), Refusal> {
+        let unknown = Refusal::InvalidSignature(Mismatch::UnknownKey);
+        let id = ApiKeyId::parse(signature.key_id).map_err(|_| unknown)?;
+        let grant = self.keys.api_key(&id).await?.ok_or(unknown)?;
+        let check = |proof: &ApiKeyProof| proof.check(received, signature);
+        // Where there is no former secret, the same check fails again: both cases cost the same (T23).
+        check(&grant.proof).or_else(|_| check(grant.former.as_ref().unwrap_or(&grant.proof)))?;
+        let id = hex_id(id.as_str(), "bmk_").ok_or(unknown)?;
+        Ok((Principal::ApiKey(Arc::new(grant)), id))
     }
+}
+
+/// Counts a body's bytes from the first moment at which `future` waits.
+async fn counted<T>(
+    future: impl Future<Output = Result<T, Refusal>>,
+    hold: &mut Hold<'_>,
+    bytes: usize,
+    clock: &impl Clock,
+) -> Result<T, Refusal> {
+    let mut future = pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Pending if bytes > 0 => match hold.wait_complete(bytes, clock.now().millis()) {
+            Ok(()) => Poll::Pending,
+            Err(refusal) => Poll::Ready(Err(refusal)),
+        },
+        outcome => outcome,
+    })
+    .await
 }
 
 /// The 16 bytes behind a verified `jti`, whose form the claims' parser checked.

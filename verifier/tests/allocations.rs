@@ -26,7 +26,7 @@ fn arrive(draft: &Draft, page: &PageToken, body: Bytes) -> Arrived {
 }
 
 fn decide(verifier: &Verifier, request: &Arrived, body: Bytes) -> bool {
-    verifier.verify(&request.head, Full::new(body), None, now()).now_or_never().unwrap().is_ok()
+    verifier.verify(&request.head, Full::new(body), None, &now).now_or_never().unwrap().is_ok()
 }
 
 /// Allocations of one decision each, all accepted.

@@ -11,7 +11,9 @@ use allocation_counter::{AllocationInfo, measure};
 use axum::body::Body;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_verifier::replay::Record;
-use bmap_verifier::{MemoryReplayStore, NoRevocations, Policy, Refusal, ReplayLimits, ReplayStore, ToolKeys, Verifier};
+use bmap_verifier::{
+    Fresh, MemoryReplayStore, NoRevocations, Policy, Refusal, ReplayLimits, ReplayStore, ToolKeys, Verifier,
+};
 use futures_util::FutureExt;
 use http::{HeaderValue, Request};
 use std::sync::Arc;
@@ -24,7 +26,7 @@ fn refused<R: ReplayStore>(verifier: &Verifier<ToolKeys, R>, request: Request<Bo
     let (head, body) = request.into_parts();
     let mut code = "accepted";
     let counted = measure(|| {
-        if let Err(refusal) = verifier.verify(&head, body, None, now()).now_or_never().unwrap() {
+        if let Err(refusal) = verifier.verify(&head, body, None, &now).now_or_never().unwrap() {
             code = refusal.code().as_str();
         }
     });
@@ -61,7 +63,7 @@ fn r05_dots_take_no_time() {
     let head = with_token(&page, &".".repeat(15_000)).into_parts().0;
     let began = std::time::Instant::now();
     for _ in 0..1000 {
-        assert!(verifier.verify(&head, Body::empty(), None, now()).now_or_never().unwrap().is_err());
+        assert!(verifier.verify(&head, Body::empty(), None, &now).now_or_never().unwrap().is_err());
     }
     assert!(began.elapsed().as_millis() < 1000, "1 ms each is the limit: {:?} for 1000", began.elapsed());
 }
@@ -149,8 +151,8 @@ fn signed_over_many_digests(page: &PageToken) -> Request<Body> {
 struct Seen(Arc<MemoryReplayStore>);
 
 impl ReplayStore for Seen {
-    async fn record(&self, record: Record, now: i64) -> Result<(), Refusal> {
-        self.0.record_now(&record, now)
+    async fn record(&self, record: Record, fresh: Fresh) -> Result<(), Refusal> {
+        self.0.record_now(&record, fresh.at().seconds())
     }
 
     fn forgot_until(&self) -> Option<i64> {
@@ -202,7 +204,7 @@ fn t26_ten_thousand_garbage_requests_leave_nothing_behind() {
     let ((verifier, seen), page) = (verifier_and_store(&issuer), issuer.mint(|_| {}));
     let throw = |number: usize| {
         let (head, body) = garbage(&issuer, &page, number).into_parts();
-        assert!(verifier.verify(&head, body, None, now()).now_or_never().unwrap().is_err(), "{number}");
+        assert!(verifier.verify(&head, body, None, &now).now_or_never().unwrap().is_err(), "{number}");
     };
     // What a process sets up once is not what is asked.
     (0..60).for_each(throw);
@@ -212,7 +214,7 @@ fn t26_ten_thousand_garbage_requests_leave_nothing_behind() {
     assert!(seen.0.is_empty());
     // The same count sees what a good request leaves: an entry each.
     let (head, body) = get("/a").sign(&page).into_parts();
-    let counted = measure(|| assert!(verifier.verify(&head, body, None, now()).now_or_never().unwrap().is_ok()));
+    let counted = measure(|| assert!(verifier.verify(&head, body, None, &now).now_or_never().unwrap().is_ok()));
     assert!(counted.bytes_current > 500, "a known token");
     assert_eq!(seen.0.len(), 1);
 }

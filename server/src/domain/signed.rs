@@ -14,9 +14,11 @@ use bmap_protocol::refusal::Refusal as SignedRefusal;
 use bmap_protocol::token::{Claims, IssuerKey, Subject, TokenFault, UnverifiedToken};
 use bmap_verifier::credential::base_origin;
 use bmap_verifier::{
-    ApiKeyGrant, ApiKeyProof, Keys, MemoryReplayStore, Policy, Principal, ReplayLimits, Standing, UnixTime, Verifier,
+    ApiKeyGrant, ApiKeyProof, Clock, Keys, MemoryReplayStore, Policy, Principal, ReplayLimits, Standing, UnixTime,
+    Verifier,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Most bytes of a body on the issuer's own routes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -51,6 +53,16 @@ impl Issuer {
     /// Now, as the verifier counts it.
     pub fn unix_time(&self) -> UnixTime {
         UnixTime::from_millis(u64::try_from(self.clock.now().0).unwrap_or(0))
+    }
+}
+
+impl Clock for Issuer {
+    fn now(&self) -> UnixTime {
+        self.unix_time()
+    }
+
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
+        tokio::time::sleep(duration)
     }
 }
 

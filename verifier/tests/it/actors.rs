@@ -172,7 +172,7 @@ pub(crate) async fn decide(verifier: &Verifier, request: Request<Body>) -> Resul
 pub(crate) async fn decide_at(verifier: &Verifier, request: Request<Body>, now: UnixTime) -> Result<(), &'static str> {
     let (head, body) = request.into_parts();
     let peer = head.extensions.get::<bmap_verifier::PeerAddress>().map(|peer| peer.0);
-    verifier.verify(&head, body, peer, now).await.map(|_| ()).map_err(|refusal| refusal.code().as_str())
+    verifier.verify(&head, body, peer, &move || now).await.map(|_| ()).map_err(|refusal| refusal.code().as_str())
 }
 
 /// Changes the headers of a signed request on its way.

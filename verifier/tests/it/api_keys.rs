@@ -5,6 +5,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::get as route_get;
 use bmap_protocol::check::Window;
+use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::ids::{ApiKeyId, Issuer, ToolId, UserId};
 use bmap_protocol::keys::{MacKey, ToolKey};
 use bmap_protocol::refusal::{Denial, Refusal};
@@ -18,7 +19,7 @@ use ed25519_dalek::SigningKey;
 use http::{Request, Response};
 use tower::ServiceExt;
 
-const KEY: [u8; 16] = [7; 16];
+pub(crate) const KEY: [u8; 16] = [7; 16];
 
 /// A gateway that knows one API key, and whose users are all good or all gone.
 struct Gateway(Router);
@@ -85,22 +86,31 @@ impl Gateway {
 }
 
 /// A request signed by an API key: without a token, and with the key's id.
-fn signed(draft: &Draft, key: RequestKey, id: [u8; 16]) -> Request<Body> {
+pub(crate) fn signed(draft: &Draft, key: RequestKey, id: [u8; 16]) -> Request<Body> {
     let key_id = ApiKeyId::from_uuid(id);
     let (path, query) = draft.target.split_once('?').map_or((draft.target.as_str(), None), |(p, q)| (p, Some(q)));
-    let request =
-        bmap_protocol::sign::Request { method: draft.method, authority: draft.host, path, query, ..Default::default() };
+    let digest = (!draft.body.is_empty()).then(|| BodyDigest::of(&draft.body).header_value());
+    let request = bmap_protocol::sign::Request {
+        method: draft.method,
+        authority: draft.host,
+        path,
+        query,
+        content_digest: digest.as_deref(),
+        ..Default::default()
+    };
     let stamp = bmap_protocol::sign::Stamp { created: draft.created, nonce: draft.nonce, key_id: key_id.as_str() };
     let headers = bmap_protocol::sign::sign(&request, &stamp, &key).unwrap();
-    let mut request = Request::get(&draft.target).header("host", draft.host);
-    if let Some(origin) = draft.origin {
-        request = request.header("origin", origin);
+    let mut request = Request::builder().method(draft.method).uri(&draft.target).header("host", draft.host);
+    for (name, value) in [("origin", draft.origin), ("content-digest", digest.as_deref())] {
+        if let Some(value) = value {
+            request = request.header(name, value);
+        }
     }
     let request = request.header("signature-input", headers.signature_input).header("signature", headers.signature);
-    request.body(Body::empty()).unwrap()
+    request.body(Body::from(draft.body.clone())).unwrap()
 }
 
-fn hmac(byte: u8) -> (RequestKey, ApiKeyProof) {
+pub(crate) fn hmac(byte: u8) -> (RequestKey, ApiKeyProof) {
     let key = MacKey::from_key_bytes(&[byte; 32]);
     (RequestKey::Hmac(key.clone()), ApiKeyProof::HmacSha256(key))
 }

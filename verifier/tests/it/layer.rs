@@ -5,7 +5,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::routing::{get as route_get, post as route_post};
 use axum::{Router, http};
-use bmap_verifier::{Clock, Verified, VerifyLayer};
+use bmap_verifier::{Clock, MemoryReplayStore, NoRevocations, ToolKeys, UnixTime, Verified, VerifyLayer};
 use http::{Request, Response, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,20 +13,22 @@ use tower::ServiceExt;
 
 struct Tool {
     router: Router,
+    layer: VerifyLayer<ToolKeys, MemoryReplayStore, NoRevocations, fn() -> UnixTime>,
     entered: Arc<AtomicU32>,
 }
 
 impl Tool {
     fn new(issuer: &TestIssuer) -> Self {
         let entered = Arc::new(AtomicU32::new(0));
-        let clock = now as fn() -> bmap_verifier::UnixTime;
+        let clock = now as fn() -> UnixTime;
         assert_eq!(clock.now().seconds(), i64::from(NOW));
+        let layer = VerifyLayer::with_clock(issuer.verifier(|_| {}), clock);
         let router = Router::new()
             .route("/who", route_get(who))
             .route("/echo", route_post(echo))
-            .layer(VerifyLayer::with_clock(issuer.verifier(|_| {}), clock))
+            .layer(layer.clone())
             .with_state(Arc::clone(&entered));
-        Self { router, entered }
+        Self { router, layer, entered }
     }
 
     async fn send(&self, request: Request<Body>) -> Response<Body> {
@@ -129,10 +131,13 @@ async fn r09_identity_headers_in_any_spelling_are_dropped() {
     for name in ["bmap-user", "bmap_user", "bmap.user", "x-bmap-user", "x_bmap_user", "x.bmap-user"] {
         request.headers_mut().append(name, http::HeaderValue::from_static("admin"));
     }
+    request.headers_mut().append("bmap-user", http::HeaderValue::from_static("and again"));
     assert!(text(tool.send(request).await).await.ends_with(" []"));
+    assert_eq!(tool.layer.dropped_identity_headers(), 7);
     let mut kept = get("/who").sign(&page);
     kept.headers_mut().append("x-bmapper", http::HeaderValue::from_static("1"));
     assert!(text(tool.send(kept).await).await.ends_with(" [\"x-bmapper\"]"));
+    assert_eq!(tool.layer.dropped_identity_headers(), 7);
 }
 
 fn preflight(origin: &str) -> Request<Body> {

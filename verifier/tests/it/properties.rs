@@ -17,7 +17,7 @@ fn cases(number: u32) -> Config {
 /// What a decision is, for a request that is complete.
 fn decide(verifier: &Verifier, request: Request<Body>) -> Result<(), Code> {
     let (head, body) = request.into_parts();
-    let decision = verifier.verify(&head, body, None, now()).now_or_never().expect("a whole body needs no waiting");
+    let decision = verifier.verify(&head, body, None, &now).now_or_never().expect("a whole body needs no waiting");
     decision.map(|_| ()).map_err(|refusal| refusal.code())
 }
 
