@@ -53,6 +53,9 @@ pub mod token_cache;
 pub mod cors;
 pub mod problem;
 
+mod restart;
+mod sync;
+
 #[cfg(feature = "axum")]
 mod extract;
 
@@ -65,7 +68,7 @@ pub use extract::LayerMissing;
 pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
 pub use layer::VerifyLayer;
 pub use policy::{AllowedOrigins, PeerAddress, Policy, Rate};
-pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore};
+pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
 pub use standing::{NoRevocations, Standing};
 pub use verified::{Principal, Verified};
 pub use verify::{VerifiedBody, Verifier};

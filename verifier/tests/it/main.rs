@@ -7,5 +7,6 @@ mod credential;
 mod layer;
 mod properties;
 mod replay;
+mod state;
 mod steps;
 mod tokens;
