@@ -44,8 +44,8 @@ struct StoreClock {
 impl Nonces {
     /// An empty table for requests within `window`, whose times count from `base`, seconds since 1970.
     pub(crate) fn new(limits: ReplayLimits, window: Window, base: i64, seed: Seed, shards: u32) -> Self {
-        // A request may be `future` ahead and `past` behind, and its record lives on for `past + future + 1`.
-        let longest = window.past.saturating_add(window.future.saturating_mul(2)).saturating_add(2);
+        // A request may be `future` ahead, and its record lives until `past + future + 1` after it was signed.
+        let longest = window.past.saturating_add(window.future.saturating_mul(2)).saturating_add(1);
         // Random records do not spread perfectly: a 32nd more is eight standard deviations at a million, 64 is as much for few.
         let share = limits.entries.div_ceil(shards.max(1));
         let capacity = share.saturating_add((share / 32).max(64).min(share.max(1)));

@@ -7,11 +7,11 @@ pub struct Record {
     pub key: [u8; 16],
     /// The signature's `nonce`.
     pub nonce: [u8; 16],
-    /// Until when the record must live, seconds since 1970; see [`Window::record_until`](bmap_protocol::check::Window::record_until).
+    /// Until when the record must live, seconds since 1970; see `Window::record_until`.
     pub until: i64,
 }
 
-/// Bounds of [`MemoryReplayStore`](crate::MemoryReplayStore).
+/// Bounds of a store in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayLimits {
     /// Most live records. At most 51 bytes each with the keys they belong to, taken at the start.
