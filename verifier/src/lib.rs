@@ -24,6 +24,27 @@
 //! `axum::serve` waits for ever for the rest of a request's head. Where strangers reach the tool, and nothing in front of it has that limit,
 //! serve it as `examples/places-tool/src/server.rs` does: a file to copy.
 //!
+//! # Restarts
+//!
+//! The replay store in memory ends with its process. The next one refuses what the former one may have let in, 503 with the seconds to wait, 6 at
+//! most. With a folder of the process's own an orderly stop needs no such pause:
+//!
+//! ```no_run
+//! # fn run(folder: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+//! use bmap_verifier::{SystemClock, ToolCredential, Verifier, VerifyLayer};
+//!
+//! // At the start. An error here, such as another process at the same folder, ends the process.
+//! let verifier = Verifier::from_credential_with_state(ToolCredential::from_env()?, folder, SystemClock.now())?;
+//! let layer = VerifyLayer::new(verifier);
+//! // … serve with a clone of the layer, until SIGTERM; close the listener, and let requests in flight finish. Then:
+//! layer.verifier().save_state(SystemClock.now())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The file is read once, and holds what it holds for one tool, one window and one set of limits; anything else is a plain start. Processes that overlap,
+//! for a rolling deployment or for load, need a shared [`ReplayStore`].
+//!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`verified`]; what it
 //! stands on: [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
 //! [`problem`], [`cors`].

@@ -111,7 +111,8 @@ pub struct Promise {
     pub place: Place,
     /// Processes of the tool: one or two.
     pub nodes: usize,
-    /// Whether each process has a state folder; with two processes it is the same one.
+    /// Whether each process has a state folder. With two processes it is the same one, on the same host with one clock, and the second is there to
+    /// be started while the first one runs.
     pub state_folder: bool,
     /// The requests that an attacker has copies of.
     pub requests: Vec<Request>,
@@ -227,7 +228,12 @@ impl Model for Promise {
 }
 
 impl Promise {
-    /// Two processes that run from the beginning; otherwise the second one is there to be started while the first one runs.
+    /// Whether all processes are on one host, with one clock and one folder.
+    fn on_one_host(&self) -> bool {
+        self.state_folder
+    }
+
+    /// Whether the second process runs from the beginning.
     fn runs_both(&self) -> bool {
         !self.state_folder
     }

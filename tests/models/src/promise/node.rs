@@ -33,10 +33,11 @@ impl Node {
     }
 
     pub(super) fn events(&self, promise: &Promise, world: &World, number: usize, events: &mut Vec<Event>) {
-        if self.clock < promise.last {
+        let has_clock = number == 0 || !promise.on_one_host();
+        if has_clock && self.clock < promise.last {
             events.push(Event::Tick(number));
         }
-        if self.clock > 0 && world.back < promise.back {
+        if has_clock && self.clock > 0 && world.back < promise.back {
             events.push(Event::Back(number));
         }
         let Some(process) = &self.process else {
@@ -61,10 +62,10 @@ impl Node {
     }
 
     /// A process starts, with a state file or without; `None` where the world is assumed not to let it.
-    fn start(&mut self, promise: &Promise, file: Option<File>) -> Option<()> {
+    fn start(&mut self, promise: &Promise, file: Option<File>, highest: u8) -> Option<()> {
         let (table, forgot) = match file {
             Some(File { table, forgot }) => (table, forgot),
-            None if promise.design.clock_holds_over_crash && self.clock < self.highest => return None,
+            None if promise.design.clock_holds_over_crash && self.clock < highest => return None,
             None => (Table::default(), Some(self.clock + if promise.design.rule_has_skew { SKEW } else { 0 })),
         };
         let table = if promise.place == Place::Shared { Table::default() } else { table };
@@ -79,24 +80,30 @@ impl Node {
 pub(super) fn happen(promise: &Promise, world: &mut World, number: usize, event: Event) -> Option<()> {
     let design = promise.design;
     let others_run = world.nodes.iter().enumerate().any(|(other, node)| other != number && node.process.is_some());
+    let highest = if promise.on_one_host() {
+        world.nodes.iter().map(|node| node.highest).max().unwrap_or(0)
+    } else {
+        world.nodes[number].highest
+    };
+    let on_this_clock = if promise.on_one_host() { 0..promise.nodes } else { number..number + 1 };
     let node = &mut world.nodes[number];
     match event {
         Event::Tick(_) => {
-            node.clock += 1;
+            world.nodes[on_this_clock].iter_mut().for_each(|node| node.clock += 1);
             if number == 0 {
                 world.primary.clock += 1;
             }
         }
         Event::Back(_) => {
             world.back += 1;
-            node.clock -= 1;
+            world.nodes[on_this_clock].iter_mut().for_each(|node| node.clock -= 1);
         }
         Event::Start(_) => {
             if others_run && promise.state_folder && design.locks_folder {
                 return None;
             }
             let file = if others_run { None } else { world.file.clone() };
-            node.start(promise, file)?;
+            node.start(promise, file, highest)?;
             if design.reads_state_once && !others_run {
                 world.file = None;
             }
