@@ -15,6 +15,7 @@ pub struct Caller {
     /// The whole answer of the token endpoint.
     pub response: Value,
     tool_url: String,
+    signs_from: u64,
     nonces: AtomicU64,
 }
 
@@ -35,7 +36,7 @@ impl Caller {
 
     /// A caller who has got a token already.
     pub fn with(stack: &Stack, response: Value) -> Self {
-        Self { response, tool_url: stack.tool_url.clone(), nonces: AtomicU64::new(0) }
+        Self { response, tool_url: stack.tool_url.clone(), signs_from: stack.signs_from, nonces: AtomicU64::new(0) }
     }
 
     /// A text of the token's answer.
@@ -46,11 +47,19 @@ impl Caller {
         self.response[name].as_str().unwrap_or_else(|| panic!("no {name} in the token's answer"))
     }
 
-    /// Signs a request to `url` as of now.
+    /// Signs a request to `url` as of now, or in the first seconds of the tool for when it takes one.
     ///
     /// # Panics
     /// If it can't be signed.
     pub fn sign(&self, url: &str, method: &str, target: &str, content: Content<'_>) -> Request {
+        self.sign_at(clock::now().max(self.signs_from), url, method, target, content)
+    }
+
+    /// Signs a request to `url` as of `created`, seconds since 1970.
+    ///
+    /// # Panics
+    /// If it can't be signed.
+    pub fn sign_at(&self, created: u64, url: &str, method: &str, target: &str, content: Content<'_>) -> Request {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
         let authorization = sign::authorization(self.text("access_token"));
         let body = content.body.map(|(_, body)| body);
@@ -71,7 +80,7 @@ impl Caller {
             content_digest: digest.as_deref(),
             more: content.more,
         };
-        let stamp = Stamp { created: clock::now(), nonce, key_id: self.text("key_id") };
+        let stamp = Stamp { created, nonce, key_id: self.text("key_id") };
         let key = RequestKey::Hmac(MacKey::new(&SigningKey::from_bytes(key)));
         let signed = sign::sign(&request, &stamp, &key).expect("a request that can be signed");
         let own = [
@@ -84,6 +93,11 @@ impl Caller {
         let lines =
             own.into_iter().filter_map(|(name, value)| Some((name, value?))).chain(content.more.iter().copied());
         lines.fold(Request::new(method, target, body), |request, (name, value)| request.with(name, value))
+    }
+
+    /// A search that is signed as of `created`, seconds since 1970.
+    pub fn search_at(&self, created: u64) -> Request {
+        self.sign_at(created, &self.tool_url, "GET", "/v1/search?q=Sofia", Content::default())
     }
 
     /// A signed search.

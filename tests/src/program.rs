@@ -136,6 +136,14 @@ impl Running {
         finish(Command::new("kill").args(["-TERM", &self.child.id().to_string()]));
     }
 
+    /// Ends it at once (SIGKILL), and waits until it is gone.
+    ///
+    /// # Panics
+    /// If the system does not let it.
+    pub fn kill(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).expect("a process of our own can be killed");
+    }
+
     /// Waits until it ended by itself; whether it says that all was well.
     pub fn ended_well(&mut self) -> bool {
         let child = &mut self.child;

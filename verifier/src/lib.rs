@@ -28,6 +28,27 @@
 //! most: [`BodyLimits`] has these numbers. The layer's timer is tokio's; with the feature `tokio` off, a tool on another runtime
 //! brings its own by a [`Clock`].
 //!
+//! # Restarts
+//!
+//! The replay store in memory ends with its process. The next one refuses what the former one may have let in, 503 with the seconds to wait, 6 at
+//! most. With a folder of the process's own an orderly stop needs no such pause:
+//!
+//! ```no_run
+//! # fn run(folder: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
+//! use bmap_verifier::{SystemClock, ToolCredential, Verifier, VerifyLayer};
+//!
+//! // At the start. An error here, such as another process at the same folder, ends the process.
+//! let verifier = Verifier::from_credential_with_state(ToolCredential::from_env()?, folder, SystemClock.now())?;
+//! let layer = VerifyLayer::new(verifier);
+//! // … serve with a clone of the layer, until SIGTERM; close the listener, and let requests in flight finish. Then:
+//! layer.verifier().save_state(SystemClock.now())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The file is read once, and holds what it holds for one tool, one window and one set of limits; anything else is a plain start. Processes that overlap,
+//! for a rolling deployment or for load, need a shared [`ReplayStore`].
+//!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`fresh`], [`verified`]; what it
 //! stands on: `body`, `body_budget`, [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
 //! [`problem`], [`cors`].
@@ -61,6 +82,9 @@ pub mod token_cache;
 pub mod cors;
 pub mod problem;
 
+mod restart;
+mod sync;
+
 #[cfg(feature = "axum")]
 mod extract;
 
@@ -74,7 +98,7 @@ pub use fresh::Fresh;
 pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
 pub use layer::VerifyLayer;
 pub use policy::{AllowedOrigins, BodyLimits, PeerAddress, Policy, Rate};
-pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore};
+pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
 pub use standing::{NoRevocations, Standing};
 pub use verified::{Principal, Verified};
 pub use verify::{VerifiedBody, Verifier};

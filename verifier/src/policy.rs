@@ -1,5 +1,6 @@
 //! What a tool asks for beyond a good signature (profile §5: the addresses before step 1, and steps 1, 9, 10 and 12).
 
+use crate::credential::ToolCredential;
 use bmap_protocol::check::Window;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
@@ -51,6 +52,18 @@ impl Default for Policy {
             allowed_ips: Vec::new(),
             rate: None,
             known_tokens: 16_384,
+        }
+    }
+}
+
+impl Policy {
+    /// The policy that the operator set, as a tool's credential says it.
+    pub fn of(credential: &ToolCredential) -> Self {
+        Self {
+            origins: credential.origins.clone(),
+            min_assurance: credential.min_assurance,
+            scopes: credential.scopes.iter().map(|scope| scope.as_str().into()).collect(),
+            ..Self::default()
         }
     }
 }

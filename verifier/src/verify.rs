@@ -86,17 +86,27 @@ const CLOCK_STEP: i64 = 5;
 impl Verifier {
     /// A tool's own verifier with the policy of its credential. Its replay store begins at `now`.
     pub fn from_credential(credential: ToolCredential, now: UnixTime) -> Self {
-        let mut policy = Policy { min_assurance: credential.min_assurance, ..Policy::default() };
-        policy.scopes = credential.scopes.iter().map(|scope| scope.as_str().into()).collect();
-        policy.origins = credential.origins.clone();
+        let policy = Policy::of(&credential);
         Self::with_policy(credential, policy, ReplayLimits::default(), now)
     }
 
     /// A tool's own verifier with a policy and bounds of the tool's choice.
     pub fn with_policy(credential: ToolCredential, policy: Policy, limits: ReplayLimits, now: UnixTime) -> Self {
         let replay = MemoryReplayStore::new(limits, policy.window, now.seconds());
+        Self::with_store(credential, policy, replay)
+    }
+
+    /// A tool's own verifier with a replay store that is there already.
+    pub(crate) fn with_store(credential: ToolCredential, policy: Policy, replay: MemoryReplayStore) -> Self {
         let keys = ToolKeys::new(credential.tool, credential.epochs);
         Self::new(credential.issuer, credential.issuer_keys, credential.own, policy, keys, replay, NoRevocations)
+    }
+}
+
+impl<K, R, S> Verifier<K, R, S> {
+    /// The replay store.
+    pub(crate) fn replay(&self) -> &R {
+        &self.replay
     }
 }
 
@@ -112,7 +122,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         standing: S,
     ) -> Self {
         let (known, bodies) = (TokenCache::new(policy.known_tokens), BodyBudget::new(&policy));
-        let latest = AtomicI64::new(i64::MIN);
+        let latest = AtomicI64::new(replay.latest_seen());
         Self { issuer, issuer_keys, own, policy, keys, replay, standing, known, bodies, latest }
     }
 

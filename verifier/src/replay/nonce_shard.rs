@@ -1,10 +1,13 @@
 //! The records themselves, in buckets of one cache line each: looking a nonce up and recording it touches one line of a table of
 //! megabytes, and most of a record's time is waiting for that line.
 //!
-//! A record is 48 bits of its keyed hash beside its place in the table, and not the nonce. Two that fall together refuse a first use,
-//! which happens once in some 10¹³ requests and which nobody can bring about without the hash's key; none is let in twice.
+//! A record is 48 bits of its keyed hash beside its place in the table, and not the nonce. Two that fall together refuse a first use and let
+//! nothing in twice. A first use is compared with the three records that a bucket has on average when the store is full, so this happens once in
+//! 2⁴⁸ / 3 ≈ 9 × 10¹³ requests, and an attacker can't bring it about without the hash's key.
 
-use super::Keys;
+use super::hash::{Hashed, Print, index_in};
+use super::key_shard::NONE;
+use super::nonces::Keys;
 use bmap_protocol::refusal::Refusal;
 
 /// Seconds in which a shard that is used is gone through once, for what has ended.
@@ -13,12 +16,10 @@ const SWEEP: usize = 4;
 #[derive(Debug)]
 pub(super) struct NonceShard {
     buckets: Box<[Bucket]>,
-    /// The second that times in the buckets count from.
-    started: i64,
     /// Longest life of a record, seconds.
-    longest: i64,
-    /// Seconds since `started`, as far as this shard has seen.
-    now: u32,
+    longest: u32,
+    /// The time up to which what ended was swept, a part of the buckets at least. Times here are seconds since the store's base.
+    seen: u32,
     /// The second in which everything was swept last.
     swept: u32,
     /// The bucket that is swept next.
@@ -26,9 +27,11 @@ pub(super) struct NonceShard {
     /// Records in the buckets, with those that ended and were not swept yet.
     taken: usize,
     capacity: usize,
+    /// Whether the records were saved: what is recorded later would be in no file.
+    closed: bool,
 }
 
-const WAYS: usize = 4;
+pub(super) const WAYS: usize = 4;
 
 /// Up to four records.
 #[derive(Clone, Copy, Debug)]
@@ -43,53 +46,61 @@ struct Bucket {
     passed: u32,
 }
 
-/// What is compared of a hash; the rest of it says where.
+/// A bucket as a file holds it: without the keys' slots, which are another process's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Print {
-    low: u32,
-    high: u16,
+pub(super) struct SavedBucket {
+    pub(super) passed: u32,
+    /// Print and end of each record; an end of 0 where there is none.
+    pub(super) records: [(Print, u32); WAYS],
 }
 
 impl NonceShard {
     /// `longest`: the seconds that a record may live at the most.
-    pub(super) fn new(capacity: u32, longest: u32, started: i64) -> Self {
-        let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
+    pub(super) fn new(capacity: usize, longest: u32) -> Self {
         // Three of four places at the most are taken, so that few records are out of their bucket.
         let buckets = vec![Bucket::EMPTY; capacity.div_ceil(3).max(1)].into_boxed_slice();
-        Self { buckets, started, longest: longest.into(), now: 0, swept: 0, cursor: 0, taken: 0, capacity }
+        Self { buckets, longest, seen: 0, swept: 0, cursor: 0, taken: 0, capacity, closed: false }
     }
 
     pub(super) fn len(&self) -> usize {
         self.taken
     }
 
+    pub(super) fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
     pub(super) fn max_bytes(&self) -> usize {
         size_of::<Self>().saturating_add(size_of_val(&*self.buckets))
     }
 
-    /// Records a first use. A replay is told from a key over its share, and that from a store that is full.
+    /// Records a first use. `now` is the store's clock, read under this shard's lock. A replay is told from a key over its share, and that from
+    /// a store that is full.
     pub(super) fn record(
         &mut self,
-        until: i64,
-        now: i64,
+        hashed: Hashed,
+        until: u32,
+        now: u32,
         key: u32,
-        hash: u64,
         over: bool,
         keys: &Keys,
     ) -> Result<(), Refusal> {
         self.advance(now, keys);
-        let until = self.until(until).ok_or(Refusal::ReplayStoreUnavailable)?;
-        let print = Print::of(hash);
-        if self.is_known(print, hash) {
+        // One that ended may have been swept, so whether it was there is not known any more.
+        let lives = (1..=self.longest).contains(&until.saturating_sub(now));
+        if self.closed || !lives {
+            return Err(Refusal::ReplayStoreUnavailable);
+        }
+        if self.is_known(hashed, now) {
             return Err(Refusal::Replayed);
         }
         if over {
             return Err(Refusal::RateLimited { retry_after: 5 });
         }
         if self.taken >= self.capacity {
-            self.sweep_all(keys);
+            self.sweep_all(now, keys);
         }
-        if self.taken < self.capacity && self.add(print, hash, key, until, keys) {
+        if self.taken < self.capacity && self.add(hashed, key, until, now, keys) {
             Ok(())
         } else {
             Err(Refusal::ReplayStoreUnavailable)
@@ -97,35 +108,47 @@ impl NonceShard {
     }
 
     /// Gives back what has ended by `now`, all of it.
-    pub(super) fn end(&mut self, now: i64, keys: &Keys) {
+    pub(super) fn end(&mut self, now: u32, keys: &Keys) {
         self.advance(now, keys);
-        self.sweep_all(keys);
+        self.sweep_all(now, keys);
     }
 
-    /// Time goes on. Time that goes back ends nothing.
-    fn advance(&mut self, now: i64, keys: &Keys) {
-        let now = u32::try_from(now.saturating_sub(self.started)).unwrap_or(self.now);
-        let passed = usize::try_from(now.saturating_sub(self.now)).unwrap_or(usize::MAX);
-        if passed == 0 {
-            return;
+    /// Takes no record any more. What is live, each bucket with its index.
+    pub(super) fn close(&mut self, now: u32) -> impl Iterator<Item = (usize, SavedBucket)> {
+        self.closed = true;
+        self.buckets.iter().enumerate().filter_map(move |(index, bucket)| Some((index, bucket.saved(now)?)))
+    }
+
+    /// Puts a saved bucket into an empty shard of the same size; whether there was a place for it.
+    pub(super) fn restore(&mut self, index: usize, saved: &SavedBucket) -> bool {
+        let Some(bucket) = self.buckets.get_mut(index) else { return false };
+        *bucket = Bucket::restored(saved);
+        self.taken = self.taken.saturating_add(bucket.until.iter().filter(|until| **until != 0).count());
+        self.taken <= self.capacity
+    }
+
+    /// Time goes on, and a part of what ended is swept for each second.
+    fn advance(&mut self, now: u32, keys: &Keys) {
+        let passed = usize::try_from(now.saturating_sub(self.seen)).unwrap_or(usize::MAX);
+        if passed > 0 {
+            self.seen = now;
+            self.sweep(self.buckets.len().div_ceil(SWEEP).saturating_mul(passed), now, keys);
         }
-        self.now = now;
-        self.sweep(self.buckets.len().div_ceil(SWEEP).saturating_mul(passed), keys);
     }
 
-    fn sweep_all(&mut self, keys: &Keys) {
-        if self.swept < self.now {
-            self.swept = self.now;
-            self.sweep(usize::MAX, keys);
+    fn sweep_all(&mut self, now: u32, keys: &Keys) {
+        if self.swept < now {
+            self.swept = now;
+            self.sweep(usize::MAX, now, keys);
         }
     }
 
     /// Goes through the next buckets, and gives back what has ended in them.
-    fn sweep(&mut self, buckets: usize, keys: &Keys) {
+    fn sweep(&mut self, buckets: usize, now: u32, keys: &Keys) {
         for _ in 0..buckets.min(self.buckets.len()) {
             let Some(bucket) = self.buckets.get_mut(self.cursor) else { return };
             for (key, until) in bucket.key.iter().zip(&mut bucket.until) {
-                if *until != 0 && *until <= self.now {
+                if *until != 0 && *until <= now {
                     *until = 0;
                     self.taken = self.taken.saturating_sub(1);
                     keys.leave(*key);
@@ -135,21 +158,14 @@ impl NonceShard {
         }
     }
 
-    /// The end of a record in this shard's time; one that ended already, or lives for too long, has no place.
-    fn until(&self, until: i64) -> Option<u32> {
-        let until = until.saturating_sub(self.started);
-        let left = until.saturating_sub(self.now.into());
-        if (1..=self.longest).contains(&left) { u32::try_from(until).ok() } else { None }
-    }
-
-    fn is_known(&self, print: Print, hash: u64) -> bool {
-        let mut at = self.home(hash);
+    fn is_known(&self, hashed: Hashed, now: u32) -> bool {
+        let mut at = index_in(hashed.place, self.buckets.len());
         for _ in 0..self.buckets.len() {
             let Some(bucket) = self.buckets.get(at) else { return false };
-            if bucket.has(print, self.now) {
+            if bucket.has(hashed.print, now) {
                 return true;
             }
-            if bucket.passed <= self.now {
+            if bucket.passed <= now {
                 return false;
             }
             at = self.after(at);
@@ -158,11 +174,11 @@ impl NonceShard {
     }
 
     /// Puts a record into the first bucket with room; whether there was one.
-    fn add(&mut self, print: Print, hash: u64, key: u32, until: u32, keys: &Keys) -> bool {
-        let mut at = self.home(hash);
+    fn add(&mut self, hashed: Hashed, key: u32, until: u32, now: u32, keys: &Keys) -> bool {
+        let mut at = index_in(hashed.place, self.buckets.len());
         for _ in 0..self.buckets.len() {
             let Some(bucket) = self.buckets.get_mut(at) else { return false };
-            match bucket.put(print, key, until, self.now) {
+            match bucket.put(hashed.print, key, until, now) {
                 Put::New => self.taken = self.taken.saturating_add(1),
                 Put::InsteadOf { key } => keys.leave(key),
                 Put::Full => {
@@ -174,14 +190,6 @@ impl NonceShard {
             return true;
         }
         false
-    }
-
-    /// The bucket in which a hash is looked for first. Its lowest 16 bits say which, because they are not compared; those above them
-    /// only where there are more buckets than that tells apart.
-    fn home(&self, hash: u64) -> usize {
-        let buckets = u64::try_from(self.buckets.len()).unwrap_or(1);
-        let place = (hash & 0xffff) << 16 | (hash >> 16 & 0xffff);
-        usize::try_from(place.saturating_mul(buckets) >> 32).unwrap_or(0)
     }
 
     fn after(&self, bucket: usize) -> usize {
@@ -221,34 +229,34 @@ impl Bucket {
         }
         Put::Full
     }
-}
 
-impl Print {
-    /// The upper 48 bits. The shard is in them too, the bucket is not.
-    fn of(hash: u64) -> Self {
-        let upper = hash >> 16;
-        Self { low: u32::try_from(upper & 0xffff_ffff).unwrap_or(0), high: u16::try_from(upper >> 32).unwrap_or(0) }
+    /// What a file holds of it; `None` where nothing is live and nothing went past.
+    fn saved(&self, now: u32) -> Option<SavedBucket> {
+        let live = |until: u32| if until > now { until } else { 0 };
+        let mut saved = SavedBucket { passed: live(self.passed), records: [(Print { low: 0, high: 0 }, 0); WAYS] };
+        let records = self.low.iter().zip(&self.high).zip(&self.until);
+        for (record, ((low, high), until)) in saved.records.iter_mut().zip(records) {
+            if live(*until) != 0 {
+                *record = (Print { low: *low, high: *high }, *until);
+            }
+        }
+        (saved.passed != 0 || saved.records.iter().any(|(_, until)| *until != 0)).then_some(saved)
+    }
+
+    /// A bucket from a file. Its records count for no key.
+    fn restored(saved: &SavedBucket) -> Self {
+        let mut bucket = Self { passed: saved.passed, key: [NONE; WAYS], ..Self::EMPTY };
+        let places = bucket.low.iter_mut().zip(&mut bucket.high).zip(&mut bucket.until);
+        for ((print, until), ((low, high), place)) in saved.records.iter().zip(places) {
+            (*low, *high, *place) = (print.low, print.high, *until);
+        }
+        bucket
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn t7_what_is_compared_of_a_hash_is_not_what_says_where() {
-        let shard = NonceShard::new(16_384, 67, 0);
-        let homes = |bit: u32| {
-            let changes = |hash: &u64| shard.home(*hash) != shard.home(*hash ^ 1 << bit);
-            (0..1000_u64).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).filter(changes).count()
-        };
-        // Records fall together where both are the same: a bit that is in both tells nothing apart twice.
-        for bit in 0..64 {
-            let is_compared = Print::of(1 << bit) != Print::of(0);
-            assert!(!is_compared || homes(bit) < 100, "bit {bit}: {}", homes(bit));
-        }
-        assert!(homes(15) > 990, "{}", homes(15));
-    }
 
     #[test]
     fn a_bucket_is_one_cache_line() {

@@ -170,14 +170,23 @@ async fn r30_created_outside_all_reason_is_no_panic() {
 }
 
 #[tokio::test]
-async fn f08_what_was_created_before_the_start_is_refused() {
+async fn f08_what_may_have_been_accepted_before_the_start_is_refused_and_the_answer_says_for_how_long() {
     let issuer = TestIssuer::new();
     let page = issuer.mint(|_| {});
-    let verifier = bmap_verifier::Verifier::from_credential(issuer.credential("geo"), now());
-    assert_eq!(decide(&verifier, get("/a").sign(&page)).await, Err("replay_store_unavailable"));
-    // A second after whatever may have been signed ahead before the start.
+    let start = || bmap_verifier::Verifier::from_credential(issuer.credential("geo"), now());
+    // Signed up to 5 s ahead, it may have been let in by a process that ended a moment ago.
+    for ahead in 0..=5 {
+        let (verifier, draft) = (start(), Draft { created: u64::from(NOW) + ahead, ..get("/a") });
+        for later in ahead.saturating_sub(5)..=10 {
+            let at = UnixTime::from_seconds(NOW + u32::try_from(later).unwrap());
+            let (head, body) = draft.sign(&page).into_parts();
+            let refusal = verifier.verify(&head, body, None, &move || at).await.unwrap_err();
+            assert_eq!(refusal.code().as_str(), "replay_store_unavailable", "{ahead} s ahead, {later} s later");
+            assert_eq!(refusal.retry_after(), Some(u32::try_from(6 - ahead).unwrap()));
+        }
+    }
     let later = Draft { created: u64::from(NOW) + 6, ..get("/a") };
-    assert_eq!(decide_at(&verifier, later.sign(&page), UnixTime::from_seconds(NOW + 6)).await, Ok(()));
+    assert_eq!(decide_at(&start(), later.sign(&page), UnixTime::from_seconds(NOW + 1)).await, Ok(()));
 }
 
 #[tokio::test]

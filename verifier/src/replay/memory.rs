@@ -1,0 +1,136 @@
+//! The replay store of one process, with what it knows of the processes before it.
+
+use super::folder::{StateError, StateFolder};
+use super::hash::Seed;
+use super::nonces::{Nonces, SHARDS};
+use super::record::{Record, ReplayLimits};
+use super::state::{self, Unusable};
+use super::{ReplayStore, state::State};
+use crate::fresh::Fresh;
+use bmap_protocol::check::Window;
+use bmap_protocol::refusal::Refusal;
+use std::path::Path;
+
+/// The replay store of one process.
+#[derive(Debug)]
+pub struct MemoryReplayStore {
+    nonces: Nonces,
+    window: Window,
+    forgot_until: i64,
+    state: Option<OpenState>,
+}
+
+/// Where a store is saved. Its lock is held for as long as the store lives.
+#[derive(Debug)]
+struct OpenState {
+    folder: StateFolder,
+    owner: String,
+}
+
+/// How a store with a state folder began.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// There was no file: the first start, or the process before ended without [`MemoryReplayStore::save`]. What was signed until
+    /// `start + skew` is refused.
+    Plain,
+    /// With what the process before knew.
+    Restored {
+        /// Live records.
+        records: usize,
+    },
+    /// There was a file, and it was not believed. As [`Start::Plain`].
+    Ignored(Unusable),
+}
+
+impl MemoryReplayStore {
+    /// A store that begins at `started`, seconds since 1970, for requests within `window`.
+    pub fn new(limits: ReplayLimits, window: Window, started: i64) -> Self {
+        let nonces = Nonces::new(limits, window, started, Seed::random(), SHARDS);
+        // A process before this one may have accepted what was signed that far ahead of its time.
+        let forgot_until = started.saturating_add(window.future.into());
+        Self { nonces, window, forgot_until, state: None }
+    }
+
+    /// A store that knows what [`MemoryReplayStore::save`] wrote to this folder, if it was the last that a process did there; `now` is in seconds
+    /// since 1970. The folder must be there, on a local disk, and be this process's alone.
+    ///
+    /// `owner` says whose nonces these are, such as issuer and tool: a file of another owner is not read. The file is taken away, and that is on the
+    /// disk, before this returns: so it is never read twice, and a process that is killed is followed by a plain start.
+    ///
+    /// # Errors
+    /// [`StateError`]: another process has the folder, or the system does not let it be read and changed. Don't go on without state then: the
+    /// process that has the folder would save what it knows, and a later one would take it for all that there is to know.
+    pub fn open(
+        folder: &Path,
+        owner: &str,
+        limits: ReplayLimits,
+        window: Window,
+        now: i64,
+    ) -> Result<(Self, Start), StateError> {
+        let folder = StateFolder::lock(folder)?;
+        let read = match folder.take(state::max_bytes(limits))? {
+            Some(bytes) => State::read(&bytes, owner, limits, window, now).map(Some),
+            None => Ok(None),
+        };
+        let (store, start) = match read {
+            Ok(Some(State { nonces, forgot_until })) => {
+                let start = Start::Restored { records: nonces.len() };
+                (Self { nonces, window, forgot_until, state: None }, start)
+            }
+            Ok(None) => (Self::new(limits, window, now), Start::Plain),
+            Err(unusable) => (Self::new(limits, window, now), Start::Ignored(unusable)),
+        };
+        Ok((Self { state: Some(OpenState { folder, owner: owner.to_owned() }), ..store }, start))
+    }
+
+    /// Writes what it knows to its folder, at an orderly stop, once no request is in flight any more; `now` is in seconds since 1970. From then on
+    /// the store takes no record (503), because the file would not have it. Returns the live records; `None` for a store without a folder.
+    ///
+    /// # Errors
+    /// [`StateError::Io`]. There is no file then, and the next start is a plain one.
+    pub fn save(&self, now: i64) -> Result<Option<usize>, StateError> {
+        let Some(OpenState { folder, owner }) = &self.state else { return Ok(None) };
+        let (bytes, records) = state::write(&self.nonces, owner, self.window, self.forgot_until, now);
+        folder.put(&bytes)?;
+        Ok(Some(records))
+    }
+
+    /// What the store can take up at the most, in bytes.
+    pub fn max_bytes(&self) -> usize {
+        size_of::<Self>().saturating_add(self.nonces.max_bytes())
+    }
+
+    /// Live records, with some that ended a few seconds ago, or since their shard was last used.
+    pub fn len(&self) -> usize {
+        self.nonces.len()
+    }
+
+    /// Whether nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Records a first use, at once. A `now` behind the latest time that the store was called with is judged by that one, and a record that ended by
+    /// it is refused, whoever asks: so each (keyid, nonce) is accepted once, also where time goes back.
+    ///
+    /// # Errors
+    /// As [`ReplayStore::record`].
+    pub fn record_now(&self, record: &Record, now: i64) -> Result<(), Refusal> {
+        self.nonces.record(record, now)
+    }
+}
+
+impl ReplayStore for MemoryReplayStore {
+    async fn record(&self, record: Record, fresh: Fresh) -> Result<(), Refusal> {
+        self.record_now(&record, fresh.at().seconds())
+    }
+
+    fn forgot_until(&self) -> Option<i64> {
+        Some(self.forgot_until)
+    }
+
+    fn latest_seen(&self) -> i64 {
+        self.nonces.latest()
+    }
+}
