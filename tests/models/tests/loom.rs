@@ -1,7 +1,7 @@
 //! The store's own source under loom: every order of two threads' steps with at most three preemptions, and every value that a relaxed load may
 //! see.
 //!
-//! `cargo test --release -p bmap-models --features loom --test loom -- --nocapture` prints how many orders there were.
+//! `cargo test -p bmap-models --features loom --test loom -- --nocapture` prints how many orders there were.
 
 use bmap_models::former::FormerStore;
 use bmap_models::store::{CurrentStore, ReplayLimits, Store, record};
@@ -68,7 +68,8 @@ fn same_requests<S: Store>() {
 fn late_copies<S: Store>(shards: u32) {
     let store = store::<S>(4, shards);
     assert_eq!(store.record(&record(1, 1, 66), 1), Ok(()));
-    let [_, copies] = at_once(&store, [[(2, 1, 100, 66), (3, 4, 100, 66)], [(1, 1, 66, 65), (1, 1, 66, 65)]]);
+    // The former store has the second key's record beside the first one's; then a third key takes the first one's number.
+    let [_, copies] = at_once(&store, [[(2, 3, 100, 66), (3, 4, 100, 66)], [(1, 1, 66, 65), (1, 1, 66, 65)]]);
     assert_eq!(let_in(&copies), 0, "let in twice");
 }
 

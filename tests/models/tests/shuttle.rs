@@ -1,6 +1,6 @@
 //! The store's own source under shuttle: three threads, 16 shards, random calls in 100,000 random orders.
 //!
-//! `cargo test --release -p bmap-models --features shuttle --test shuttle -- --nocapture`; `SCHEDULES=1000000` tries more.
+//! `cargo test -p bmap-models --features shuttle --test shuttle -- --nocapture`; `SCHEDULES=1000000` tries more.
 
 use bmap_models::former::FormerStore;
 use bmap_models::store::{CurrentStore, ReplayLimits, Store, record};
@@ -8,7 +8,7 @@ use bmap_protocol::check::Window;
 use shuttle::rand::Rng;
 use shuttle::sync::Arc;
 use std::collections::HashMap;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const THREADS: usize = 3;
@@ -49,18 +49,14 @@ fn each_once<S: Store>() {
 }
 
 /// How many orders were tried, and whether the check held in all.
-fn tried(
-    name: &str,
-    check: fn(),
-    schedule: impl FnOnce(&'static (dyn Fn() + Send + Sync)) + std::panic::UnwindSafe,
-) -> bool {
+fn tried(name: &str, check: fn(), schedule: impl FnOnce(&'static (dyn Fn() + Send + Sync))) -> bool {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let before = RUNS.load(Ordering::Relaxed);
     let counted: &'static (dyn Fn() + Send + Sync) = Box::leak(Box::new(move || {
         RUNS.fetch_add(1, Ordering::Relaxed);
         check();
     }));
-    let held = catch_unwind(|| schedule(counted)).is_ok();
+    let held = catch_unwind(AssertUnwindSafe(|| schedule(counted))).is_ok();
     println!(
         "{name}: {} {} orders",
         if held { "held in all" } else { "broken in the last of" },

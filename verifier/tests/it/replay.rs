@@ -218,7 +218,7 @@ proptest! {
                 Err(Refusal::RateLimited { .. }) => prop_assert!(of_key >= 100, "{of_key}"),
                 // It ended, it would live for longer than a record may, or a shard's part of 10 and as many again is full.
                 Err(Refusal::ReplayStoreUnavailable) => {
-                    prop_assert!(record.until <= clock || record.until - clock > 72 || live >= 20);
+                    prop_assert!(record.until <= clock || record.until - clock > 71 || live >= 20);
                 }
                 Err(other) => prop_assert!(false, "{other:?}"),
             }

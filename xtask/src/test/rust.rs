@@ -104,6 +104,17 @@ fn has_postgresql() -> bool {
     std::env::var_os("CI").is_some() || Path::new("/usr/lib/postgresql").is_dir()
 }
 
+/// The replay store under loom and shuttle. The model of the promise and the histories run with the other tests. These two put
+/// locks of their own into the store, so each is a build of its own.
+pub(super) fn models(_: &Scope) -> Result<(), Box<dyn Error>> {
+    for tool in ["loom", "shuttle"] {
+        Program::new("cargo test --locked --package bmap-models --features")
+            .args(&format!("{tool} --test {tool} -- --nocapture"))
+            .run()?;
+    }
+    Ok(())
+}
+
 /// Rounds of killed processes on each database.
 const ROUNDS: &str = "60";
 const ROUNDS_IN_FULL: &str = "500";

@@ -44,6 +44,12 @@ pub(super) const STEPS: &[Step] = &[
         run: rust::postgresql,
     },
     Step {
+        name: "models",
+        what: "the replay store under loom and shuttle",
+        wanted: |scope| scope.touches(&["verifier/src/replay/", "verifier/src/replay.rs", "tests/models/"]),
+        run: rust::models,
+    },
+    Step {
         name: "kill",
         what: "the issuer killed at random moments on each database, 60 times (--full: 500)",
         wanted: |scope| scope.touches(&STORAGE),
