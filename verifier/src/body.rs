@@ -8,7 +8,7 @@ use bmap_protocol::refusal::Refusal;
 use bytes::{Buf, Bytes};
 use http_body::Body;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -34,12 +34,11 @@ pub(crate) struct Bounds<'a> {
 /// # Errors
 /// [`Refusal::TooLarge`], [`Refusal::BodyTimeout`], [`Refusal::BodyCut`], and those of the budgets.
 pub(crate) async fn read<B: Body>(
-    body: B,
+    mut body: Pin<&mut B>,
     bounds: Bounds<'_>,
     hold: &mut Hold<'_>,
     clock: &impl Clock,
 ) -> Result<Arrived, Refusal> {
-    let mut body = pin!(body);
     let mut hasher = BodyHasher::default();
     let announced = body.size_hint().upper().and_then(|upper| usize::try_from(upper).ok());
     let mut pieces = Pieces { most: announced.unwrap_or(bounds.max).min(bounds.max), ..Pieces::default() };

@@ -32,7 +32,7 @@ use http::request::Parts;
 use http_body::Body;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
@@ -271,7 +271,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             (VerifiedBody::Empty(body), 0, false)
         } else {
             let bounds = Bounds { max: self.policy.max_body, limits: &self.policy.bodies, began };
-            let arrived = body::read(body, bounds, &mut hold, clock).await?;
+            let arrived = body::read(pin!(body), bounds, &mut hold, clock).await?;
             let size = arrived.bytes.len();
             if announced == 0 {
                 // That there is a body was not known in step 5.
@@ -283,7 +283,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             (VerifiedBody::Whole(arrived.bytes), size, arrived.waited)
         };
 
-        let recorded = async {
+        let recorded = pin!(async {
             let mut principal = principal;
             // 6 and 8 again, where a body was waited for: a key that was changed or revoked meanwhile counts. Otherwise nothing was
             // waited for since step 8, and it is asked once.
@@ -306,7 +306,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             let until = self.policy.window.record_until(signature.created);
             self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, fresh).await?;
             Ok((principal, at))
-        };
+        });
         let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
 
         // 12. What the caller's key says of addresses, and the caller's rate.
@@ -374,22 +374,20 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
     }
 }
 
-/// Counts a body's bytes from the first moment at which `future` waits.
-async fn counted<T>(
-    future: impl Future<Output = Result<T, Refusal>>,
+/// Counts a body's bytes from the first moment at which `future` waits. Borrowed: an `async fn` would hold its arguments twice.
+fn counted<T>(
+    mut future: Pin<&mut impl Future<Output = Result<T, Refusal>>>,
     hold: &mut Hold<'_>,
     bytes: usize,
     clock: &impl Clock,
-) -> Result<T, Refusal> {
-    let mut future = pin!(future);
-    poll_fn(|context| match future.as_mut().poll(context) {
+) -> impl Future<Output = Result<T, Refusal>> {
+    poll_fn(move |context| match future.as_mut().poll(context) {
         Poll::Pending if bytes > 0 => match hold.wait_complete(bytes, clock.now().millis()) {
             Ok(()) => Poll::Pending,
             Err(refusal) => Poll::Ready(Err(refusal)),
         },
         outcome => outcome,
     })
-    .await
 }
 
 /// The 16 bytes behind a verified `jti`, whose form the claims' parser checked.

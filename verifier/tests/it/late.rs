@@ -82,6 +82,19 @@ fn o01_a_user_who_is_deactivated_while_the_body_comes_is_refused() {
 }
 
 #[test]
+fn t22_a_clock_that_goes_back_while_a_body_comes_is_not_believed() {
+    let issuer = TestIssuer::new();
+    for (back, outcome) in [(5, Ok(())), (6, Err("clock_unreliable"))] {
+        let (world, page) = (World::new(&issuer, patient), issuer.mint(|_| {}));
+        let (mut decision, sender) = all_but_the_end(&world, post("/a", b"{\"a\":1}").sign(&page));
+        world.clock.set(u64::from(NOW) - back);
+        sender.send(b"1}").unwrap();
+        drop(sender);
+        assert_eq!(decision.now(), Some(outcome), "{back} s");
+    }
+}
+
+#[test]
 fn o02_copies_held_open_are_not_let_in_when_the_record_has_gone() {
     let issuer = TestIssuer::new();
     let (world, page) = (World::new(&issuer, patient), issuer.mint(|claims| claims["exp"] = (NOW + 400).into()));
