@@ -242,14 +242,16 @@ where
 }
 
 /// Drops every inbound `bmap-*` header, in any spelling with `-`, `_` or `.`, also behind `x-` (profile §8, R09): who
-/// called is told by [`crate::Verified`] alone.
-fn drop_identity_headers(headers: &mut HeaderMap) {
+/// called is told by [`crate::Verified`] alone. How many lines they were.
+pub fn drop_identity_headers(headers: &mut HeaderMap) -> usize {
+    let before = headers.len();
     if headers.keys().any(is_identity_header) {
         let dropped: Vec<HeaderName> = headers.keys().filter(|name| is_identity_header(name)).cloned().collect();
         for name in dropped {
             headers.remove(name);
         }
     }
+    before.saturating_sub(headers.len())
 }
 
 fn is_identity_header(name: &HeaderName) -> bool {

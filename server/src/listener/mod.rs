@@ -2,15 +2,19 @@
 
 mod connection;
 mod linger;
+mod places;
 mod unread;
 
+pub use places::ConnectionLimits;
+
 use axum::Router;
+use places::{Place, Places};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Longest that connections have to end after the signal to stop.
@@ -19,7 +23,7 @@ pub const SHUTDOWN_TIME: Duration = Duration::from_secs(25);
 /// A listener that is bound.
 pub struct Listener {
     socket: TcpListener,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Listener {
@@ -27,8 +31,8 @@ impl Listener {
     ///
     /// # Errors
     /// What the system says, for example that the port is taken.
-    pub async fn bind(address: SocketAddr, max_connections: usize) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, connections: Arc::new(Semaphore::new(max_connections)) })
+    pub async fn bind(address: SocketAddr, limits: ConnectionLimits) -> io::Result<Self> {
+        Ok(Self { socket: TcpListener::bind(address).await?, places: Places::new(limits) })
     }
 
     /// The address that it is bound to.
@@ -52,10 +56,12 @@ impl Listener {
                 accepted = self.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer, permit)) => {
+                // Refused: its address has its share, and all of it is at work.
+                Ok((_, _, None)) => {}
+                Ok((stream, peer, Some(place))) => {
                     let router = router.clone();
                     let stopped = stopped.clone();
-                    connections.spawn(connection::serve(stream, peer, permit, router, stopped));
+                    connections.spawn(connection::serve(stream, peer, place, router, stopped));
                 }
                 Err(error) => {
                     // Out of file descriptors, above all: wait for some to come back instead of spinning.
@@ -73,10 +79,10 @@ impl Listener {
         }
     }
 
-    /// The next connection. One over the bound waits in the system's queue until another ends.
-    async fn accept(&self) -> io::Result<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-        let permit = Arc::clone(&self.connections).acquire_owned().await.map_err(io::Error::other)?;
+    /// The next connection and its place. Where every place has a request in flight, it waits, and those behind it in the system's queue.
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, Option<Arc<Place>>)> {
         let (stream, peer) = self.socket.accept().await?;
-        Ok((stream, peer, permit))
+        let place = self.places.take(peer.ip()).await;
+        Ok((stream, peer, place))
     }
 }

@@ -4,7 +4,7 @@ use super::address::{Address, Engine};
 use super::bounded::Pool;
 use super::lookups::LookUps;
 use super::schema::{Pending, Schema};
-use super::{Result, StoreError, reach, sql_api_keys, sql_sessions, sql_tickets, sql_tools};
+use super::{Result, StoreError, reach, sql_api_keys, sql_nonces, sql_sessions, sql_tickets, sql_tools};
 use crate::domain::audit::chain::ChainKeys;
 use crate::domain::keys::OwnedKey;
 use crate::domain::session::Session;
@@ -39,6 +39,7 @@ pub(super) struct AllLookUps {
     pub(super) tools: LookUps<Tool>,
     pub(super) sessions: LookUps<Session>,
     pub(super) tickets: LookUps<Ticket>,
+    pub(super) nonces: LookUps<()>,
 }
 
 /// Connections of one process.
@@ -111,6 +112,7 @@ impl Database {
             tools: LookUps::reading(sql_tools::SEVERAL, sql_tools::read),
             sessions: LookUps::reading(sql_sessions::SEVERAL, sql_sessions::read),
             tickets: LookUps::taking(sql_tickets::TAKE, sql_tickets::read),
+            nonces: LookUps::taking(address.engine.with_its_clock(sql_nonces::USE), sql_nonces::read),
         };
         Ok(Self {
             pool: Pool::new(pool, address.engine),

@@ -1,7 +1,7 @@
 use super::http1::{read_all, statuses};
 use crate::http_client::Call;
 use crate::world::World;
-use bmap_server::listener::Listener;
+use bmap_server::listener::{ConnectionLimits, Listener};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -74,7 +74,7 @@ async fn t24_a_body_that_dribbles_is_given_up() {
 #[tokio::test]
 async fn connections_over_the_bound_wait_for_a_place() {
     let world = World::start().await;
-    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 2).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), ConnectionLimits::total(2)).await.unwrap();
     let address = listener.local_address().unwrap();
     tokio::spawn(listener.serve(world.app.router(), std::future::pending()));
     let (first, second) = (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
