@@ -7,3 +7,6 @@ CREATE INDEX used_nonces_by_end ON used_nonces (until);
 
 -- The latest `until` of a row that was deleted: a request that ended no later is never taken for a new one, whatever the clock says.
 INSERT INTO settings (name, value) VALUES ('nonces_forgotten_until', '0');
+
+-- Which server of PostgreSQL this is: after a change, what was signed before it is refused.
+INSERT INTO settings (name, value) VALUES ('nonces_server', '');

@@ -4,7 +4,7 @@ use super::address::{Address, Engine};
 use super::bounded::Pool;
 use super::lookups::LookUps;
 use super::schema::{Pending, Schema};
-use super::{Result, StoreError, reach, sql_api_keys, sql_nonces, sql_sessions, sql_tickets, sql_tools};
+use super::{Result, StoreError, primary, reach, sql_api_keys, sql_nonces, sql_sessions, sql_tickets, sql_tools};
 use crate::domain::audit::chain::ChainKeys;
 use crate::domain::keys::OwnedKey;
 use crate::domain::session::Session;
@@ -96,7 +96,11 @@ impl Database {
                 .after_connect(|connection, _| {
                     Box::pin(async move {
                         sqlx::raw_sql(POSTGRES_SESSION).execute(&mut *connection).await?;
-                        if is_read_only(connection).await? { Err(read_only()) } else { Ok(()) }
+                        if is_read_only(connection).await? {
+                            return Err(read_only());
+                        }
+                        primary::note(connection).await;
+                        Ok(())
                     })
                 })
                 .before_acquire(|connection, _| Box::pin(async move { Ok(!is_read_only(connection).await?) }))

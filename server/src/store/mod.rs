@@ -12,6 +12,7 @@ mod lookups;
 mod mail;
 mod managed_keys;
 mod openid;
+mod primary;
 mod reach;
 mod sql_account_links;
 mod sql_accounts;

@@ -9,6 +9,7 @@ use super::sql_portions::PORTION;
 use super::sql_row::Columns;
 use super::{Database, Nonces, Result};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::check::Window;
 use bmap_protocol::refusal::Refusal;
 use bmap_verifier::ReplayStore;
 use bmap_verifier::replay::Record;
@@ -21,6 +22,9 @@ pub(super) const USE: &str = "INSERT INTO used_nonces (id, until) \
      WHERE CAST(substr(w.column1, 44) AS BIGINT) > {now} AND CAST(substr(w.column1, 44) AS BIGINT) > \
      (SELECT CAST(value AS BIGINT) FROM settings WHERE name = 'nonces_forgotten_until') \
      ON CONFLICT DO NOTHING RETURNING id || until AS wanted";
+
+/// Seconds that a record lives, for a request as far ahead of its time as one may be.
+pub(super) const LONGEST: i64 = Window::DEFAULT.record_until(Window::DEFAULT.future as i64);
 
 /// Seconds that a record stays after its end. A statement takes less, so none that began before the end can be overtaken by the clean-up.
 const MARGIN: i64 = 60;
@@ -96,18 +100,27 @@ impl Nonces for Database {
 }
 
 impl Database {
-    /// Why a nonce was not recorded: it was used, or the request is over by the database's clock. This issuer has just let it through by its
-    /// own, so one of the two clocks is wrong.
+    /// Why a nonce was not recorded: it was used, or nobody can say whether it was.
     async fn why_not(&self, id: &str, record: &Record) -> Result<Refusal> {
         let used = sqlx::query("SELECT id FROM used_nonces WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
         if used.is_some() {
             return Ok(Refusal::Replayed);
         }
-        let (now, seen) = (record.until, self.time().await?);
+        let (until, now) = (record.until, self.time().await?);
+        if until > now {
+            // Records of that time are gone: the clock went back, or this server has taken the place of another. The difference of the
+            // two is how long it lasts, as for a restart.
+            let row = sqlx::query(
+                "SELECT CAST(value AS BIGINT) AS until FROM settings WHERE name = 'nonces_forgotten_until'",
+            );
+            let row = row.fetch_one(&self.pool).await?;
+            let forgot_until = Columns { table: "settings", row: &row }.number("until")?;
+            return Ok(Refusal::BeforeStart { created: until, forgot_until });
+        }
         tracing::warn!(
-            "a request that this machine's clock let through was over by the database's at {now}, which shows {seen}"
+            "a request that this machine's clock let through was over by the database's at {until}, which shows {now}"
         );
-        Ok(Refusal::ClockUnreliable { now, seen })
+        Ok(Refusal::ClockUnreliable { now: until, seen: now })
     }
 
     /// The database's time, in seconds since 1970.

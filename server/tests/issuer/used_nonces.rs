@@ -1,6 +1,7 @@
 //! Each signed request once, at all issuers of one database (profile §5, step 11).
 
 use crate::actors::{Host, exchange};
+use crate::database::is_postgres;
 use crate::http_client::{Answer, Call};
 use crate::world::World;
 use bmap_protocol::keys::RootSecret;
@@ -164,12 +165,40 @@ async fn o04_the_clean_up_deletes_what_has_ended_and_a_clock_that_goes_back_lets
     // As if the clock had shown 40 s more at the clean-up, and went back since.
     store.set_setting(FORGOTTEN, &(now + 40).to_string()).await.unwrap();
     let refused = store.record(record(2, now + 40), 0).await;
-    assert!(matches!(refused, Err(Refusal::ClockUnreliable { .. })), "{refused:?}");
+    assert_eq!(refused, Err(Refusal::BeforeStart { created: now + 40, forgot_until: now + 40 }));
+    assert_eq!(refused.unwrap_err().retry_after(), Some(1));
     store.record(record(2, now + 41), 0).await.unwrap();
     // It never goes down.
     world.database.edit(&format!("INSERT INTO used_nonces (id, until) VALUES ('late', {})", now - 90)).await;
     assert_eq!(store.delete_ended_nonces().await.unwrap(), 1);
     assert_eq!(store.setting(FORGOTTEN).await.unwrap().unwrap(), (now + 40).to_string());
+}
+
+#[tokio::test]
+async fn f06_after_a_takeover_what_was_signed_before_it_is_refused() {
+    let world = World::start().await;
+    let host = world.host().await;
+    if !is_postgres() {
+        return;
+    }
+    // The server that answers is another than the one that was written down: nobody knows what it has forgotten.
+    world.database.edit("UPDATE settings SET value = '1/00000001' WHERE name = 'nonces_server'").await;
+    let other = another(&world, world.clock.clone()).await;
+    let call = to_the_issuer(&world, host.signed(host.direct_call()));
+    for issuer in [other, world.address] {
+        let answer = call.send(issuer).await;
+        answer.assert_refused("replay_store_unavailable");
+        let wait: i64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=7).contains(&wait), "{wait}");
+    }
+    world.clock.advance_seconds(8);
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let call = to_the_issuer(&world, host.signed(host.direct_call()));
+    call.send(other).await.granted();
+    call.send(world.address).await.assert_refused("replayed");
+    // Those that follow find nothing new.
+    let third = another(&world, world.clock.clone()).await;
+    to_the_issuer(&world, host.signed(host.direct_call())).send(third).await.granted();
 }
 
 #[tokio::test(flavor = "multi_thread")]
