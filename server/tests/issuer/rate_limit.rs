@@ -307,3 +307,42 @@ async fn a_key_has_a_bounded_number_of_tickets_that_nobody_used() {
     world.clock.advance_seconds(120);
     host.ticket().await;
 }
+
+/// CPU time of this process, seconds.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<f64> =
+        stat.rsplit(')').next().unwrap().split(' ').skip(12).take(2).map(|field| field.parse().unwrap()).collect();
+    (fields[0] + fields[1]) / 100.0
+}
+
+#[tokio::test]
+#[ignore = "measures the CPU time of the whole process: run it alone"]
+async fn o12_a_refusal_costs_a_fifth_of_looking_at_the_request() {
+    use tower::ServiceExt;
+    const ROUNDS: u32 = 3000;
+    let world = World::start().await;
+    let host = world.host().await;
+    let wrong = format!("{}:{}", host.id, *ApiSecret::from_bytes([9; 32]).reveal());
+    let mut cost = Vec::new();
+    for (address, status) in [(0, 401), (1, 429)] {
+        let app = App::new(Arc::clone(&world.issuer), Vec::new()).unwrap();
+        let router = app.with_rates(RequestRates { address, key: 0, user: 0 }).router();
+        let before = cpu();
+        for round in 0..=ROUNDS {
+            let call = host.direct_call();
+            let mut request = http::Request::post("/oauth/token")
+                .header("host", world.address.to_string())
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("authorization", format!("Basic {}", Base64::encode_string(wrong.as_bytes())))
+                .body(axum::body::Body::from(call.body))
+                .unwrap();
+            request.extensions_mut().insert(bmap_server::middleware::PeerSocket("203.0.113.9:1".parse().unwrap()));
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status().as_u16(), if round == 0 { 401 } else { status });
+        }
+        cost.push((cpu() - before) / f64::from(ROUNDS) * 1e6);
+    }
+    println!("looked at {:.0} µs, refused {:.0} µs", cost[0], cost[1]);
+    assert!(cost[1] <= cost[0] / 5.0, "{cost:?}");
+}
