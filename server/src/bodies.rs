@@ -141,6 +141,13 @@ pub async fn bounded(State(shares): State<Shares>, request: Request, next: Next)
     response
 }
 
+/// After how long the next bytes have to be there, from a request's head, where so many came.
+fn time_for_more(received: usize) -> Duration {
+    let received = u32::try_from(received).unwrap_or(u32::MAX);
+    let earned = Duration::from_secs(1).saturating_mul(received).checked_div(LEAST_RATE).unwrap_or_default();
+    FREE_TIME.saturating_add(earned).min(BODY_TIME)
+}
+
 /// A body with its bounds.
 struct BoundedBody {
     inner: Body,
@@ -157,12 +164,8 @@ impl BoundedBody {
         Self { inner, share, began: Instant::now(), received: 0, is_arriving: false, sleep: None }
     }
 
-    /// Until when the next bytes have to be there.
     fn deadline(&self) -> Instant {
-        let received = u32::try_from(self.received).unwrap_or(u32::MAX);
-        let earned = Duration::from_secs(1).saturating_mul(received).checked_div(LEAST_RATE).unwrap_or_default();
-        let time = FREE_TIME.saturating_add(earned).min(BODY_TIME);
-        self.began.checked_add(time).unwrap_or(self.began)
+        self.began.checked_add(time_for_more(self.received)).unwrap_or(self.began)
     }
 
     fn begin(&mut self) -> Result<(), BodyFault> {
@@ -241,54 +244,58 @@ mod tests {
     use super::*;
     use http_body_util::{BodyExt, StreamBody};
 
-    /// Reads a body of which a piece comes every so often; after how many bytes and seconds it was given up.
-    async fn read(piece: usize, every: Duration, share: Option<Arc<Share>>) -> Result<usize, (BodyFault, usize, u64)> {
+    /// Reads a body that comes in such pieces.
+    async fn read(piece: usize, share: &Arc<Share>) -> Result<usize, BodyFault> {
         let pieces = futures_util::stream::unfold((), move |()| async move {
-            tokio::time::sleep(every).await;
             Some((Ok::<_, BoxError>(Frame::data(Bytes::from(vec![b'x'; piece]))), ()))
         });
-        let began = Instant::now();
-        let mut body = Box::pin(BoundedBody::new(Body::new(StreamBody::new(pieces)), share));
+        let mut body = Box::pin(BoundedBody::new(Body::new(StreamBody::new(pieces)), Some(Arc::clone(share))));
         let mut read = 0;
         while read < MAX_BODY {
             match body.frame().await.unwrap() {
                 Ok(frame) => read += frame.data_ref().unwrap().len(),
-                Err(fault) => return Err((*fault.downcast().unwrap(), read, began.elapsed().as_secs())),
+                Err(fault) => return Err(*fault.downcast().unwrap()),
             }
         }
         Ok(read)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn t24_a_body_has_a_least_rate_and_a_deadline() {
-        let second = Duration::from_secs(1);
-        assert_eq!(read(1, second, None).await, Err((BodyFault::Slow, 5, 5)));
-        assert_eq!(read(1, Duration::from_secs(60), None).await, Err((BodyFault::Slow, 0, 5)));
-        // As fast as it has to be, and not there in its time.
-        assert_eq!(read(1024, second, None).await, Err((BodyFault::Slow, 30 * 1024, 30)));
-        // Slower than that after a good beginning.
-        assert_eq!(read(600, second, None).await, Err((BodyFault::Slow, 6_000, 10)));
-        assert_eq!(read(4096, second, None).await, Ok(MAX_BODY));
+    #[test]
+    fn t24_a_body_has_a_least_rate_and_a_deadline() {
+        let seconds = |received| time_for_more(received).as_secs_f64();
+        // Nothing has to come for 5 s; then each kibibyte brings a second, up to the deadline.
+        assert_eq!([0, 1024, 10 * 1024, 25 * 1024, MAX_BODY].map(seconds), [5.0, 6.0, 15.0, 30.0, 30.0]);
+        assert_eq!(seconds(usize::MAX), 30.0);
+        assert!(seconds(5) < 5.01);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
+    async fn t24_a_body_that_does_not_come_is_given_up() {
+        let mut body =
+            BoundedBody::new(Body::new(StreamBody::new(futures_util::stream::pending::<Result<_, BoxError>>())), None);
+        body.began -= FREE_TIME;
+        let fault = Box::pin(body).frame().await.unwrap().unwrap_err();
+        assert_eq!(*fault.downcast::<BodyFault>().unwrap(), BodyFault::Slow);
+    }
+
+    #[tokio::test]
     async fn o18_an_address_has_its_share_of_bodies_and_bytes_and_gives_it_back() {
         let shares = Shares::default();
         let share = || Arc::new(shares.of(vec![1]));
         let arriving: Vec<_> = (0..BODIES_PER_ADDRESS).map(|_| share()).collect();
         arriving.iter().for_each(|share| share.begin().unwrap());
-        let over = read(1, Duration::ZERO, Some(share())).await;
-        assert_eq!(over, Err((BodyFault::OverShare, 0, 0)));
+        assert_eq!(read(1, &share()).await, Err(BodyFault::OverShare));
         let others = Arc::new(shares.of(vec![2]));
-        assert_eq!(read(MAX_BODY, Duration::ZERO, Some(others)).await, Ok(MAX_BODY));
+        assert_eq!(read(MAX_BODY, &others).await, Ok(MAX_BODY));
+        drop(others);
         arriving.iter().for_each(|share| share.end());
         // What was read is held until the request is over.
         for share in &arriving {
-            assert_eq!(read(MAX_BODY, Duration::ZERO, Some(Arc::clone(share))).await, Ok(MAX_BODY));
+            assert_eq!(read(MAX_BODY, share).await, Ok(MAX_BODY));
         }
-        assert_eq!(read(1, Duration::ZERO, Some(share())).await, Err((BodyFault::OverShare, 0, 0)));
+        assert_eq!(read(1, &share()).await, Err(BodyFault::OverShare));
         drop(arriving);
-        assert_eq!(read(MAX_BODY, Duration::ZERO, Some(share())).await, Ok(MAX_BODY));
+        assert_eq!(read(MAX_BODY, &share()).await, Ok(MAX_BODY));
         assert!(shares.held().is_empty());
     }
 }
