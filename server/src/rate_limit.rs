@@ -29,14 +29,14 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 /// Routes that are counted and never refused: a supervisor restarts what does not answer them, and would do so for a flood.
 const HEALTH: [&str; 3] = ["/livez", "/readyz", "/healthz"];
 
-/// Whose a request turned out to be.
+/// Which caller a request turned out to have.
 #[derive(Clone, Copy)]
 enum Known {
-    /// Nobody's yet.
+    /// None yet.
     No,
-    /// A caller's who is not limited or paid before.
+    /// One who is not limited, or paid before.
     Free,
-    /// A caller's who was counted.
+    /// One who was counted.
     Paid(Paid),
 }
 
@@ -154,7 +154,7 @@ fn refused(app: &App, request: &Request, refusal: Refusal, paid: Paid) -> Respon
     response
 }
 
-/// What stands for the credential that a request shows, unchecked: all of what is presented, since nobody else can present it. Of a request
+/// What stands for the credential that a request shows, unchecked: all of what is presented, which no other caller can present. Of a request
 /// that an API key signed it is the key's id; others can name that one too, and the first failure ends what it stands for.
 fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
     let presented = [AUTHORIZATION.as_str(), "x-api-key", "x-api-secret"];

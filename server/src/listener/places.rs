@@ -2,7 +2,7 @@
 //!
 //! A connection without a request in flight is idle, whatever else comes over it (pings of HTTP/2, the beginning of a head). When all
 //! places are taken, the connection that has been idle for the longest time is closed to make room; when an address has all of its own
-//! places, its own longest idle connection is. So connections that cost a caller nothing keep nobody else out.
+//! places, its own longest idle connection is. So connections that cost one caller nothing do not keep other callers out.
 
 use crate::domain::limits::network;
 use crate::metrics;
@@ -62,7 +62,7 @@ struct Network {
 }
 
 struct Seat {
-    /// Whose limit it counts to.
+    /// The address that it counts to; `None` where that has no limit.
     network: Option<Vec<u8>>,
     makes_room: AtomicBool,
     told: Notify,
@@ -194,7 +194,7 @@ impl State {
     }
 }
 
-/// Who has been idle for the longest time.
+/// The connection that has been idle for the longest time.
 fn longest(idle: &BTreeMap<u64, Arc<Seat>>) -> Option<(u64, Arc<Seat>)> {
     idle.first_key_value().map(|(since, seat)| (*since, Arc::clone(seat)))
 }
@@ -287,7 +287,7 @@ mod tests {
         let fifth = take(&places, "192.0.2.4").unwrap();
         assert!(second.makes_room());
         let others = [fourth.begin().unwrap(), fifth.begin().unwrap()];
-        assert_eq!(take(&places, "192.0.2.5").err(), Some("full"), "nobody is idle");
+        assert_eq!(take(&places, "192.0.2.5").err(), Some("full"), "none is idle");
         drop((request, others));
         take(&places, "192.0.2.5").unwrap();
         assert!(first.makes_room());
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(take(&places, "2001:db8:0:7::2").err(), Some("refused"));
         let other = take(&places, "2001:db8:0:8::1").unwrap();
         drop(requests);
-        // Its own longest idle connection makes room, and nobody else's.
+        // Its own longest idle connection makes room, and no other address'.
         let next = take(&places, "2001:db8:0:7::2").unwrap();
         assert_eq!(own.each_ref().map(|place| place.makes_room()), [true, false]);
         assert!(!other.makes_room() && !next.makes_room());

@@ -84,7 +84,7 @@ impl<V: Clone + Send + 'static> LookUps<V> {
         Self { sql: sql.into(), read, kind: Kind::Read, queue }
     }
 
-    /// Whoever asks for an id first gets what there is, and the statement deletes it (or adds what was not there): the next one finds nothing.
+    /// The first caller for an id gets what there is, and the statement deletes it (or adds what was not there): the next one finds nothing.
     pub(super) fn taking(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
         Self { kind: Kind::Take, ..Self::reading(sql, read) }
     }

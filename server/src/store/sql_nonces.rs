@@ -100,7 +100,7 @@ impl Nonces for Database {
 }
 
 impl Database {
-    /// Why a nonce was not recorded: it was used, or nobody can say whether it was.
+    /// Why a nonce was not recorded: it was used, or the database can't know whether it was.
     async fn why_not(&self, id: &str, record: &Record) -> Result<Refusal> {
         let used = sqlx::query("SELECT id FROM used_nonces WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;
         if used.is_some() {

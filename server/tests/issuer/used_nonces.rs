@@ -181,7 +181,7 @@ async fn f06_after_a_takeover_what_was_signed_before_it_is_refused() {
     if !is_postgres() {
         return;
     }
-    // The server that answers is another than the one that was written down: nobody knows what it has forgotten.
+    // The server that answers is another than the one that was noted: what it has forgotten is not known.
     world.database.edit("UPDATE settings SET value = '1/00000001' WHERE name = 'nonces_server'").await;
     let other = another(&world, world.clock.clone()).await;
     let call = to_the_issuer(&world, host.signed(host.direct_call()));
