@@ -13,12 +13,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Longest that connections have to end after the signal to stop.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(25);
+
+/// Connections that may wait in the system's queue: a crowd that comes at once. One that finds it full tries again after a second.
+const BACKLOG: u32 = 4096;
 
 /// A listener that is bound.
 pub struct Listener {
@@ -32,7 +35,12 @@ impl Listener {
     /// # Errors
     /// What the system says, for example that the port is taken.
     pub async fn bind(address: SocketAddr, limits: ConnectionLimits) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, places: Places::new(limits) })
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As the standard library does: a port whose last connections are just closing can be bound again.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Self { socket: socket.listen(BACKLOG)?, places: Places::new(limits) })
     }
 
     /// The address that it is bound to.
