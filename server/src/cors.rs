@@ -1,9 +1,6 @@
 //! CORS of the routes that pages call: the exact echo of one registered or configured origin, or nothing.
 
 use crate::domain::refusal::Refusal;
-use crate::domain::request_limits::Payer;
-use crate::middleware::ClientAddress;
-use crate::rate_limit;
 use crate::router::App;
 use crate::routes::problem::Refused;
 use crate::store::ApiKeys;
@@ -29,13 +26,11 @@ pub async fn token_endpoint(State(app): State<App>, request: Request, next: Next
         return next.run(request).await;
     }
     let origin = request.headers().get(ORIGIN).cloned();
-    let address = request.extensions().get::<ClientAddress>().map(|address| Payer::Address(address.0));
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match registered(&app, request.headers()).await {
-        // The layer that counts is behind this one.
-        Ok(false) => rate_limit::refused(&app, address, Refused::from(Refusal::OriginDenied).into_response()),
-        Err(refusal) => rate_limit::refused(&app, address, Refused::from(refusal).into_response()),
+        Ok(false) => Refused::from(Refusal::OriginDenied).into_response(),
+        Err(refusal) => Refused::from(refusal).into_response(),
         Ok(true) => {
             let mut response = match is_preflight {
                 true => preflight(),
@@ -57,14 +52,12 @@ pub async fn token_endpoint(State(app): State<App>, request: Request, next: Next
 /// origin reads an answer of the account routes, or gets a preflight from them (T28). No cookie is sent along, and none of
 /// these looks at one.
 pub async fn sign_in_pages(State(app): State<App>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let is_theirs = matches!(path, "/auth/openid" | "/auth/me" | "/auth/refresh" | "/auth/logout")
-        || path.strip_prefix("/auth/openid/").is_some_and(|rest| !rest.ends_with("/callback"));
+    let is_theirs = is_account_route(request.uri().path());
     let mut values = request.headers().get_all(ORIGIN).iter();
     let (Some(origin), None, true) = (values.next().cloned(), values.next(), is_theirs) else {
         return next.run(request).await;
     };
-    let is_listed = app.openid.origins().iter().any(|listed| listed.as_str().as_bytes() == origin.as_bytes());
+    let is_listed = is_sign_in_page(&app, &origin);
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match (is_listed, is_preflight) {
@@ -84,6 +77,32 @@ pub async fn sign_in_pages(State(app): State<App>, request: Request, next: Next)
     response
 }
 
+/// Lets a page read why it was refused before anything was looked up: at the token endpoint one that was registered lately, at the
+/// account routes one that is configured.
+pub fn let_read(app: &App, path: &str, headers: &HeaderMap, response: &mut Response) {
+    let mut values = headers.get_all(ORIGIN).iter();
+    let (Some(origin), None) = (values.next(), values.next()) else { return };
+    let may = match path {
+        "/oauth/token" => app.limits.was_registered_lately(origin.as_bytes(), app.issuer.clock.now()),
+        path => is_account_route(path) && is_sign_in_page(app, origin),
+    };
+    if may {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+    }
+    response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
+}
+
+/// What signing in with an OpenID provider needs.
+fn is_account_route(path: &str) -> bool {
+    matches!(path, "/auth/openid" | "/auth/me" | "/auth/refresh" | "/auth/logout")
+        || path.strip_prefix("/auth/openid/").is_some_and(|rest| !rest.ends_with("/callback"))
+}
+
+fn is_sign_in_page(app: &App, origin: &HeaderValue) -> bool {
+    app.openid.origins().iter().any(|listed| listed.as_str().as_bytes() == origin.as_bytes())
+}
+
 /// Whether the request comes from a registered page, or from no page at all.
 async fn registered(app: &App, headers: &HeaderMap) -> Result<bool, Refusal> {
     let mut values = headers.get_all(ORIGIN).iter();
@@ -92,7 +111,14 @@ async fn registered(app: &App, headers: &HeaderMap) -> Result<bool, Refusal> {
         (Some(_), Some(_)) => Err(Refusal::Malformed { field: "origin" }),
         // One spelling is one origin: `null`, upper case, default ports and trailing dots don't parse (R50).
         (Some(value), None) => match value.to_str().ok().and_then(|text| Origin::parse(text).ok()) {
-            Some(origin) => Ok(app.issuer.store.is_registered_origin(&origin, app.issuer.clock.now()).await?),
+            Some(origin) => {
+                let now = app.issuer.clock.now();
+                let is_registered = app.issuer.store.is_registered_origin(&origin, now).await?;
+                if is_registered {
+                    app.limits.note_page(&origin, now);
+                }
+                Ok(is_registered)
+            }
             None => Ok(false),
         },
     }

@@ -19,8 +19,10 @@ pub mod cli;
 pub mod config;
 pub mod listener;
 
+pub mod bodies;
 pub mod client_address;
 pub mod cors;
+pub mod host;
 pub mod middleware;
 pub mod openapi;
 pub mod rate_limit;

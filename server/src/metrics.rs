@@ -18,6 +18,8 @@ const MAILS: &str = "bmap_mails_total";
 const MAILS_WAITING: &str = "bmap_mails_waiting";
 const OLDEST_MAIL: &str = "bmap_mails_oldest_age_seconds";
 const DATABASE: &str = "bmap_database_connections";
+const CONNECTIONS: &str = "bmap_http_connections_closed_total";
+const DROPPED_HEADERS: &str = "bmap_identity_headers_dropped_total";
 const BUILD: &str = "bmap_build_info";
 const STARTED: &str = "bmap_start_time_seconds";
 
@@ -61,6 +63,8 @@ pub fn install(started: i64) -> Result<PrometheusHandle, MetricsError> {
     describe_gauge!(MAILS_WAITING, "Mails that wait in the database, of all processes.");
     describe_gauge!(OLDEST_MAIL, Unit::Seconds, "Age of the oldest mail that waits, 0 without one.");
     describe_gauge!(DATABASE, "Connections to the database, by state.");
+    describe_counter!(CONNECTIONS, "Connections that were closed for others, by reason.");
+    describe_counter!(DROPPED_HEADERS, "Header lines named bmap-*, in any spelling, that were removed from requests.");
     describe_gauge!(BUILD, "1, with the program's version.");
     describe_gauge!(STARTED, Unit::Seconds, "When the process began, unix time.");
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -101,6 +105,16 @@ pub fn answered(method: &http::Method, route: &str, status: http::StatusCode, to
 /// A request was refused.
 pub fn refused(code: &'static str) {
     counter!(REFUSALS, "code" => code).increment(1);
+}
+
+/// A connection was closed: `refused` at once, since its address has its share, or to have `made_room` for another.
+pub fn connection(reason: &'static str) {
+    counter!(CONNECTIONS, "reason" => reason).increment(1);
+}
+
+/// Header lines that claim to say who is calling were removed from a request.
+pub fn identity_headers_dropped(lines: u64) {
+    counter!(DROPPED_HEADERS).increment(lines);
 }
 
 /// A tool token was minted.

@@ -1,20 +1,22 @@
-//! Every layer around the routes, outermost first: answer (request id, log, problem bodies), sizes, time, CORS.
+//! Every layer around the routes, outermost first: answer (request id, log, problem bodies), what the address alone decides, the head
+//! (sizes, host, headers that claim to say who is calling), the body's bounds, time, CORS.
 
 use crate::clock::Stopwatch;
 use crate::domain::audit::Source;
 use crate::domain::refusal::Refusal;
 use crate::domain::signed::MAX_BODY;
 use crate::metrics::{self, InFlight};
-use crate::router::App;
+use crate::router::{AccessOfRoutes, App};
 use crate::routes::problem::{self, Refused, RefusedPage};
 use crate::trace_id::trace_id;
-use crate::{client_address, cors};
+use crate::{bodies, client_address, cors, host, rate_limit};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use bmap_verifier::layer::drop_identity_headers;
 use bmap_verifier::problem::{REQUEST_ID, request_id};
 use http_body::Body as _;
 use http_body_util::Limited;
@@ -30,8 +32,8 @@ pub const MAX_HEADERS: usize = 64;
 /// Most requests at once to routes that ask for something. An HTTP/2 connection carries many, so the bound on connections does not
 /// bound what bodies take: this one does, to 64 MiB.
 pub const MAX_AT_ONCE: usize = 1024;
-/// Longest that a request may take, body included.
-pub const REQUEST_TIME: Duration = Duration::from_secs(30);
+/// Longest that a request may take. A body has [`bodies::BODY_TIME`] of it.
+pub const REQUEST_TIME: Duration = Duration::from_secs(35);
 
 /// The address at the other end of the connection, put there by the listener.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +44,7 @@ pub struct PeerSocket(pub SocketAddr);
 pub struct ClientAddress(pub IpAddr);
 
 /// Puts every layer around the routes.
-pub fn around(router: Router<App>, app: &App) -> Router<App> {
+pub fn around(router: Router<App>, app: &App, access: AccessOfRoutes) -> Router<App> {
     // The last one added is the outermost.
     router
         .fallback(|| async { Refused::from(Refusal::NotFound { what: "route" }) })
@@ -54,7 +56,11 @@ pub fn around(router: Router<App>, app: &App) -> Router<App> {
             Refused::from(Refusal::Panicked).into_response()
         }))
         .layer(from_fn(bounded_time))
+        .layer(from_fn_with_state(app.bodies.clone(), bodies::bounded))
+        .layer(from_fn(without_identity_headers))
+        .layer(from_fn(host::named_once))
         .layer(from_fn(bounded_size))
+        .layer(from_fn_with_state((app.clone(), access), rate_limit::counted))
         .layer(from_fn_with_state(app.clone(), answered))
 }
 
@@ -118,6 +124,15 @@ async fn bounded_size(request: Request, next: Next) -> Response {
         return Refused::from(Refusal::TooLarge).into_response();
     }
     next.run(request.map(|body| Body::new(Limited::new(body, MAX_BODY)))).await
+}
+
+/// Removes every inbound `bmap-*` header, in any spelling: who is calling is found out here, and never read from a header (R09).
+async fn without_identity_headers(mut request: Request, next: Next) -> Response {
+    let dropped = drop_identity_headers(request.headers_mut());
+    if dropped > 0 {
+        metrics::identity_headers_dropped(u64::try_from(dropped).unwrap_or(u64::MAX));
+    }
+    next.run(request).await
 }
 
 /// A place among the requests that are at work, or none: whoever comes then is sent away before anything of it is read.

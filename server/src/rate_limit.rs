@@ -1,33 +1,42 @@
 //! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer what is left (`RateLimit-Policy` and
 //! `RateLimit`, draft-ietf-httpapi-ratelimit-headers).
 //!
-//! A request is counted once it is known whose it is. One that shows no credential is counted to its address at once, and given
-//! back when it turns out to be somebody's. Where a route asks for a credential and one is shown, it is looked at first, and the
-//! request is counted to the address only if it is none: so nobody is refused for the noise of a neighbour at the same address.
+//! What the address alone decides comes first: nothing is looked up and no signature checked for a request that its address has no
+//! budget for (profile §5, order of policies). A request is counted to its address at once, and given back when it turns out to be a
+//! known caller's. Where a route asks for a credential and one is shown, it is counted to the address only if it fails, so known callers
+//! cost their address nothing.
+//!
+//! An address without any budget left is refused with whatever it shows, but for one thing: a credential that held from this address
+//! lately ([`shown`]). So a caller goes on working beside a flood from the same address, and one that was not there before waits.
 
+use crate::cors;
 use crate::domain::refusal::Refusal;
 use crate::domain::request_limits::{Paid, Payer};
 use crate::middleware::ClientAddress;
-use crate::router::{Access, App};
+use crate::router::{Access, AccessOfRoutes, App};
 use crate::routes::problem::Refused;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::cell::Cell;
+use std::net::IpAddr;
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Whose a request turned out to be.
+/// Routes that are counted and never refused: a supervisor restarts what does not answer them, and would do so for a flood.
+const HEALTH: [&str; 3] = ["/livez", "/readyz", "/healthz"];
+
+/// Which caller a request turned out to have.
 #[derive(Clone, Copy)]
 enum Known {
-    /// Nobody's yet.
+    /// None yet.
     No,
-    /// Somebody's, who is not limited or paid before.
+    /// One who is not limited, or paid before.
     Free,
-    /// Somebody's, who was counted.
+    /// One who was counted.
     Paid(Paid),
 }
 
@@ -50,56 +59,118 @@ impl App {
         paid.map_or(Ok(()), |paid| paid.check())
     }
 
-    /// The request is somebody's who paid for it before: with the ticket that it used up.
+    /// The request is a caller's who paid for it before: with the ticket that it used up.
     pub fn counted_before(&self) {
         let _ = KNOWN.try_with(|cell| cell.set(Known::Free));
     }
 }
 
-/// The layer around every route that asks for something.
-pub async fn counted(State((app, access)): State<(App, Access)>, request: Request, next: Next) -> Response {
-    let address = request.extensions().get::<ClientAddress>().map(|address| Payer::Address(address.0));
-    let pay = || app.limits.pay(address?, app.issuer.clock.now());
-    let looks_first = access != Access::OwnProof && shows_credential(request.headers());
-    let at_once = if looks_first { None } else { pay() };
-    if let Some(paid) = at_once
+/// The layer around everything: routes of every kind, preflights, and what is no route.
+pub async fn counted(State((app, routes)): State<(App, AccessOfRoutes)>, request: Request, next: Next) -> Response {
+    let Some(address) = request.extensions().get::<ClientAddress>().map(|address| address.0) else {
+        return KNOWN.scope(Cell::new(Known::No), next.run(request)).await;
+    };
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let access = routes.of(route, request.method());
+    let shown = match access {
+        Access::Open | Access::OwnProof => None,
+        Access::Credential | Access::User | Access::Admin => shown(request.headers()),
+    };
+    match shown {
+        Some(shown) => by_credential(&app, address, &shown, request, next).await,
+        None => by_address(&app, address, access, HEALTH.contains(&route), request, next).await,
+    }
+}
+
+/// A request that shows no credential where it could: its address pays at once, and gets it back when the request is a known caller's.
+async fn by_address(
+    app: &App,
+    address: IpAddr,
+    access: Access,
+    is_health: bool,
+    request: Request,
+    next: Next,
+) -> Response {
+    let paid = app.limits.pay(Payer::Address(address), app.issuer.clock.now());
+    if let Some(paid) = paid
+        && !is_health
         && let Err(refusal) = paid.check()
     {
-        return told(Refused::from(refusal).into_response(), paid);
+        return refused(app, &request, refusal, paid);
     }
+    let (known, response) = answered(request, next).await;
+    if matches!(known, Known::Free | Known::Paid(_)) && paid.is_some() {
+        app.limits.give_back(Payer::Address(address));
+    }
+    match (known, paid) {
+        (Known::Paid(paid), _) => told(response, paid),
+        (Known::No, Some(paid)) if access != Access::Open => told(response, paid),
+        _ => response,
+    }
+}
+
+/// A request that shows a credential: its address pays if it fails.
+async fn by_credential(app: &App, address: IpAddr, shown: &[u8], request: Request, next: Next) -> Response {
+    let now = app.issuer.clock.now();
+    if let Some(paid) = app.limits.look(Payer::Address(address), now)
+        && let Err(refusal) = paid.check()
+        && !app.limits.held_lately(address, shown, now)
+    {
+        return refused(app, &request, refusal, paid);
+    }
+    let (known, mut response) = answered(request, next).await;
+    match known {
+        Known::Free | Known::Paid(_) => app.limits.note_held(address, shown, now),
+        Known::No if is_callers_fault(&response) => {
+            app.limits.forget_held(address, shown);
+            let Some(paid) = app.limits.pay(Payer::Address(address), now) else { return response };
+            if let Err(refusal) = paid.check() {
+                // In the place of the refusal that it had; who may read it stays.
+                response.extensions_mut().insert(Refused::from(refusal));
+            }
+            return told(response, paid);
+        }
+        Known::No => {}
+    }
+    match known {
+        Known::Paid(paid) => told(response, paid),
+        Known::Free | Known::No => response,
+    }
+}
+
+async fn answered(request: Request, next: Next) -> (Known, Response) {
     let answer = async {
         let response = next.run(request).await;
         (KNOWN.with(Cell::get), response)
     };
-    let (known, response) = KNOWN.scope(Cell::new(Known::No), answer).await;
-    if matches!(known, Known::Free | Known::Paid(_)) && at_once.is_some() {
-        address.into_iter().for_each(|address| app.limits.give_back(address));
-    }
-    match (known, at_once) {
-        (Known::Paid(paid), _) | (Known::No, Some(paid)) => told(response, paid),
-        (Known::Free, _) => response,
-        (Known::No, None) if looks_first => refused(&app, address, response),
-        (Known::No, None) => response,
-    }
+    KNOWN.scope(Cell::new(Known::No), answer).await
 }
 
-/// The answer to a request of nobody's, counted to its address after it was looked at: if it was refused.
-pub fn refused(app: &App, address: Option<Payer<'_>>, response: Response) -> Response {
-    let pay = || app.limits.pay(address?, app.issuer.clock.now());
-    match if is_callers_fault(&response) { pay() } else { None } {
-        None => response,
-        Some(paid) => match paid.check() {
-            Ok(()) => told(response, paid),
-            Err(refusal) => told(Refused::from(refusal).into_response(), paid),
-        },
-    }
+/// The answer to a request that was not looked at.
+fn refused(app: &App, request: &Request, refusal: Refusal, paid: Paid) -> Response {
+    let mut response = told(Refused::from(refusal).into_response(), paid);
+    cors::let_read(app, request.uri().path(), request.headers(), &mut response);
+    response
 }
 
-/// Whether there is something to look at, good or bad.
-fn shows_credential(headers: &HeaderMap) -> bool {
-    ["x-api-key", "signature-input"].iter().any(|name| headers.contains_key(*name))
-        || headers.contains_key(AUTHORIZATION)
+/// What stands for the credential that a request shows, unchecked: all of what is presented, which no other caller can present. Of a request
+/// that an API key signed it is the key's id; others can name that one too, and the first failure ends what it stands for.
+fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let presented = [AUTHORIZATION.as_str(), "x-api-key", "x-api-secret"];
+    let presented: Vec<&[u8]> =
+        presented.iter().flat_map(|name| headers.get_all(*name)).map(HeaderValue::as_bytes).collect();
+    if !presented.is_empty() {
+        return Some(presented.join(&b'\n'));
+    }
+    let signature = headers.get("signature-input")?.as_bytes();
+    let start = signature.windows(KEY_ID.len()).position(|window| window == KEY_ID);
+    let id = start.and_then(|start| signature.get(start.saturating_add(KEY_ID.len())..));
+    let id = id.and_then(|id| id.split(|byte| *byte == b'"').next());
+    Some(id.unwrap_or(signature).to_vec())
 }
+
+const KEY_ID: &[u8] = b";keyid=\"";
 
 /// A refusal that is not a fault of ours.
 fn is_callers_fault(response: &Response) -> bool {

@@ -1,5 +1,6 @@
 //! Every route, in one list, and what the handlers share.
 
+use crate::bodies::Shares;
 use crate::domain::account::service::{AccountService, LinkDelivery};
 use crate::domain::audit::{Action, Source};
 use crate::domain::authenticate::Caller;
@@ -14,7 +15,6 @@ use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
 use crate::domain::users::Admin;
 use crate::middleware::{self, ClientAddress};
 use crate::openapi::Doc;
-use crate::rate_limit;
 use crate::routes::credentials::{self, Credential};
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
@@ -30,9 +30,11 @@ use bmap_protocol::refusal::Refusal as SignedRefusal;
 use bmap_protocol::token::{Assurance, Subject};
 use bmap_verifier::Principal;
 use bytes::Bytes;
+use http::Method;
 use http::request::Parts;
 use http_body_util::Full;
 use ipnet::IpNet;
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -60,6 +62,8 @@ pub struct Shared {
     pub in_progress: InProgress,
     /// How many requests each caller may make.
     pub limits: Arc<RequestLimits>,
+    /// What bodies of each address are held.
+    pub bodies: Shares,
     verifier: Arc<IssuerVerifier>,
     stopping: Arc<AtomicBool>,
 }
@@ -92,6 +96,22 @@ pub struct Route {
     /// What its author says about it: what it takes, answers and refuses.
     pub doc: Doc,
     handler: MethodRouter<App>,
+}
+
+/// Who may call which route, for a layer that sees requests before their route does.
+#[derive(Clone)]
+pub struct AccessOfRoutes(Arc<HashMap<(&'static str, &'static str), Access>>);
+
+impl AccessOfRoutes {
+    fn new(routes: &[Route]) -> Self {
+        Self(Arc::new(routes.iter().map(|route| ((route.path, route.method), route.access)).collect()))
+    }
+
+    /// Who may call it. What is no route is open: it tells no more than that.
+    pub fn of(&self, path: &str, method: &Method) -> Access {
+        let listed = if method == Method::HEAD { "GET" } else { method.as_str() };
+        self.0.get(&(path, listed)).copied().unwrap_or(Access::Open)
+    }
 }
 
 /// Every route. Tests walk this list: one without a credential is on purpose (R24). `/openapi.json` is made of it.
@@ -210,6 +230,7 @@ impl App {
             last_uses: Arc::default(),
             in_progress: InProgress::default(),
             limits,
+            bodies: Shares::default(),
             verifier,
             stopping: Arc::default(),
         })))
@@ -242,13 +263,12 @@ impl App {
         let places = Arc::new(Semaphore::new(middleware::MAX_AT_ONCE));
         let router = routes().into_iter().fold(Router::new(), |router, route| match route.access {
             Access::Open => router.route(route.path, route.handler),
-            access => {
-                let counted = from_fn_with_state((self.clone(), access), rate_limit::counted);
+            _ => {
                 let bounded = from_fn_with_state(Arc::clone(&places), middleware::bounded_number);
-                router.route(route.path, route.handler.layer(counted).layer(bounded))
+                router.route(route.path, route.handler.layer(bounded))
             }
         });
-        middleware::around(router, self).with_state(self.clone())
+        middleware::around(router, self, AccessOfRoutes::new(&routes())).with_state(self.clone())
     }
 
     /// From now on `/readyz` says that the process is going down.

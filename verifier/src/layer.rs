@@ -169,7 +169,10 @@ struct LetIn<B> {
 
 impl<B: From<Bytes>> LetIn<B> {
     fn new(mut head: Box<Parts>, verified: Verified, body: VerifiedBody<B>, dropped: &AtomicU64) -> Self {
-        drop_identity_headers(&mut head.headers, dropped);
+        let lines = drop_identity_headers(&mut head.headers);
+        if lines > 0 {
+            dropped.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
         let origin_holds = verified.claims().is_some();
         head.extensions.insert(verified);
         let body = match body {
@@ -274,18 +277,18 @@ where
     }
 }
 
-/// Drops every inbound `bmap-*` header, in any spelling with `-`, `_` or `.`, also behind `x-` (profile §8, R09): who
-/// called is told by [`crate::Verified`] alone. `dropped` counts their lines.
-fn drop_identity_headers(headers: &mut HeaderMap, dropped: &AtomicU64) {
-    if headers.keys().any(is_identity_header) {
-        let lines = headers.len();
-        let names: Vec<HeaderName> = headers.keys().filter(|name| is_identity_header(name)).cloned().collect();
-        for name in names {
-            headers.remove(name);
-        }
-        let lines = lines.saturating_sub(headers.len());
-        dropped.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);
+/// Drops every inbound `bmap-*` header, in any spelling with `-`, `_` or `.`, also behind `x-` (profile §8, R09): the caller's
+/// identity comes from [`crate::Verified`] alone. Returns how many lines were dropped.
+pub fn drop_identity_headers(headers: &mut HeaderMap) -> usize {
+    if !headers.keys().any(is_identity_header) {
+        return 0;
     }
+    let before = headers.len();
+    let names: Vec<HeaderName> = headers.keys().filter(|name| is_identity_header(name)).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+    before.saturating_sub(headers.len())
 }
 
 fn is_identity_header(name: &HeaderName) -> bool {

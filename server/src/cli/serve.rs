@@ -12,7 +12,7 @@ use crate::domain::keys::last_use;
 use crate::domain::openid::service::OpenidService;
 use crate::domain::role::Role;
 use crate::domain::user::UserState;
-use crate::listener::Listener;
+use crate::listener::{ConnectionLimits, Listener};
 use crate::mail::carrier::Carrier;
 use crate::mail::post_office::PostOffice;
 use crate::outbound::Outbound;
@@ -52,7 +52,12 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
         tracing::warn!("sslmode=disable: whoever is between here and the database reads and changes everything");
     }
-    let listener = Listener::bind(config.listen, config.max_connections)
+    let limits = ConnectionLimits {
+        total: config.max_connections,
+        per_address: config.max_connections_per_address,
+        exempt: config.trusted_proxies.clone(),
+    };
+    let listener = Listener::bind(config.listen, limits)
         .await
         .map_err(|error| CliError::Failed(format!("listen on {}: {error}", config.listen)))?;
     let address = listener.local_address().map_err(CliError::failed)?;

@@ -2,7 +2,7 @@
 
 use super::CliError;
 use crate::clock::{Clock, SystemClock};
-use crate::listener::Listener;
+use crate::listener::{ConnectionLimits, Listener};
 use crate::metrics;
 use crate::store::{Database, Outbox};
 use axum::Router;
@@ -35,7 +35,7 @@ impl Drop for Running {
 /// Begins to count, and shows the numbers at `GET /metrics` of that address.
 pub(super) async fn start(listen: SocketAddr, store: &Database) -> Result<Running, CliError> {
     let failed = |error: std::io::Error| CliError::Failed(format!("metrics_listen {listen}: {error}"));
-    let listener = Listener::bind(listen, MAX_CONNECTIONS).await.map_err(failed)?;
+    let listener = Listener::bind(listen, ConnectionLimits::total(MAX_CONNECTIONS)).await.map_err(failed)?;
     let address = listener.local_address().map_err(failed)?;
     let handle = metrics::install(SystemClock.now().seconds()).map_err(CliError::failed)?;
     let folded = handle.clone();

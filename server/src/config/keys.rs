@@ -43,6 +43,7 @@ pub const KEYS: &[Key] = &[
     key("requests_per_key", "BMAP_REQUESTS_PER_KEY", Some("120000")),
     key("requests_per_user", "BMAP_REQUESTS_PER_USER", Some("1200")),
     key("max_connections", "BMAP_MAX_CONNECTIONS", Some("1024")),
+    key("max_connections_per_address", "BMAP_MAX_CONNECTIONS_PER_ADDRESS", Some("256")),
     key("trusted_proxies", "BMAP_TRUSTED_PROXIES", Some("")),
     secret(key("mail_url", "BMAP_MAIL_URL", None)),
     key("mail_from", "BMAP_MAIL_FROM", None),

@@ -145,6 +145,8 @@ pub struct Config {
     pub rates: RequestRates,
     /// Most connections at once.
     pub max_connections: usize,
+    /// Most connections at once of one address; 0 for as many as come.
+    pub max_connections_per_address: usize,
     /// Peers whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The mail server, where there is one.
@@ -230,6 +232,8 @@ impl Config {
                 user: per_minute("requests_per_user")?,
             },
             max_connections: usize::try_from(seconds("max_connections", 1..=65_536)?).unwrap_or(1024),
+            max_connections_per_address: usize::try_from(seconds("max_connections_per_address", 0..=65_536)?)
+                .unwrap_or(usize::MAX),
             trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
             mail: mail::read(&layers)?,
             development: layers.get("development")?.parse(yes_or_no)?,

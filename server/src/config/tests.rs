@@ -103,6 +103,7 @@ fn a_bad_value_is_named_with_its_source() {
         (("BMAP_TOKEN_SECONDS", "601"), "token_seconds"),
         (("BMAP_SESSION_SECONDS", "1h"), "session_seconds"),
         (("BMAP_MAX_CONNECTIONS", "0"), "max_connections"),
+        (("BMAP_MAX_CONNECTIONS_PER_ADDRESS", "-1"), "max_connections_per_address"),
         (("BMAP_TRUSTED_PROXIES", "10.0.0.1/8, x"), "trusted_proxies"),
         (("BMAP_LOG_FORMAT", "xml"), "log_format"),
         (("BMAP_DEVELOPMENT", "yes"), "development"),

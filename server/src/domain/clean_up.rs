@@ -3,14 +3,15 @@
 
 use crate::clock::UnixMillis;
 use crate::store::{
-    AccountLinks, Accounts, Database, IdempotentAnswers, ManagedKeys, Openid, Outbox, Result, Sessions, Tickets,
-    UserSessions,
+    AccountLinks, Accounts, Database, IdempotentAnswers, ManagedKeys, Nonces, Openid, Outbox, Result, Sessions,
+    Tickets, UserSessions,
 };
 
-/// Deletes everything that has ended by `now`; how many rows of each kind.
-pub async fn delete_ended(store: &Database, now: UnixMillis) -> [(&'static str, Result<u64>); 10] {
+/// Deletes everything that has ended by `now`, and used nonces that have ended by the database's own clock; how many rows of each kind.
+pub async fn delete_ended(store: &Database, now: UnixMillis) -> [(&'static str, Result<u64>); 11] {
     [
         ("tickets", store.delete_ended_tickets(now).await),
+        ("used nonces", store.delete_ended_nonces().await),
         ("sessions of pages", store.delete_ended_sessions(now).await),
         ("registrations", store.delete_ended_registrations(now).await),
         ("links", store.delete_ended_links(now).await),

@@ -80,29 +80,48 @@ impl Table {
 
     /// The same, with all that the counter says.
     pub fn count(&self, key: &[u8], now: UnixMillis) -> Count {
+        self.with(key, |slot| self.count_in(slot, now))
+    }
+
+    /// What [`count`](Self::count) would say; nothing is counted, and no other key's counter makes room.
+    pub fn look(&self, key: &[u8], now: UnixMillis) -> Count {
+        let key = self.hash.hash_one(key);
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = buckets.get_mut(bucket_of(key)).and_then(|bucket| bucket.iter().find(|slot| slot.key == key));
+        let mut slot = found.copied().unwrap_or(EMPTY);
+        drop(buckets);
+        self.count_in(&mut slot, now)
+    }
+
+    fn count_in(&self, slot: &mut Slot, now: UnixMillis) -> Count {
         let now = now.0.saturating_mul(1000);
         let tolerance = self.step.saturating_mul(i64::from(self.burst).saturating_sub(1));
         // A counter never says more than that it is full: else a clock that went back would lock its caller out until it is where
         // it was (T22).
         let full = now.saturating_add(tolerance).saturating_add(self.step);
-        self.with(key, |slot| {
-            let empty_at = slot.empty_at.max(now).min(full);
-            slot.empty_at = empty_at;
-            let ahead = empty_at.saturating_sub(now);
-            if ahead > tolerance {
-                let retry_after = Some(seconds(ahead.saturating_sub(tolerance)));
-                return Count { remaining: 0, reset: seconds(ahead), retry_after };
-            }
-            slot.empty_at = empty_at.saturating_add(self.step);
-            let free = tolerance.saturating_sub(ahead).checked_div(self.step).unwrap_or(0);
-            let remaining = u32::try_from(free).unwrap_or(u32::MAX);
-            Count { remaining, reset: seconds(ahead.saturating_add(self.step)), retry_after: None }
-        })
+        let empty_at = slot.empty_at.max(now).min(full);
+        slot.empty_at = empty_at;
+        let ahead = empty_at.saturating_sub(now);
+        if ahead > tolerance {
+            let retry_after = Some(seconds(ahead.saturating_sub(tolerance)));
+            return Count { remaining: 0, reset: seconds(ahead), retry_after };
+        }
+        slot.empty_at = empty_at.saturating_add(self.step);
+        let free = tolerance.saturating_sub(ahead).checked_div(self.step).unwrap_or(0);
+        let remaining = u32::try_from(free).unwrap_or(u32::MAX);
+        Count { remaining, reset: seconds(ahead.saturating_add(self.step)), retry_after: None }
     }
 
     /// Takes back one that was counted.
     pub fn give_back(&self, key: &[u8]) {
         self.with(key, |slot| slot.empty_at = slot.empty_at.saturating_sub(self.step));
+    }
+
+    /// Whether the key has a counter.
+    pub fn is_there(&self, key: &[u8]) -> bool {
+        let key = self.hash.hash_one(key);
+        let buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        buckets.get(bucket_of(key)).is_some_and(|bucket| bucket.iter().any(|slot| slot.key == key))
     }
 
     /// Takes back all.
@@ -114,9 +133,8 @@ impl Table {
     fn with<T>(&self, key: &[u8], work: impl FnOnce(&mut Slot) -> T) -> T {
         let key = self.hash.hash_one(key);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = usize::try_from(key & (BUCKETS as u64).saturating_sub(1)).unwrap_or(0);
         let mut nowhere = [EMPTY; SLOTS];
-        let bucket = buckets.get_mut(index).unwrap_or(&mut nowhere);
+        let bucket = buckets.get_mut(bucket_of(key)).unwrap_or(&mut nowhere);
         let found = bucket.iter().position(|slot| slot.key == key);
         let place = found.or_else(|| (0..SLOTS).min_by_key(|at| bucket.get(*at).map(|slot| slot.empty_at)));
         let mut none = EMPTY;
@@ -126,6 +144,10 @@ impl Table {
         }
         work(slot)
     }
+}
+
+fn bucket_of(key: u64) -> usize {
+    usize::try_from(key & (BUCKETS as u64).saturating_sub(1)).unwrap_or(0)
 }
 
 /// Rounded up: whoever waits so long has waited long enough.

@@ -39,6 +39,9 @@ pub enum Refusal {
     /// A body over the limit.
     #[error("body over the limit")]
     TooLarge,
+    /// A body that took too long, or came too slowly.
+    #[error("the body took too long")]
+    SlowBody,
 
     /// The path has other methods.
     #[error("method not allowed")]
@@ -320,6 +323,7 @@ impl Refusal {
             Refusal::WeakPassword { .. } => SignedRefusal::Header { name: "password" },
             Refusal::UnknownGrant => SignedRefusal::Header { name: "grant_type" },
             Refusal::SeveralCredentials => SignedRefusal::Header { name: "authorization" },
+            Refusal::SlowBody => SignedRefusal::BodyTimeout,
             Refusal::TooLarge => SignedRefusal::TooLarge { limit: super::signed::MAX_BODY },
 
             Refusal::NoCredential => SignedRefusal::Unsigned,

@@ -1,11 +1,15 @@
 //! How many requests one caller may make: an API key, a user, or an address for what nobody else answers for.
 
-use super::limits::{Count, Table, network};
+use super::limits::{Count, Rate, Table, network};
 use super::refusal::Refusal;
 use crate::clock::UnixMillis;
 use bmap_protocol::ids::{ApiKeyId, UserId};
+use bmap_protocol::origin::Origin;
 use std::fmt;
 use std::net::IpAddr;
+
+/// Seconds that a credential which held, and a page that was registered, are remembered.
+const LATELY: i64 = 600;
 
 /// Requests a minute, and as many at once; 0 for as many as come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +72,10 @@ pub struct RequestLimits {
     address: Limit,
     key: Limit,
     user: Limit,
+    /// Credentials that held lately, each with the network that it came from. Keyed hashes: none can be read out of it.
+    held: Table,
+    /// Pages that were found to be registered lately.
+    pages: Table,
 }
 
 struct Limit {
@@ -88,7 +96,14 @@ impl RequestLimits {
             policy: Policy { name, quota },
             table: (quota > 0).then(|| Table::per_minute(quota)),
         };
-        Self { address: limit("address", rates.address), key: limit("key", rates.key), user: limit("user", rates.user) }
+        let lately = || Table::new(Rate { burst: 1, seconds: LATELY });
+        Self {
+            address: limit("address", rates.address),
+            key: limit("key", rates.key),
+            user: limit("user", rates.user),
+            held: lately(),
+            pages: lately(),
+        }
     }
 
     /// Counts a request to whoever answers for it; `None` where that is not limited.
@@ -96,6 +111,42 @@ impl RequestLimits {
         let limit = self.of(payer);
         let count = limit.table.as_ref()?.count(&key(payer), now);
         Some(Paid { policy: limit.policy, count })
+    }
+
+    /// What [`pay`](Self::pay) would say; nothing is counted.
+    pub fn look(&self, payer: Payer<'_>, now: UnixMillis) -> Option<Paid> {
+        let limit = self.of(payer);
+        let count = limit.table.as_ref()?.look(&key(payer), now);
+        Some(Paid { policy: limit.policy, count })
+    }
+
+    /// Notes that a credential held, from this address.
+    pub fn note_held(&self, address: IpAddr, shown: &[u8], now: UnixMillis) {
+        note(&self.held, &held(address, shown), now);
+    }
+
+    /// Whether it held from this address in the last ten minutes, and did not fail since.
+    pub fn held_lately(&self, address: IpAddr, shown: &[u8], now: UnixMillis) -> bool {
+        self.held.look(&held(address, shown), now).retry_after.is_some()
+    }
+
+    /// Notes that it did not hold.
+    pub fn forget_held(&self, address: IpAddr, shown: &[u8]) {
+        let key = held(address, shown);
+        // One that was never noted takes no other's place.
+        if self.held.is_there(&key) {
+            self.held.forget(&key);
+        }
+    }
+
+    /// Notes that a page is registered.
+    pub fn note_page(&self, page: &Origin, now: UnixMillis) {
+        note(&self.pages, page.as_str().as_bytes(), now);
+    }
+
+    /// Whether it was in the last ten minutes: only for who may read that there is nothing to be had now.
+    pub fn was_registered_lately(&self, page: &[u8], now: UnixMillis) -> bool {
+        self.pages.look(page, now).retry_after.is_some()
     }
 
     /// Takes back a request that was counted, since somebody else answers for it.
@@ -112,6 +163,18 @@ impl RequestLimits {
             Payer::User(_) => &self.user,
         }
     }
+}
+
+/// A counter of one that is full for so long.
+fn note(table: &Table, key: &[u8], now: UnixMillis) {
+    table.forget(key);
+    table.count(key, now);
+}
+
+fn held(address: IpAddr, shown: &[u8]) -> Vec<u8> {
+    // A network's length says which family it is of, so no two pairs are one text.
+    let network = network(address);
+    [&[u8::try_from(network.len()).unwrap_or(0)], network.as_slice(), shown].concat()
 }
 
 fn key(payer: Payer<'_>) -> Vec<u8> {

@@ -8,23 +8,21 @@ use super::refusal::Refusal;
 use super::scope::Scopes;
 use super::session::SessionId;
 use super::ticket::EndUser;
+use crate::store::Database;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::keys::{MacKey, ToolKey};
 use bmap_protocol::refusal::Refusal as SignedRefusal;
 use bmap_protocol::token::{Claims, IssuerKey, Subject, TokenFault, UnverifiedToken};
 use bmap_verifier::credential::base_origin;
-use bmap_verifier::{
-    ApiKeyGrant, ApiKeyProof, Clock, Keys, MemoryReplayStore, Policy, Principal, ReplayLimits, Standing, UnixTime,
-    Verifier,
-};
+use bmap_verifier::{ApiKeyGrant, ApiKeyProof, Clock, Keys, Policy, Principal, Standing, UnixTime, Verifier};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Most bytes of a body on the issuer's own routes.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// The verifier of the issuer's own routes.
-pub type IssuerVerifier = Verifier<IssuerKeyring, MemoryReplayStore, IssuerKeyring>;
+/// The verifier of the issuer's own routes. Nonces are used up in the database, which other issuers share and which outlives a process.
+pub type IssuerVerifier = Verifier<IssuerKeyring, Database, IssuerKeyring>;
 
 /// Finds the key of any tool and of any API key.
 #[derive(Clone)]
@@ -35,7 +33,7 @@ pub struct IssuerKeyring(Arc<Issuer>);
 #[error("the issuer's URL has no serialised origin: write it in lower case, without its default port")]
 pub struct BadIssuerUrl;
 
-/// The verifier of the issuer's own routes. Its replay store begins now.
+/// The verifier of the issuer's own routes.
 ///
 /// # Errors
 /// [`BadIssuerUrl`].
@@ -44,9 +42,8 @@ pub fn verifier(issuer: &Arc<Issuer>) -> Result<IssuerVerifier, BadIssuerUrl> {
     let key = IssuerKey::new(issuer.signer.kid(), issuer.signer.public_key()).map_err(|_| BadIssuerUrl)?;
     let mut policy = Policy::default();
     policy.max_body = MAX_BODY;
-    let replay = MemoryReplayStore::new(ReplayLimits::default(), policy.window, issuer.clock.now().seconds());
     let keyring = IssuerKeyring(Arc::clone(issuer));
-    Ok(Verifier::new(issuer.url.clone(), vec![key], vec![own], policy, keyring.clone(), replay, keyring))
+    Ok(Verifier::new(issuer.url.clone(), vec![key], vec![own], policy, keyring.clone(), issuer.store.clone(), keyring))
 }
 
 impl Issuer {

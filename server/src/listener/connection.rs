@@ -4,25 +4,29 @@
 //! next request and nothing else (R43).
 
 use super::linger::LingeringStream;
+use super::places::{InFlight, Place};
 use super::unread::NotedBody;
 use crate::middleware::{MAX_HEADERS, PeerSocket};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Version};
+use http::{Request, StatusCode, Version};
+use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
 /// Longest until the first byte that tells HTTP/1.1 from HTTP/2.
@@ -44,7 +48,7 @@ const MAX_RESETS: usize = 32;
 pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
-    permit: OwnedSemaphorePermit,
+    place: Arc<Place>,
     router: Router,
     mut stopped: watch::Receiver<bool>,
 ) {
@@ -55,13 +59,14 @@ pub(super) async fn serve(
             Ok(Ok(is_http2)) => is_http2,
             _ => return,
         },
+        () = place.told_to_make_room() => return,
         _ = stopped.wait_for(|stopped| *stopped) => return,
     };
-    let io = TokioIo::new(LingeringStream::new(stream, permit));
+    let io = TokioIo::new(LingeringStream::new(stream, Arc::clone(&place)));
     let events = Arc::new(AtomicU64::new(0));
     let service = service_fn({
-        let events = Arc::clone(&events);
-        move |request| answer(router.clone(), peer, Arc::clone(&events), request)
+        let (events, place) = (Arc::clone(&events), Arc::clone(&place));
+        move |request| answer(router.clone(), peer, Arc::clone(&events), Arc::clone(&place), request)
     });
     if is_http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -80,6 +85,7 @@ pub(super) async fn serve(
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = idle(&events) => return,
+            () = place.told_to_make_room() => return,
             _ = stopped.wait_for(|stopped| *stopped) => None,
         };
         if ended.is_none() {
@@ -98,6 +104,7 @@ pub(super) async fn serve(
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = idle(&events) => return,
+            () = place.told_to_make_room() => return,
             _ = stopped.wait_for(|stopped| *stopped) => None,
         };
         if ended.is_none() {
@@ -143,8 +150,14 @@ async fn answer(
     router: Router,
     peer: SocketAddr,
     events: Arc<AtomicU64>,
+    place: Arc<Place>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
+    let Some(in_flight) = place.begin() else {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        return Ok(response);
+    };
     events.fetch_add(1, Ordering::SeqCst);
     let is_http1 = request.version() <= Version::HTTP_11;
     let (head, body) = request.into_parts();
@@ -156,5 +169,28 @@ async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     events.fetch_add(1, Ordering::SeqCst);
-    Ok(response)
+    Ok(response.map(|inner| Body::new(AnswerBody { inner, _in_flight: in_flight })))
+}
+
+/// An answer's body. Its request is in flight until all of it was handed on.
+struct AnswerBody {
+    inner: Body,
+    _in_flight: InFlight,
+}
+
+impl http_body::Body for AnswerBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
 }

@@ -3,13 +3,14 @@
 //! A socket that is closed while bytes of the peer are unread is reset, and a reset can take back an answer that the peer
 //! has not read yet. So what still comes is read and dropped, a little of it, before the socket is closed (R44).
 
+use super::places::Place;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Most bytes that are read and dropped.
 pub(super) const MAX_DRAIN: usize = 64 * 1024;
@@ -18,13 +19,13 @@ pub(super) const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A connection that is drained a little when it is dropped. It holds its place among the connections until then.
 pub(super) struct LingeringStream {
-    open: Option<(TcpStream, OwnedSemaphorePermit)>,
+    open: Option<(TcpStream, Arc<Place>)>,
     peer_ended: bool,
 }
 
 impl LingeringStream {
-    pub(super) const fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
-        Self { open: Some((stream, permit)), peer_ended: false }
+    pub(super) const fn new(stream: TcpStream, place: Arc<Place>) -> Self {
+        Self { open: Some((stream, place)), peer_ended: false }
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
@@ -37,14 +38,16 @@ impl LingeringStream {
 
 impl Drop for LingeringStream {
     fn drop(&mut self) {
-        let Some((stream, permit)) = self.open.take() else { return };
-        if let (false, Ok(runtime)) = (self.peer_ended, tokio::runtime::Handle::try_current()) {
-            runtime.spawn(drain(stream, permit));
+        let Some((stream, place)) = self.open.take() else { return };
+        // One that makes room has no answer on its way.
+        let is_over = self.peer_ended || place.makes_room();
+        if let (false, Ok(runtime)) = (is_over, tokio::runtime::Handle::try_current()) {
+            runtime.spawn(drain(stream, place));
         }
     }
 }
 
-async fn drain(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
+async fn drain(mut stream: TcpStream, _place: Arc<Place>) {
     use tokio::io::AsyncWriteExt;
     // hyper has shut the writing side where it ended in order; a connection that it dropped gets its end here.
     let _ = stream.shutdown().await;

@@ -2,24 +2,31 @@
 
 mod connection;
 mod linger;
+mod places;
 mod unread;
 
+pub use places::ConnectionLimits;
+
 use axum::Router;
+use places::{Place, Places};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Longest that connections have to end after the signal to stop.
 pub const SHUTDOWN_TIME: Duration = Duration::from_secs(25);
 
+/// Connections that may wait in the system's queue: a crowd that comes at once. One that finds it full tries again after a second.
+const BACKLOG: u32 = 4096;
+
 /// A listener that is bound.
 pub struct Listener {
     socket: TcpListener,
-    connections: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Listener {
@@ -27,8 +34,13 @@ impl Listener {
     ///
     /// # Errors
     /// What the system says, for example that the port is taken.
-    pub async fn bind(address: SocketAddr, max_connections: usize) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, connections: Arc::new(Semaphore::new(max_connections)) })
+    pub async fn bind(address: SocketAddr, limits: ConnectionLimits) -> io::Result<Self> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // As the standard library does: a port whose last connections are just closing can be bound again.
+        #[cfg(unix)]
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(Self { socket: socket.listen(BACKLOG)?, places: Places::new(limits) })
     }
 
     /// The address that it is bound to.
@@ -52,10 +64,12 @@ impl Listener {
                 accepted = self.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer, permit)) => {
+                // Refused: its address has its share, and all of it is at work.
+                Ok((_, _, None)) => {}
+                Ok((stream, peer, Some(place))) => {
                     let router = router.clone();
                     let stopped = stopped.clone();
-                    connections.spawn(connection::serve(stream, peer, permit, router, stopped));
+                    connections.spawn(connection::serve(stream, peer, place, router, stopped));
                 }
                 Err(error) => {
                     // Out of file descriptors, above all: wait for some to come back instead of spinning.
@@ -73,10 +87,10 @@ impl Listener {
         }
     }
 
-    /// The next connection. One over the bound waits in the system's queue until another ends.
-    async fn accept(&self) -> io::Result<(tokio::net::TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-        let permit = Arc::clone(&self.connections).acquire_owned().await.map_err(io::Error::other)?;
+    /// The next connection and its place. Where every place has a request in flight, it waits, and those behind it in the system's queue.
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, Option<Arc<Place>>)> {
         let (stream, peer) = self.socket.accept().await?;
-        Ok((stream, peer, permit))
+        let place = self.places.take(peer.ip()).await;
+        Ok((stream, peer, place))
     }
 }

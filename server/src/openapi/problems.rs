@@ -14,7 +14,9 @@ use utoipa::openapi::schema::{AllOfBuilder, Object, ObjectBuilder, Schema, Schem
 use utoipa::openapi::{Content, Ref, RefOr};
 
 /// Every route: the layers around it.
-const LAYERS: [ProblemCode; 3] = [
+const LAYERS: [ProblemCode; 5] = [
+    ProblemCode::Profile(Code::MalformedRequest),
+    ProblemCode::Profile(Code::RateLimited),
     ProblemCode::Issuer(IssuerCode::HeadersTooLarge),
     ProblemCode::Profile(Code::IssuerUnavailable),
     ProblemCode::Profile(Code::Overloaded),
@@ -22,7 +24,7 @@ const LAYERS: [ProblemCode; 3] = [
 
 /// Routes that take a body.
 const BODY: [ProblemCode; 3] = [
-    ProblemCode::Profile(Code::MalformedRequest),
+    ProblemCode::Profile(Code::BodyTimeout),
     ProblemCode::Profile(Code::TooLarge),
     ProblemCode::Issuer(IssuerCode::UnsupportedMediaType),
 ];
@@ -62,14 +64,8 @@ pub(super) fn of(access: Access, doc: &Doc) -> Vec<ProblemCode> {
         }
         Access::Open | Access::OwnProof => {}
     }
-    if access != Access::Open {
-        codes.push(Code::RateLimited.into());
-    }
     if doc.body.is_some() {
         codes.extend(BODY);
-    }
-    if !doc.parameters.is_empty() {
-        codes.push(ProblemCode::Profile(Code::MalformedRequest));
     }
     codes.extend(LAYERS);
     let mut unique: Vec<ProblemCode> = ProblemCode::all().filter(|code| codes.contains(code)).collect();

@@ -1,5 +1,6 @@
-//! Reading bodies whole, within the limit that `middleware.rs` put around them.
+//! Reading bodies whole, within the bounds that `middleware.rs` and `bodies.rs` put around them.
 
+use crate::bodies::BodyFault;
 use crate::domain::audit::detail::Fact;
 use crate::domain::refusal::Refusal;
 use axum::body::Body;
@@ -50,23 +51,28 @@ fn object(headers: &HeaderMap, body: &Bytes) -> Result<(), Refusal> {
 /// Reads a body.
 ///
 /// # Errors
-/// [`Refusal::TooLarge`], or [`Refusal::Malformed`] where it breaks off.
+/// [`Refusal::TooLarge`], [`Refusal::SlowBody`], [`Refusal::RateLimited`] where its address has its share of bodies, or
+/// [`Refusal::Malformed`] where it breaks off.
 pub async fn read(body: Body) -> Result<Bytes, Refusal> {
     match body.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if is_over_limit(&error) => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::Malformed { field: "body" }),
+        Err(error) if cause::<LengthLimitError>(&error).is_some() => Err(Refusal::TooLarge),
+        Err(error) => Err(match cause::<BodyFault>(&error) {
+            Some(BodyFault::Slow) => Refusal::SlowBody,
+            Some(BodyFault::OverShare) => Refusal::RateLimited { retry_after: 1 },
+            None => Refusal::Malformed { field: "body" },
+        }),
     }
 }
 
-/// The limit's error is wrapped once by every body that it came through.
-fn is_over_limit(error: &axum::Error) -> bool {
+/// A bound's error, which is wrapped once by every body that it came through.
+fn cause<E: std::error::Error + 'static>(error: &axum::Error) -> Option<&E> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if error.is::<LengthLimitError>() {
-            return true;
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         cause = error.source();
     }
-    false
+    None
 }

@@ -41,6 +41,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::Invalid { .. }
         | Refusal::SeveralCredentials
         | Refusal::TooLarge
+        | Refusal::SlowBody
         | Refusal::WeakPassword { .. }
         | Refusal::NotFound { .. }
         | Refusal::Conflict

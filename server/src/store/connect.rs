@@ -4,7 +4,7 @@ use super::address::{Address, Engine};
 use super::bounded::Pool;
 use super::lookups::LookUps;
 use super::schema::{Pending, Schema};
-use super::{Result, StoreError, reach, sql_api_keys, sql_sessions, sql_tickets, sql_tools};
+use super::{Result, StoreError, primary, reach, sql_api_keys, sql_nonces, sql_sessions, sql_tickets, sql_tools};
 use crate::domain::audit::chain::ChainKeys;
 use crate::domain::keys::OwnedKey;
 use crate::domain::session::Session;
@@ -39,6 +39,7 @@ pub(super) struct AllLookUps {
     pub(super) tools: LookUps<Tool>,
     pub(super) sessions: LookUps<Session>,
     pub(super) tickets: LookUps<Ticket>,
+    pub(super) nonces: LookUps<()>,
 }
 
 /// Connections of one process.
@@ -95,7 +96,11 @@ impl Database {
                 .after_connect(|connection, _| {
                     Box::pin(async move {
                         sqlx::raw_sql(POSTGRES_SESSION).execute(&mut *connection).await?;
-                        if is_read_only(connection).await? { Err(read_only()) } else { Ok(()) }
+                        if is_read_only(connection).await? {
+                            return Err(read_only());
+                        }
+                        primary::note(connection).await;
+                        Ok(())
                     })
                 })
                 .before_acquire(|connection, _| Box::pin(async move { Ok(!is_read_only(connection).await?) }))
@@ -111,6 +116,7 @@ impl Database {
             tools: LookUps::reading(sql_tools::SEVERAL, sql_tools::read),
             sessions: LookUps::reading(sql_sessions::SEVERAL, sql_sessions::read),
             tickets: LookUps::taking(sql_tickets::TAKE, sql_tickets::read),
+            nonces: LookUps::taking(address.engine.with_its_clock(sql_nonces::USE), sql_nonces::read),
         };
         Ok(Self {
             pool: Pool::new(pool, address.engine),

@@ -4,7 +4,7 @@
 //! are on their way waits for the next way, and goes together; where nothing is on its way, it goes at once. Nothing is kept:
 //! every answer is read by a statement that began after its caller asked, so a change takes effect at once.
 //!
-//! What can be had once, a ticket, is taken in the same way: one commit for many, and of several who ask for it one has it.
+//! What can be had once, a ticket or the use of a nonce, is taken in the same way: one commit for many, and of several who ask for it one has it.
 
 use super::bounded::{Pool, silent};
 use super::sql_many::places;
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct LookUps<V> {
     /// `{wanted}` stands for places of ids, which are `w.column1` and must be given back as column `wanted`.
-    sql: &'static str,
+    sql: Arc<str>,
     read: fn(&AnyRow) -> Result<V>,
     kind: Kind,
     queue: Arc<Mutex<Queue<V>>>,
@@ -79,12 +79,13 @@ type Answer<V> = std::result::Result<Option<V>, Arc<StoreError>>;
 
 impl<V: Clone + Send + 'static> LookUps<V> {
     /// Whoever asks for an id gets what there is.
-    pub(super) fn reading(sql: &'static str, read: fn(&AnyRow) -> Result<V>) -> Self {
-        Self { sql, read, kind: Kind::Read, queue: Arc::new(Mutex::new(Queue { waiting: Vec::new(), on_the_way: 0 })) }
+    pub(super) fn reading(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
+        let queue = Arc::new(Mutex::new(Queue { waiting: Vec::new(), on_the_way: 0 }));
+        Self { sql: sql.into(), read, kind: Kind::Read, queue }
     }
 
-    /// Whoever asks for an id first gets what there is, and the statement deletes it: the next one finds nothing.
-    pub(super) fn taking(sql: &'static str, read: fn(&AnyRow) -> Result<V>) -> Self {
+    /// The first caller for an id gets what there is, and the statement deletes it (or adds what was not there): the next one finds nothing.
+    pub(super) fn taking(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
         Self { kind: Kind::Take, ..Self::reading(sql, read) }
     }
 
@@ -104,7 +105,7 @@ impl<V: Clone + Send + 'static> LookUps<V> {
         if is_free {
             // A task of its own: a caller that hangs up takes nobody's answer with it.
             let way = Way { queue: Arc::clone(&self.queue), is_left: false };
-            tokio::spawn(way.go(pool.clone(), self.sql, self.read, self.kind));
+            tokio::spawn(way.go(pool.clone(), Arc::clone(&self.sql), self.read, self.kind));
         }
         match timeout(PATIENCE, answered).await {
             Ok(Ok(answer)) => answer.map_err(StoreError::Shared),
@@ -121,12 +122,12 @@ struct Way<V> {
 
 impl<V: Clone> Way<V> {
     /// Goes as long as somebody waits.
-    async fn go(mut self, pool: Pool, sql: &'static str, read: fn(&AnyRow) -> Result<V>, kind: Kind) {
+    async fn go(mut self, pool: Pool, sql: Arc<str>, read: fn(&AnyRow) -> Result<V>, kind: Kind) {
         while let Some(waiting) = self.next() {
             let mut ids: Vec<&str> = waiting.iter().map(|waiting| waiting.id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();
-            let mut found = find(&pool, sql, read, &ids).await.map_err(Arc::new);
+            let mut found = find(&pool, &sql, read, &ids).await.map_err(Arc::new);
             for Waiting { id, answer } in waiting {
                 let found = match (&mut found, kind) {
                     (Ok(found), Kind::Read) => found.get(&id).cloned().transpose(),
@@ -166,7 +167,7 @@ impl<V> Drop for Way<V> {
 /// What there is of these ids. A row that can't be read is an error for whoever asked for it, and for nobody else.
 async fn find<V>(
     pool: &Pool,
-    sql: &'static str,
+    sql: &str,
     read: fn(&AnyRow) -> Result<V>,
     ids: &[&str],
 ) -> Result<HashMap<String, std::result::Result<V, Arc<StoreError>>>> {

@@ -12,6 +12,7 @@ mod lookups;
 mod mail;
 mod managed_keys;
 mod openid;
+mod primary;
 mod reach;
 mod sql_account_links;
 mod sql_accounts;
@@ -23,6 +24,7 @@ mod sql_idempotent_answers;
 mod sql_issuer_keys;
 mod sql_managed_keys;
 mod sql_many;
+mod sql_nonces;
 mod sql_openid;
 mod sql_outbox;
 mod sql_portions;
@@ -312,6 +314,12 @@ pub trait Tickets {
     fn take_ticket(&self, hash: &TicketHash) -> impl Future<Output = Result<Option<Ticket>>> + Send;
     /// Deletes what has ended; how many.
     fn delete_ended_tickets(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
+}
+
+/// Nonces of signed requests. Using one is [`bmap_verifier::ReplayStore::record`], which the database implements.
+pub trait Nonces {
+    /// Deletes those of requests that are over by the database's own clock; how many.
+    fn delete_ended_nonces(&self) -> impl Future<Output = Result<u64>> + Send;
 }
 
 /// Sessions.

@@ -51,3 +51,4 @@ mod store_accounts;
 mod store_audit;
 mod store_mail;
 mod timing;
+mod used_nonces;

@@ -20,6 +20,8 @@ async fn numbers_are_counted_and_say_nothing_of_anybody() {
     for _ in 0..3 {
         Call::new("GET", "/.well-known/jwks.json").send(issuer).await.granted();
     }
+    let dressed = Call::new("GET", "/.well-known/jwks.json").header("bmap-user", "usr_1").header("X_Bmap.Scope", "a");
+    dressed.header("x-bmap-key", "b").header("bmap.key", "c").header("bmapper", "d").send(issuer).await.granted();
     let secret = "bmk_00000000000000000000000000000000";
     let call = Call::form("/oauth/token", &[("grant_type", "client_credentials"), ("audience", "places")]);
     call.header("authorization", "Basic Ym1rXzA6eA==").send(issuer).await.assert_refused("invalid_credentials");
@@ -30,13 +32,14 @@ async fn numbers_are_counted_and_say_nothing_of_anybody() {
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let text = String::from_utf8(answer.body).unwrap();
     let jwks = r#"bmap_http_requests_total{method="GET",route="/.well-known/jwks.json",status="200"}"#;
-    assert_eq!(value(&text, jwks), Some(3.0), "{text}");
+    assert_eq!(value(&text, jwks), Some(4.0), "{text}");
     assert_eq!(value(&text, r#"bmap_http_requests_total{method="GET",route="none",status="404"}"#), Some(1.0));
     assert!(text.contains(r#"method="other""#), "{text}");
     assert_eq!(value(&text, r#"bmap_refusals_total{code="invalid_credentials"}"#), Some(1.0));
     let bucket = r#"bmap_http_request_duration_seconds_bucket{route="/.well-known/jwks.json",le="+Inf"}"#;
-    assert_eq!(value(&text, bucket), Some(3.0), "buckets, which can be added up, and no quantiles: {text}");
+    assert_eq!(value(&text, bucket), Some(4.0), "buckets, which can be added up, and no quantiles: {text}");
     assert_eq!(value(&text, "bmap_http_requests_in_flight"), Some(0.0));
+    assert_eq!(value(&text, "bmap_identity_headers_dropped_total"), Some(4.0), "{text}");
     assert!(value(&text, r#"bmap_database_connections{state="idle"}"#).is_some());
     assert!(text.contains(&format!("bmap_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))));
     assert!(!text.contains("bmk_") && !text.contains("nowhere"), "{text}");

@@ -46,7 +46,7 @@ fn statements() -> Vec<String> {
                 found.push(format!("{beginning}{text}"));
             } else if ["SELECT ", "INSERT ", "UPDATE ", "DELETE "].iter().any(|verb| text.starts_with(verb)) {
                 // Look-ups of several: for two of them.
-                found.push(text.replace("{wanted}", "($1), ($2)"));
+                found.push(text.replace("{wanted}", "($1), ($2)").replace("{now}", "unixepoch()"));
             }
         }
     }

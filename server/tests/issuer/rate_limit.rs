@@ -1,6 +1,6 @@
 //! Limits on requests, and whom they are counted to.
 
-use crate::actors::exchange;
+use crate::actors::{Host, exchange};
 use crate::http_client::{Answer, Call};
 use crate::person::{PASSWORD, Pair, login, me, refresh, register};
 use crate::sealed_rows::edit;
@@ -111,14 +111,20 @@ async fn r32_an_address_answers_for_what_nobody_else_does_and_a_network_of_64_bi
     // A header that claims to be a credential is no way around it, where none is asked for.
     let dressed = refresh("bmr_y").header("authorization", "Bearer x");
     assert_limited(&from(dressed, "2001:db8:1:2::1").send(to).await, "address", 3, 20);
-    // Whoever shows a good credential is not refused for a neighbour's noise; who shows a bad one is.
-    let good = host.direct_call().header("authorization", &host.basic());
-    from(good, "2001:db8:1:2::7").send(to).await.granted();
-    from(me(&ana.access), "2001:db8:1:2::7").send(to).await.granted();
+    // A credential, good or bad, that was not here before is not looked at.
+    let good = || host.direct_call().header("authorization", &host.basic());
+    assert_limited(&from(good(), "2001:db8:1:2::7").send(to).await, "address", 3, 20);
     let wrong = format!("{}:{}", host.id, *ApiSecret::from_bytes([9; 32]).reveal());
     let bad = format!("Basic {}", Base64::encode_string(wrong.as_bytes()));
     let bad = host.direct_call().header("authorization", &bad);
     assert_limited(&from(bad.clone(), "2001:db8:1:2::7").send(to).await, "address", 3, 20);
+    // In time there is one for a good one, which costs nothing.
+    world.clock.advance_seconds(20);
+    for _ in 0..3 {
+        from(good(), "2001:db8:1:2::7").send(to).await.granted();
+        from(me(&ana.access), "2001:db8:1:2::7").send(to).await.granted();
+    }
+    assert_left(&from(bad.clone(), "2001:db8:1:2::7").send(to).await, "address", 3, 0, 60);
     // The next network has its own.
     let elsewhere = from(bad, "2001:db8:1:3::7").send(to).await;
     elsewhere.assert_refused("invalid_credentials");
@@ -160,16 +166,121 @@ async fn r32_a_page_that_nobody_registered_is_counted_to_its_address() {
 }
 
 #[tokio::test]
-async fn what_is_open_is_not_counted_and_no_limit_is_none() {
+async fn o12_what_is_open_counts_to_its_address_and_no_limit_is_none() {
     let world = World::start().await;
     let host = world.host().await;
-    let to = limited(&world, 1, 0, 0).await;
+    let to = limited(&world, 4, 0, 0).await;
+    let preflight =
+        Call::new("OPTIONS", "/oauth/token").header("origin", PAGE).header("access-control-request-method", "POST");
+    let open = [
+        (Call::new("GET", "/.well-known/jwks.json"), 200),
+        (Call::new("HEAD", "/.well-known/oauth-authorization-server"), 200),
+        (preflight.clone(), 204),
+        (Call::new("GET", "/nowhere"), 404),
+    ];
+    for (call, status) in &open {
+        let answer = from(call.clone(), "203.0.113.9").send(to).await;
+        assert_eq!((answer.status, answer.header("ratelimit-policy")), (*status, None), "{call:?}");
+    }
+    for (call, _) in open.iter().filter(|(call, _)| call.method != "HEAD") {
+        assert_limited(&from(call.clone(), "203.0.113.9").send(to).await, "address", 4, 15);
+    }
+    // What a supervisor asks is answered, and counted too.
+    for path in ["/livez", "/readyz", "/healthz"] {
+        assert_eq!(from(Call::new("GET", path), "203.0.113.9").send(to).await.status, 200);
+    }
+    for _ in 0..4 {
+        assert_eq!(from(Call::new("GET", "/livez"), "203.0.113.10").send(to).await.status, 200);
+    }
+    assert_limited(&from(preflight.clone(), "203.0.113.10").send(to).await, "address", 4, 15);
+    // No limit is none.
     for _ in 0..5 {
-        let answer = Call::new("GET", "/.well-known/jwks.json").send(to).await;
-        assert_eq!((answer.status, answer.header("ratelimit-policy")), (200, None));
         let unlimited = host.direct_call().header("authorization", &host.basic()).send(to).await;
         assert_eq!((unlimited.status, unlimited.header("ratelimit-policy")), (200, None));
     }
+    // A page can read that it has to wait, once it is known to be one.
+    let waits = exchange("bmt_x");
+    assert_eq!(from(waits.clone(), "203.0.113.10").send(to).await.header("access-control-allow-origin"), Some(PAGE));
+    let elsewhere = waits.without("origin").header("origin", "https://evil.example");
+    let answer = from(elsewhere, "203.0.113.10").send(to).await;
+    assert_limited(&answer, "address", 4, 15);
+    assert_eq!((answer.header("access-control-allow-origin"), answer.header("vary")), (None, Some("Origin")));
+}
+
+/// Uses up the budget of an address with bad credentials.
+async fn flood(host: &Host<'_>, to: SocketAddr, address: &str, budget: u32) {
+    for number in 0..budget {
+        let wrong = format!("{}:{}", host.id, *ApiSecret::from_bytes([9; 32]).reveal());
+        let bad = format!("Basic {}", Base64::encode_string(wrong.as_bytes()));
+        let answer = from(host.direct_call().header("authorization", &bad), address).send(to).await;
+        answer.assert_refused("invalid_credentials");
+        assert_left(&answer, "address", budget, budget - number - 1, 60 / budget * (number + 1));
+    }
+}
+
+#[tokio::test]
+async fn o12_a_flood_of_one_address_is_refused_before_anything_is_looked_up() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let to = limited(&world, 3, 0, 0).await;
+    flood(&host, to, "203.0.113.9", 3).await;
+    // Whatever would be looked up is out of reach now.
+    world.database.run("ALTER TABLE api_keys RENAME TO gone").await;
+    world.database.run("ALTER TABLE api_key_origins RENAME TO gone_too").await;
+    let calls = [
+        host.direct_call().header("authorization", &host.basic()),
+        host.signed(host.ticket_call()),
+        exchange("bmt_x"),
+        Call::new("OPTIONS", "/oauth/token").header("origin", PAGE).header("access-control-request-method", "POST"),
+    ];
+    for call in calls {
+        assert_limited(&from(call.clone(), "203.0.113.9").send(to).await, "address", 3, 20);
+        from(call, "203.0.113.10").send(to).await.assert_refused("issuer_unavailable");
+    }
+}
+
+#[tokio::test]
+async fn o12_who_was_there_before_a_flood_goes_on() {
+    let world = World::start().await;
+    let (host, other) = (world.host().await, world.host().await);
+    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let to = limited(&world, 2, 0, 0).await;
+    let to_issuer = |call: Call| from(call, "203.0.113.9").header("host", &world.address.to_string());
+    let token = host.page_token().await;
+    let good = || {
+        [
+            host.direct_call().header("authorization", &host.basic()),
+            host.signed(host.direct_call()),
+            token.renewal(),
+            me(&ana.access),
+        ]
+    };
+    for call in good() {
+        to_issuer(call).send(to).await.granted();
+    }
+    flood(&other, to, "203.0.113.9", 2).await;
+    for call in good().into_iter().chain(good()) {
+        to_issuer(call).send(to).await.granted();
+    }
+    // Not from elsewhere, and not another caller.
+    flood(&other, to, "203.0.113.10", 2).await;
+    let elsewhere = host.direct_call().header("authorization", &host.basic());
+    assert_limited(&from(elsewhere, "203.0.113.10").send(to).await, "address", 2, 30);
+    let not_before = other.direct_call().header("authorization", &other.basic());
+    assert_limited(&to_issuer(not_before).send(to).await, "address", 2, 30);
+    // A signature that names a key which held, and does not hold itself, is looked at once.
+    let forged = |call: Call| {
+        to_issuer(call.without("signature").header("signature", "bmap=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"))
+    };
+    assert_limited(&forged(host.signed(host.direct_call())).send(to).await, "address", 2, 30);
+    assert_limited(&to_issuer(host.signed(host.direct_call())).send(to).await, "address", 2, 30);
+    // The secret of that key is another thing to show.
+    to_issuer(host.direct_call().header("authorization", &host.basic())).send(to).await.granted();
+    // After ten minutes there is a budget again, and nothing that held is remembered.
+    world.clock.advance_seconds(601);
+    flood(&other, to, "203.0.113.9", 2).await;
+    let late = host.direct_call().header("authorization", &host.basic());
+    assert_limited(&to_issuer(late).send(to).await, "address", 2, 30);
 }
 
 #[tokio::test]
@@ -195,4 +306,43 @@ async fn a_key_has_a_bounded_number_of_tickets_that_nobody_used() {
     host.ticket().await;
     world.clock.advance_seconds(120);
     host.ticket().await;
+}
+
+/// CPU time of this process, seconds.
+fn cpu() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<f64> =
+        stat.rsplit(')').next().unwrap().split(' ').skip(12).take(2).map(|field| field.parse().unwrap()).collect();
+    (fields[0] + fields[1]) / 100.0
+}
+
+#[tokio::test]
+#[ignore = "measures the CPU time of the whole process: run it alone"]
+async fn o12_a_refusal_costs_a_fifth_of_looking_at_the_request() {
+    use tower::ServiceExt;
+    const ROUNDS: u32 = 3000;
+    let world = World::start().await;
+    let host = world.host().await;
+    let wrong = format!("{}:{}", host.id, *ApiSecret::from_bytes([9; 32]).reveal());
+    let mut cost = Vec::new();
+    for (address, status) in [(0, 401), (1, 429)] {
+        let app = App::new(Arc::clone(&world.issuer), Vec::new()).unwrap();
+        let router = app.with_rates(RequestRates { address, key: 0, user: 0 }).router();
+        let before = cpu();
+        for round in 0..=ROUNDS {
+            let call = host.direct_call();
+            let mut request = http::Request::post("/oauth/token")
+                .header("host", world.address.to_string())
+                .header("content-type", "application/x-www-form-urlencoded")
+                .header("authorization", format!("Basic {}", Base64::encode_string(wrong.as_bytes())))
+                .body(axum::body::Body::from(call.body))
+                .unwrap();
+            request.extensions_mut().insert(bmap_server::middleware::PeerSocket("203.0.113.9:1".parse().unwrap()));
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status().as_u16(), if round == 0 { 401 } else { status });
+        }
+        cost.push((cpu() - before) / f64::from(ROUNDS) * 1e6);
+    }
+    println!("looked at {:.0} µs, refused {:.0} µs", cost[0], cost[1]);
+    assert!(cost[1] <= cost[0] / 5.0, "{cost:?}");
 }

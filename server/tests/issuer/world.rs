@@ -7,7 +7,7 @@ use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
-use bmap_server::clock::{Clock, ManualClock, UnixMillis};
+use bmap_server::clock::{Clock, ManualClock, SystemClock, UnixMillis};
 use bmap_server::domain::account::service::LinkDelivery;
 use bmap_server::domain::api_key::{KeyScope, ToolSet};
 use bmap_server::domain::audit::{Action, Event, Source};
@@ -17,7 +17,7 @@ use bmap_server::domain::openid::service::OpenidService;
 use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::tool::{Tool, ToolOrigins};
 use bmap_server::domain::user::UserName;
-use bmap_server::listener::Listener;
+use bmap_server::listener::{ConnectionLimits, Listener};
 use bmap_server::mail::carrier::Carrier;
 use bmap_server::mail::post_office::PostOffice;
 use bmap_server::outbound::Outbound;
@@ -44,7 +44,7 @@ pub(crate) fn source() -> Source {
     Source::request(Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), "req_of_a_test")
 }
 
-/// A running server. Its clock stands still until it is moved.
+/// A running server. Its clock shows the time of its start, as the database's does, and stands still until it is moved.
 pub(crate) struct World {
     pub(crate) address: SocketAddr,
     pub(crate) issuer: Arc<Issuer>,
@@ -74,10 +74,10 @@ impl World {
     ) -> Self {
         bmap_server::install_crypto_providers();
         let (database, store) = TestDatabase::migrated().await;
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 4096).await.unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), ConnectionLimits::total(4096)).await.unwrap();
         let address = listener.local_address().unwrap();
         let url = IssuerUrl::parse(&format!("http://{address}")).unwrap();
-        let clock = Arc::new(ManualClock::at(UnixMillis(1_795_000_000_000)));
+        let clock = Arc::new(ManualClock::at(UnixMillis(SystemClock.now().seconds() * 1000)));
         let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
         let issuer = Issuer::open(url, store, epoch, clock.clone(), Arc::new(SystemRandom), Lives::default());
         let issuer = Arc::new(issuer.await.unwrap());
@@ -86,8 +86,6 @@ impl World {
         let app = App::new(Arc::clone(&issuer), trusted_proxies).unwrap().with_links(LinkDelivery::Log);
         let openid = OpenidService::new(Arc::clone(&issuer), &Outbound::new().unwrap(), providers, origins);
         let app = app.with_openid(openid.unwrap());
-        // What was signed before the start of a replay store is refused, so time goes on a little.
-        clock.advance_seconds(2);
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(listener.serve(app.router(), async move {
             let _ = stopped.await;
@@ -101,7 +99,7 @@ impl World {
 
     /// Another server beside this one, until the test ends.
     pub(crate) async fn serve(&self, app: &App) -> SocketAddr {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 64).await.unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), ConnectionLimits::total(64)).await.unwrap();
         let address = listener.local_address().unwrap();
         tokio::spawn(listener.serve(app.router(), std::future::pending()));
         address

@@ -11,11 +11,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub(super) const END_STREAM: u8 = 1;
+pub(super) const END_HEADERS: u8 = 4;
 
 /// One frame (RFC 9113 §4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
@@ -26,7 +26,7 @@ fn header_block(method: u8, path: &str) -> Vec<u8> {
     [&[method, 0x86, 0x04, path_length], path.as_bytes(), &[0x01, 1, b'a']].concat()
 }
 
-async fn connect(server: SocketAddr) -> TcpStream {
+pub(super) async fn connect(server: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(server).await.unwrap();
     stream.write_all(PREFACE).await.unwrap();
     stream.write_all(&frame(4, 0, 0, &[])).await.unwrap();

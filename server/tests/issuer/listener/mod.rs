@@ -1,3 +1,6 @@
+mod bodies;
+mod crowd;
+mod hosts;
 mod http1;
 mod http2;
 mod limits;

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_server::domain::openid::provider::Provider;
-use bmap_server::listener::Listener;
+use bmap_server::listener::{ConnectionLimits, Listener};
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http_body_util::BodyExt;
@@ -59,7 +59,7 @@ impl Fake {
 
     /// It, where `front` says: the issuer URL that leads to this address.
     pub(super) async fn start_at<F: Future<Output = String>>(front: impl FnOnce(SocketAddr) -> F) -> Self {
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), 4096).await.unwrap();
+        let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), ConnectionLimits::total(4096)).await.unwrap();
         let issuer = front(listener.local_address().unwrap()).await;
         let fake = Self { issuer, script: Script::default() };
         fake.say(DISCOVERY, Say::Json(fake.discovery()));

@@ -1,0 +1,324 @@
+//! Places for connections: a bounded number in all, and of each address.
+//!
+//! A connection without a request in flight is idle, whatever else comes over it (pings of HTTP/2, the beginning of a head). When all
+//! places are taken, the connection that has been idle for the longest time is closed to make room; when an address has all of its own
+//! places, its own longest idle connection is. So connections that cost one caller nothing do not keep other callers out.
+
+use crate::domain::limits::network;
+use crate::metrics;
+use ipnet::IpNet;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Connections that may be closing beside those that have a place.
+const CLOSING: usize = 64;
+
+/// How many connections there may be.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimits {
+    /// In all.
+    pub total: usize,
+    /// From one address, or one IPv6 network of 64 bits; 0: no limit.
+    pub per_address: usize,
+    /// Networks without a limit of their own: proxies, which bring the connections of many.
+    pub exempt: Vec<IpNet>,
+}
+
+impl ConnectionLimits {
+    /// So many, from wherever.
+    pub const fn total(total: usize) -> Self {
+        Self { total, per_address: 0, exempt: Vec::new() }
+    }
+}
+
+/// The places of a listener.
+pub(super) struct Places {
+    limits: ConnectionLimits,
+    state: Mutex<State>,
+    /// A place came free, or a connection became idle.
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Connections that were accepted and not yet closed.
+    open: usize,
+    /// Those of them that were not told to make room.
+    seated: usize,
+    /// Grows with each connection and each end of a request: a smaller number has been idle for longer.
+    moment: u64,
+    idle: BTreeMap<u64, Arc<Seat>>,
+    networks: HashMap<Vec<u8>, Network>,
+}
+
+/// An address' connections.
+#[derive(Default)]
+struct Network {
+    seated: usize,
+    idle: BTreeMap<u64, Arc<Seat>>,
+}
+
+struct Seat {
+    /// The address that it counts to; `None` where that has no limit.
+    network: Option<Vec<u8>>,
+    makes_room: AtomicBool,
+    told: Notify,
+}
+
+/// A connection's place, until it is dropped.
+pub(super) struct Place {
+    places: Arc<Places>,
+    seat: Arc<Seat>,
+    requests: Mutex<Requests>,
+}
+
+/// Requests in flight; without any, since when.
+struct Requests {
+    in_flight: usize,
+    idle_since: Option<u64>,
+}
+
+/// A request in flight. Its connection is not idle until it is dropped.
+pub(super) struct InFlight(Arc<Place>);
+
+enum Outcome {
+    Seated(Place),
+    Refused,
+    Full,
+}
+
+impl Places {
+    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
+        Arc::new(Self { limits, state: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// A place for a connection from there, as soon as there is one; `None` where its address has as many as it may have, each with a
+    /// request in flight.
+    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Place>> {
+        loop {
+            let changed = self.changed.notified();
+            match self.try_take(peer) {
+                Outcome::Seated(place) => return Some(Arc::new(place)),
+                Outcome::Refused => {
+                    metrics::connection("refused");
+                    return None;
+                }
+                Outcome::Full => changed.await,
+            }
+        }
+    }
+
+    fn try_take(self: &Arc<Self>, peer: IpAddr) -> Outcome {
+        let peer = peer.to_canonical();
+        let is_limited =
+            self.limits.per_address > 0 && !self.limits.exempt.iter().any(|network| network.contains(&peer));
+        let network = is_limited.then(|| network(peer));
+        let mut state = self.state();
+        if state.open >= self.limits.total.saturating_add(CLOSING) {
+            return Outcome::Full;
+        }
+        if let Some(own) = network.as_ref().and_then(|network| state.networks.get(network))
+            && own.seated >= self.limits.per_address
+        {
+            let Some((since, longest)) = longest(&own.idle) else { return Outcome::Refused };
+            state.make_room(since, &longest);
+        }
+        if state.seated >= self.limits.total {
+            let Some((since, longest)) = longest(&state.idle) else { return Outcome::Full };
+            state.make_room(since, &longest);
+        }
+        let seat = Arc::new(Seat { network, makes_room: AtomicBool::new(false), told: Notify::new() });
+        state.open = state.open.saturating_add(1);
+        state.seated = state.seated.saturating_add(1);
+        if let Some(network) = &seat.network {
+            let own = state.networks.entry(network.clone()).or_default();
+            own.seated = own.seated.saturating_add(1);
+        }
+        let idle_since = Some(state.is_idle(&seat));
+        drop(state);
+        Outcome::Seated(Place {
+            places: Arc::clone(self),
+            seat,
+            requests: Mutex::new(Requests { in_flight: 0, idle_since }),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock is held leaves whole values: poisoning says nothing here.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Notes that a connection is idle from this moment on.
+    fn is_idle(&mut self, seat: &Arc<Seat>) -> u64 {
+        self.moment = self.moment.saturating_add(1);
+        self.idle.insert(self.moment, Arc::clone(seat));
+        if let Some(own) = seat.network.as_ref().and_then(|network| self.networks.get_mut(network)) {
+            own.idle.insert(self.moment, Arc::clone(seat));
+        }
+        self.moment
+    }
+
+    /// Notes that a connection is idle no more.
+    fn is_busy(&mut self, seat: &Seat, since: u64) {
+        self.idle.remove(&since);
+        if let Some(own) = seat.network.as_ref().and_then(|network| self.networks.get_mut(network)) {
+            own.idle.remove(&since);
+        }
+    }
+
+    /// Has an idle connection closed.
+    fn make_room(&mut self, since: u64, seat: &Seat) {
+        self.is_busy(seat, since);
+        seat.makes_room.store(true, Ordering::SeqCst);
+        seat.told.notify_one();
+        self.leave(seat);
+        metrics::connection("made_room");
+    }
+
+    /// Gives a seat back.
+    fn leave(&mut self, seat: &Seat) {
+        self.seated = self.seated.saturating_sub(1);
+        if let Some(network) = &seat.network
+            && let Some(own) = self.networks.get_mut(network)
+        {
+            own.seated = own.seated.saturating_sub(1);
+            if own.seated == 0 {
+                self.networks.remove(network);
+            }
+        }
+    }
+}
+
+/// The connection that has been idle for the longest time.
+fn longest(idle: &BTreeMap<u64, Arc<Seat>>) -> Option<(u64, Arc<Seat>)> {
+    idle.first_key_value().map(|(since, seat)| (*since, Arc::clone(seat)))
+}
+
+impl Place {
+    /// Begins a request; `None` where the connection is being closed to make room, and the request is not to be begun.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<InFlight> {
+        let mut requests = self.requests();
+        let mut state = self.places.state();
+        if self.makes_room() {
+            return None;
+        }
+        if let Some(since) = requests.idle_since.take() {
+            state.is_busy(&self.seat, since);
+        }
+        requests.in_flight = requests.in_flight.saturating_add(1);
+        Some(InFlight(Arc::clone(self)))
+    }
+
+    /// Completes when the connection is to be closed to make room.
+    pub(super) async fn told_to_make_room(&self) {
+        self.seat.told.notified().await;
+    }
+
+    /// Whether it is.
+    pub(super) fn makes_room(&self) -> bool {
+        self.seat.makes_room.load(Ordering::SeqCst)
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let mut requests = self.0.requests();
+        requests.in_flight = requests.in_flight.saturating_sub(1);
+        if requests.in_flight == 0 {
+            let since = self.0.places.state().is_idle(&self.0.seat);
+            requests.idle_since = Some(since);
+            self.0.places.changed.notify_one();
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let since = self.requests().idle_since;
+        let mut state = self.places.state();
+        state.open = state.open.saturating_sub(1);
+        if !self.makes_room() {
+            if let Some(since) = since {
+                state.is_busy(&self.seat, since);
+            }
+            state.leave(&self.seat);
+        }
+        drop(state);
+        self.places.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(total: usize, per_address: usize) -> Arc<Places> {
+        let exempt = vec!["10.0.0.0/8".parse().unwrap()];
+        Places::new(ConnectionLimits { total, per_address, exempt })
+    }
+
+    fn take(places: &Arc<Places>, peer: &str) -> Result<Arc<Place>, &'static str> {
+        match places.try_take(peer.parse().unwrap()) {
+            Outcome::Seated(place) => Ok(Arc::new(place)),
+            Outcome::Refused => Err("refused"),
+            Outcome::Full => Err("full"),
+        }
+    }
+
+    #[test]
+    fn o09_the_longest_idle_connection_makes_room() {
+        let places = places(3, 0);
+        let [first, second, third] = [1, 2, 3].map(|last| take(&places, &format!("192.0.2.{last}")).unwrap());
+        // The first has a request in flight, the second had one after the third came.
+        let request = first.begin().unwrap();
+        drop(second.begin());
+        let fourth = take(&places, "192.0.2.4").unwrap();
+        assert_eq!([&first, &second, &third, &fourth].map(|place| place.makes_room()), [false, false, true, false]);
+        assert!(third.begin().is_none(), "what comes too late is not begun");
+        let fifth = take(&places, "192.0.2.4").unwrap();
+        assert!(second.makes_room());
+        let others = [fourth.begin().unwrap(), fifth.begin().unwrap()];
+        assert_eq!(take(&places, "192.0.2.5").err(), Some("full"), "none is idle");
+        drop((request, others));
+        take(&places, "192.0.2.5").unwrap();
+        assert!(first.makes_room());
+    }
+
+    #[test]
+    fn o09_an_address_has_its_share_and_a_network_of_64_bits_is_one() {
+        let places = places(100, 2);
+        let own = ["2001:db8:0:7::1", "2001:db8:0:7:ffff::9"].map(|peer| take(&places, peer).unwrap());
+        let requests = own.each_ref().map(|place| place.begin().unwrap());
+        assert_eq!(take(&places, "2001:db8:0:7::2").err(), Some("refused"));
+        let other = take(&places, "2001:db8:0:8::1").unwrap();
+        drop(requests);
+        // Its own longest idle connection makes room, and no other address'.
+        let next = take(&places, "2001:db8:0:7::2").unwrap();
+        assert_eq!(own.each_ref().map(|place| place.makes_room()), [true, false]);
+        assert!(!other.makes_room() && !next.makes_room());
+        let mapped = ["192.0.2.1", "::ffff:192.0.2.1"].map(|peer| take(&places, peer).unwrap().begin().unwrap());
+        assert_eq!(take(&places, "192.0.2.1").err(), Some("refused"));
+        drop(mapped);
+        let proxy: Vec<_> = (0..50).map(|_| take(&places, "10.0.0.1").unwrap().begin().unwrap()).collect();
+        drop(proxy);
+    }
+
+    #[test]
+    fn every_place_comes_back_and_those_that_close_are_bounded() {
+        let places = places(2, 1);
+        let kept: Vec<_> = (0..CLOSING + 2).map(|_| take(&places, "192.0.2.1").unwrap()).collect();
+        assert_eq!(take(&places, "192.0.2.1").err(), Some("full"), "they were told, and did not close yet");
+        drop(kept);
+        let state = places.state();
+        assert_eq!((state.open, state.seated, state.idle.len(), state.networks.len()), (0, 0, 0, 0));
+    }
+}
