@@ -84,7 +84,8 @@ pub fn verifier() -> Verifier {
 
 /// Puts a request to a verifier at the vectors' time. Nothing here waits.
 pub fn decide(verifier: &Verifier, head: &Parts, body: &Bytes) -> Result<(Verified, Bytes), Refusal> {
-    let decision = verifier.verify(head, Full::new(body.clone()), None, UnixTime::from_seconds(NOW));
+    let clock = || UnixTime::from_seconds(NOW);
+    let decision = verifier.verify(head, Full::new(body.clone()), None, &clock);
     match pin!(decision).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(outcome) => outcome.map(|(verified, body)| match body {
             VerifiedBody::Whole(bytes) => (verified, bytes),

@@ -48,15 +48,9 @@ pub(super) fn read(_: &AnyRow) -> Result<()> {
 }
 
 impl ReplayStore for Database {
-    /// The time of `_fresh` is not asked for: the database's decides.
+    /// The time of the proof is not asked for: the database's own decides.
     async fn record(&self, record: Record, _fresh: Fresh) -> std::result::Result<(), Refusal> {
-        let id = id(&record);
-        match self.lookups.nonces.get(&self.pool, &format!("{id}{}", record.until)).await {
-            Ok(Some(())) => Ok(()),
-            // Seldom, and only for a request that holds: so this may ask once more.
-            Ok(None) => Err(self.why_not(&id, &record).await.unwrap_or_else(unavailable)),
-            Err(error) => Err(unavailable(error)),
-        }
+        self.use_nonce(record).await
     }
 
     fn forgot_until(&self) -> Option<i64> {
@@ -100,6 +94,20 @@ impl Nonces for Database {
 }
 
 impl Database {
+    /// Uses up one nonce, at the database's time, in a commit of its own.
+    ///
+    /// # Errors
+    /// As [`ReplayStore::record`].
+    pub async fn use_nonce(&self, record: Record) -> std::result::Result<(), Refusal> {
+        let id = id(&record);
+        match self.lookups.nonces.get(&self.pool, &format!("{id}{}", record.until)).await {
+            Ok(Some(())) => Ok(()),
+            // Seldom, and only for a request that holds: so this may ask once more.
+            Ok(None) => Err(self.why_not(&id, &record).await.unwrap_or_else(unavailable)),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
     /// Why a nonce was not recorded: it was used, or the database can't know whether it was.
     async fn why_not(&self, id: &str, record: &Record) -> Result<Refusal> {
         let used = sqlx::query("SELECT id FROM used_nonces WHERE id = $1").bind(id).fetch_optional(&self.pool).await?;

@@ -13,7 +13,6 @@ use bmap_server::rng::SystemRandom;
 use bmap_server::router::App;
 use bmap_server::store::schema::Pending;
 use bmap_server::store::{Database, Nonces, Settings};
-use bmap_verifier::ReplayStore;
 use bmap_verifier::replay::Record;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -157,17 +156,17 @@ async fn o04_the_clean_up_deletes_what_has_ended_and_a_clock_that_goes_back_lets
     world.database.edit(&format!("{ended} {} - i % 7 FROM n", now - 100)).await;
     // Over, but not for long: a statement of an issuer may be under way.
     world.database.edit(&format!("INSERT INTO used_nonces (id, until) VALUES ('just', {})", now - 30)).await;
-    store.record(record(1, now + 60), 0).await.unwrap();
+    store.use_nonce(record(1, now + 60)).await.unwrap();
     assert_eq!(store.delete_ended_nonces().await.unwrap(), 5002);
     assert_eq!(rows(&world).await, 2);
     assert_eq!(store.setting(FORGOTTEN).await.unwrap().unwrap(), (now - 100).to_string());
-    assert_eq!(store.record(record(1, now + 60), 0).await, Err(Refusal::Replayed));
+    assert_eq!(store.use_nonce(record(1, now + 60)).await, Err(Refusal::Replayed));
     // As if the clock had shown 40 s more at the clean-up, and went back since.
     store.set_setting(FORGOTTEN, &(now + 40).to_string()).await.unwrap();
-    let refused = store.record(record(2, now + 40), 0).await;
+    let refused = store.use_nonce(record(2, now + 40)).await;
     assert_eq!(refused, Err(Refusal::BeforeStart { created: now + 40, forgot_until: now + 40 }));
     assert_eq!(refused.unwrap_err().retry_after(), Some(1));
-    store.record(record(2, now + 41), 0).await.unwrap();
+    store.use_nonce(record(2, now + 41)).await.unwrap();
     // It never goes down.
     world.database.edit(&format!("INSERT INTO used_nonces (id, until) VALUES ('late', {})", now - 90)).await;
     assert_eq!(store.delete_ended_nonces().await.unwrap(), 1);
@@ -210,7 +209,7 @@ async fn o04_a_group_records_each_of_its_nonces_once() {
     let records = (0..600_u16).map(|number| {
         let [high, low] = (number / 3).to_be_bytes();
         let nonce = [high, low, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7];
-        store.record(Record { key: [2; 16], nonce, until: until + i64::from(number % 3 / 2) }, 0)
+        store.use_nonce(Record { key: [2; 16], nonce, until: until + i64::from(number % 3 / 2) })
     });
     let answers = join_all(records).await;
     for same in answers.chunks(3) {
@@ -218,5 +217,5 @@ async fn o04_a_group_records_each_of_its_nonces_once() {
         assert_eq!(same.iter().filter(|answer| **answer == Err(Refusal::Replayed)).count(), 2, "{same:?}");
     }
     // The same nonce of another key is another.
-    store.record(Record { key: [3; 16], nonce: [0; 16], until }, 0).await.unwrap();
+    store.use_nonce(Record { key: [3; 16], nonce: [0; 16], until }).await.unwrap();
 }

@@ -198,7 +198,7 @@ async fn t22_f08_a_clock_behind_what_the_process_before_saw_is_not_believed() {
     };
     let at = async |verifier: &Verifier, seconds: u32| {
         let (head, body) = Draft { created: seconds.into(), ..get("/a") }.sign(&page).into_parts();
-        let decision = verifier.verify(&head, body, None, UnixTime::from_seconds(seconds)).await;
+        let decision = verifier.verify(&head, body, None, &move || UnixTime::from_seconds(seconds)).await;
         decision.map(|_| ()).map_err(|refusal| refusal.code().as_str())
     };
     let first = verifier(NOW);
