@@ -2,7 +2,7 @@
 
 use crate::body_budget::Hold;
 use crate::clock::{Clock, UnixTime};
-use crate::policy::BodyLimits;
+use crate::policy::{BodyLimits, Policy};
 use bmap_protocol::digest::{BodyDigest, BodyHasher};
 use bmap_protocol::refusal::Refusal;
 use bytes::{Buf, Bytes};
@@ -22,9 +22,7 @@ pub(crate) struct Arrived {
 
 /// What bounds a body.
 pub(crate) struct Bounds<'a> {
-    /// Most bytes.
-    pub(crate) max: usize,
-    pub(crate) limits: &'a BodyLimits,
+    pub(crate) policy: &'a Policy,
     /// When the head came.
     pub(crate) began: UnixTime,
 }
@@ -33,41 +31,53 @@ pub(crate) struct Bounds<'a> {
 ///
 /// # Errors
 /// [`Refusal::TooLarge`], [`Refusal::BodyTimeout`], [`Refusal::BodyCut`], and those of the budgets.
-pub(crate) async fn read<B: Body>(
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` holds its arguments twice, and this future has to stay small"
+)]
+pub(crate) fn read<B: Body>(
     mut body: Pin<&mut B>,
     bounds: Bounds<'_>,
     hold: &mut Hold<'_>,
     clock: &impl Clock,
-) -> Result<Arrived, Refusal> {
-    let mut hasher = BodyHasher::default();
-    let announced = body.size_hint().upper().and_then(|upper| usize::try_from(upper).ok());
-    let mut pieces = Pieces { most: announced.unwrap_or(bounds.max).min(bounds.max), ..Pieces::default() };
-    let mut patience: Option<Patience<'_>> = None;
-    // A body that says that it is at its end is not asked again.
-    while !body.is_end_stream() {
-        let next = poll_fn(|context| match body.as_mut().poll_frame(context) {
-            Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-            Poll::Pending => {
-                pieces.own();
-                let now = clock.now();
-                if let Err(refusal) = hold.wait_for_more(pieces.len(), now.millis(), context.waker()) {
-                    return Poll::Ready(Err(refusal));
+) -> impl Future<Output = Result<Arrived, Refusal>> {
+    async move {
+        let mut hasher = BodyHasher::default();
+        let announced = body.size_hint().upper().and_then(|upper| usize::try_from(upper).ok());
+        let mut pieces = Pieces {
+            most: announced.unwrap_or(bounds.policy.max_body).min(bounds.policy.max_body),
+            ..Pieces::default()
+        };
+        // Boxed, so that bodies that are there at once do not carry it.
+        let mut patience: Option<Box<Patience<'_>>> = None;
+        // A body that says that it is at its end is not asked again.
+        while !body.is_end_stream() {
+            let next = poll_fn(|context| match body.as_mut().poll_frame(context) {
+                Poll::Ready(frame) => Poll::Ready(Ok(frame)),
+                Poll::Pending => {
+                    pieces.own();
+                    let now = clock.now();
+                    if let Err(refusal) = hold.wait_for_more(pieces.len(), now.millis(), context.waker()) {
+                        return Poll::Ready(Err(refusal));
+                    }
+                    let patience = patience.get_or_insert_with(|| Box::new(Patience::begun(bounds.began, now)));
+                    patience
+                        .poll(&bounds.policy.bodies, pieces.len(), clock, context)
+                        .map(|()| Err(Refusal::BodyTimeout))
                 }
-                let patience = patience.get_or_insert_with(|| Patience::begun(bounds.began, now));
-                patience.poll(bounds.limits, pieces.len(), clock, context).map(|()| Err(Refusal::BodyTimeout))
+            });
+            let Some(frame) = next.await? else { break };
+            // Trailers are dropped: nothing in them is signed.
+            let Ok(mut data) = frame.map_err(|_| Refusal::BodyCut)?.into_data() else { continue };
+            if data.remaining() > bounds.policy.max_body.saturating_sub(pieces.len()) {
+                return Err(Refusal::TooLarge { limit: bounds.policy.max_body });
             }
-        });
-        let Some(frame) = next.await? else { break };
-        // Trailers are dropped: nothing in them is signed.
-        let Ok(mut data) = frame.map_err(|_| Refusal::BodyCut)?.into_data() else { continue };
-        if data.remaining() > bounds.max.saturating_sub(pieces.len()) {
-            return Err(Refusal::TooLarge { limit: bounds.max });
+            let piece = data.copy_to_bytes(data.remaining());
+            hasher.update(&piece);
+            pieces.push(piece);
         }
-        let piece = data.copy_to_bytes(data.remaining());
-        hasher.update(&piece);
-        pieces.push(piece);
+        Ok(Arrived { bytes: pieces.whole(), digest: hasher.finish(), waited: patience.is_some() })
     }
-    Ok(Arrived { bytes: pieces.whole(), digest: hasher.finish(), waited: patience.is_some() })
 }
 
 /// Shortest time between two looks at a body's rate: it bounds what timers cost, and what their lateness adds up to.

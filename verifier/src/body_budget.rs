@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -28,12 +29,15 @@ pub(crate) struct BodyBudget {
     waiting: Mutex<Waiting>,
 }
 
+/// Numbers the bodies that wait. 64 bits do not come round.
+type Id = NonZeroU64;
+
 /// Bodies whose requests wait.
 #[derive(Debug, Default)]
 struct Waiting {
     total: usize,
-    last_id: u64,
-    bodies: HashMap<u64, Held>,
+    ids: u64,
+    bodies: HashMap<Id, Held>,
     payers: HashMap<Payer, usize>,
     prefixes: HashMap<IpNet, usize>,
 }
@@ -65,7 +69,7 @@ pub(crate) struct Hold<'a> {
     payer: Payer,
     peer: Option<IpAddr>,
     /// Its entry, from the first wait on.
-    id: Option<u64>,
+    id: Option<Id>,
 }
 
 /// Seconds after which a caller over its own budget may try again.
@@ -165,14 +169,15 @@ impl Drop for Hold<'_> {
 }
 
 impl Waiting {
-    fn enter(&mut self, payer: Payer, prefix: Option<IpNet>, now: u64) -> u64 {
-        self.last_id = self.last_id.wrapping_add(1);
+    fn enter(&mut self, payer: Payer, prefix: Option<IpNet>, now: u64) -> Id {
+        self.ids = self.ids.wrapping_add(1);
+        let id = NonZeroU64::new(self.ids).unwrap_or(NonZeroU64::MAX);
         let speed = Speed { began: now, recent: 0, last: now };
-        self.bodies.insert(self.last_id, Held { bytes: 0, payer, prefix, speed, waker: None });
-        self.last_id
+        self.bodies.insert(id, Held { bytes: 0, payer, prefix, speed, waker: None });
+        id
     }
 
-    fn grow(&mut self, id: u64, more: usize, now: u64) {
+    fn grow(&mut self, id: Id, more: usize, now: u64) {
         if let Some(held) = self.bodies.get_mut(&id) {
             held.bytes = held.bytes.saturating_add(more);
             held.speed = held.speed.at(now);
@@ -186,7 +191,7 @@ impl Waiting {
     }
 
     /// Takes an entry out, with what wakes its request.
-    fn leave(&mut self, id: u64) -> Option<Waker> {
+    fn leave(&mut self, id: Id) -> Option<Waker> {
         let held = self.bodies.remove(&id)?;
         self.total = self.total.saturating_sub(held.bytes);
         subtract(&mut self.payers, held.payer, held.bytes);
@@ -197,10 +202,10 @@ impl Waiting {
     }
 
     /// Ends the slowest incomplete bodies until no more than `limit` is taken. A body whose first bytes these are is spared.
-    fn make_room(&mut self, limit: usize, spared: Option<u64>, now: u64, ended: &mut Vec<Waker>) {
+    fn make_room(&mut self, limit: usize, spared: Option<Id>, now: u64, ended: &mut Vec<Waker>) {
         // What holds next to nothing makes no room: ending thousands of such bodies would help no caller.
         let least = limit / 65_536;
-        let may_end = |(id, held): &(&u64, &Held)| held.waker.is_some() && held.bytes > least && Some(**id) != spared;
+        let may_end = |(id, held): &(&Id, &Held)| held.waker.is_some() && held.bytes > least && Some(**id) != spared;
         let mut slowest: Vec<_> =
             self.bodies.iter().filter(may_end).map(|(id, held)| (held.speed.per_second(now), *id)).collect();
         slowest.sort_unstable();

@@ -141,188 +141,195 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
     ///
     /// # Errors
     /// [`Refusal`]: the request must not reach the tool. [`crate::problem`] makes the answer.
-    pub async fn verify<B: Body>(
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds its arguments twice, and this future has to stay small"
+    )]
+    pub fn verify<B: Body>(
         &self,
         head: &Parts,
         body: B,
         peer: Option<IpAddr>,
         clock: &impl Clock,
-    ) -> Result<(Verified, VerifiedBody<B>), Refusal> {
-        let began = clock.now();
+    ) -> impl Future<Output = Result<(Verified, VerifiedBody<B>), Refusal>> {
+        async move {
+            let began = clock.now();
 
-        // What the address alone decides costs no more than that.
-        if !ip_allowed(&self.policy.allowed_ips, peer) {
-            return Err(Refusal::Denied(Denial::Ip));
-        }
-
-        // 1. Sizes and framing.
-        let fields = Fields::of(&head.headers);
-        self.check_sizes(&fields)?;
-        let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-        if announced > self.policy.max_body {
-            return Err(Refusal::TooLarge { limit: self.policy.max_body });
-        }
-
-        // 2. Request-target rules: refused, not normalised.
-        let (path, query) = (head.uri.path(), head.uri.query());
-        check::request_target(path, query)?;
-
-        // 3. Parse. A token that is known was parsed when it was new.
-        let signature = UnverifiedSignature::parse(&fields)?;
-        let caller = match check::presented_token(&fields)? {
-            Some(presented) => match self.known.get(presented) {
-                Some(known) => Caller::KnownToken(known),
-                None => Caller::NewToken(check::unverified_token(presented)?),
-            },
-            None => Caller::ApiKey,
-        };
-        let authority = check::authority(head.uri.authority().map(http::uri::Authority::as_str), &fields)?;
-        let own = check::own_origin(authority, &self.own)?;
-        let received = Received {
-            method: head.method.as_str(),
-            scheme: own.scheme(),
-            authority: own.authority(),
-            path,
-            query,
-            fields: &fields,
-        };
-
-        // 4. Time window.
-        let now = self.check_time(&signature, began)?;
-
-        // 5. Coverage.
-        check::coverage(&signature, &fields, !matches!(caller, Caller::ApiKey), announced > 0)?;
-
-        let check_claims = |known: &KnownToken, now: i64| {
-            let (tool, epoch) = (&known.tool, known.epoch);
-            check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now, self.policy.window)
-        };
-        let (principal, key_id) = match caller {
-            Caller::KnownToken(known) => {
-                // 6. Check the MAC.
-                check::token_mac(&received, &signature, &known.key)?;
-                // 7. Claims; the token's signature held when it was new.
-                check_claims(&known, now)?;
-                let id = known.id;
-                (Principal::Token(known), id)
+            // What the address alone decides costs no more than that.
+            if !ip_allowed(&self.policy.allowed_ips, peer) {
+                return Err(Refusal::Denied(Denial::Ip));
             }
-            Caller::NewToken(token) => {
-                // 6. Derive the key, check the MAC.
-                let digest = TokenDigest::of(token.compact().as_bytes());
-                let mut proven = None;
-                self.keys.try_tool_keys(&token, &mut |tool, epoch, tool_key| {
-                    let key = MacKey::new(&tool_key.signing_key(&digest));
-                    let holds = check::mac(&received, &signature, &key).is_ok();
-                    if holds {
-                        proven = Some((tool.clone(), epoch, key));
-                    }
-                    holds
-                });
-                let (tool, epoch, key) = proven.ok_or(Refusal::InvalidSignature(Mismatch::Mac))?;
-                // 7. Token signature, claims. Only then is the token remembered.
-                let claims = token.verify(&self.issuer_keys)?;
-                let id = jti_bytes(&claims.id);
-                let key = check::TokenMacKey::new(key, token.compact());
-                let token = token.compact().into();
-                let known = KnownToken { token, tool, epoch, key, id, claims, busy_until: 0.into() };
-                check_claims(&known, now)?;
-                (Principal::Token(self.known.insert(Arc::new(known))), id)
-            }
-            Caller::ApiKey => {
-                // 6 for an API key that signs by itself; there is no token, so there is no 7.
-                self.signing_api_key(&received, &signature).await?
-            }
-        };
 
-        // 8. Revocations and active user.
-        self.standing.check(&principal).await?;
+            // 1. Sizes and framing.
+            let fields = Fields::of(&head.headers);
+            self.check_sizes(&fields)?;
+            let least = body.size_hint().lower();
+            let announced = least > 0;
+            if usize::try_from(least).unwrap_or(usize::MAX) > self.policy.max_body {
+                return Err(Refusal::TooLarge { limit: self.policy.max_body });
+            }
 
-        // 9. Tool, origin, assurance, scope.
-        if let Principal::Token(known) = &principal {
-            let claims = &known.claims;
-            if claims.audience != known.tool {
-                return Err(Refusal::Denied(Denial::Tool));
-            }
-            check::origin(claims, &fields, own)?;
-            if let (AllowedOrigins::These(_), Some(origin)) = (&self.policy.origins, &claims.origin)
-                && !self.policy.origins.allow(origin.as_str())
-            {
-                return Err(Refusal::Denied(Denial::Origin));
-            }
-            if claims.assurance < self.policy.min_assurance {
-                return Err(Refusal::Denied(Denial::Assurance));
-            }
-            if !self.policy.scopes.iter().all(|scope| claims.has_scope(scope)) {
-                return Err(Refusal::Denied(Denial::Scope));
-            }
-        }
+            // 2. Request-target rules: refused, not normalised.
+            let (path, query) = (head.uri.path(), head.uri.query());
+            check::request_target(path, query)?;
 
-        // 10. Content-Digest over the body, which is read only now, for a caller who is known.
-        let payer = match &principal {
-            Principal::Token(_) => Payer::Token(key_id),
-            Principal::ApiKey(_) => Payer::ApiKey(key_id),
-        };
-        let mut hold = self.bodies.hold(payer, peer);
-        let covers_digest = signature.covers(Component::Header("content-digest"));
-        let (body, size, waited) = if body.is_end_stream() {
-            if covers_digest {
-                check::content_digest(&fields, &BodyDigest::of(b""))?;
-            }
-            (VerifiedBody::Empty(body), 0, false)
-        } else {
-            let bounds = Bounds { max: self.policy.max_body, limits: &self.policy.bodies, began };
-            let arrived = body::read(pin!(body), bounds, &mut hold, clock).await?;
-            let size = arrived.bytes.len();
-            if announced == 0 {
-                // That there is a body was not known in step 5.
-                check::coverage(&signature, &fields, false, size > 0)?;
-            }
-            if covers_digest {
-                check::content_digest(&fields, &arrived.digest)?;
-            }
-            (VerifiedBody::Whole(arrived.bytes), size, arrived.waited)
-        };
+            // 3. Parse. A token that is known was parsed when it was new.
+            let signature = UnverifiedSignature::parse(&fields)?;
+            let caller = match check::presented_token(&fields)? {
+                Some(presented) => match self.known.get(presented) {
+                    Some(known) => Caller::KnownToken(known),
+                    None => Caller::NewToken(check::unverified_token(presented)?),
+                },
+                None => Caller::ApiKey,
+            };
+            let authority = check::authority(head.uri.authority().map(http::uri::Authority::as_str), &fields)?;
+            let own = check::own_origin(authority, &self.own)?;
+            let received = Received {
+                method: head.method.as_str(),
+                scheme: own.scheme(),
+                authority: own.authority(),
+                path,
+                query,
+                fields: &fields,
+            };
 
-        let recorded = pin!(async {
-            let mut principal = principal;
-            // 6 and 8 again, where a body was waited for: a key that was changed or revoked meanwhile counts. Otherwise nothing was
-            // waited for since step 8, and it is asked once.
-            if waited || size > 0 && clock.now().seconds() != now {
-                if let Principal::ApiKey(_) = &principal {
-                    principal = self.signing_api_key(&received, &signature).await?.0;
+            // 4. Time window.
+            let now = self.check_time(&signature, began)?;
+
+            // 5. Coverage.
+            check::coverage(&signature, &fields, !matches!(caller, Caller::ApiKey), announced)?;
+
+            let check_claims = |known: &KnownToken, now: i64| {
+                let (tool, epoch) = (&known.tool, known.epoch);
+                check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now, self.policy.window)
+            };
+            let (principal, key_id) = match caller {
+                Caller::KnownToken(known) => {
+                    // 6. Check the MAC.
+                    check::token_mac(&received, &signature, &known.key)?;
+                    // 7. Claims; the token's signature held when it was new.
+                    check_claims(&known, now)?;
+                    let id = known.id;
+                    (Principal::Token(known), id)
                 }
-                self.standing.check(&principal).await?;
-            }
-            // 4 and 7 again, without a body too, because look-ups may wait. Between this reading and the record nothing does.
-            let at = clock.now();
-            let later = self.check_time(&signature, at)?;
-            if let Principal::Token(known) = &principal
-                && later != now
-            {
-                check_claims(known, later)?;
-            }
-            let fresh = Fresh::new(at, TimeHolds(()));
-            // 11. Record (keyid, nonce), refuse if known.
-            let until = self.policy.window.record_until(signature.created);
-            self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, fresh).await?;
-            Ok((principal, at))
-        });
-        let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
+                Caller::NewToken(token) => {
+                    // 6. Derive the key, check the MAC.
+                    let digest = TokenDigest::of(token.compact().as_bytes());
+                    let mut proven = None;
+                    self.keys.try_tool_keys(&token, &mut |tool, epoch, tool_key| {
+                        let key = MacKey::new(&tool_key.signing_key(&digest));
+                        let holds = check::mac(&received, &signature, &key).is_ok();
+                        if holds {
+                            proven = Some((tool.clone(), epoch, key));
+                        }
+                        holds
+                    });
+                    let (tool, epoch, key) = proven.ok_or(Refusal::InvalidSignature(Mismatch::Mac))?;
+                    // 7. Token signature, claims. Only then is the token remembered.
+                    let claims = token.verify(&self.issuer_keys)?;
+                    let id = jti_bytes(&claims.id);
+                    let key = check::TokenMacKey::new(key, token.compact());
+                    let token = token.compact().into();
+                    let known = KnownToken { token, tool, epoch, key, id, claims, busy_until: 0.into() };
+                    check_claims(&known, now)?;
+                    (Principal::Token(self.known.insert(Arc::new(known))), id)
+                }
+                Caller::ApiKey => {
+                    // 6 for an API key that signs by itself; there is no token, so there is no 7.
+                    self.signing_api_key(&received, &signature).await?
+                }
+            };
 
-        // 12. What the caller's key says of addresses, and the caller's rate.
-        let key_ips = match &principal {
-            Principal::Token(_) => &[][..],
-            Principal::ApiKey(grant) => &grant.allowed_ips,
-        };
-        if !ip_allowed(key_ips, peer) {
-            return Err(Refusal::Denied(Denial::Ip));
-        }
-        if let (Some(rate), Principal::Token(known)) = (self.policy.rate, &principal) {
-            known.take(rate, at.millis()).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
-        }
+            // 8. Revocations and active user.
+            self.standing.check(&principal).await?;
 
-        // 13. Pass on. Whoever does so rebuilds the identity headers, see `layer`.
-        Ok((Verified::new(principal, AllStepsPassed(())), body))
+            // 9. Tool, origin, assurance, scope.
+            if let Principal::Token(known) = &principal {
+                let claims = &known.claims;
+                if claims.audience != known.tool {
+                    return Err(Refusal::Denied(Denial::Tool));
+                }
+                check::origin(claims, &fields, own)?;
+                if let (AllowedOrigins::These(_), Some(origin)) = (&self.policy.origins, &claims.origin)
+                    && !self.policy.origins.allow(origin.as_str())
+                {
+                    return Err(Refusal::Denied(Denial::Origin));
+                }
+                if claims.assurance < self.policy.min_assurance {
+                    return Err(Refusal::Denied(Denial::Assurance));
+                }
+                if !self.policy.scopes.iter().all(|scope| claims.has_scope(scope)) {
+                    return Err(Refusal::Denied(Denial::Scope));
+                }
+            }
+
+            // 10. Content-Digest over the body, which is read only now, for a caller who is known.
+            let payer = match &principal {
+                Principal::Token(_) => Payer::Token(key_id),
+                Principal::ApiKey(_) => Payer::ApiKey(key_id),
+            };
+            let mut hold = self.bodies.hold(payer, peer);
+            let covers_digest = signature.covers(Component::Header("content-digest"));
+            let (body, size, waited) = if body.is_end_stream() {
+                if covers_digest {
+                    check::content_digest(&fields, &BodyDigest::of(b""))?;
+                }
+                (VerifiedBody::Empty(body), 0, false)
+            } else {
+                let bounds = Bounds { policy: &self.policy, began };
+                let arrived = body::read(pin!(body), bounds, &mut hold, clock).await?;
+                let size = arrived.bytes.len();
+                if !announced {
+                    // That there is a body was not known in step 5.
+                    check::coverage(&signature, &fields, false, size > 0)?;
+                }
+                if covers_digest {
+                    check::content_digest(&fields, &arrived.digest)?;
+                }
+                (VerifiedBody::Whole(arrived.bytes), size, arrived.waited)
+            };
+
+            let recorded = pin!(async {
+                let mut principal = principal;
+                // 6 and 8 again, where a body was waited for: a key that was changed or revoked meanwhile counts. Otherwise nothing was
+                // waited for since step 8, and it is asked once.
+                if waited || size > 0 && clock.now().seconds() != now {
+                    if let Principal::ApiKey(_) = &principal {
+                        principal = self.signing_api_key(&received, &signature).await?.0;
+                    }
+                    self.standing.check(&principal).await?;
+                }
+                // 4 and 7 again, without a body too, because look-ups may wait. Between this reading and the record nothing does.
+                let at = clock.now();
+                let later = self.check_time(&signature, at)?;
+                if let Principal::Token(known) = &principal
+                    && later != now
+                {
+                    check_claims(known, later)?;
+                }
+                let fresh = Fresh::new(at, TimeHolds(()));
+                // 11. Record (keyid, nonce), refuse if known.
+                let until = self.policy.window.record_until(signature.created);
+                self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, fresh).await?;
+                Ok((principal, at))
+            });
+            let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
+
+            // 12. What the caller's key says of addresses, and the caller's rate.
+            let key_ips = match &principal {
+                Principal::Token(_) => &[][..],
+                Principal::ApiKey(grant) => &grant.allowed_ips,
+            };
+            if !ip_allowed(key_ips, peer) {
+                return Err(Refusal::Denied(Denial::Ip));
+            }
+            if let (Some(rate), Principal::Token(known)) = (self.policy.rate, &principal) {
+                known.take(rate, at.millis()).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
+            }
+
+            // 13. Pass on. Whoever does so rebuilds the identity headers, see `layer`.
+            Ok((Verified::new(principal, AllStepsPassed(())), body))
+        }
     }
 
     /// Step 1: the head within its bounds.
