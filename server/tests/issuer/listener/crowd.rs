@@ -88,8 +88,10 @@ async fn o09_a_thousand_quiet_connections_of_one_address_keep_no_other_out() {
             let answer = tokio::time::timeout(Duration::from_secs(5), ask(from(2), to)).await;
             assert_eq!(answer.expect("another address waits"), "200");
         }
-        // The newest is still there, the first one made room.
-        assert!(quiet_ones[0].is_closed() && !quiet_ones[1029].is_closed());
+        // Of the first ones some made room, and of the newest none.
+        let closed = |some: &[SendRequest<_>]| some.iter().filter(|sender| sender.is_closed()).count();
+        assert!(closed(&quiet_ones[..103]) > 0);
+        assert_eq!(closed(&quiet_ones[927..]), 0);
     }
 }
 
