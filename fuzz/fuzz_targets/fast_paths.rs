@@ -9,6 +9,7 @@ use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::fields::Fields;
 use bmap_protocol::keys::{MacKey, SigningKey};
 use bmap_protocol::received::UnverifiedSignature;
+use bmap_protocol::refusal::Refusal;
 use bmap_protocol::sign::{Request, RequestKey, SignatureHeaders, Stamp, sign};
 use bmap_protocol::target::{MAX_TARGET, check_path};
 use bytes::Bytes;
@@ -64,6 +65,10 @@ const NAMES: [&str; 8] =
     ["authorization", "@method", "@path", "@query", "@target-uri", "host", "content-type", "x-none"];
 
 fn mac(scheme: &[u8], token: &str, list: &[u8], sent: Option<&[u8]>, path: &str) {
+    // A known token was verified, so there is no white space in it that its line would be trimmed by.
+    if token.is_empty() || token.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return;
+    }
     let key = MacKey::from_key_bytes(&[5; 32]);
     let list: Vec<String> =
         list.iter().take(16).map(|at| format!("\"{}\"", NAMES[usize::from(*at) % NAMES.len()])).collect();
@@ -167,7 +172,9 @@ fn known(case: u8, path: &str, query: Option<&str>, body: &[u8], later: &[(u8, &
     let sent = sent.slice(..sent.len().saturating_sub(usize::from(cut) / 256 % 4));
     let warm = verifier();
     decide(&warm, &first, &Bytes::copy_from_slice(body)).expect("what the SDK signs is let in");
-    let verdict = |outcome: Result<_, _>| outcome.map(|(_, bytes): (_, Bytes)| bytes);
+    // What the caller is told; for the log a key that is tried says less than one that is known.
+    let verdict =
+        |outcome: Result<(_, Bytes), Refusal>| outcome.map(|(_, bytes)| bytes).map_err(|refusal| refusal.code());
     let (fast, slow) = (verdict(decide(&warm, &head, &sent)), verdict(decide(&verifier(), &head, &sent)));
     assert_eq!(fast, slow);
 }
