@@ -101,6 +101,11 @@ impl Stack {
         Self { issuer, tool, issuer_url, tool_url, signs_from, admin, credential, folder }
     }
 
+    /// Waits until the tool takes what is signed now: a replay store that began a moment ago does not (profile §5).
+    pub fn wait_for_the_rule(&self) {
+        clock::wait_until_after(self.signs_from - 1);
+    }
+
     /// The tool, not started, on an address and with a state folder of its own if there is one.
     pub fn tool_command(&self, listen: &str, state: Option<&Path>) -> std::process::Command {
         let mut command = places_tool(self.folder.path(), &self.credential, listen);

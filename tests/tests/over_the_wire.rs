@@ -94,7 +94,7 @@ fn r20_bytes_outside_ascii_in_the_request_line_and_in_names_are_refused() {
     assert_unharmed(&mut stack, &caller, 0);
 }
 
-const FORWARDED: [(&str, &str); 14] = [
+const FORWARDED: [(&str, &str); 12] = [
     ("forwarded", "for=10.0.0.1;host=evil.example;proto=https"),
     ("x-forwarded-for", "10.0.0.1"),
     ("x-forwarded-host", "evil.example"),
@@ -105,10 +105,8 @@ const FORWARDED: [(&str, &str); 14] = [
     ("x-forwarded-prefix", "/admin"),
     ("x-forwarded-uri", "/admin"),
     ("x-forwarded-method", "DELETE"),
-    ("x-original-url", "/admin"),
     ("x-original-method", "DELETE"),
     ("x-real-ip", "10.0.0.1"),
-    ("x-rewrite-url", "/admin"),
 ];
 
 #[test]
@@ -122,6 +120,18 @@ fn r08_r18_forwarded_headers_change_no_decision_of_the_tool() {
     for (name, value) in FORWARDED {
         assert_eq!(stack.ask_tool(&caller.search().with(name, value)).json(), plain, "{name}");
     }
+    // Some frameworks take the method or the path from these: uncovered they are refused (O11).
+    for (name, value) in [
+        ("x-original-url", "/admin"),
+        ("x-rewrite-url", "/admin"),
+        ("x-http-method", "DELETE"),
+        ("x-http-method-override", "DELETE"),
+        ("x-method-override", "DELETE"),
+        ("x_http.method-override", "DELETE"),
+    ] {
+        let refused = stack.ask_tool(&caller.search().with(name, value)).refusal();
+        assert_eq!(refused, (400, "malformed_request".to_owned()), "{name}");
+    }
     // What was signed for this host, path and method is good for no other, whatever a header says that it was.
     let (host, invalid) = (address(&stack.tool_url), (401, "invalid_signature".to_owned()));
     let moved = |target: &str| Request { target: target.to_owned(), ..caller.search() };
@@ -129,7 +139,6 @@ fn r08_r18_forwarded_headers_change_no_decision_of_the_tool() {
         (caller.search().with("host", "evil.example").with("x-forwarded-host", host), &invalid),
         (caller.search().with("host", "evil.example").with("forwarded", format!("host=\"{host}\"")), &invalid),
         (moved("/v1/search?q=Varna").with("x-forwarded-uri", "/v1/search?q=Sofia"), &invalid),
-        (moved("/v1/search?q=Varna").with("x-original-url", "/v1/search?q=Sofia"), &invalid),
         (moved("/admin/v1/search?q=Sofia").with("x-forwarded-prefix", "/admin"), &invalid),
         (Request { method: "POST".to_owned(), ..caller.search() }.with("x-forwarded-method", "GET"), &invalid),
     ] {

@@ -27,6 +27,7 @@ fn spoiled(text: &str) -> String {
 
 fn a_tool_accepts_what_it_signs(oracle: Oracle) {
     let stack = Stack::start();
+    stack.wait_for_the_rule();
     let caller = Caller::new(&stack, &stack.api_key("hmac-sha256"));
     let authorization = format!("HTTPSig {}", caller.text("access_token"));
     let get = Request::new("GET", "/v1/search?q=Sofia", None).with("authorization", &authorization);
@@ -127,6 +128,7 @@ fn signed_by_bmap(stack: &Stack, arguments: &[&str], key: Option<&ApiKey>, reque
 #[test]
 fn python_and_npm_verify_what_bmap_signs_with_a_token() {
     let stack = Stack::start();
+    stack.wait_for_the_rule();
     let caller = Caller::new(&stack, &stack.api_key("hmac-sha256"));
     let file = stack.folder().join("token.json");
     fs::write(&file, caller.response.to_string()).unwrap();

@@ -108,7 +108,6 @@ async fn r08_headers_of_an_untrusted_peer_change_nothing() {
         ("x-forwarded-for", "10.0.0.1"),
         ("x-forwarded-uri", "/tickets"),
         ("x-forwarded-method", "GET"),
-        ("x-original-url", "/tickets"),
         ("x-real-ip", "10.0.0.1"),
         ("forwarded", "for=10.0.0.1;host=evil.example;proto=https"),
     ] {
@@ -117,6 +116,23 @@ async fn r08_headers_of_an_untrusted_peer_change_nothing() {
     let with = call.send(world.address).await;
     assert_eq!((plain.status, with.status), (200, 200));
     assert_eq!(plain.json()["scope"], with.json()["scope"]);
+}
+
+#[tokio::test]
+async fn o11_headers_that_give_a_request_another_meaning_are_refused_uncovered() {
+    let world = World::start().await;
+    let host = world.host().await;
+    for (name, value) in [
+        ("x-original-url", "/tickets"),
+        ("x-rewrite-url", "/tickets"),
+        ("x-http-method", "DELETE"),
+        ("x-http-method-override", "DELETE"),
+        ("x-method-override", "DELETE"),
+        ("x_original.url", "/tickets"),
+    ] {
+        let answer = host.signed(host.direct_call()).header(name, value).send(world.address).await;
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (400, Some("malformed_request")), "{name}");
+    }
 }
 
 #[tokio::test]
