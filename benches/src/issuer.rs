@@ -43,13 +43,21 @@ impl Drop for Issuer {
 
 impl Issuer {
     fn start(database: Option<&str>) -> Self {
+        Self::start_with(database, "1000000")
+    }
+
+    /// With so many requests a minute for each address.
+    fn start_with(database: Option<&str>, per_address: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let command = |arguments: &[&str]| {
             let mut command = Command::new(std::env::current_exe().unwrap().with_file_name("bmap"));
             command.args(arguments).env_clear().env("BMAP_DATA_DIR", folder.path().join("data"));
             // So that a caller can be many addresses: sign-ins are limited for each.
             command.env("BMAP_TRUSTED_PROXIES", "127.0.0.1/32").env("BMAP_DEVELOPMENT", "true");
-            command.envs(LIMITS.iter().copied()).envs(database.map(|url| ("BMAP_DATABASE_URL", url)));
+            command
+                .envs(LIMITS.iter().copied())
+                .env("BMAP_REQUESTS_PER_ADDRESS", per_address)
+                .envs(database.map(|url| ("BMAP_DATABASE_URL", url)));
             command
         };
         let run = |arguments: &[&str]| {
@@ -77,10 +85,7 @@ impl Issuer {
             let (_, rest) = line.split_once(" listens on ")?;
             rest.split(',').next()?.parse().ok()
         });
-        let issuer = Self { child, address: address.unwrap(), folder, keys };
-        // What was signed before the start of its replay store is refused.
-        std::thread::sleep(Duration::from_millis(1_500));
-        issuer
+        Self { child, address: address.unwrap(), folder, keys }
     }
 
     /// CPU that the process has used.
@@ -154,6 +159,13 @@ impl Issuer {
         self.post("/oauth/token", &headers, FORM, MINT)
     }
 
+    /// With a wrong secret, and without a body, so that the connection stays whatever the answer is.
+    fn wrong(&self, number: u64) -> Vec<u8> {
+        let wrong = ApiSecret::from_bytes([9; 32]);
+        let basic = Base64::encode_string(format!("{}:{}", self.key(number).0, *wrong.reveal()).as_bytes());
+        format!("GET /users HTTP/1.1\r\nhost: {}\r\nauthorization: Basic {basic}\r\n\r\n", self.address).into_bytes()
+    }
+
     fn login(&self, account: usize, number: usize) -> Vec<u8> {
         let body = format!("{{\"email\":\"bench{account}@shop.example\",\"password\":\"{PASSWORD}\"}}");
         let (high, low) = (number / 250 % 250 + 1, number % 250 + 1);
@@ -187,11 +199,7 @@ impl Issuer {
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 /// The limits for one caller are not what is measured.
-const LIMITS: &[(&str, &str)] = &[
-    ("BMAP_REQUESTS_PER_KEY", "1000000"),
-    ("BMAP_REQUESTS_PER_ADDRESS", "1000000"),
-    ("BMAP_REQUESTS_PER_USER", "1000000"),
-];
+const LIMITS: &[(&str, &str)] = &[("BMAP_REQUESTS_PER_KEY", "1000000"), ("BMAP_REQUESTS_PER_USER", "1000000")];
 
 pub(crate) fn run(quick: bool) {
     bmap_server::install_crypto_providers();
@@ -200,9 +208,13 @@ pub(crate) fn run(quick: bool) {
     println!(
         "\nThe issuer as a process, SQLite with synchronous=FULL, asked over loopback by one thread of this machine"
     );
-    let by_secret = mints(&issuer, "token for a presented secret", rounds, |number| issuer.mint_by_secret(number));
-    mints(&issuer, "token for a signed request", rounds, |number| issuer.mint_by_signature(number));
+    let (by_secret, cost) =
+        mints(&issuer, "token for a presented secret", rounds, |number| issuer.mint_by_secret(number));
+    let (_, signed) =
+        mints(&issuer, "token for a signed request, its nonce kept", rounds, |number| issuer.mint_by_signature(number));
     goal("tokens minted in a second, SQLite", by_secret, 5_000.0, false);
+    goal("CPU of a token for a presented secret, µs", cost, 150.0, true);
+    goal("CPU of a token for a signed request with its nonce in the database, µs", signed, 200.0, true);
     widgets(&issuer, rounds);
     sign_ins(&issuer, if quick { 3 } else { 10 });
     look_ups(
@@ -212,6 +224,7 @@ pub(crate) fn run(quick: bool) {
         rounds,
     );
     drop(issuer);
+    refusals(rounds);
     if !is_installed() {
         println!("  PostgreSQL is not installed: its half was not measured");
         return;
@@ -222,12 +235,24 @@ pub(crate) fn run(quick: bool) {
     let issuer = Issuer::start(Some(&url));
     println!("\nThe same on PostgreSQL");
     mints(&issuer, "token for a presented secret", rounds, |number| issuer.mint_by_secret(number));
+    mints(&issuer, "token for a signed request, its nonce kept", rounds, |number| issuer.mint_by_signature(number));
     look_ups("PostgreSQL", &url, &issuer, rounds);
 }
 
-/// Tokens in a second, with [`IN_FLIGHT`] connections.
+/// Tokens in a second, and the microseconds of the process's CPU for each.
+fn mints(issuer: &Issuer, what: &str, rounds: usize, request: impl FnMut(u64) -> Vec<u8>) -> (f64, f64) {
+    exchanges(issuer, what, rounds, "200", request)
+}
+
+/// Requests in a second, with [`IN_FLIGHT`] connections, all answered with `status`; and the microseconds of the process's CPU for each.
 #[expect(clippy::disallowed_methods, reason = "this measures: reading the clock is what it is for")]
-fn mints(issuer: &Issuer, what: &str, rounds: usize, mut request: impl FnMut(u64) -> Vec<u8>) -> f64 {
+fn exchanges(
+    issuer: &Issuer,
+    what: &str,
+    rounds: usize,
+    status: &str,
+    mut request: impl FnMut(u64) -> Vec<u8>,
+) -> (f64, f64) {
     const EACH: usize = 16;
     let mut streams: Vec<_> = (0..IN_FLIGHT).map(|_| TcpStream::connect(issuer.address).unwrap()).collect();
     let (mut rates, mut costs) = (Vec::new(), Vec::new());
@@ -246,20 +271,35 @@ fn mints(issuer: &Issuer, what: &str, rounds: usize, mut request: impl FnMut(u64
         streams.iter_mut().zip(first).for_each(|(stream, request)| stream.write_all(request).unwrap());
         for next in waiting {
             for (stream, request) in streams.iter_mut().zip(next) {
-                read_answer(stream, "200");
+                read_answer(stream, status);
                 stream.write_all(request).unwrap();
             }
         }
-        streams.iter_mut().map(|stream| read_answer(stream, "200")).for_each(drop);
+        streams.iter_mut().map(|stream| read_answer(stream, status)).for_each(drop);
         // The first round warms up.
         if round > 0 {
             rates.push(requests.len() as f64 / start.elapsed().as_secs_f64());
             costs.push((issuer.cpu() - cpu).as_secs_f64() * 1e6 / requests.len() as f64);
         }
     }
-    let rate = median(&mut rates);
-    println!("  {what:<44} {rate:>8.0} /s   {:>6.0} µs of the process's CPU", median(&mut costs));
-    rate
+    let (rate, cost) = (median(&mut rates), median(&mut costs));
+    println!("  {what:<44} {rate:>8.0} /s   {cost:>6.0} µs of the process's CPU");
+    (rate, cost)
+}
+
+/// What a wrong secret costs: looked at, and from an address that has no budget left.
+fn refusals(rounds: usize) {
+    let issuer = Issuer::start_with(None, "1000000");
+    let looked_at = exchanges(&issuer, "a wrong secret, looked at", rounds, "401", |number| issuer.wrong(number));
+    drop(issuer);
+    let issuer = Issuer::start_with(None, "1");
+    let mut stream = TcpStream::connect(issuer.address).unwrap();
+    for status in ["401", "429"] {
+        stream.write_all(&issuer.wrong(0)).unwrap();
+        read_answer(&mut stream, status);
+    }
+    let refused = exchanges(&issuer, "the same over its address' limit", rounds, "429", |number| issuer.wrong(number));
+    goal("CPU over the limit / looked at", refused.1 / looked_at.1, 0.2, true);
 }
 
 /// Widgets in a second that begin: a ticket for the page's backend, and the token that the page swaps it for.

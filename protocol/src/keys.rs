@@ -385,6 +385,11 @@ mod tests {
     }
 
     #[test]
+    fn keys_know_their_epoch() {
+        assert_eq!(RootSecret::from_bytes([7; 32]).epoch(42).epoch(), 42);
+    }
+
+    #[test]
     fn each_purpose_has_a_key_of_its_own() {
         let keys = RootSecret::from_bytes([7; 32]).epoch(1);
         let key = |purpose| *keys.storage_key(purpose).expose();

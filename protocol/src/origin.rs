@@ -128,6 +128,9 @@ mod tests {
             "https://foo.com",
             "http://127.0.0.1:8080",
             "https://[::1]:8443",
+            "https://[::1]",
+            "https://[::ffff:192.0.2.1]",
+            "https://[2001:db8::9]:9",
             "http://localhost",
             "https://xn--bcher-kva.example",
         ] {
@@ -152,9 +155,21 @@ mod tests {
             ("https://foo.com:0443", InvalidOrigin::Port),
             ("https://foo.com:65536", InvalidOrigin::Port),
             ("https://foo.com:+1", InvalidOrigin::Port),
+            ("https://[]", InvalidOrigin::Host),
+            ("https://[:::1", InvalidOrigin::Host),
+            ("https://[::1]x", InvalidOrigin::Host),
+            ("https://[::G]", InvalidOrigin::Host),
+            ("https://[foo.com]", InvalidOrigin::Host),
         ] {
             assert_eq!(Origin::parse(text), Err(fault), "{text:?}");
         }
+    }
+
+    #[test]
+    fn r50_the_bound_on_length_is_exact() {
+        let of = |length: usize| format!("https://{}", "a".repeat(length - "https://".len()));
+        assert_eq!(Origin::parse(&of(255)).map(|origin| origin.to_string()), Ok(of(255)));
+        assert_eq!(Origin::parse(&of(256)), Err(InvalidOrigin::TooLong));
     }
 
     #[test]

@@ -30,6 +30,7 @@ cargo xtask <command>
   test      everything that CI runs, with a table of times at the end
               --list              print the steps
               --only STEP         run this step (may be given more than once)
+              --again             also the steps that passed with the tree as it is
               --changed           only what the uncommitted changes can break
               --since COMMIT      with --changed: what was committed after COMMIT too
               --full              every long matrix too

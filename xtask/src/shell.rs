@@ -88,6 +88,26 @@ impl Program {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// Runs to the end with a text on its standard input, and gives what it printed.
+    ///
+    /// # Errors
+    /// As [`Program::read`].
+    pub(crate) fn read_with(mut self, input: &str) -> Result<String, Box<dyn Error>> {
+        use std::io::Write as _;
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = self.command.spawn().map_err(|fault| format!("{}: {fault}", self.shown))?;
+        let stdin = child.stdin.take().ok_or("no standard input")?;
+        // Written beside the reading: both pipes are bounded.
+        let output = std::thread::scope(|scope| {
+            scope.spawn(move || { &stdin }.write_all(input.as_bytes()));
+            child.wait_with_output()
+        })?;
+        if !output.status.success() {
+            return Err(format!("{} → {}", self.shown, output.status).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
     /// Whether it starts and succeeds; its output is not shown.
     pub(crate) fn succeeds(mut self) -> bool {
         self.command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
@@ -153,5 +173,8 @@ mod tests {
     #[test]
     fn output_is_read() {
         assert_eq!(Program::new("echo two").arg("words and more").read().unwrap(), "two words and more\n");
+        let long = "a line\n".repeat(100_000);
+        assert_eq!(Program::new("cat").read_with(&long).unwrap(), long);
+        assert!(Program::new("false").read_with("").is_err());
     }
 }

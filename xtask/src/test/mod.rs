@@ -7,6 +7,7 @@
 //! | [`changed`] | changed files, and the crates that stand on them |
 //! | [`steps`] | the steps, in order |
 //! | [`rust`] | build with lints, tests, the second database, killed processes |
+//! | [`passed`] | verdicts that still hold |
 //! | [`deny`] | licences and banned crates |
 //!
 //! Dependencies are compiled once: the lints run in the build that the tests use (`RUSTC_WORKSPACE_WRAPPER`, see
@@ -15,6 +16,7 @@
 mod changed;
 mod deny;
 mod options;
+mod passed;
 mod rust;
 mod scope;
 mod steps;
@@ -24,6 +26,7 @@ use std::time::Duration;
 
 use crate::clock;
 use options::Options;
+use passed::Passed;
 use scope::Scope;
 use steps::{STEPS, Step};
 
@@ -37,6 +40,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     let scope = Scope::of(&options)?;
+    let is_kept = !options.again && !scope.full && std::env::var_os("CI").is_none();
+    let passed = Passed::of_tree(is_kept)?;
     let mut rows: Vec<Row> = Vec::new();
     let mut failure = None;
     for step in steps {
@@ -49,8 +54,16 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
             rows.push(Row { name: step.name, verdict: "no change", took: None });
             continue;
         }
+        if step.name != "setup" && passed.knows(step.name) {
+            rows.push(Row { name: step.name, verdict: "as before", took: None });
+            continue;
+        }
         eprintln!("\n━━ {}: {}", step.name, step.what);
         let (result, took) = clock::timed(|| (step.run)(&scope));
+        // A part of a step says nothing about all of it.
+        if result.is_ok() && scope.is_whole() {
+            passed.keep(step.name)?;
+        }
         rows.push(Row { name: step.name, verdict: if result.is_ok() { "ok" } else { "FAILED" }, took: Some(took) });
         failure = result.err().map(|fault| format!("{}: {fault}", step.name));
     }

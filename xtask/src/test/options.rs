@@ -9,6 +9,8 @@ pub(super) struct Options {
     pub(super) only: Vec<String>,
     /// The long matrices too.
     pub(super) full: bool,
+    /// Also steps that passed with the tree as it is.
+    pub(super) again: bool,
     /// Only what a change can break.
     pub(super) changed: bool,
     /// The commit that changes are counted from; without it, the uncommitted ones.
@@ -25,12 +27,13 @@ impl Options {
             match arg.as_str() {
                 "--list" => options.list = true,
                 "--full" => options.full = true,
+                "--again" => options.again = true,
                 "--changed" => options.changed = true,
                 "--since" => options.since = Some(args.next().ok_or("--since: name a commit")?.clone()),
                 "--only" => options.only.push(args.next().ok_or("--only: name a step")?.clone()),
                 unknown => {
                     return Err(format!(
-                        "{unknown}: --list, --only STEP, --full, --changed and --changed --since COMMIT are known"
+                        "{unknown}: --list, --only STEP, --again, --full, --changed and --changed --since COMMIT are known"
                     ));
                 }
             }
