@@ -59,11 +59,12 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let cities = Arc::new(cities::Cities::load(&args.data)?);
     println!("places-tool: {} places loaded from {}", cities.len(), args.data.display());
     let counters = Arc::new(admin::Counters::default());
+    let tool = TcpListener::bind(args.listen).await?;
+    let admin = TcpListener::bind(args.admin_listen).await?;
+    // Last of what can fail: a state file is used once, and a start that fails behind it would have used it for nothing.
     let verifier = routes::verifier(args.state_dir.as_deref())?;
     let tool_routes = routes::protected(&verifier, cities, Arc::clone(&counters));
 
-    let tool = TcpListener::bind(args.listen).await?;
-    let admin = TcpListener::bind(args.admin_listen).await?;
     println!("places-tool: listening on http://{}", tool.local_addr()?);
     println!("places-tool: admin on http://{}", admin.local_addr()?);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -62,6 +62,8 @@ pub const OTHER_ENVIRONMENT: &[&str] = &[
     "BMAP_KEY_ID",
     "BMAP_KEY_SECRET",
     "BMAP_KEY_SECRET_FILE",
+    "BMAP_STATE_DIR",
+    "BMAP_API_SECRET",
     "BMAP_VECTORS",
     "BMAP_CHROMIUM",
 ];

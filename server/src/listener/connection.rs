@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, StatusCode, Version};
+use http::{Request, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -27,6 +27,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tower::ServiceExt;
 
 /// Longest until the first byte that tells HTTP/1.1 from HTTP/2.
@@ -35,6 +36,8 @@ const FIRST_BYTES_TIME: Duration = Duration::from_secs(4);
 const HEAD_TIME: Duration = Duration::from_secs(5);
 /// Longest without a request beginning or ending. Longer than any request may take.
 const IDLE_TIME: Duration = Duration::from_secs(45);
+/// Longest that a connection takes to end after it was told to make room.
+const ROOM_TIME: Duration = Duration::from_secs(2);
 /// Most bytes of a head: request line and header lines.
 const MAX_HEAD: u32 = 16 * 1024;
 /// Most bytes that are held of an HTTP/1.1 connection before they are parsed: a head, and the beginning of what follows.
@@ -55,7 +58,7 @@ pub(super) async fn serve(
     // Answers are small: nothing is gained by waiting to fill a packet.
     let _ = stream.set_nodelay(true);
     let is_http2 = tokio::select! {
-        sniffed = tokio::time::timeout(FIRST_BYTES_TIME, is_http2(&stream)) => match sniffed {
+        sniffed = timeout(FIRST_BYTES_TIME, is_http2(&stream)) => match sniffed {
             Ok(Ok(is_http2)) => is_http2,
             _ => return,
         },
@@ -85,12 +88,12 @@ pub(super) async fn serve(
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = idle(&events) => return,
-            () = place.told_to_make_room() => return,
+            () = place.told_to_make_room() => None,
             _ = stopped.wait_for(|stopped| *stopped) => None,
         };
         if ended.is_none() {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            end(&place, connection).await;
         }
     } else {
         let mut builder = http1::Builder::new();
@@ -104,13 +107,22 @@ pub(super) async fn serve(
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
             () = idle(&events) => return,
-            () = place.told_to_make_room() => return,
+            () = place.told_to_make_room() => None,
             _ = stopped.wait_for(|stopped| *stopped) => None,
         };
         if ended.is_none() {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            end(&place, connection).await;
         }
+    }
+}
+
+/// Lets requests in flight finish. A connection that makes room has little time for it: a peer may hold it open.
+async fn end(place: &Place, connection: impl Future) {
+    if place.makes_room() {
+        let _ = timeout(ROOM_TIME, connection).await;
+    } else {
+        connection.await;
     }
 }
 
@@ -153,11 +165,7 @@ async fn answer(
     place: Arc<Place>,
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let Some(in_flight) = place.begin() else {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        return Ok(response);
-    };
+    let in_flight = place.begin();
     events.fetch_add(1, Ordering::SeqCst);
     let is_http1 = request.version() <= Version::HTTP_11;
     let (head, body) = request.into_parts();

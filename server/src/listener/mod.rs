@@ -8,7 +8,7 @@ mod unread;
 pub use places::ConnectionLimits;
 
 use axum::Router;
-use places::{Place, Places};
+use places::{Admission, Places};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,12 +64,22 @@ impl Listener {
                 accepted = self.accept() => accepted,
             };
             match accepted {
-                // Refused: its address has its share, and all of it is at work.
-                Ok((_, _, None)) => {}
-                Ok((stream, peer, Some(place))) => {
-                    let router = router.clone();
-                    let stopped = stopped.clone();
-                    connections.spawn(connection::serve(stream, peer, place, router, stopped));
+                Ok((stream, peer, admission)) => {
+                    let (router, stopped) = (router.clone(), stopped.clone());
+                    match admission {
+                        Admission::Seated(place) => {
+                            connections.spawn(connection::serve(stream, peer, place, router, stopped));
+                        }
+                        // Its address has its share. It waits beside the others, so that no other address waits for it.
+                        Admission::Crowded => {
+                            let places = Arc::clone(&self.places);
+                            connections.spawn(async move {
+                                if let Some(place) = places.wait(peer.ip()).await {
+                                    connection::serve(stream, peer, place, router, stopped).await;
+                                }
+                            });
+                        }
+                    }
                 }
                 Err(error) => {
                     // Out of file descriptors, above all: wait for some to come back instead of spinning.
@@ -87,10 +97,10 @@ impl Listener {
         }
     }
 
-    /// The next connection and its place. Where every place has a request in flight, it waits, and those behind it in the system's queue.
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, Option<Arc<Place>>)> {
+    /// The next connection and its place. Where every place is at work, it waits, and those behind it in the system's queue.
+    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr, Admission)> {
         let (stream, peer) = self.socket.accept().await?;
-        let place = self.places.take(peer.ip()).await;
-        Ok((stream, peer, place))
+        let admission = self.places.take(peer.ip()).await;
+        Ok((stream, peer, admission))
     }
 }

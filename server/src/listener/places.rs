@@ -3,6 +3,9 @@
 //! A connection without a request in flight is idle, whatever else comes over it (pings of HTTP/2, the beginning of a head). When all
 //! places are taken, the connection that has been idle for the longest time is closed to make room; when an address has all of its own
 //! places, its own longest idle connection is. So connections that cost one caller nothing do not keep other callers out.
+//!
+//! A connection that has been idle for less than a second is not closed: its request may be on its way. Callers that come while there is no
+//! other wait: for a place of their address' own outside of the queue of new connections, for one of all in it.
 
 use crate::domain::limits::network;
 use crate::metrics;
@@ -11,10 +14,20 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
 
 /// Connections that may be closing beside those that have a place.
 const CLOSING: usize = 64;
+/// Idle for less than this, a connection is not closed to make room.
+const MIN_IDLE: Duration = Duration::from_secs(1);
+/// How often a place is looked for at the latest: that time passed is not notified.
+const LOOK: Duration = Duration::from_millis(100);
+/// Longest that a connection waits for a place of its address.
+const WAIT: Duration = Duration::from_secs(5);
+/// Connections that may wait for a place of their address.
+const WAITING: usize = 512;
 
 /// How many connections there may be.
 #[derive(Clone, Debug)]
@@ -37,6 +50,8 @@ impl ConnectionLimits {
 /// The places of a listener.
 pub(super) struct Places {
     limits: ConnectionLimits,
+    min_idle: Duration,
+    wait: Duration,
     state: Mutex<State>,
     /// A place came free, or a connection became idle.
     changed: Notify,
@@ -48,9 +63,11 @@ struct State {
     open: usize,
     /// Those of them that were not told to make room.
     seated: usize,
+    /// Connections that wait for a place of their address.
+    waiting: usize,
     /// Grows with each connection and each end of a request: a smaller number has been idle for longer.
     moment: u64,
-    idle: BTreeMap<u64, Arc<Seat>>,
+    idle: BTreeMap<u64, Idle>,
     networks: HashMap<Vec<u8>, Network>,
 }
 
@@ -58,7 +75,14 @@ struct State {
 #[derive(Default)]
 struct Network {
     seated: usize,
-    idle: BTreeMap<u64, Arc<Seat>>,
+    idle: BTreeMap<u64, Idle>,
+}
+
+/// A connection without a request in flight.
+#[derive(Clone)]
+struct Idle {
+    seat: Arc<Seat>,
+    since: Instant,
 }
 
 struct Seat {
@@ -84,31 +108,59 @@ struct Requests {
 /// A request in flight. Its connection is not idle until it is dropped.
 pub(super) struct InFlight(Arc<Place>);
 
+/// What becomes of a connection that was accepted.
+pub(super) enum Admission {
+    /// It has a place.
+    Seated(Arc<Place>),
+    /// Its address has as many as it may have, each with a request in flight or about to come.
+    Crowded,
+}
+
 enum Outcome {
     Seated(Place),
-    Refused,
+    Crowded,
     Full,
 }
 
 impl Places {
     pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::default(), changed: Notify::new() })
+        Self::with(limits, MIN_IDLE, WAIT)
     }
 
-    /// A place for a connection from there, as soon as there is one; `None` where its address has as many as it may have, each with a
-    /// request in flight.
-    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Place>> {
+    fn with(limits: ConnectionLimits, min_idle: Duration, wait: Duration) -> Arc<Self> {
+        Arc::new(Self { limits, min_idle, wait, state: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// A place for a connection from there, as soon as there is one of all places.
+    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Admission {
         loop {
             let changed = self.changed.notified();
             match self.try_take(peer) {
-                Outcome::Seated(place) => return Some(Arc::new(place)),
-                Outcome::Refused => {
-                    metrics::connection("refused");
-                    return None;
-                }
-                Outcome::Full => changed.await,
+                Outcome::Seated(place) => return Admission::Seated(Arc::new(place)),
+                Outcome::Crowded => return Admission::Crowded,
+                Outcome::Full => drop(timeout(LOOK, changed).await),
             }
         }
+    }
+
+    /// A place for a connection whose address has all of its own; `None` where none came free in time, or too many wait.
+    pub(super) async fn wait(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Place>> {
+        let waiting = Waiting::begin(self)?;
+        let seated = async {
+            loop {
+                let changed = self.changed.notified();
+                match self.try_take(peer) {
+                    Outcome::Seated(place) => return Arc::new(place),
+                    Outcome::Crowded | Outcome::Full => drop(timeout(LOOK, changed).await),
+                }
+            }
+        };
+        let place = timeout(self.wait, seated).await.ok();
+        drop(waiting);
+        if place.is_none() {
+            metrics::connection("refused");
+        }
+        place
     }
 
     fn try_take(self: &Arc<Self>, peer: IpAddr) -> Outcome {
@@ -123,11 +175,11 @@ impl Places {
         if let Some(own) = network.as_ref().and_then(|network| state.networks.get(network))
             && own.seated >= self.limits.per_address
         {
-            let Some((since, longest)) = longest(&own.idle) else { return Outcome::Refused };
+            let Some((since, longest)) = self.longest(&own.idle) else { return Outcome::Crowded };
             state.make_room(since, &longest);
         }
         if state.seated >= self.limits.total {
-            let Some((since, longest)) = longest(&state.idle) else { return Outcome::Full };
+            let Some((since, longest)) = self.longest(&state.idle) else { return Outcome::Full };
             state.make_room(since, &longest);
         }
         let seat = Arc::new(Seat { network, makes_room: AtomicBool::new(false), told: Notify::new() });
@@ -146,6 +198,12 @@ impl Places {
         })
     }
 
+    /// The connection that has been idle for the longest time, and for long enough.
+    fn longest(&self, idle: &BTreeMap<u64, Idle>) -> Option<(u64, Arc<Seat>)> {
+        let (moment, idle) = idle.first_key_value()?;
+        (idle.since.elapsed() >= self.min_idle).then(|| (*moment, Arc::clone(&idle.seat)))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock is held leaves whole values: poisoning says nothing here.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -156,10 +214,11 @@ impl State {
     /// Notes that a connection is idle from this moment on.
     fn is_idle(&mut self, seat: &Arc<Seat>) -> u64 {
         self.moment = self.moment.saturating_add(1);
-        self.idle.insert(self.moment, Arc::clone(seat));
+        let idle = Idle { seat: Arc::clone(seat), since: Instant::now() };
         if let Some(own) = seat.network.as_ref().and_then(|network| self.networks.get_mut(network)) {
-            own.idle.insert(self.moment, Arc::clone(seat));
+            own.idle.insert(self.moment, idle.clone());
         }
+        self.idle.insert(self.moment, idle);
         self.moment
     }
 
@@ -194,24 +253,38 @@ impl State {
     }
 }
 
-/// The connection that has been idle for the longest time.
-fn longest(idle: &BTreeMap<u64, Arc<Seat>>) -> Option<(u64, Arc<Seat>)> {
-    idle.first_key_value().map(|(since, seat)| (*since, Arc::clone(seat)))
+/// A connection that waits, until it is dropped.
+struct Waiting<'a>(&'a Places);
+
+impl<'a> Waiting<'a> {
+    fn begin(places: &'a Places) -> Option<Self> {
+        let mut state = places.state();
+        if state.waiting >= WAITING {
+            metrics::connection("refused");
+            return None;
+        }
+        state.waiting = state.waiting.saturating_add(1);
+        Some(Self(places))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.waiting = state.waiting.saturating_sub(1);
+    }
 }
 
 impl Place {
-    /// Begins a request; `None` where the connection is being closed to make room, and the request is not to be begun.
-    pub(super) fn begin(self: &Arc<Self>) -> Option<InFlight> {
+    /// Begins a request. One that came in the moment in which its connection was told to make room is answered too.
+    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
         let mut requests = self.requests();
         let mut state = self.places.state();
-        if self.makes_room() {
-            return None;
-        }
         if let Some(since) = requests.idle_since.take() {
             state.is_busy(&self.seat, since);
         }
         requests.in_flight = requests.in_flight.saturating_add(1);
-        Some(InFlight(Arc::clone(self)))
+        InFlight(Arc::clone(self))
     }
 
     /// Completes when the connection is to be closed to make room.
@@ -234,9 +307,11 @@ impl Drop for InFlight {
         let mut requests = self.0.requests();
         requests.in_flight = requests.in_flight.saturating_sub(1);
         if requests.in_flight == 0 {
-            let since = self.0.places.state().is_idle(&self.0.seat);
-            requests.idle_since = Some(since);
-            self.0.places.changed.notify_one();
+            let mut state = self.0.places.state();
+            // One that was told to make room is closing, and is not told again.
+            if !self.0.makes_room() {
+                requests.idle_since = Some(state.is_idle(&self.0.seat));
+            }
         }
     }
 }
@@ -253,7 +328,7 @@ impl Drop for Place {
             state.leave(&self.seat);
         }
         drop(state);
-        self.places.changed.notify_one();
+        self.places.changed.notify_waiters();
     }
 }
 
@@ -263,13 +338,13 @@ mod tests {
 
     fn places(total: usize, per_address: usize) -> Arc<Places> {
         let exempt = vec!["10.0.0.0/8".parse().unwrap()];
-        Places::new(ConnectionLimits { total, per_address, exempt })
+        Places::with(ConnectionLimits { total, per_address, exempt }, Duration::ZERO, WAIT)
     }
 
     fn take(places: &Arc<Places>, peer: &str) -> Result<Arc<Place>, &'static str> {
         match places.try_take(peer.parse().unwrap()) {
             Outcome::Seated(place) => Ok(Arc::new(place)),
-            Outcome::Refused => Err("refused"),
+            Outcome::Crowded => Err("crowded"),
             Outcome::Full => Err("full"),
         }
     }
@@ -279,14 +354,14 @@ mod tests {
         let places = places(3, 0);
         let [first, second, third] = [1, 2, 3].map(|last| take(&places, &format!("192.0.2.{last}")).unwrap());
         // The first has a request in flight, the second had one after the third came.
-        let request = first.begin().unwrap();
+        let request = first.begin();
         drop(second.begin());
         let fourth = take(&places, "192.0.2.4").unwrap();
         assert_eq!([&first, &second, &third, &fourth].map(|place| place.makes_room()), [false, false, true, false]);
-        assert!(third.begin().is_none(), "what comes too late is not begun");
+        drop(third.begin()); // It came in the last moment, and its connection is not one that could make room again.
         let fifth = take(&places, "192.0.2.4").unwrap();
         assert!(second.makes_room());
-        let others = [fourth.begin().unwrap(), fifth.begin().unwrap()];
+        let others = [fourth.begin(), fifth.begin()];
         assert_eq!(take(&places, "192.0.2.5").err(), Some("full"), "none is idle");
         drop((request, others));
         take(&places, "192.0.2.5").unwrap();
@@ -297,19 +372,43 @@ mod tests {
     fn o09_an_address_has_its_share_and_a_network_of_64_bits_is_one() {
         let places = places(100, 2);
         let own = ["2001:db8:0:7::1", "2001:db8:0:7:ffff::9"].map(|peer| take(&places, peer).unwrap());
-        let requests = own.each_ref().map(|place| place.begin().unwrap());
-        assert_eq!(take(&places, "2001:db8:0:7::2").err(), Some("refused"));
+        let requests = own.each_ref().map(Place::begin);
+        assert_eq!(take(&places, "2001:db8:0:7::2").err(), Some("crowded"));
         let other = take(&places, "2001:db8:0:8::1").unwrap();
         drop(requests);
         // Its own longest idle connection makes room, and no other address'.
         let next = take(&places, "2001:db8:0:7::2").unwrap();
         assert_eq!(own.each_ref().map(|place| place.makes_room()), [true, false]);
         assert!(!other.makes_room() && !next.makes_room());
-        let mapped = ["192.0.2.1", "::ffff:192.0.2.1"].map(|peer| take(&places, peer).unwrap().begin().unwrap());
-        assert_eq!(take(&places, "192.0.2.1").err(), Some("refused"));
+        let mapped = ["192.0.2.1", "::ffff:192.0.2.1"].map(|peer| take(&places, peer).unwrap().begin());
+        assert_eq!(take(&places, "192.0.2.1").err(), Some("crowded"));
         drop(mapped);
-        let proxy: Vec<_> = (0..50).map(|_| take(&places, "10.0.0.1").unwrap().begin().unwrap()).collect();
+        let proxy: Vec<_> = (0..50).map(|_| take(&places, "10.0.0.1").unwrap().begin()).collect();
         drop(proxy);
+    }
+
+    #[tokio::test]
+    async fn o09_a_connection_whose_request_is_on_its_way_is_not_closed_and_the_next_one_waits() {
+        const MIN_IDLE: Duration = Duration::from_millis(300);
+        const WAIT: Duration = Duration::from_millis(900);
+        let limits = ConnectionLimits { total: 100, per_address: 2, exempt: Vec::new() };
+        let places = Places::with(limits, MIN_IDLE, WAIT);
+        let peer = "192.0.2.1".parse().unwrap();
+        let [first, second] = [(); 2].map(|()| take(&places, "192.0.2.1").unwrap());
+        assert!(matches!(places.take(peer).await, Admission::Crowded));
+        // Another address does not wait for this one.
+        assert!(matches!(places.take("192.0.2.9".parse().unwrap()).await, Admission::Seated(_)));
+        let (request, started) = (second.begin(), Instant::now());
+        let third = places.wait(peer).await.unwrap();
+        assert!(first.makes_room() && !second.makes_room());
+        assert!(started.elapsed() >= MIN_IDLE - Duration::from_millis(100));
+        // One that is closed by its caller makes room at once; where none is, there is an end to waiting.
+        let others = (third.begin(), Instant::now());
+        assert!(places.wait(peer).await.is_none());
+        assert!(others.1.elapsed() >= WAIT);
+        drop((others, third, request, second, first));
+        places.wait(peer).await.unwrap();
+        assert_eq!(places.state().waiting, 0);
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Finding {
                 "With --data-dir or BMAP_TOOL_CREDENTIAL this also says which base the signature was made over."
             }
             Finding::Holds => {
-                "The signature holds over what was received: the request is good, and was refused for another reason (see its code)."
+                "The signature holds over the head that was received. Where nothing above differs, the request is good, and was refused for another reason (see its code)."
             }
             Finding::ChangedOnTheWay => {
                 "The signature holds over what the client signed: the client is right, and something changed the request on its way."
