@@ -71,7 +71,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
             let origin = page_origin(&parts)?;
             let ticket = form.text("subject_token")?;
             let (tool, encrypt) = (form.tool()?, form.encrypt()?);
-            let granted = app.issuer.grant_for_ticket(ticket, &tool, &origin, encrypt, &source).await?;
+            let granted = app.issuer.grant_for_ticket(ticket, &tool, &origin, encrypt, &source).await;
+            let granted = granted.map_err(Refusal::of_grant)?;
             app.counted_before();
             granted
         }
@@ -87,18 +88,20 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
                     scope: form.scope()?,
                     encrypt: form.encrypt()?,
                 };
-                let signed_in = bearer::shown(&app, subject, &source).await?;
+                let signed_in = bearer::shown(&app, subject, &source).await.map_err(Refusal::of_grant)?;
                 app.issuer.grant_for_user(&signed_in, wanted).await?
             } else {
                 let source = source(&parts, Action::TokenRenew);
-                let current = app.renewable(&parts, &body, subject, &source).await?;
-                app.issuer.renew(&current, &form.tool()?, form.encrypt()?, &source).await?
+                let current = app.renewable(&parts, &body, subject, &source).await.map_err(Refusal::of_grant)?;
+                let (tool, encrypt) = (form.tool()?, form.encrypt()?);
+                app.issuer.renew(&current, &tool, encrypt, &source).await.map_err(Refusal::of_grant)?
             }
         }
         ("refresh_token", _) => {
             let source = source(&parts, Action::SessionRefresh);
             no_credential(&parts)?;
-            return auth::refresh::go_on(&app, form.text("refresh_token")?, &source).await;
+            let token = form.text("refresh_token")?;
+            return auth::refresh::go_on(&app, token, &source).await.map_err(Refusal::of_grant).map_err(Refused::from);
         }
         (TOKEN_EXCHANGE, _) => return Err(Refusal::Malformed { field: "subject_token_type" }.into()),
         _ => return Err(Refusal::UnknownGrant.into()),
@@ -159,6 +162,7 @@ pub fn post_doc() -> Doc {
         .takes_form::<TokenForm>()
         .or_without_credential()
         .answers::<TokenEndpointAnswer<'_>>(StatusCode::OK, "A token and its signing key; for a refresh token the next pair")
+        .refuses(Code::InvalidGrant)
         .refuses(Code::ToolDenied)
         .refuses(Code::OriginDenied)
         .refuses(Code::ScopeDenied)

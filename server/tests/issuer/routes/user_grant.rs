@@ -142,7 +142,7 @@ async fn what_ends_the_key_ends_the_renewals_at_once() {
     // Another key keeps the page registered, so that CORS lets both through.
     world.host().await;
     world.clock.advance_seconds(60);
-    page.renew().await.assert_refused("invalid_credentials");
+    page.renew().await.assert_refused("invalid_grant");
     exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await.assert_refused("invalid_credentials");
 }
 
