@@ -52,6 +52,7 @@ pub fn around(router: Router<App>, app: &App, access: AccessOfRoutes) -> Router<
         .method_not_allowed_fallback(|| async { Refused::from(Refusal::MethodNotAllowed) })
         .layer(from_fn_with_state(app.clone(), cors::token_endpoint))
         .layer(from_fn_with_state(app.clone(), cors::sign_in_pages))
+        .layer(from_fn(cors::public_documents))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked");
             Refused::from(Refusal::Panicked).into_response()

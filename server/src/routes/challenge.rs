@@ -1,6 +1,7 @@
 //! Which scheme a 401 asks for (`WWW-Authenticate`, RFC 9110 §11.6.1): one that the route takes, and the one that the caller tried.
 
 use super::bearer;
+use super::credentials::scheme_and_rest;
 use crate::domain::problem_code::ProblemCode;
 use crate::router::Access;
 use bmap_protocol::code::Code;
@@ -44,7 +45,9 @@ impl Challenge {
 
     fn of_key(headers: &HeaderMap) -> Self {
         let has = |names: &[&str]| names.iter().any(|name| headers.contains_key(*name));
-        if has(&["signature", "signature-input"]) {
+        let scheme = headers.get(AUTHORIZATION).and_then(|value| scheme_and_rest(value.to_str().ok()?));
+        let is_http_sig = scheme.is_some_and(|(scheme, _)| scheme == bmap_protocol::SCHEME);
+        if is_http_sig || has(&["signature", "signature-input"]) {
             Challenge::HttpSig
         } else if has(&[AUTHORIZATION.as_str(), "x-api-key", "x-api-secret"]) {
             Challenge::Basic

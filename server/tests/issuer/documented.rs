@@ -70,12 +70,24 @@ fn check(call: &Call, answer: &Answer) -> Result<(), String> {
 
 /// What a 401 asks for: a scheme that the operation takes, and of those the one that was tried (RFC 9110 §11.6.1, RFC 6749 §5.2).
 fn challenges_of(call: &Call, operation: &Value, answer: &Answer) -> Vec<String> {
-    let code = answer.json()["code"].as_str().unwrap_or_default().to_owned();
+    let code: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let Some(code) = code.as_ref().and_then(|problem| problem["code"].as_str()) else {
+        // A page, or the answer to a HEAD: the challenge is there, and names a scheme.
+        return answer
+            .headers
+            .get_all("www-authenticate")
+            .iter()
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect();
+    };
     let takes = |scheme: &str| {
         let schemes = operation["security"].as_array().into_iter().flatten();
         schemes.filter_map(Value::as_object).any(|one| one.contains_key(scheme))
     };
     let shown = |name: &str| call.headers.iter().find(|(shown, _)| shown == name).map(|(_, value)| value.as_str());
+    let is_signed = shown("authorization").is_some_and(|value| value.starts_with("HTTPSig "))
+        || shown("signature").is_some()
+        || shown("signature-input").is_some();
     let is_bearer = shown("authorization").is_some_and(|value| value.to_lowercase().starts_with("bearer "));
     let http_sig = format!("HTTPSig error=\"{code}\"");
     let basic = format!("Basic realm=\"bmap\", error=\"{code}\"");
@@ -83,7 +95,7 @@ fn challenges_of(call: &Call, operation: &Value, answer: &Answer) -> Vec<String>
     match (takes("accessToken"), takes("basic")) {
         (true, false) => vec![bearer],
         (true, true) if is_bearer => vec![bearer],
-        (_, true) if shown("signature").is_some() || shown("signature-input").is_some() => vec![http_sig],
+        (_, true) if is_signed => vec![http_sig],
         (_, true) if ["authorization", "x-api-key", "x-api-secret"].iter().any(|name| shown(name).is_some()) => {
             vec![basic]
         }

@@ -17,6 +17,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::code::Code;
+use bmap_protocol::refusal::Refusal as SignedRefusal;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
@@ -78,7 +79,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         }
         (TOKEN_EXCHANGE, Some(ACCESS_TOKEN)) => {
             let subject = form.text("subject_token")?;
-            if app.issuer.unverified_is_for_issuer(subject) {
+            let is_for_issuer = app.issuer.unverified_is_for_issuer(subject);
+            if is_for_issuer == Some(true) {
                 let source = source(&parts, Action::TokenGrant);
                 no_credential(&parts)?;
                 let wanted = UserGrant {
@@ -92,7 +94,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
                 app.issuer.grant_for_user(&signed_in, wanted).await?
             } else {
                 let source = source(&parts, Action::TokenRenew);
-                let current = app.renewable(&parts, &body, subject, &source).await.map_err(Refusal::of_grant)?;
+                let current = app.renewable(&parts, &body, subject, &source).await;
+                let current = current.map_err(|refusal| of_renewal(refusal, is_for_issuer.is_some()))?;
                 let (tool, encrypt) = (form.tool()?, form.encrypt()?);
                 app.issuer.renew(&current, &tool, encrypt, &source).await.map_err(Refusal::of_grant)?
             }
@@ -107,6 +110,14 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         _ => return Err(Refusal::UnknownGrant.into()),
     };
     Ok(answer(&app, &granted))
+}
+
+/// Where nothing is signed, a text that is no token is a grant that does not hold; a tool token lacks its signature.
+fn of_renewal(refusal: Refusal, is_token: bool) -> Refusal {
+    match refusal {
+        Refusal::Signed(SignedRefusal::Unsigned) if !is_token => Refusal::Grant(Box::new(Refusal::OtherSubject)),
+        refusal => refusal.of_grant(),
+    }
 }
 
 /// Grants whose one proof is a field of the form. Another credential beside it would be ignored, so it is refused.

@@ -64,7 +64,7 @@ async fn r01_times_of_another_type_are_not_absent_times() {
     let exp = format!("\"exp\":{}", world.now() + 300);
     // The control: with its own claims this token gets past every check of the token, to the key that nobody has.
     let control = compact(&header(&world), &good, &sign);
-    renew_with(&world, &control).await.assert_refused("invalid_grant");
+    renew_with(&world, &control).await.assert_refused("invalid_credentials");
     for (from, to) in [
         (exp.as_str(), "\"exp\":\"never\"".to_owned()),
         (&exp, "\"exp\":1e400".to_owned()),
