@@ -14,7 +14,7 @@ import type { Issuer, Token } from './issuer.js';
 export type Grant = (tool: string) => Promise<Token>;
 
 /** Answers to a renewal that mean: this session is over, a new one may be started. Others mean that none may. */
-const ENDED = new Set(['invalid_token', 'token_expired', 'token_revoked', 'invalid_credentials', 'invalid_signature']);
+const ENDED = new Set(['invalid_grant', 'invalid_token', 'token_expired', 'token_revoked', 'invalid_credentials', 'invalid_signature']);
 
 /** After a renewal that failed, the token that still works is used for this long before the next try; milliseconds. */
 const RETRY_AFTER = 5000;

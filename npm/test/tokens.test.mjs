@@ -51,7 +51,7 @@ test('a page that slept over the end of its token starts a new session', async (
 });
 
 test('a renewal that is refused because the session is over leads to a new ticket', async (t) => {
-  for (const refusal of ['invalid_token', 'token_expired', 'token_revoked', 'invalid_signature']) {
+  for (const refusal of ['invalid_grant', 'invalid_token', 'token_expired', 'token_revoked', 'invalid_signature']) {
     const { world, places, tickets } = await page(t, { life: 2 });
     await places.fetch('/');
     await sleep(1600); // in the last quarter

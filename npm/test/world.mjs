@@ -55,7 +55,7 @@ function answerToken(world, request, response, body) {
   const refusal = world.issuerRefuses.shift();
   if (refusal) return refuse(world, response, refusal);
   if (form.get('subject_token_type') === 'urn:bmap:token-type:ticket') {
-    if (!world.tickets.delete(form.get('subject_token'))) return refuse(world, response, { status: 401, code: 'invalid_token' });
+    if (!world.tickets.delete(form.get('subject_token'))) return refuse(world, response, { status: 400, code: 'invalid_grant' });
   } else if (world.users.has(form.get('subject_token'))) {
     if (request.headers.authorization || form.get('client_id') !== world.clientId) return refuse(world, response, { status: 403, code: 'origin_denied' });
   } else if (form.get('subject_token_type')) {

@@ -10,6 +10,8 @@ pub enum Code {
     MalformedRequest,
     /// 400: `Signature-Input` or `Signature` outside the profile.
     MalformedSignature,
+    /// 400: at the token endpoint, a ticket, refresh token or subject token that does not hold (RFC 6749 §5.2).
+    InvalidGrant,
     /// 401: no signature with our tag.
     MissingSignature,
     /// 401: a component that must be covered is not.
@@ -26,7 +28,7 @@ pub enum Code {
     InvalidToken,
     /// 401: the token's time is over.
     TokenExpired,
-    /// 401: an API key, ticket or other credential that is not good.
+    /// 401: an API key, password or other credential that is not good.
     InvalidCredentials,
     /// 403: the token or key is not for this tool.
     ToolDenied,
@@ -64,9 +66,10 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tables and tests.
-    pub const ALL: [Code; 27] = [
+    pub const ALL: [Code; 28] = [
         Code::MalformedRequest,
         Code::MalformedSignature,
+        Code::InvalidGrant,
         Code::MissingSignature,
         Code::InsufficientCoverage,
         Code::InvalidSignature,
@@ -99,6 +102,7 @@ impl Code {
         match self {
             Code::MalformedRequest => ("malformed_request", 400, "Malformed request"),
             Code::MalformedSignature => ("malformed_signature", 400, "Malformed signature"),
+            Code::InvalidGrant => ("invalid_grant", 400, "Invalid grant"),
             Code::MissingSignature => ("missing_signature", 401, "Signature required"),
             Code::InsufficientCoverage => ("insufficient_coverage", 401, "Signature covers too little"),
             Code::InvalidSignature => ("invalid_signature", 401, "Invalid signature"),
@@ -179,7 +183,7 @@ mod tests {
     #[test]
     fn each_code_has_the_status_of_the_profile_and_a_title_of_its_own() {
         for (status, codes) in [
-            (400, &["malformed_request", "malformed_signature"][..]),
+            (400, &["malformed_request", "malformed_signature", "invalid_grant"][..]),
             (
                 401,
                 &[

@@ -78,7 +78,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The headers by which some frameworks take another method or path than the request line's (profile §4, O11).
-const OVERRIDES: [&str; 5] =
+pub const OVERRIDES: [&str; 5] =
     ["x-http-method", "x-http-method-override", "x-method-override", "x-original-url", "x-rewrite-url"];
 
 /// The header of [`OVERRIDES`] that a lower-case name is, with `_` or `.` in the place of any `-`: servers that hand headers on as

@@ -85,6 +85,9 @@ pub enum Refusal {
     /// A credential that is not a signature is wrong.
     #[error("invalid credentials")]
     InvalidCredentials,
+    /// What the token endpoint was to give a token for does not hold.
+    #[error("invalid grant")]
+    InvalidGrant,
 
     // What the sender may not do.
     /// Something that is allowed to others.
@@ -202,6 +205,7 @@ impl Refusal {
             Refusal::Token(_) => Code::InvalidToken,
             Refusal::TokenExpired { .. } => Code::TokenExpired,
             Refusal::InvalidCredentials => Code::InvalidCredentials,
+            Refusal::InvalidGrant => Code::InvalidGrant,
             Refusal::Denied(denial) => match denial {
                 Denial::Tool => Code::ToolDenied,
                 Denial::Origin => Code::OriginDenied,

@@ -1,4 +1,5 @@
-//! CORS of the routes that pages call: the exact echo of one registered or configured origin, or nothing.
+//! CORS of the routes that pages call: the exact echo of one registered or configured origin, or nothing; `*` for the public documents;
+//! never with credentials.
 
 use crate::domain::refusal::Refusal;
 use crate::router::App;
@@ -8,39 +9,64 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::origin::Origin;
+use bmap_verifier::cors::{ALLOW_HEADERS, EXPOSE_HEADERS, MAX_AGE};
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
 };
 use http::{HeaderMap, Method, StatusCode};
 
-const ALLOWED_HEADERS: &str = "authorization, content-digest, signature, signature-input, content-type";
-const EXPOSED_HEADERS: &str =
-    "retry-after, ratelimit, ratelimit-policy, x-request-id, www-authenticate, accept-signature, date";
-const MAX_AGE: &str = "7200";
+/// Documents that any page may read: they are public, and say the same to every reader.
+const PUBLIC_DOCUMENTS: [&str; 2] = ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
 
-/// Answers preflights, which carry no credential, and lets only registered pages through; callers without `Origin` are
-/// not pages and pass.
-pub async fn token_endpoint(State(app): State<App>, request: Request, next: Next) -> Response {
-    if request.uri().path() != "/oauth/token" {
+const TOKEN_ENDPOINT: &str = "/oauth/token";
+
+/// Where a request to the token endpoint comes from.
+enum Page {
+    /// From no page: the caller is not a browser.
+    None,
+    /// From a page that an API key registered.
+    Registered(HeaderValue),
+    /// From another one. Its origin is there where it has the form that browsers send.
+    Unregistered(Option<HeaderValue>),
+}
+
+/// Lets every page read the public documents, without credentials as everywhere.
+pub async fn public_documents(request: Request, next: Next) -> Response {
+    if !PUBLIC_DOCUMENTS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    let origin = request.headers().get(ORIGIN).cloned();
-    let is_preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match registered(&app, request.headers()).await {
-        Ok(false) => Refused::from(Refusal::OriginDenied).into_response(),
+    let mut response = match is_preflight(&request) {
+        true => preflight("GET, HEAD"),
+        false => next.run(request).await,
+    };
+    expose_to(&mut response, HeaderValue::from_static("*"));
+    response
+}
+
+/// Answers preflights, which carry no credential, and lets only registered pages through; callers without `Origin` are
+/// not pages and pass. This is decided before any credential is looked at, so the one refusal that an unregistered page may read says
+/// nothing about any (O19).
+pub async fn token_endpoint(State(app): State<App>, request: Request, next: Next) -> Response {
+    if request.uri().path() != TOKEN_ENDPOINT {
+        return next.run(request).await;
+    }
+    let mut response = match page(&app, request.headers()).await {
         Err(refusal) => Refused::from(refusal).into_response(),
-        Ok(true) => {
-            let mut response = match is_preflight {
-                true => preflight(),
+        Ok(Page::Unregistered(origin)) => {
+            let mut response = Refused::from(Refusal::OriginDenied).into_response();
+            if let Some(origin) = origin {
+                response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            }
+            response
+        }
+        Ok(Page::None) => next.run(request).await,
+        Ok(Page::Registered(origin)) => {
+            let mut response = match is_preflight(&request) {
+                true => preflight("POST"),
                 false => next.run(request).await,
             };
-            if let Some(origin) = origin {
-                let headers = response.headers_mut();
-                headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-                headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
-            }
+            expose_to(&mut response, origin);
             response
         }
     };
@@ -58,39 +84,65 @@ pub async fn sign_in_pages(State(app): State<App>, request: Request, next: Next)
         return next.run(request).await;
     };
     let is_listed = is_sign_in_page(&app, &origin);
-    let is_preflight =
-        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match (is_listed, is_preflight) {
-        (true, true) => {
-            let mut response = preflight();
-            let methods = HeaderValue::from_static("GET, POST, DELETE");
-            response.headers_mut().insert(ACCESS_CONTROL_ALLOW_METHODS, methods);
-            response
-        }
+    let mut response = match (is_listed, is_preflight(&request)) {
+        (true, true) => preflight("GET, POST, DELETE"),
         _ => next.run(request).await,
     };
     if is_listed {
-        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+        expose_to(&mut response, origin);
     }
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
     response
 }
 
 /// Lets a page read why it was refused before anything was looked up: at the token endpoint one that was registered lately, at the
-/// account routes one that is configured.
+/// account routes one that is configured, and any page where the document is public.
 pub fn let_read(app: &App, path: &str, headers: &HeaderMap, response: &mut Response) {
+    if PUBLIC_DOCUMENTS.contains(&path) {
+        return expose_to(response, HeaderValue::from_static("*"));
+    }
     let mut values = headers.get_all(ORIGIN).iter();
     let (Some(origin), None) = (values.next(), values.next()) else { return };
     let may = match path {
-        "/oauth/token" => app.limits.was_registered_lately(origin.as_bytes(), app.issuer.clock.now()),
+        TOKEN_ENDPOINT => was_registered_lately(app, origin),
         path => is_account_route(path) && is_sign_in_page(app, origin),
     };
     if may {
-        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-        response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED_HEADERS));
+        expose_to(response, origin.clone());
     }
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
+}
+
+/// Takes back what a page may read of an answer.
+pub fn hide(response: &mut Response) {
+    response.headers_mut().remove(ACCESS_CONTROL_ALLOW_ORIGIN);
+    response.headers_mut().remove(ACCESS_CONTROL_EXPOSE_HEADERS);
+}
+
+/// Whether a page sends the request to the token endpoint and is not known to be registered. What such a request shows as a credential must
+/// make no difference, not even to its rate limit: the page sees whether it is refused for its origin or not answered readably (O19).
+pub fn is_of_unknown_page(app: &App, path: &str, headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(ORIGIN).iter();
+    match (path, values.next(), values.next()) {
+        (TOKEN_ENDPOINT, Some(origin), None) => !was_registered_lately(app, origin),
+        (TOKEN_ENDPOINT, Some(_), Some(_)) => true,
+        _ => false,
+    }
+}
+
+fn was_registered_lately(app: &App, origin: &HeaderValue) -> bool {
+    app.limits.was_registered_lately(origin.as_bytes(), app.issuer.clock.now())
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ORIGIN)
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn expose_to(response: &mut Response, origin: HeaderValue) {
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSE_HEADERS));
 }
 
 /// What signing in with an OpenID provider needs.
@@ -103,31 +155,29 @@ fn is_sign_in_page(app: &App, origin: &HeaderValue) -> bool {
     app.openid.origins().iter().any(|listed| listed.as_str().as_bytes() == origin.as_bytes())
 }
 
-/// Whether the request comes from a registered page, or from no page at all.
-async fn registered(app: &App, headers: &HeaderMap) -> Result<bool, Refusal> {
+async fn page(app: &App, headers: &HeaderMap) -> Result<Page, Refusal> {
     let mut values = headers.get_all(ORIGIN).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(true),
-        (Some(_), Some(_)) => Err(Refusal::Malformed { field: "origin" }),
-        // One spelling is one origin: `null`, upper case, default ports and trailing dots don't parse (R50).
-        (Some(value), None) => match value.to_str().ok().and_then(|text| Origin::parse(text).ok()) {
-            Some(origin) => {
-                let now = app.issuer.clock.now();
-                let is_registered = app.issuer.store.is_registered_origin(&origin, now).await?;
-                if is_registered {
-                    app.limits.note_page(&origin, now);
-                }
-                Ok(is_registered)
-            }
-            None => Ok(false),
-        },
+    let value = match (values.next(), values.next()) {
+        (None, _) => return Ok(Page::None),
+        (Some(_), Some(_)) => return Err(Refusal::Malformed { field: "origin" }),
+        (Some(value), None) => value,
+    };
+    // One spelling is one origin: `null`, upper case, default ports and trailing dots don't parse (R50).
+    let Some(origin) = value.to_str().ok().and_then(|text| Origin::parse(text).ok()) else {
+        return Ok(Page::Unregistered(None));
+    };
+    let now = app.issuer.clock.now();
+    if !app.issuer.store.is_registered_origin(&origin, now).await? {
+        return Ok(Page::Unregistered(Some(value.clone())));
     }
+    app.limits.note_page(&origin, now);
+    Ok(Page::Registered(value.clone()))
 }
 
-fn preflight() -> Response {
+fn preflight(methods: &'static str) -> Response {
     let headers = [
-        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST")),
-        (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS)),
+        (ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods)),
+        (ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOW_HEADERS)),
         (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE)),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()

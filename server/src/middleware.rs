@@ -7,13 +7,14 @@ use crate::domain::refusal::Refusal;
 use crate::domain::signed::MAX_BODY;
 use crate::metrics::{self, InFlight};
 use crate::router::{AccessOfRoutes, App};
+use crate::routes::challenge::Challenge;
 use crate::routes::problem::{self, Refused, RefusedPage};
 use crate::trace_id::trace_id;
 use crate::{bodies, client_address, cors, host, rate_limit};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bmap_verifier::layer::drop_identity_headers;
@@ -51,6 +52,7 @@ pub fn around(router: Router<App>, app: &App, access: AccessOfRoutes) -> Router<
         .method_not_allowed_fallback(|| async { Refused::from(Refusal::MethodNotAllowed) })
         .layer(from_fn_with_state(app.clone(), cors::token_endpoint))
         .layer(from_fn_with_state(app.clone(), cors::sign_in_pages))
+        .layer(from_fn(cors::public_documents))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked");
             Refused::from(Refusal::Panicked).into_response()
@@ -60,17 +62,19 @@ pub fn around(router: Router<App>, app: &App, access: AccessOfRoutes) -> Router<
         .layer(from_fn(without_identity_headers))
         .layer(from_fn(host::named_once))
         .layer(from_fn(bounded_size))
-        .layer(from_fn_with_state((app.clone(), access), rate_limit::counted))
-        .layer(from_fn_with_state(app.clone(), answered))
+        .layer(from_fn_with_state((app.clone(), access.clone()), rate_limit::counted))
+        .layer(from_fn_with_state((app.clone(), access), answered))
 }
 
 /// The outermost layer: the request's id and address on the way in; log, problem body and common headers on the way out.
-async fn answered(State(app): State<App>, mut request: Request, next: Next) -> Response {
+async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut request: Request, next: Next) -> Response {
     let (began, watch, in_flight) = (app.issuer.unix_time(), Stopwatch::start(), InFlight::begin());
     let id = request_id(request.headers(), began);
     // Everything that is logged on the way says which request it was.
     let span = tracing::info_span!("request", request_id = id, trace_id = trace_id(request.headers()));
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let access = routes.of(route.as_ref().map_or("", MatchedPath::as_str), request.method());
+    let challenge = Challenge::of(access, request.headers());
     let peer = request.extensions().get::<PeerSocket>().map(|peer| peer.0.ip());
     let address = client_address::of(peer, request.headers(), &app.trusted_proxies);
     if let Some(address) = address {
@@ -93,11 +97,11 @@ async fn answered(State(app): State<App>, mut request: Request, next: Next) -> R
         tracing::info!(code, refused = %refusal, "refused");
     }
     if let Some(refusal) = refused {
-        let (parts, body) = problem::render(&refusal, &id, now).into_parts();
+        let (parts, body) = problem::render(&refusal, challenge, &id, now).into_parts();
         *response.status_mut() = parts.status;
         *response.body_mut() = body;
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
-        response.headers_mut().extend(parts.headers);
+        set_all(response.headers_mut(), &parts.headers);
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -112,6 +116,16 @@ async fn answered(State(app): State<App>, mut request: Request, next: Next) -> R
     // `{:?}` escapes what a caller put into its path (T33).
     tracing::info!(%method, route, path = ?path, status = response.status().as_u16(), took, "answered");
     response
+}
+
+/// Sets each header with all its values, in the place of those that it had.
+fn set_all(to: &mut HeaderMap, from: &HeaderMap) {
+    for name in from.keys() {
+        to.remove(name);
+    }
+    for (name, value) in from {
+        to.append(name, value.clone());
+    }
 }
 
 /// Sizes, before anything is read: header lines, and a body limit that also holds for whoever reads the raw body (R47).

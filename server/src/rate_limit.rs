@@ -77,21 +77,27 @@ pub async fn counted(State((app, routes)): State<(App, AccessOfRoutes)>, request
         Access::Open | Access::OwnProof => None,
         Access::Credential | Access::User | Access::Admin => shown(request.headers()),
     };
+    let is_of_unknown_page = cors::is_of_unknown_page(&app, request.uri().path(), request.headers());
     match shown {
-        Some(shown) => by_credential(&app, address, &shown, request, next).await,
-        None => by_address(&app, address, access, HEALTH.contains(&route), request, next).await,
+        Some(shown) if !is_of_unknown_page => by_credential(&app, address, &shown, request, next).await,
+        shown => {
+            let counted = Counted { address, access, is_health: HEALTH.contains(&route) };
+            by_address(&app, counted, shown.as_deref(), request, next).await
+        }
     }
 }
 
-/// A request that shows no credential where it could: its address pays at once, and gets it back when the request is a known caller's.
-async fn by_address(
-    app: &App,
+/// What a request is counted by.
+struct Counted {
     address: IpAddr,
     access: Access,
     is_health: bool,
-    request: Request,
-    next: Next,
-) -> Response {
+}
+
+/// A request that shows no credential where it could, or one whose credential must make no difference yet: its address pays at once, and
+/// gets it back when the request is a known caller's.
+async fn by_address(app: &App, counted: Counted, shown: Option<&[u8]>, request: Request, next: Next) -> Response {
+    let Counted { address, access, is_health } = counted;
     let paid = app.limits.pay(Payer::Address(address), app.issuer.clock.now());
     if let Some(paid) = paid
         && !is_health
@@ -100,8 +106,13 @@ async fn by_address(
         return refused(app, &request, refusal, paid);
     }
     let (known, response) = answered(request, next).await;
-    if matches!(known, Known::Free | Known::Paid(_)) && paid.is_some() {
-        app.limits.give_back(Payer::Address(address));
+    if matches!(known, Known::Free | Known::Paid(_)) {
+        if paid.is_some() {
+            app.limits.give_back(Payer::Address(address));
+        }
+        if let Some(shown) = shown {
+            app.limits.note_held(address, shown, app.issuer.clock.now());
+        }
     }
     match (known, paid) {
         (Known::Paid(paid), _) => told(response, paid),
@@ -126,8 +137,11 @@ async fn by_credential(app: &App, address: IpAddr, shown: &[u8], request: Reques
             app.limits.forget_held(address, shown);
             let Some(paid) = app.limits.pay(Payer::Address(address), now) else { return response };
             if let Err(refusal) = paid.check() {
-                // In the place of the refusal that it had; who may read it stays.
-                response.extensions_mut().insert(Refused::from(refusal));
+                // In the place of the refusal that it had; who may read it stays, except where only that refusal may be read (O19).
+                let had = response.extensions_mut().insert(Refused::from(refusal));
+                if had.is_some_and(|had| matches!(*had.0, Refusal::OriginDenied)) {
+                    cors::hide(&mut response);
+                }
             }
             return told(response, paid);
         }

@@ -9,6 +9,7 @@
 //! in front a client's headers are let through.
 
 use crate::clock::{Clock, SystemClock, UnixTime};
+use crate::cors::HeaderLists;
 use crate::keys::{Keys, ToolKeys};
 use crate::policy::{AllowedOrigins, PeerAddress, Policy};
 use crate::replay::{MemoryReplayStore, ReplayStore};
@@ -38,6 +39,7 @@ pub struct VerifyLayer<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations, C
 struct Shared<K, R, S, C> {
     verifier: Verifier<K, R, S>,
     clock: C,
+    header_lists: HeaderLists,
     dropped_identity_headers: AtomicU64,
 }
 
@@ -52,7 +54,8 @@ impl<K: Keys, R: ReplayStore, S: Standing> VerifyLayer<K, R, S> {
 impl<K: Keys, R: ReplayStore, S: Standing, C: Clock> VerifyLayer<K, R, S, C> {
     /// A layer on another clock.
     pub fn with_clock(verifier: Verifier<K, R, S>, clock: C) -> Self {
-        Self { shared: Arc::new(Shared { verifier, clock, dropped_identity_headers: AtomicU64::new(0) }) }
+        let header_lists = HeaderLists::of(verifier.policy());
+        Self { shared: Arc::new(Shared { verifier, clock, header_lists, dropped_identity_headers: AtomicU64::new(0) }) }
     }
 }
 
@@ -124,10 +127,15 @@ where
         let mut asked_from = request.headers().get(http::header::ORIGIN).cloned();
         let (head, body) = request.into_parts();
         if cors::is_preflight(&head) {
-            let answer = cors::preflight(&head, &self.shared.verifier.policy().origins);
-            return VerifyFuture { state: State::answered(answer), asked_from };
+            let answer = cors::preflight(&head, &self.shared.verifier.policy().origins, &self.shared.header_lists);
+            return VerifyFuture {
+                state: State::answered(answer),
+                asked_from,
+                lists: self.shared.header_lists.clone(),
+            };
         }
         let shared = Arc::clone(&self.shared);
+        let lists = shared.header_lists.clone();
         // Two small boxes: one of more than a kilobyte would leave the allocator's fast path. For the same reason this is a block, which
         // holds what it captured once, and no `async fn`, which would hold its arguments twice.
         let head = Box::new(head);
@@ -146,14 +154,14 @@ where
             if has_body { Poll::Pending } else { decision.as_mut().poll(&mut Context::from_waker(Waker::noop())) };
         let state = match decided {
             Poll::Ready(Ok(let_in)) => State::inside(&mut self.inner, let_in, &mut asked_from),
-            Poll::Ready(Err(refused)) => State::answered(refused.answer(asked_from.as_ref())),
+            Poll::Ready(Err(refused)) => State::answered(refused.answer(asked_from.as_ref(), &lists)),
             Poll::Pending => {
                 // The service that was polled ready is the one to call; the clone takes its place.
                 let clone = self.inner.clone();
                 State::Deciding { decision, inner: std::mem::replace(&mut self.inner, clone) }
             }
         };
-        VerifyFuture { state, asked_from }
+        VerifyFuture { state, asked_from, lists }
     }
 }
 
@@ -203,12 +211,12 @@ impl Refused {
         Self { refusal, request_id, now, origins: policy.origins.clone(), closes }
     }
 
-    fn answer<O: From<Bytes>>(self, asked_from: Option<&HeaderValue>) -> Response<O> {
+    fn answer<O: From<Bytes>>(self, asked_from: Option<&HeaderValue>, lists: &HeaderLists) -> Response<O> {
         let mut answer = problem::answer(&self.refusal, self.request_id, self.now);
         if self.closes {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        cors::expose(answer.headers_mut(), asked_from, &self.origins);
+        cors::expose(answer.headers_mut(), asked_from, &self.origins, lists);
         answer
     }
 }
@@ -219,6 +227,7 @@ pin_project! {
         #[pin]
         state: State<I, B, O>,
         asked_from: Option<HeaderValue>,
+        lists: HeaderLists,
     }
 }
 
@@ -259,14 +268,14 @@ where
                 StateProjection::Deciding { decision, inner } => {
                     let next = match ready!(decision.as_mut().poll(context)) {
                         Ok(let_in) => State::inside(inner, let_in, this.asked_from),
-                        Err(refused) => State::answered(refused.answer(this.asked_from.as_ref())),
+                        Err(refused) => State::answered(refused.answer(this.asked_from.as_ref(), this.lists)),
                     };
                     this.state.set(next);
                     continue;
                 }
                 StateProjection::Inside { future } => {
                     let mut response = ready!(future.poll(context))?;
-                    cors::expose_to_verified(response.headers_mut(), this.asked_from.take());
+                    cors::expose_to_verified(response.headers_mut(), this.asked_from.take(), this.lists);
                     return Poll::Ready(Ok(response));
                 }
                 StateProjection::Answered { answer } => answer.take(),

@@ -4,6 +4,7 @@ use crate::credential::ToolCredential;
 use bmap_protocol::check::Window;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
+use http::HeaderName;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +33,11 @@ pub struct Policy {
     /// Addresses that may call; empty: all. Decided before anything else is looked at. Needs [`PeerAddress`] in the request's
     /// extensions. Default: empty.
     pub allowed_ips: Vec<IpNet>,
+    /// Headers that pages may send beyond [`crate::cors::ALLOW_HEADERS`]. Default: none.
+    pub allow_headers: Vec<HeaderName>,
+    /// Headers of the tool's answers that pages may read beyond [`crate::cors::EXPOSE_HEADERS`] and beyond what an answer names itself in
+    /// `Access-Control-Expose-Headers`. Default: none.
+    pub expose_headers: Vec<HeaderName>,
     /// How often one token may be used. Default: not limited beyond its share of the replay store.
     pub rate: Option<Rate>,
     /// Tokens to remember, so that their issuer's signature is checked once: about 2 KiB each. Default: 16,384.
@@ -50,6 +56,8 @@ impl Default for Policy {
             max_head: 16 << 10,
             max_headers: 64,
             allowed_ips: Vec::new(),
+            allow_headers: Vec::new(),
+            expose_headers: Vec::new(),
             rate: None,
             known_tokens: 16_384,
         }

@@ -82,6 +82,9 @@ pub enum Refusal {
     /// The key's life is over.
     #[error("the API key has ended")]
     KeyOver,
+    /// At the token endpoint: the ticket, refresh token or subject token does not hold, for the reason inside.
+    #[error("grant: {0}")]
+    Grant(Box<Refusal>),
     /// The ticket was never made, was used, or has ended.
     #[error("no such ticket, or used")]
     UnknownTicket,
@@ -288,6 +291,17 @@ impl Refusal {
         }
     }
 
+    /// The refusal as the token endpoint says it about a grant (RFC 6749 §5.2): where the caller showed no client credential, what is 401
+    /// elsewhere is a grant that does not hold. A refused signature is a failed client authentication and stays what it is.
+    #[must_use]
+    pub fn of_grant(self) -> Self {
+        match self {
+            Refusal::Signed(_) => self,
+            refusal if refusal.code().status() == 401 => Refusal::Grant(Box::new(refusal)),
+            refusal => refusal,
+        }
+    }
+
     /// What is said to a person beside the code: where a form is wrong, and what would be right.
     pub fn hint(&self) -> Option<&str> {
         match self {
@@ -344,6 +358,7 @@ impl Refusal {
             | Refusal::MixedUp
             | Refusal::Provider(ProviderFault::CodeRefused | ProviderFault::IdToken(_))
             | Refusal::SignUpOff => SignedRefusal::InvalidCredentials,
+            Refusal::Grant(_) => SignedRefusal::InvalidGrant,
             Refusal::Signed(refusal) => *refusal,
             Refusal::Edited { like, .. } => like.for_the_wire(),
             Refusal::OtherSubject
@@ -382,6 +397,17 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn u06_what_is_no_401_of_a_grant_stays() {
+        let code = |refusal: Refusal| refusal.of_grant().code().as_str();
+        for dead in [Refusal::UnknownTicket, Refusal::RefreshReused, Refusal::AccessTokenOver, Refusal::KeyOver] {
+            assert_eq!(code(dead), "invalid_grant");
+        }
+        assert_eq!(code(Refusal::KeyRevoked), "key_revoked");
+        assert_eq!(code(Refusal::Busy), "overloaded");
+        assert_eq!(code(Refusal::Signed(SignedRefusal::Unsigned)), "missing_signature");
+    }
 
     #[test]
     fn r31_an_unknown_key_and_a_wrong_secret_look_alike() {

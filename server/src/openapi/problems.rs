@@ -85,7 +85,10 @@ pub(super) fn answer(status: u16, codes: &[ProblemCode]) -> Response {
     response.content.insert(MEDIA_TYPE.to_owned(), RefOr::T(content));
     let mut header = |name: &str, text: &str| response.headers.insert(name.to_owned(), RefOr::T(text_header(text)));
     match status {
-        401 => drop(header("WWW-Authenticate", "`HTTPSig error=\"<code>\"`")),
+        401 => drop(header(
+            "WWW-Authenticate",
+            "The scheme that the route takes: `HTTPSig`, `Bearer` or `Basic`, with `error=\"<code>\"`",
+        )),
         429 | 503 => drop(header("Retry-After", "Seconds until the next try may succeed")),
         _ => {}
     }

@@ -1,5 +1,6 @@
 //! A user's access token on a request: `Authorization: Bearer …` (RFC 6750 §2.1), and nowhere else.
 
+use super::credentials::scheme_and_rest;
 use crate::domain::account::service::SignedIn;
 use crate::domain::audit::{Action, Source};
 use crate::domain::refusal::Refusal;
@@ -11,7 +12,7 @@ use http::{HeaderMap, HeaderValue};
 
 /// Whether the request shows one, good or bad: an API key comes in other ways.
 pub fn is_shown(headers: &HeaderMap) -> bool {
-    let scheme = |value: &HeaderValue| Some(value.to_str().ok()?.split_once(' ')?.0.eq_ignore_ascii_case("bearer"));
+    let scheme = |value: &HeaderValue| Some(scheme_and_rest(value.to_str().ok()?)?.0.eq_ignore_ascii_case("bearer"));
     headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value) == Some(true))
 }
 
@@ -23,7 +24,7 @@ pub async fn signed_in(app: &App, head: &Parts, action: Action) -> Result<Signed
     let source = source(head, action);
     let mut values = head.headers.get_all(AUTHORIZATION).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::BadAccessToken) };
-    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Refusal::BadAccessToken)?;
+    let (scheme, token) = value.to_str().ok().and_then(scheme_and_rest).ok_or(Refusal::BadAccessToken)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Refusal::BadAccessToken);
     }

@@ -8,7 +8,11 @@ use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::ApiKeyId;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
+
+/// Most characters of a credential in base64: id, colon and secret with every character form-encoded are 338.
+const MAX_ENCODED: usize = 512;
 
 /// A credential, unchecked.
 #[derive(Debug)]
@@ -37,13 +41,16 @@ pub fn find(headers: &HeaderMap) -> Result<Credential, Refusal> {
             presented(Way::Headers, &decode(id)?, &decode(secret)?)
         }
         (Some(value), false, false) => {
-            let (scheme, encoded) = value.split_once(' ').ok_or(Refusal::BadCredential)?;
+            let (scheme, encoded) = scheme_and_rest(value).ok_or(Refusal::BadCredential)?;
             let ways = [("basic", Way::Basic), ("apikey", Way::ApiKey)];
             let way = ways.into_iter().find(|(word, _)| scheme.eq_ignore_ascii_case(word));
             let (_, way) = way.ok_or(Refusal::BadCredential)?;
-            let pair = decode(encoded.trim_matches(' '))?;
+            let pair = decode(encoded)?;
             let (id, secret) = pair.split_once(':').ok_or(Refusal::BadCredential)?;
-            presented(way, id, secret)
+            match way {
+                Way::Basic => presented(way, &form_decoded(id)?, &form_decoded(secret)?),
+                _ => presented(way, id, secret),
+            }
         }
         _ => Err(Refusal::SeveralCredentials),
     }
@@ -53,6 +60,19 @@ fn presented(way: Way, id: &str, secret: &str) -> Result<Credential, Refusal> {
     // A text that is no secret says nothing about which ids there are, so it may be refused at once.
     let secret = ApiSecret::parse(secret).map_err(|_| Refusal::BadCredential)?;
     Ok(Credential::Secret(way, PresentedSecret { id: ApiKeyId::parse(id).ok(), secret }))
+}
+
+/// An `Authorization` value as its scheme and its credentials, which one or more spaces part (`1*SP`, RFC 9110 §11.4).
+pub(super) fn scheme_and_rest(value: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = value.split_once(' ')?;
+    Some((scheme, rest.trim_matches(' ')))
+}
+
+/// Undoes the form encoding of RFC 6749 §2.3.1. Ids and secrets have neither `%` nor `+`, so one that was not encoded stays as it is.
+fn form_decoded(text: &str) -> Result<Zeroizing<String>, Refusal> {
+    let spaced = Zeroizing::new(text.replace('+', " "));
+    let bytes = Zeroizing::new(percent_decode_str(&spaced).collect::<Vec<u8>>());
+    std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| Refusal::BadCredential)
 }
 
 /// The one value of a header; a second one is a second credential.
@@ -66,7 +86,7 @@ fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Ref
 }
 
 fn decode(encoded: &str) -> Result<Zeroizing<String>, Refusal> {
-    if encoded.len() > 256 {
+    if encoded.len() > MAX_ENCODED {
         return Err(Refusal::BadCredential);
     }
     let bytes = Base64::decode_vec(encoded).map_err(|_| Refusal::BadCredential)?;
@@ -90,6 +110,11 @@ mod tests {
         Base64::encode_string(text.as_bytes())
     }
 
+    /// Every character escaped, as the most cautious client does.
+    fn escaped(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    }
+
     #[test]
     fn four_spellings_of_one_credential() {
         let id = ApiKeyId::from_uuid([1; 16]);
@@ -99,6 +124,12 @@ mod tests {
             vec![("authorization", format!("Basic {pair}"))],
             vec![("authorization", format!("basic {pair}"))],
             vec![("authorization", format!("ApiKey {pair}"))],
+            vec![("authorization", format!("ApiKey   {pair}"))],
+            vec![("authorization", format!("Basic  {pair}"))],
+            vec![(
+                "authorization",
+                format!("Basic {}", encoded(&format!("{}:{}", escaped(id.as_str()), escaped(&secret)))),
+            )],
             vec![("x-api-key", encoded(id.as_str())), ("x-api-secret", encoded(&secret))],
         ] {
             match find_in(&headers).unwrap() {
@@ -114,6 +145,10 @@ mod tests {
     fn none_two_or_broken() {
         let pair =
             || encoded(&format!("{}:{}", ApiKeyId::from_uuid([1; 16]), *ApiSecret::from_bytes([2; 32]).reveal()));
+        let pair_with = |underscore: &str| {
+            let text = format!("{}:{}", ApiKeyId::from_uuid([1; 16]), *ApiSecret::from_bytes([2; 32]).reveal());
+            encoded(&text.replace("bms_", &format!("bms{underscore}")))
+        };
         assert!(matches!(find_in(&[]), Err(Refusal::NoCredential)));
         for headers in [
             vec![("authorization", format!("Basic {}", pair())), ("signature-input", "bmap=()".to_owned())],
@@ -128,7 +163,10 @@ mod tests {
             vec![("authorization", format!("Bearer {}", pair()))],
             vec![("authorization", format!("Basic {}", encoded("no colon")))],
             vec![("authorization", format!("Basic {}", encoded("id:not a secret")))],
-            vec![("authorization", format!("Basic {}", "A".repeat(300)))],
+            vec![("authorization", format!("Basic {}", "A".repeat(600)))],
+            vec![("authorization", format!("ApiKey {}", pair_with("%5F")))],
+            vec![("authorization", format!("Basic\t{}", pair()))],
+            vec![("authorization", format!("Basic{}", pair()))],
             vec![("x-api-key", encoded("id"))],
             vec![("x-api-secret", encoded("id"))],
         ] {

@@ -14,6 +14,7 @@ pub mod well_known;
 
 pub mod bearer;
 pub mod body;
+pub mod challenge;
 pub mod credentials;
 pub mod once;
 pub mod problem;

@@ -1,5 +1,6 @@
 //! Refusals on the wire (RFC 9457, profile §6): the profile's answer, with the `error` of OAuth beside its `code`.
 
+use super::challenge::Challenge;
 use crate::domain::refusal::Refusal;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -7,7 +8,7 @@ use bmap_verifier::UnixTime;
 use bmap_verifier::problem;
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -62,7 +63,8 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::BrokenRow(_)
         | Refusal::KeyOver
         | Refusal::Signed(_) => "invalid_client",
-        Refusal::UnknownTicket
+        Refusal::Grant(_)
+        | Refusal::UnknownTicket
         | Refusal::OtherSubject
         | Refusal::NoSession
         | Refusal::SessionOver
@@ -152,8 +154,8 @@ pub fn unspoken(response: &Response) -> Option<Refused> {
     }))
 }
 
-/// Makes the answer for a refusal.
-pub fn render(refusal: &Refusal, request_id: &str, now: UnixTime) -> Response {
+/// Makes the answer for a refusal; a 401 has the challenge of its route.
+pub fn render(refusal: &Refusal, challenge: Challenge, request_id: &str, now: UnixTime) -> Response {
     let code = refusal.code();
     let mut response: Response = problem::answer::<Body>(&refusal.for_the_wire(), request_id.to_owned(), now);
     *response.status_mut() = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -171,6 +173,13 @@ pub fn render(refusal: &Refusal, request_id: &str, now: UnixTime) -> Response {
     };
     // Texts and numbers: nothing in it can fail to serialise.
     *response.body_mut() = Body::from(Bytes::from(serde_json::to_vec(&problem).unwrap_or_default()));
+    if response.headers_mut().remove(WWW_AUTHENTICATE).is_some() {
+        for scheme in challenge.schemes() {
+            if let Ok(value) = HeaderValue::from_str(&scheme.challenge(code)) {
+                response.headers_mut().append(WWW_AUTHENTICATE, value);
+            }
+        }
+    }
     let waits = code.status() == 503 || (code.status() == 409 && code.retryable());
     if waits && !response.headers().contains_key(RETRY_AFTER) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -181,13 +190,12 @@ pub fn render(refusal: &Refusal, request_id: &str, now: UnixTime) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::header::WWW_AUTHENTICATE;
     use http_body_util::BodyExt;
 
     #[tokio::test]
     async fn a_problem_says_no_more_than_its_code() {
         let refusal = Refusal::BrokenRow(crate::domain::api_key::BrokenRow::Content);
-        let response = render(&refusal, "req_1", UnixTime::from_millis(1_764_000_000_123));
+        let response = render(&refusal, Challenge::HttpSig, "req_1", UnixTime::from_millis(1_764_000_000_123));
         assert_eq!(response.status(), 401);
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "HTTPSig error=\"invalid_credentials\"");
         let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -30,6 +30,12 @@ fn check(call: &Call, answer: &Answer) -> Result<(), String> {
             _ => Err("there is no such operation".to_owned()),
         };
     };
+    let challenges: Vec<&str> =
+        answer.headers.get_all("www-authenticate").iter().map(|value| value.to_str().unwrap()).collect();
+    let expected = if answer.status == 401 { challenges_of(call, operation, answer) } else { Vec::new() };
+    if challenges != expected {
+        return Err(format!("challenges {challenges:?} in the place of {expected:?}"));
+    }
     let status = answer.status.to_string();
     let response = operation["responses"].get(&status).ok_or("no such status")?;
     let media_type = answer.header("content-type").and_then(|kind| kind.split(';').next());
@@ -60,6 +66,42 @@ fn check(call: &Call, answer: &Answer) -> Result<(), String> {
         conforms(&content["schema"], &body, "request")?;
     }
     Ok(())
+}
+
+/// What a 401 asks for: a scheme that the operation takes, and of those the one that was tried (RFC 9110 §11.6.1, RFC 6749 §5.2).
+fn challenges_of(call: &Call, operation: &Value, answer: &Answer) -> Vec<String> {
+    let code: Option<Value> = serde_json::from_slice(&answer.body).ok();
+    let Some(code) = code.as_ref().and_then(|problem| problem["code"].as_str()) else {
+        // A page, or the answer to a HEAD: the challenge is there, and names a scheme.
+        return answer
+            .headers
+            .get_all("www-authenticate")
+            .iter()
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect();
+    };
+    let takes = |scheme: &str| {
+        let schemes = operation["security"].as_array().into_iter().flatten();
+        schemes.filter_map(Value::as_object).any(|one| one.contains_key(scheme))
+    };
+    let shown = |name: &str| call.headers.iter().find(|(shown, _)| shown == name).map(|(_, value)| value.as_str());
+    let is_signed = shown("authorization").is_some_and(|value| value.starts_with("HTTPSig "))
+        || shown("signature").is_some()
+        || shown("signature-input").is_some();
+    let is_bearer = shown("authorization").is_some_and(|value| value.to_lowercase().starts_with("bearer "));
+    let http_sig = format!("HTTPSig error=\"{code}\"");
+    let basic = format!("Basic realm=\"bmap\", error=\"{code}\"");
+    let bearer = format!("Bearer error=\"{}\"", code.replace("token_expired", "invalid_token"));
+    match (takes("accessToken"), takes("basic")) {
+        (true, false) => vec![bearer],
+        (true, true) if is_bearer => vec![bearer],
+        (_, true) if is_signed => vec![http_sig],
+        (_, true) if ["authorization", "x-api-key", "x-api-secret"].iter().any(|name| shown(name).is_some()) => {
+            vec![basic]
+        }
+        (_, true) => vec![http_sig, basic],
+        (false, false) => vec![http_sig],
+    }
 }
 
 /// Headers that every HTTP answer may have, or that belong to a layer and not to an operation.

@@ -142,7 +142,7 @@ async fn a_page_with_a_good_ticket_costs_its_visitors_address_nothing() {
         answer.granted();
         assert_eq!(answer.header("ratelimit"), None, "the key paid for it with the ticket");
     }
-    from(exchange("bmt_x"), "203.0.113.9").send(to).await.assert_refused("invalid_credentials");
+    from(exchange("bmt_x"), "203.0.113.9").send(to).await.assert_refused("invalid_grant");
     let limited = from(exchange("bmt_x"), "203.0.113.9").send(to).await;
     assert_limited(&limited, "address", 1, 60);
     assert_eq!(limited.header("access-control-allow-origin"), Some(PAGE), "the page may read when to come back");

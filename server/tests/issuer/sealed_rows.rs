@@ -44,7 +44,7 @@ async fn t13_a_row_edited_by_hand_does_not_work() {
             host.signed(host.direct_call()).send(world.address).await.assert_refused("invalid_signature");
             // What the key began does not go on either.
             page.renew().await.assert_refused("invalid_credentials");
-            exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
+            exchange(&ticket).send(world.address).await.assert_refused("invalid_grant");
         }
     }
 }
@@ -84,7 +84,7 @@ async fn t13_an_added_origin_gets_cors_and_no_token() {
     let ticket = host.ticket().await;
     edit(&world, "UPDATE tickets SET origin = 'https://evil.example'").await;
     let stolen = exchange(&ticket).without("origin").header("origin", "https://evil.example");
-    stolen.send(world.address).await.assert_refused("invalid_credentials");
+    stolen.send(world.address).await.assert_refused("invalid_grant");
     assert_ne!(PAGE, "https://evil.example");
 }
 
@@ -102,7 +102,7 @@ async fn t13_a_ticket_put_in_or_edited_by_hand_is_none() {
         host.id, host.user
     );
     edit(&world, &insert).await;
-    exchange(&made_up).send(world.address).await.assert_refused("invalid_credentials");
+    exchange(&made_up).send(world.address).await.assert_refused("invalid_grant");
     for sql in [
         "UPDATE tickets SET end_user = 'the owner'",
         "UPDATE tickets SET end_user = NULL",
@@ -114,7 +114,7 @@ async fn t13_a_ticket_put_in_or_edited_by_hand_is_none() {
     ] {
         let ticket = host.ticket().await;
         edit(&world, sql).await;
-        exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
+        exchange(&ticket).send(world.address).await.assert_refused("invalid_grant");
     }
     assert!(crate::log::text().contains("ALARM: the row of a ticket"));
     exchange(&host.ticket().await).send(world.address).await.granted();

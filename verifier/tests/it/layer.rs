@@ -218,3 +218,65 @@ async fn a_handler_without_the_layer_fails_loudly_and_does_not_run() {
     assert_eq!(router.oneshot(request).await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(entered.load(Ordering::Relaxed), 0);
 }
+
+fn listed(headers: &http::HeaderMap, name: &str) -> Vec<String> {
+    let lines: Vec<_> = headers.get_all(name).iter().map(|line| line.to_str().unwrap()).collect();
+    assert_eq!(lines.len(), 1, "{name}: {lines:?}");
+    lines[0].split(',').map(|name| name.trim().to_owned()).collect()
+}
+
+const SENT_BY_WRAPPERS: [&str; 11] = [
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "sentry-trace",
+    "if-none-match",
+    "if-modified-since",
+    "range",
+    "idempotency-key",
+    "x-requested-with",
+    "cache-control",
+    "content-encoding",
+];
+
+#[tokio::test]
+async fn u02_a_page_may_send_what_wrappers_and_caches_add() {
+    let issuer = TestIssuer::new();
+    let allowed = listed(Tool::new(&issuer).send(preflight(PAGE)).await.headers(), "access-control-allow-headers");
+    for name in SENT_BY_WRAPPERS.into_iter().chain(bmap_protocol::fields::OVERRIDES) {
+        assert!(allowed.iter().any(|listed| listed == name), "{name}");
+    }
+    assert!(!allowed.iter().any(|name| name == "*" || name == "x-own"));
+}
+
+#[tokio::test]
+async fn u11_a_page_reads_etag_range_and_what_the_tool_exposes_itself() {
+    let issuer = TestIssuer::new();
+    let layer = VerifyLayer::with_clock(
+        issuer.verifier(|policy| {
+            policy.allow_headers = vec![http::HeaderName::from_static("x-own")];
+            policy.expose_headers = vec![http::HeaderName::from_static("x-total")];
+        }),
+        now as fn() -> UnixTime,
+    );
+    let own = [
+        ("access-control-expose-headers", "x-page, x-pages"),
+        ("access-control-allow-credentials", "true"),
+        ("access-control-allow-origin", "*"),
+    ];
+    let router = Router::new().route("/who", route_get(move || async move { (own, "") })).layer(layer);
+    let answer = router.clone().oneshot(get("/who").sign(&issuer.mint(|_| {}))).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let exposed = listed(answer.headers(), "access-control-expose-headers");
+    for name in ["etag", "link", "content-range", "location", "retry-after", "ratelimit", "ratelimit-policy"] {
+        assert!(exposed.iter().any(|listed| listed == name), "{name}");
+    }
+    for name in ["x-page", "x-pages", "x-total", "x-request-id"] {
+        assert!(exposed.iter().any(|listed| listed == name), "{name}");
+    }
+    // Which page may read is the layer's to say, and a tool's own word about it does not count.
+    assert_eq!(listed(answer.headers(), "access-control-allow-origin"), [PAGE]);
+    assert!(!answer.headers().contains_key("access-control-allow-credentials"));
+    let allowed = router.oneshot(preflight(PAGE)).await.unwrap();
+    assert!(listed(allowed.headers(), "access-control-allow-headers").iter().any(|name| name == "x-own"));
+}

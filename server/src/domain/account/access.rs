@@ -65,9 +65,9 @@ impl Issuer {
         token.map(Zeroizing::new).map_err(|_| Refusal::Signing)
     }
 
-    /// Whether a token says that it is for the issuer itself, and so is a user's access token and no tool's. Unverified: it chooses
-    /// between two checks, and each asks for its own audience again.
-    pub fn unverified_is_for_issuer(&self, compact: &str) -> bool {
+    /// Whether a token says that it is for the issuer itself, and so is a user's access token and no tool's; `None` for a text that is no
+    /// token. Unverified: it chooses between two checks, and each asks for its own audience again.
+    pub fn unverified_is_for_issuer(&self, compact: &str) -> Option<bool> {
         #[derive(Deserialize)]
         struct Audience {
             aud: String,
@@ -75,7 +75,7 @@ impl Issuer {
         let payload = Some(compact).filter(|text| text.len() <= MAX_LENGTH).and_then(|text| text.split('.').nth(1));
         let payload = payload.and_then(|encoded| Base64UrlUnpadded::decode_vec(encoded).ok());
         let audience = payload.and_then(|json| serde_json::from_slice::<Audience>(&json).ok());
-        audience.is_some_and(|audience| audience.aud == self.url.as_str())
+        audience.map(|audience| audience.aud == self.url.as_str())
     }
 
     /// Reads an access token: signature, header, claims, time.

@@ -93,7 +93,7 @@ impl AccountService {
         if matches!(matches, Err(Refusal::PoolFull)) {
             store.return_email_change_try(&token).await?;
         }
-        if !matches? {
+        if !matches?.holds() {
             return Err(Refusal::WrongPassword);
         }
         let by = |action| Event::done(action, source, now).by(Actor::User(change.user.clone())).on(&change.user);

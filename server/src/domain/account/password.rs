@@ -7,6 +7,7 @@ use argon2::{Algorithm, Argon2, AssociatedData, Block, Params, ParamsBuilder, Ve
 use bmap_protocol::keys::Pepper;
 use sha2::{Digest, Sha256};
 use std::fmt;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 /// Shortest password, in bytes.
@@ -21,8 +22,34 @@ const TAG: usize = 32;
 /// The most that a stored hash may ask for, far above [`COST`]: a row that asks for more was edited (R41).
 const MAX_COST: (u32, u32, u32) = (65_536, 10, 4);
 
-/// A password as somebody typed it. Redacted in `Debug`, wiped on drop.
-pub struct PlainPassword(Zeroizing<String>);
+/// Longest text that is looked at: composing shortens a text to a third at most.
+const MAX_TYPED: usize = 3 * MAX_PASSWORD;
+
+/// A password that a caller presents, in the one form that is hashed (RFC 8265 §4.2, OpaqueString): composed (NFC), with every space as
+/// U+0020. A keyboard that types an accent as a character of its own so gives the same password. Redacted in `Debug`, wiped on drop.
+pub struct PlainPassword {
+    text: Zeroizing<String>,
+    /// As it was typed, where that differs.
+    typed: Option<Zeroizing<String>>,
+}
+
+/// Which form of a password a stored hash is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// Of none: it is another password.
+    No,
+    /// Of the one form of new hashes.
+    Usual,
+    /// Of the text as it was typed, as hashes were before passwords had one form.
+    AsTyped,
+}
+
+impl Match {
+    /// Whether the password is the stored one.
+    pub const fn holds(self) -> bool {
+        !matches!(self, Match::No)
+    }
+}
 
 /// A hash as it is stored: a PHC string, and the epoch of its pepper.
 #[derive(Clone)]
@@ -70,21 +97,37 @@ pub enum PasswordFault {
 }
 
 impl PlainPassword {
-    /// A password that somebody presents: anything up to the longest one. Whether it is long enough is asked when it is set.
-    pub fn presented(text: Zeroizing<String>) -> Option<Self> {
-        (text.len() <= MAX_PASSWORD).then_some(Self(text))
+    /// A password that a caller presents: anything up to the longest one. Whether it is long enough and may be set is asked when it is set.
+    pub fn presented(typed: Zeroizing<String>) -> Option<Self> {
+        if typed.len() > MAX_TYPED {
+            return None;
+        }
+        // The space that it can need at most: it does not move, so no copy is left behind.
+        let mut text = Zeroizing::new(String::with_capacity(typed.len().saturating_mul(3)));
+        text.extend(typed.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc());
+        let typed = (*typed != *text).then_some(typed);
+        (text.len() <= MAX_PASSWORD).then_some(Self { text, typed })
     }
 
-    /// Whether it may become somebody's password: 8 bytes, and not among the first that a guesser tries (a zxcvbn score of
+    /// The password as it was typed, where that is not its one form and could have been set before there was one.
+    pub fn as_typed(&self) -> Option<Self> {
+        let typed = self.typed.as_ref().filter(|typed| typed.len() <= MAX_PASSWORD)?;
+        Some(Self { text: typed.clone(), typed: None })
+    }
+
+    /// Whether it may become a user's password: 8 bytes, no control characters (RFC 8265 §4.2.2), and not among the first that a guesser tries (a zxcvbn score of
     /// 2 or more; below that, fewer than 10^6 guesses). `known` is what a guesser knows too. Costs milliseconds: for [`pool`](super::pool).
     ///
     /// # Errors
     /// A sentence for the person who chose it; it holds no part of the password.
     pub fn fit_to_set(&self, known: &[&str]) -> Result<(), String> {
-        if self.0.len() < MIN_PASSWORD {
+        if self.text.chars().any(char::is_control) {
+            return Err("Use no control characters, such as tabs or line ends.".to_owned());
+        }
+        if self.text.len() < MIN_PASSWORD {
             return Err(format!("Use at least {MIN_PASSWORD} characters."));
         }
-        let strength = zxcvbn::zxcvbn(&self.0, known);
+        let strength = zxcvbn::zxcvbn(&self.text, known);
         if strength.score() >= zxcvbn::Score::Two {
             return Ok(());
         }
@@ -178,7 +221,8 @@ impl Hasher {
         Ok(StoredPassword { phc: hash.to_string(), epoch: epoch.epoch() })
     }
 
-    /// Whether the password is the one stored for the address. What the row asks for is looked at before any of it is done
+    /// Whether the password is the one stored for the address, in its one form or else as it was typed. Whether a second hash is computed follows
+    /// from what was typed alone, so it says nothing about the account (R31). What the row asks for is looked at before any of it is done
     /// (R41), and a hash that somebody copied from their own row is not this address's (T13).
     ///
     /// # Errors
@@ -189,12 +233,28 @@ impl Hasher {
         email: &EmailAddress,
         stored: &StoredPassword,
         memory: &mut Memory,
-    ) -> Result<bool, PasswordFault> {
+    ) -> Result<Match, PasswordFault> {
         if stored.is_forgotten() {
             // It costs what another one costs (R31).
             self.matches(password, email, &self.decoy(email)?, memory)?;
-            return Ok(false);
+            return Ok(Match::No);
         }
+        if self.is_of(password, email, stored, memory)? {
+            return Ok(Match::Usual);
+        }
+        match password.as_typed() {
+            Some(typed) if self.is_of(&typed, email, stored, memory)? => Ok(Match::AsTyped),
+            _ => Ok(Match::No),
+        }
+    }
+
+    fn is_of(
+        &self,
+        password: &PlainPassword,
+        email: &EmailAddress,
+        stored: &StoredPassword,
+        memory: &mut Memory,
+    ) -> Result<bool, PasswordFault> {
         let epoch = self.roots.of(stored.epoch).ok_or(PasswordFault::Epoch { epoch: stored.epoch })?;
         let hash = PasswordHash::new(&stored.phc).map_err(|_| PasswordFault::Form)?;
         let is_ours = hash.algorithm == Algorithm::Argon2id.ident() && hash.version == Some(Version::V0x13.into());
@@ -214,6 +274,11 @@ impl Hasher {
     }
 }
 
+/// A space (Unicode category Zs).
+const fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
 fn compute(
     pepper: &Pepper,
     password: &PlainPassword,
@@ -226,7 +291,7 @@ fn compute(
     let argon2 = Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, Version::V0x13, params);
     let mut tag = Zeroizing::new([0; TAG]);
     let computed = argon2.map_err(failed)?.hash_password_into_with_memory(
-        password.0.as_bytes(),
+        password.text.as_bytes(),
         salt,
         tag.as_mut_slice(),
         &mut memory.0,
@@ -271,10 +336,14 @@ mod tests {
     fn t12_a_hash_needs_its_pepper() {
         let stored = hasher(7, 1).hash(&plain("correct horse"), &ana(), &[1; 16], &mut Memory::default()).unwrap();
         assert!(stored.phc.starts_with("$argon2id$v=19$m=19456,t=2,p=1,data="), "{}", stored.phc);
-        assert!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &stored, &mut Memory::default()).unwrap());
-        assert!(!hasher(7, 1).matches(&plain("correct horsf"), &ana(), &stored, &mut Memory::default()).unwrap());
         assert!(
-            !hasher(8, 1).matches(&plain("correct horse"), &ana(), &stored, &mut Memory::default()).unwrap(),
+            hasher(7, 1).matches(&plain("correct horse"), &ana(), &stored, &mut Memory::default()).unwrap().holds()
+        );
+        assert!(
+            !hasher(7, 1).matches(&plain("correct horsf"), &ana(), &stored, &mut Memory::default()).unwrap().holds()
+        );
+        assert!(
+            !hasher(8, 1).matches(&plain("correct horse"), &ana(), &stored, &mut Memory::default()).unwrap().holds(),
             "another root, another pepper"
         );
         let other = hasher(7, 2).matches(&plain("correct horse"), &ana(), &stored, &mut Memory::default());
@@ -288,8 +357,8 @@ mod tests {
         // Memory that was used before makes no difference.
         let mut memory = Memory::default();
         for _ in 0..2 {
-            assert!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &stored, &mut memory).unwrap());
-            assert!(!hasher(7, 1).matches(&plain("correct horsf"), &ana(), &stored, &mut memory).unwrap());
+            assert!(hasher(7, 1).matches(&plain("correct horse"), &ana(), &stored, &mut memory).unwrap().holds());
+            assert!(!hasher(7, 1).matches(&plain("correct horsf"), &ana(), &stored, &mut memory).unwrap().holds());
         }
     }
 
@@ -304,7 +373,10 @@ mod tests {
         let data = |phc: &str| phc.split("data=").nth(1).unwrap().split('$').next().unwrap().to_owned();
         let phc = stored.phc.replace(&data(&stored.phc), &data(&decoy.phc));
         let edited = StoredPassword { phc, epoch: 1 };
-        assert_eq!(hasher(7, 1).matches(&plain("mallory's own"), &ana(), &edited, &mut Memory::default()), Ok(false));
+        assert_eq!(
+            hasher(7, 1).matches(&plain("mallory's own"), &ana(), &edited, &mut Memory::default()),
+            Ok(Match::No)
+        );
     }
 
     #[test]
@@ -313,7 +385,7 @@ mod tests {
         let params = |phc: &str| Params::try_from(&PasswordHash::new(phc).unwrap()).unwrap();
         let decoy = hasher(7, 1).decoy(&ana()).unwrap();
         assert_eq!(params(&stored.phc), params(&decoy.phc));
-        assert_eq!(hasher(7, 1).matches(&plain(""), &ana(), &decoy, &mut Memory::default()), Ok(false));
+        assert_eq!(hasher(7, 1).matches(&plain(""), &ana(), &decoy, &mut Memory::default()), Ok(Match::No));
     }
 
     #[test]
@@ -321,7 +393,7 @@ mod tests {
         let forgotten = StoredPassword::forgotten(1);
         assert!(forgotten.is_forgotten() && !hasher(7, 1).decoy(&ana()).unwrap().is_forgotten());
         for text in ["", "correct horse"] {
-            assert_eq!(hasher(7, 2).matches(&plain(text), &ana(), &forgotten, &mut Memory::default()), Ok(false));
+            assert_eq!(hasher(7, 2).matches(&plain(text), &ana(), &forgotten, &mut Memory::default()), Ok(Match::No));
         }
     }
 
@@ -361,6 +433,10 @@ mod tests {
     fn lengths_and_strength() {
         assert!(PlainPassword::presented("x".repeat(256).into()).is_some());
         assert!(PlainPassword::presented("x".repeat(257).into()).is_none());
+        // Composed it is what counts: 256 bytes, typed in 384.
+        assert!(PlainPassword::presented("e\u{301}".repeat(128).into()).is_some());
+        assert!(PlainPassword::presented("e\u{301}".repeat(129).into()).is_none());
+        assert!(plain("tab\tbetween words").fit_to_set(&[]).unwrap_err().contains("control"));
         assert_eq!(plain("Xk3!pQz").fit_to_set(&[]).unwrap_err(), "Use at least 8 characters.");
         for weak in ["password", "12345678", "qwertyuiop", "aaaaaaaaaaaaaaaa", "ana@shop.example"] {
             let advice = plain(weak).fit_to_set(&["ana@shop.example"]).unwrap_err();
@@ -371,5 +447,29 @@ mod tests {
         }
         assert_eq!(format!("{:?}", plain("hunter2")), "PlainPassword(…)");
         assert!(!format!("{:?}", hasher(7, 1).decoy(&ana()).unwrap()).contains("argon2"));
+    }
+
+    #[test]
+    fn u07_one_form_whichever_way_it_was_typed() {
+        let composed = "caf\u{e9} au lait 49";
+        let stored = hasher(7, 1).hash(&plain(composed), &ana(), &[1; 16], &mut Memory::default()).unwrap();
+        let matches = |typed: &str, stored: &StoredPassword| {
+            hasher(7, 1).matches(&plain(typed), &ana(), stored, &mut Memory::default()).unwrap()
+        };
+        for typed in [composed, "cafe\u{301} au lait 49", "caf\u{e9}\u{a0}au\u{3000}lait\u{2009}49"] {
+            assert_eq!(matches(typed, &stored), Match::Usual, "{typed}");
+        }
+        for other in ["cafe au lait 49", "CAF\u{c9} au lait 49", "caf\u{e9}  au lait 49", "\u{ff43}af\u{e9} au lait 49"]
+        {
+            assert_eq!(matches(other, &stored), Match::No, "{other}");
+        }
+        // What was hashed as it was typed opens for who types it so, and for no other spelling.
+        let decomposed = plain("cafe\u{301} au lait 49").as_typed().unwrap();
+        let former = hasher(7, 1).hash(&decomposed, &ana(), &[1; 16], &mut Memory::default()).unwrap();
+        assert_eq!(matches("cafe\u{301} au lait 49", &former), Match::AsTyped);
+        assert_eq!(matches(composed, &former), Match::No);
+        let with_tab = hasher(7, 1).hash(&plain("tab\tbetween"), &ana(), &[1; 16], &mut Memory::default()).unwrap();
+        assert_eq!(matches("tab\tbetween", &with_tab), Match::Usual);
+        assert!(plain(composed).as_typed().is_none());
     }
 }

@@ -65,7 +65,7 @@ impl AccountService {
         if matches!(matches, Err(Refusal::PoolFull)) {
             store.return_registration_try(&token).await?;
         }
-        if !matches? {
+        if !matches?.holds() {
             return Err(Refusal::WrongPassword);
         }
         let user = self.new_person()?;

@@ -4,7 +4,7 @@ use super::access::{ACCESS_SECONDS, AccessToken};
 use super::email::EmailAddress;
 use super::limits::Limits;
 use super::opaque::{Kind, OpaqueToken};
-use super::password::{Hasher, PlainPassword, StoredPassword};
+use super::password::{Hasher, Match, PlainPassword, StoredPassword};
 use super::pool::PasswordPool;
 use super::refresh::{self, RefreshRow};
 use super::{Account, SessionProof, UserSession, sealed};
@@ -108,14 +108,14 @@ impl AccountService {
                 None => self.passwords.hasher().decoy(email)?,
             };
             let matches = self.matches(Arc::clone(&password), email, stored).await?;
-            let account = account.filter(|account| matches && account.user_state == UserState::Active);
+            let account = account.filter(|account| matches.holds() && account.user_state == UserState::Active);
             let account = account.ok_or(Refusal::WrongPassword)?;
             account.check_seal(&self.issuer.roots)?;
             if let Some(pair) =
                 self.begin_session(&account.user, SessionProof::Password(&account.password), source).await?
             {
                 self.limits.signed_in(email);
-                self.freshen(&account, password, source).await;
+                self.freshen(&account, password, matches, source).await;
                 return Ok(pair);
             }
         }
@@ -176,10 +176,11 @@ impl AccountService {
         }
     }
 
-    /// Hashes a password anew that was right just now, where its hash has another cost than new ones or an older pepper. Only
+    /// Hashes a password anew that was right just now, where its hash has another cost than new ones or an older pepper, or is of the text as it
+    /// was typed. Only
     /// whoever knows the password can see that it took longer; where it does not work, the next sign-in does it.
-    async fn freshen(&self, account: &Account, password: Arc<PlainPassword>, source: &Source) {
-        if !self.passwords.hasher().is_outdated(&account.password) {
+    async fn freshen(&self, account: &Account, password: Arc<PlainPassword>, matches: Match, source: &Source) {
+        if matches == Match::Usual && !self.passwords.hasher().is_outdated(&account.password) {
             return;
         }
         let made = async {
@@ -246,7 +247,7 @@ impl AccountService {
         let account = self.account(&signed_in.user.id).await?.ok_or(Refusal::WrongPassword)?;
         // A stolen access token is no way around the limit on guesses.
         self.limits.sign_in(&account.email, signed_in.source.ip(), self.issuer.clock.now())?;
-        if !self.matches(password, &account.email, account.password.clone()).await? {
+        if !self.matches(password, &account.email, account.password.clone()).await?.holds() {
             return Err(Refusal::WrongPassword);
         }
         account.check_seal(&self.issuer.roots)?;
@@ -296,7 +297,7 @@ impl AccountService {
         password: impl Into<Arc<PlainPassword>>,
         email: &EmailAddress,
         stored: StoredPassword,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Match, Refusal> {
         let (password, email) = (password.into(), email.clone());
         let matches =
             self.passwords.run(move |hasher, memory| hasher.matches(&password, &email, &stored, memory)).await?;

@@ -94,7 +94,7 @@ fn fields(form: &Form, action: &str, token: &str) -> String {
         "<h1>{title}</h1><p>{text}</p><form method=\"post\" action=\"{action}\">\
          <input type=\"hidden\" name=\"token\" value=\"{token}\">\
          <label for=\"password\">{label}</label>\
-         <input id=\"password\" name=\"password\" type=\"password\" required maxlength=\"256\" \
+         <input id=\"password\" name=\"password\" type=\"password\" required maxlength=\"768\" \
          autocomplete=\"{autocomplete}\" autofocus>\
          <button>{button}</button></form><p class=\"small\">{otherwise}</p>"
     )

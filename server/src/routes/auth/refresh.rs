@@ -4,6 +4,7 @@ use super::super::body;
 use super::super::problem::Refused;
 use super::{PairAnswer, RefreshForm, answer};
 use crate::domain::audit::{Action, Source};
+use crate::domain::refusal::Refusal;
 use crate::domain::request_limits::Payer;
 use crate::openapi::Doc;
 use crate::router::{App, source};
@@ -21,11 +22,11 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let source = source(&parts, Action::SessionRefresh);
     let body = body::read(body).await?;
     let form: RefreshForm = body::json(&parts.headers, &body)?;
-    go_on(&app, &form.refresh_token, &source).await
+    Ok(go_on(&app, &form.refresh_token, &source).await?)
 }
 
 /// The next pair. Counted to its user before it is used up: whoever is refused here comes again with the same token.
-pub(in crate::routes) async fn go_on(app: &App, token: &str, source: &Source) -> Result<Response, Refused> {
+pub(in crate::routes) async fn go_on(app: &App, token: &str, source: &Source) -> Result<Response, Refusal> {
     if let Some(user) = app.accounts.user_of_refresh(token).await? {
         app.count(Payer::User(&user))?;
     }

@@ -17,6 +17,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::code::Code;
+use bmap_protocol::refusal::Refusal as SignedRefusal;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
@@ -71,13 +72,15 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
             let origin = page_origin(&parts)?;
             let ticket = form.text("subject_token")?;
             let (tool, encrypt) = (form.tool()?, form.encrypt()?);
-            let granted = app.issuer.grant_for_ticket(ticket, &tool, &origin, encrypt, &source).await?;
+            let granted = app.issuer.grant_for_ticket(ticket, &tool, &origin, encrypt, &source).await;
+            let granted = granted.map_err(Refusal::of_grant)?;
             app.counted_before();
             granted
         }
         (TOKEN_EXCHANGE, Some(ACCESS_TOKEN)) => {
             let subject = form.text("subject_token")?;
-            if app.issuer.unverified_is_for_issuer(subject) {
+            let is_for_issuer = app.issuer.unverified_is_for_issuer(subject);
+            if is_for_issuer == Some(true) {
                 let source = source(&parts, Action::TokenGrant);
                 no_credential(&parts)?;
                 let wanted = UserGrant {
@@ -87,23 +90,34 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
                     scope: form.scope()?,
                     encrypt: form.encrypt()?,
                 };
-                let signed_in = bearer::shown(&app, subject, &source).await?;
+                let signed_in = bearer::shown(&app, subject, &source).await.map_err(Refusal::of_grant)?;
                 app.issuer.grant_for_user(&signed_in, wanted).await?
             } else {
                 let source = source(&parts, Action::TokenRenew);
-                let current = app.renewable(&parts, &body, subject, &source).await?;
-                app.issuer.renew(&current, &form.tool()?, form.encrypt()?, &source).await?
+                let current = app.renewable(&parts, &body, subject, &source).await;
+                let current = current.map_err(|refusal| of_renewal(refusal, is_for_issuer.is_some()))?;
+                let (tool, encrypt) = (form.tool()?, form.encrypt()?);
+                app.issuer.renew(&current, &tool, encrypt, &source).await.map_err(Refusal::of_grant)?
             }
         }
         ("refresh_token", _) => {
             let source = source(&parts, Action::SessionRefresh);
             no_credential(&parts)?;
-            return auth::refresh::go_on(&app, form.text("refresh_token")?, &source).await;
+            let token = form.text("refresh_token")?;
+            return auth::refresh::go_on(&app, token, &source).await.map_err(Refusal::of_grant).map_err(Refused::from);
         }
         (TOKEN_EXCHANGE, _) => return Err(Refusal::Malformed { field: "subject_token_type" }.into()),
         _ => return Err(Refusal::UnknownGrant.into()),
     };
     Ok(answer(&app, &granted))
+}
+
+/// Where nothing is signed, a text that is no token is a grant that does not hold; a tool token lacks its signature.
+fn of_renewal(refusal: Refusal, is_token: bool) -> Refusal {
+    match refusal {
+        Refusal::Signed(SignedRefusal::Unsigned) if !is_token => Refusal::Grant(Box::new(Refusal::OtherSubject)),
+        refusal => refusal.of_grant(),
+    }
 }
 
 /// Grants whose one proof is a field of the form. Another credential beside it would be ignored, so it is refused.
@@ -159,6 +173,7 @@ pub fn post_doc() -> Doc {
         .takes_form::<TokenForm>()
         .or_without_credential()
         .answers::<TokenEndpointAnswer<'_>>(StatusCode::OK, "A token and its signing key; for a refresh token the next pair")
+        .refuses(Code::InvalidGrant)
         .refuses(Code::ToolDenied)
         .refuses(Code::OriginDenied)
         .refuses(Code::ScopeDenied)

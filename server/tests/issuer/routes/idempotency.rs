@@ -94,7 +94,7 @@ async fn a_new_secret_and_a_ticket_are_made_once() {
         assert_eq!((first.status, &first.body), (201, &again.body));
         let ticket = first.json()["ticket"].as_str().unwrap().to_owned();
         exchange(&ticket).send(world.address).await.granted();
-        exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
+        exchange(&ticket).send(world.address).await.assert_refused("invalid_grant");
         let other = Call::json("/tickets", &json!({ "tool": OTHER_TOOL, "origin": PAGE }));
         new.send(other.header("idempotency-key", &key)).await.assert_refused("idempotency_key_reused");
     }

@@ -1,5 +1,6 @@
 use crate::actors::{ACCESS_TOKEN, EXCHANGE, TICKET, exchange};
 use crate::http_client::Call;
+use crate::person::logout;
 use crate::world::event;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
@@ -119,9 +120,9 @@ async fn a_ticket_is_swapped_by_its_page_for_its_tool() {
     let of_both = both.ticket().await;
     with_origin(&of_both, "https://other.example").send(world.address).await.assert_refused("origin_denied");
     // Whoever showed it, it was shown.
-    exchange(&ticket).send(world.address).await.assert_refused("invalid_credentials");
+    exchange(&ticket).send(world.address).await.assert_refused("invalid_grant");
     for text in ["bmt_", "x", &format!("bmt_{}", "A".repeat(43)), &"x".repeat(5000)] {
-        exchange(text).send(world.address).await.assert_refused("invalid_credentials");
+        exchange(text).send(world.address).await.assert_refused("invalid_grant");
     }
 }
 
@@ -141,7 +142,7 @@ async fn of_fifty_exchanges_at_once_one_is_granted() {
     for call in calls {
         match call.await.unwrap() {
             200 => granted += 1,
-            status => assert_eq!(status, 401),
+            status => assert_eq!(status, 400),
         }
     }
     assert_eq!(granted, 1);
@@ -277,4 +278,95 @@ async fn other_forms_are_malformed() {
     host.send(json).await.assert_refused("unsupported_media_type");
     let two = host.direct_call().header("x-api-key", "eA==");
     host.send(two).await.assert_refused("malformed_request");
+}
+
+#[tokio::test]
+async fn u03_form_encoded_client_credentials_and_several_spaces_are_taken() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let secret = host.secret.reveal();
+    let underscores = |text: &str| text.replace('_', "%5F").replace('-', "%2d");
+    let all = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+    let plain = |text: &str| text.to_owned();
+    for (scheme, encode) in [
+        ("Basic ", &underscores as &dyn Fn(&str) -> String),
+        ("Basic ", &all),
+        ("Basic ", &plain),
+        ("basic   ", &plain),
+        ("ApiKey  ", &plain),
+    ] {
+        let pair = Base64::encode_string(format!("{}:{}", encode(host.id.as_str()), encode(&secret)).as_bytes());
+        host.direct_call().header("authorization", &format!("{scheme}{pair}")).send(world.address).await.granted();
+    }
+    // One encoding is undone, not two; and only where OAuth has it.
+    let twice = |text: &str| text.replace('_', "%255F");
+    for (scheme, encode) in [("Basic", &twice as &dyn Fn(&str) -> String), ("ApiKey", &underscores)] {
+        let pair = Base64::encode_string(format!("{}:{}", encode(host.id.as_str()), encode(&secret)).as_bytes());
+        let call = host.direct_call().header("authorization", &format!("{scheme} {pair}"));
+        call.send(world.address).await.assert_refused("invalid_credentials");
+    }
+    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let me = Call::new("GET", "/auth/me").header("authorization", &format!("Bearer   {}", ana.access));
+    me.send(world.address).await.granted();
+}
+
+#[tokio::test]
+async fn u06_a_grant_that_does_not_hold_is_no_failed_client() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let (ana, ben) = (world.person("ana@shop.example").await, world.person("ben@shop.example").await);
+    let (ana, ben) = (ana.sign_in().await, ben.sign_in().await);
+    let of_user = |access: &str| {
+        let fields = [
+            ("grant_type", EXCHANGE),
+            ("subject_token", access),
+            ("subject_token_type", ACCESS_TOKEN),
+            ("client_id", host.id.as_str()),
+            ("audience", TOOL),
+        ];
+        Call::form("/oauth/token", &fields).header("origin", PAGE)
+    };
+    let refresh =
+        |token: &str| Call::form("/oauth/token", &[("grant_type", "refresh_token"), ("refresh_token", token)]);
+    let used = host.ticket().await;
+    exchange(&used).send(world.address).await.granted();
+    of_user(&ben.access).send(world.address).await.granted();
+    logout(&ben.refresh).send(world.address).await;
+    let late = host.ticket().await;
+    let dead = [exchange(&used), exchange("bmt_x"), of_user(&ben.access), refresh(&ben.refresh), refresh("bmr_x")];
+    let later = [exchange(&late), of_user(&ana.access)];
+    for (at, call) in dead.iter().map(|call| (0, call)).chain(later.iter().map(|call| (601, call))) {
+        world.clock.advance_seconds(at);
+        let answer = call.send(world.address).await;
+        answer.assert_refused("invalid_grant");
+        assert_eq!(answer.status, 400);
+        assert_eq!((answer.json()["error"].as_str(), answer.header("www-authenticate")), (Some("invalid_grant"), None));
+    }
+}
+
+#[tokio::test]
+async fn u06_failed_client_authentication_is_answered_with_the_scheme_that_was_tried() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let wrong = Base64::encode_string(format!("{}:{}", host.id, *ApiSecret::from_bytes([9; 32]).reveal()).as_bytes());
+    let tried = |value: &str| host.direct_call().header("authorization", value);
+    for call in [tried(&format!("Basic {wrong}")), tried(&format!("ApiKey {wrong}")), tried("Basic"), tried("Digest x")]
+    {
+        let answer = call.send(world.address).await;
+        answer.assert_refused("invalid_credentials");
+        assert_eq!(answer.json()["error"], "invalid_client");
+        assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"bmap\", error=\"invalid_credentials\""));
+    }
+    let signed = host.signed(host.direct_call()).header("host", "evil.example").send(world.address).await;
+    signed.assert_refused("invalid_signature");
+    assert_eq!(signed.header("www-authenticate"), Some("HTTPSig error=\"invalid_signature\""));
+    assert_eq!(signed.json()["error"], "invalid_client");
+    let none = host.direct_call().send(world.address).await;
+    none.assert_refused("missing_signature");
+    assert_eq!(none.headers.get_all("www-authenticate").iter().count(), 2);
+    let expired = world.person("ana@shop.example").await.sign_in().await;
+    world.clock.advance_seconds(601);
+    let me = world.me(&expired.access).await;
+    me.assert_refused("token_expired");
+    assert_eq!(me.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
 }

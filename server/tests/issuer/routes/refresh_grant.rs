@@ -23,18 +23,23 @@ async fn a_refresh_token_gives_the_next_pair_here_and_at_auth_refresh_alike() {
     assert_eq!(page.header("access-control-allow-origin"), Some(PAGE));
     world.clock.advance_seconds(10);
     let reused = grant(&first.refresh).send(world.address).await;
-    reused.assert_refused("invalid_token");
+    reused.assert_refused("invalid_grant");
     assert_eq!(reused.json()["error"], "invalid_grant");
     world.refresh(&Pair::of(&page).refresh).await.assert_refused("invalid_token");
 }
 
 #[tokio::test]
-async fn other_texts_are_no_refresh_token_and_another_credential_is_not_ignored() {
+async fn u06_other_texts_are_no_refresh_token_and_another_credential_is_not_ignored() {
     let world = World::start().await;
     let host = world.host().await;
     let pair = world.person("ana@shop.example").await.sign_in().await;
     for token in ["bmr_", "' OR 1=1--", &pair.access, &pair.refresh.replace("bmr_", "bmt_")] {
-        grant(token).send(world.address).await.assert_refused("invalid_token");
+        let refused = grant(token).send(world.address).await;
+        refused.assert_refused("invalid_grant");
+        assert_eq!(
+            (refused.json()["error"].as_str(), refused.header("www-authenticate")),
+            (Some("invalid_grant"), None)
+        );
     }
     for call in [
         Call::form("/oauth/token", &[("grant_type", "refresh_token")]),

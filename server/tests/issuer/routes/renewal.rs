@@ -61,13 +61,13 @@ async fn an_unsigned_or_wrongly_signed_renewal_is_refused() {
     crossed.send(world.address).await.assert_refused("invalid_signature");
     // A good signature, but the form asks to renew another token.
     let smuggled = page.signed(PageToken::renewal_form(other.token(), TOOL));
-    smuggled.send(world.address).await.assert_refused("invalid_token");
+    smuggled.send(world.address).await.assert_refused("invalid_grant");
     // A token of one tool is not renewed into one of another.
     let elsewhere = page.signed(PageToken::renewal_form(page.token(), OTHER_TOOL));
     elsewhere.send(world.address).await.assert_refused("tool_denied");
     // An API key's own signature is no token's.
     let by_key = host.signed(PageToken::renewal_form(page.token(), TOOL));
-    by_key.send(world.address).await.assert_refused("invalid_token");
+    by_key.send(world.address).await.assert_refused("invalid_grant");
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_direct_token_has_no_session_to_be_renewed_in() {
     let world = World::start().await;
     let host = world.host().await;
     let direct = PageToken { world: &world, answer: host.send(host.direct_call()).await.granted() };
-    direct.renewal().without("origin").send(world.address).await.assert_refused("invalid_token");
+    direct.renewal().without("origin").send(world.address).await.assert_refused("invalid_grant");
 }
 
 #[tokio::test]

@@ -114,5 +114,5 @@ async fn a_ticket_ends() {
     exchange(ticket["ticket"].as_str().unwrap()).send(world.address).await.granted();
     let ticket = host.send(Call::json("/tickets", &short)).await.granted();
     world.clock.advance_seconds(10);
-    exchange(ticket["ticket"].as_str().unwrap()).send(world.address).await.assert_refused("invalid_credentials");
+    exchange(ticket["ticket"].as_str().unwrap()).send(world.address).await.assert_refused("invalid_grant");
 }

@@ -109,7 +109,7 @@ async fn what_ends_the_persons_session_ends_the_renewals_at_once() {
         }
         page.renew().await.assert_refused(code);
         let again = exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await;
-        again.assert_refused(if number == 4 { "user_inactive" } else { "invalid_token" });
+        again.assert_refused(if number == 4 { "user_inactive" } else { "invalid_grant" });
         if number == 4 {
             world.issuer.store.set_deactivated(&ana.user(), None, &crate::world::event()).await.unwrap();
             page.renew().await.assert_refused("token_revoked");
@@ -172,7 +172,7 @@ async fn t11_no_users_token_becomes_another_users() {
     let crossed = of_ben.signed_as(PageToken::renewal_form(of_ana.token(), TOOL), of_ana.token());
     crossed.send(world.address).await.assert_refused("invalid_signature");
     let smuggled = of_ben.signed(PageToken::renewal_form(of_ana.token(), TOOL));
-    smuggled.send(world.address).await.assert_refused("invalid_token");
+    smuggled.send(world.address).await.assert_refused("invalid_grant");
     let beside = of_ben.signed(exchange(&ana.access, &host.id, TOOL, PAGE).without("origin").header("origin", PAGE));
     beside.send(world.address).await.assert_refused("malformed_request");
     // Rows moved by hand: to the other one's session, to none, to another user.
@@ -285,13 +285,13 @@ async fn an_audience_says_what_a_subject_token_is_and_each_kind_is_checked_as_wh
         format!("eyJhbGciOiJub25lIn0.{payload}."),
         format!("{}.{payload}.{}", ana.access.split('.').next().unwrap(), own_signature.to_uppercase()),
     ] {
-        exchange(&forged, &host.id, TOOL, PAGE).send(world.address).await.assert_refused("invalid_token");
+        exchange(&forged, &host.id, TOOL, PAGE).send(world.address).await.assert_refused("invalid_grant");
     }
     for text in ["x", "a.b.c", "..", &"x".repeat(5000)] {
-        exchange(text, &host.id, TOOL, PAGE).send(world.address).await.assert_refused("missing_signature");
+        exchange(text, &host.id, TOOL, PAGE).send(world.address).await.assert_refused("invalid_grant");
     }
     world.clock.advance_seconds(600);
-    exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await.assert_refused("token_expired");
+    exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await.assert_refused("invalid_grant");
 }
 
 #[tokio::test]
