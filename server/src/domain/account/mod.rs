@@ -8,6 +8,7 @@
 
 pub mod email;
 pub mod password;
+mod plain_password;
 pub mod pool;
 
 pub mod limits;

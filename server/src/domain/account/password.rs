@@ -1,19 +1,14 @@
 //! Passwords: what is presented, what is stored, and the one function between them (Argon2id, RFC 9106).
 
 use super::email::EmailAddress;
+pub use super::plain_password::{MAX_PASSWORD, MIN_PASSWORD, PlainPassword};
 use crate::domain::roots::Roots;
 use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
 use argon2::{Algorithm, Argon2, AssociatedData, Block, Params, ParamsBuilder, Version};
 use bmap_protocol::keys::Pepper;
 use sha2::{Digest, Sha256};
 use std::fmt;
-use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
-
-/// Shortest password, in bytes.
-pub const MIN_PASSWORD: usize = 8;
-/// Longest password, in bytes: hashing more would be somebody else's free work (T27).
-pub const MAX_PASSWORD: usize = 256;
 
 /// Memory in KiB, passes and lanes of a new hash: OWASP's choice. One hash needs 19 MiB while it runs.
 const COST: (u32, u32, u32) = (19_456, 2, 1);
@@ -21,17 +16,6 @@ const COST: (u32, u32, u32) = (19_456, 2, 1);
 const TAG: usize = 32;
 /// The most that a stored hash may ask for, far above [`COST`]: a row that asks for more was edited (R41).
 const MAX_COST: (u32, u32, u32) = (65_536, 10, 4);
-
-/// Longest text that is looked at: composing shortens a text to a third at most.
-const MAX_TYPED: usize = 3 * MAX_PASSWORD;
-
-/// A password that a caller presents, in the one form that is hashed (RFC 8265 §4.2, OpaqueString): composed (NFC), with every space as
-/// U+0020. A keyboard that types an accent as a character of its own so gives the same password. Redacted in `Debug`, wiped on drop.
-pub struct PlainPassword {
-    text: Zeroizing<String>,
-    /// As it was typed, where that differs.
-    typed: Option<Zeroizing<String>>,
-}
 
 /// Which form of a password a stored hash is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,54 +78,6 @@ pub enum PasswordFault {
     /// Hashing failed.
     #[error("hashing failed")]
     Hashing,
-}
-
-impl PlainPassword {
-    /// A password that a caller presents: anything up to the longest one. Whether it is long enough and may be set is asked when it is set.
-    pub fn presented(typed: Zeroizing<String>) -> Option<Self> {
-        if typed.len() > MAX_TYPED {
-            return None;
-        }
-        // The space that it can need at most: it does not move, so no copy is left behind.
-        let mut text = Zeroizing::new(String::with_capacity(typed.len().saturating_mul(3)));
-        text.extend(typed.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc());
-        let typed = (*typed != *text).then_some(typed);
-        (text.len() <= MAX_PASSWORD).then_some(Self { text, typed })
-    }
-
-    /// The password as it was typed, where that is not its one form and could have been set before there was one.
-    pub fn as_typed(&self) -> Option<Self> {
-        let typed = self.typed.as_ref().filter(|typed| typed.len() <= MAX_PASSWORD)?;
-        Some(Self { text: typed.clone(), typed: None })
-    }
-
-    /// Whether it may become a user's password: 8 bytes, no control characters (RFC 8265 §4.2.2), and not among the first that a guesser tries (a zxcvbn score of
-    /// 2 or more; below that, fewer than 10^6 guesses). `known` is what a guesser knows too. Costs milliseconds: for [`pool`](super::pool).
-    ///
-    /// # Errors
-    /// A sentence for the person who chose it; it holds no part of the password.
-    pub fn fit_to_set(&self, known: &[&str]) -> Result<(), String> {
-        if self.text.chars().any(char::is_control) {
-            return Err("Use no control characters, such as tabs or line ends.".to_owned());
-        }
-        if self.text.len() < MIN_PASSWORD {
-            return Err(format!("Use at least {MIN_PASSWORD} characters."));
-        }
-        let strength = zxcvbn::zxcvbn(&self.text, known);
-        if strength.score() >= zxcvbn::Score::Two {
-            return Ok(());
-        }
-        let feedback = strength.feedback();
-        let warning = feedback.and_then(|feedback| feedback.warning()).map(|warning| warning.to_string());
-        let advice = feedback.into_iter().flat_map(|feedback| feedback.suggestions()).map(|advice| advice.to_string());
-        Err(warning.into_iter().chain(advice).collect::<Vec<_>>().join(" "))
-    }
-}
-
-impl fmt::Debug for PlainPassword {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PlainPassword(…)")
-    }
 }
 
 impl fmt::Debug for StoredPassword {
@@ -274,11 +210,6 @@ impl Hasher {
     }
 }
 
-/// A space (Unicode category Zs).
-const fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
-}
-
 fn compute(
     pepper: &Pepper,
     password: &PlainPassword,
@@ -291,7 +222,7 @@ fn compute(
     let argon2 = Argon2::new_with_secret(pepper.expose(), Algorithm::Argon2id, Version::V0x13, params);
     let mut tag = Zeroizing::new([0; TAG]);
     let computed = argon2.map_err(failed)?.hash_password_into_with_memory(
-        password.text.as_bytes(),
+        password.bytes(),
         salt,
         tag.as_mut_slice(),
         &mut memory.0,
