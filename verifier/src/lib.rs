@@ -38,7 +38,7 @@
 //! use bmap_verifier::{SystemClock, ToolCredential, Verifier, VerifyLayer};
 //!
 //! // At the start. An error here, such as another process at the same folder, ends the process.
-//! let verifier = Verifier::from_credential_with_state(ToolCredential::from_env()?, folder, SystemClock.now())?;
+//! let verifier = Verifier::from_credential_with_state(ToolCredential::from_env()?, folder, &SystemClock)?;
 //! let layer = VerifyLayer::new(verifier);
 //! // … serve with a clone of the layer, until SIGTERM; close the listener, and let requests in flight finish. Then:
 //! layer.verifier().save_state(SystemClock.now())?;
@@ -46,6 +46,7 @@
 //! # }
 //! ```
 //!
+//! Bind the listener first, and make the verifier when the process before has ended: what that one let in after this one's start is not known here.
 //! The file is read once, and holds what it holds for one tool, one window and one set of limits; anything else is a plain start. Processes that overlap,
 //! for a rolling deployment or for load, need a shared [`ReplayStore`].
 //!

@@ -1,6 +1,6 @@
 //! A verifier that a restart does not make forget: what it needs at its start and at its end (profile §5, "After a restart").
 
-use crate::clock::UnixTime;
+use crate::clock::{Clock, UnixTime};
 use crate::credential::ToolCredential;
 use crate::policy::Policy;
 use crate::replay::{MemoryReplayStore, ReplayLimits, Start, StateError};
@@ -18,10 +18,10 @@ impl Verifier {
         policy: Policy,
         limits: ReplayLimits,
         folder: &Path,
-        now: UnixTime,
+        clock: &impl Clock,
     ) -> Result<Self, StateError> {
         let owner = format!("bmap/1/replay-state\n{}\n{}", credential.issuer.as_str(), credential.tool.as_str());
-        let (replay, start) = MemoryReplayStore::open(folder, &owner, limits, policy.window, now.seconds())?;
+        let (replay, start) = MemoryReplayStore::open(folder, &owner, limits, policy.window, clock)?;
         let shown = folder.display();
         match start {
             Start::Restored { records } => {
@@ -42,10 +42,10 @@ impl Verifier {
     pub fn from_credential_with_state(
         credential: ToolCredential,
         folder: &Path,
-        now: UnixTime,
+        clock: &impl Clock,
     ) -> Result<Self, StateError> {
         let policy = Policy::of(&credential);
-        Self::with_state(credential, policy, ReplayLimits::default(), folder, now)
+        Self::with_state(credential, policy, ReplayLimits::default(), folder, clock)
     }
 }
 

@@ -84,7 +84,8 @@ enum Caller<'a> {
 const CLOCK_STEP: i64 = 5;
 
 impl Verifier {
-    /// A tool's own verifier with the policy of its credential. Its replay store begins at `now`.
+    /// A tool's own verifier with the policy of its credential. Its replay store begins at `now`: read the clock when the process before has ended,
+    /// which a listener that could be bound says where both use one address.
     pub fn from_credential(credential: ToolCredential, now: UnixTime) -> Self {
         let policy = Policy::of(&credential);
         Self::with_policy(credential, policy, ReplayLimits::default(), now)

@@ -40,10 +40,10 @@ struct Tool {
 /// # Errors
 /// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a state folder that is missing or another process's.
 pub(crate) fn verifier(state: Option<&Path>) -> Result<VerifyLayer, Box<dyn Error>> {
-    let (credential, now) = (ToolCredential::from_env()?, SystemClock.now());
+    let credential = ToolCredential::from_env()?;
     Ok(VerifyLayer::new(match state {
-        Some(folder) => Verifier::from_credential_with_state(credential, folder, now)?,
-        None => Verifier::from_credential(credential, now),
+        Some(folder) => Verifier::from_credential_with_state(credential, folder, &SystemClock)?,
+        None => Verifier::from_credential(credential, SystemClock.now()),
     }))
 }
 

@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use axum::response::Response;
+use bmap_verifier::PeerAddress;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -42,20 +43,26 @@ where
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
-            Ok::<_, std::io::Error>((listener.accept().await?.0, place))
+            let (stream, peer) = listener.accept().await?;
+            Ok::<_, std::io::Error>((stream, PeerAddress(peer.ip()), place))
         };
         let accepted = tokio::select! {
             accepted = accepted => accepted,
             () = &mut stop => break,
         };
-        let Ok((stream, place)) = accepted else {
+        let Ok((stream, peer, place)) = accepted else {
             // Out of file descriptors, above all: wait for some to come back instead of spinning.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         // Answers are small: nothing is gained by waiting to fill a packet.
         let _ = stream.set_nodelay(true);
-        let service = service.clone().map_request(|request: Request<Incoming>| request.map(Body::new));
+        // The verifier's limits for each network need to know who is at the other end.
+        let service = service.clone().map_request(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
+            request
+        });
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = connections.watch(connection);
         tokio::spawn(async move {

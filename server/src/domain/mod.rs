@@ -15,6 +15,7 @@ pub mod mint;
 pub mod self_test;
 
 pub mod authenticate;
+mod field_hint;
 pub mod grant;
 pub mod grant_for_user;
 pub mod signed;

@@ -3,6 +3,7 @@
 
 use super::account::password::PasswordFault;
 use super::api_key::BrokenRow;
+use super::field_hint::field_hint;
 use super::issuer_code::IssuerCode;
 use super::openid::ProviderFault;
 use super::problem_code::ProblemCode;
@@ -56,6 +57,8 @@ pub enum Refusal {
     /// A password that a guesser would try early.
     #[error("password too weak")]
     WeakPassword {
+        /// The field that it stands in.
+        field: &'static str,
         /// Advice for whoever chose it, without any part of it.
         hint: String,
     },
@@ -305,16 +308,20 @@ impl Refusal {
     /// What is said to a person beside the code: where a form is wrong, and what would be right.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Refusal::WeakPassword { hint } | Refusal::Invalid { hint, .. } => Some(hint),
+            Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } => Some(hint),
             Refusal::InvalidState { hint } | Refusal::LimitReached { hint } => Some(hint),
-            _ => None,
+            refusal => refusal.field().and_then(field_hint),
         }
     }
 
     /// The field that is named to the caller.
     pub const fn field(&self) -> Option<&'static str> {
         match self {
-            Refusal::Invalid { field, .. } => Some(field),
+            Refusal::Invalid { field, .. } | Refusal::WeakPassword { field, .. } => Some(field),
+            // Where the framework refused, no field is known.
+            Refusal::Malformed { field } if field_hint(field).is_some() => Some(field),
+            Refusal::UnknownGrant => Some("grant_type"),
+            Refusal::SeveralCredentials => Some("authorization"),
             _ => None,
         }
     }

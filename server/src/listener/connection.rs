@@ -4,26 +4,23 @@
 //! next request and nothing else (R43).
 
 use super::linger::LingeringStream;
-use super::places::{InFlight, Place};
+use super::places::Place;
 use super::unread::NotedBody;
 use crate::middleware::{MAX_HEADERS, PeerSocket};
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Version};
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -177,28 +174,7 @@ async fn answer(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     events.fetch_add(1, Ordering::SeqCst);
-    Ok(response.map(|inner| Body::new(AnswerBody { inner, _in_flight: in_flight })))
-}
-
-/// An answer's body. Its request is in flight until all of it was handed on.
-struct AnswerBody {
-    inner: Body,
-    _in_flight: InFlight,
-}
-
-impl http_body::Body for AnswerBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
+    // From here on the connection is idle: a peer that does not read its answer holds no place that others need.
+    drop(in_flight);
+    Ok(response)
 }

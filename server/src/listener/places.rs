@@ -105,7 +105,7 @@ struct Requests {
     idle_since: Option<u64>,
 }
 
-/// A request in flight. Its connection is not idle until it is dropped.
+/// A request in flight: until its answer is there. Its connection is not idle until this is dropped.
 pub(super) struct InFlight(Arc<Place>);
 
 /// What becomes of a connection that was accepted.

@@ -235,6 +235,7 @@ async fn a_flood_of_garbage_is_a_number_for_each_minute() {
         sorted,
         [
             "token.grant invalid_credentials anonymous -",
+            "token.grant invalid_grant anonymous -",
             "user.sign_in invalid_credentials anonymous -",
             "user.sign_in invalid_credentials anonymous user",
             "user.sign_in invalid_credentials anonymous user",
@@ -248,7 +249,7 @@ async fn a_flood_of_garbage_is_a_number_for_each_minute() {
             .find(|row| row.content.action == action && row.content.target.as_deref() == target);
         serde_json::from_str::<serde_json::Value>(&row.unwrap().content.detail).unwrap()["count"].clone()
     };
-    assert_eq!(count("token.grant", None), "120");
+    assert_eq!(count("token.grant", None), "60", "of each code");
     assert_eq!(count("user.sign_in", None), "5");
     assert_eq!(count("user.sign_in", Some("user")), "4", "the first has an entry of its own");
 }

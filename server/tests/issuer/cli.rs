@@ -231,7 +231,7 @@ fn a_signed_curl_line_gets_a_token_and_explain_finds_what_a_proxy_changed() {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(sent.as_bytes()).unwrap();
     let explained = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    assert!(explained.contains("The signature holds over what was received"), "{explained}");
+    assert!(explained.contains("The signature holds over the head that was received"), "{explained}");
 }
 
 #[test]

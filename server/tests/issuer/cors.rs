@@ -118,7 +118,7 @@ async fn other_routes_have_no_cors() {
 }
 
 /// All that a page sees of an answer, without what differs from one request to the next.
-fn seen(answer: &Answer) -> (u16, serde_json::Value, BTreeMap<String, String>) {
+pub(crate) fn seen(answer: &Answer) -> (u16, serde_json::Value, BTreeMap<String, String>) {
     let mut body = answer.json();
     for name in ["request_id", "server_time"] {
         body[name] = serde_json::Value::Null;

@@ -6,6 +6,7 @@ use super::nonces::{Nonces, SHARDS};
 use super::record::{Record, ReplayLimits};
 use super::state::{self, Unusable};
 use super::{ReplayStore, state::State};
+use crate::clock::Clock;
 use crate::fresh::Fresh;
 use bmap_protocol::check::Window;
 use bmap_protocol::refusal::Refusal;
@@ -52,8 +53,8 @@ impl MemoryReplayStore {
         Self { nonces, window, forgot_until, state: None }
     }
 
-    /// A store that knows what [`MemoryReplayStore::save`] wrote to this folder, if it was the last that a process did there; `now` is in seconds
-    /// since 1970. The folder must be there, on a local disk, and be this process's alone.
+    /// A store that knows what [`MemoryReplayStore::save`] wrote to this folder, if it was the last that a process did there. The clock is read
+    /// once the folder is locked: what a process before this one accepted, it accepted before. The folder must be there, on a local disk, and be this process's alone.
     ///
     /// `owner` says whose nonces these are, such as issuer and tool: a file of another owner is not read. The file is taken away, and that is on the
     /// disk, before this returns: so it is never read twice, and a process that is killed is followed by a plain start.
@@ -66,9 +67,10 @@ impl MemoryReplayStore {
         owner: &str,
         limits: ReplayLimits,
         window: Window,
-        now: i64,
+        clock: &impl Clock,
     ) -> Result<(Self, Start), StateError> {
         let folder = StateFolder::lock(folder)?;
+        let now = clock.now().seconds();
         let read = match folder.take(state::max_bytes(limits))? {
             Some(bytes) => State::read(&bytes, owner, limits, window, now).map(Some),
             None => Ok(None),

@@ -4,7 +4,7 @@ use crate::actors::{Draft, NOW, TestIssuer, get};
 use bmap_protocol::check::Window;
 use bmap_verifier::replay::{Record, Unusable};
 use bmap_verifier::{
-    MemoryReplayStore, Policy, Refusal, ReplayLimits, ReplayStore, Start, StateError, UnixTime, Verifier,
+    Clock, MemoryReplayStore, Policy, Refusal, ReplayLimits, ReplayStore, Start, StateError, UnixTime, Verifier,
 };
 use proptest::prelude::*;
 use std::path::Path;
@@ -17,8 +17,13 @@ fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// A clock that shows this second.
+fn stopped(now: i64) -> impl Clock {
+    move || UnixTime::from_seconds(u32::try_from(now).unwrap())
+}
+
 fn open(folder: &Path, now: i64) -> (MemoryReplayStore, Start) {
-    MemoryReplayStore::open(folder, "geo", LIMITS, Window::DEFAULT, now).unwrap()
+    MemoryReplayStore::open(folder, "geo", LIMITS, Window::DEFAULT, &stopped(now)).unwrap()
 }
 
 fn record(number: u64, created: i64) -> Record {
@@ -107,20 +112,34 @@ fn f08_a_store_that_was_saved_takes_nothing_more() {
 fn f08_one_process_at_a_time() {
     let folder = left(0..3);
     let (store, _) = open(folder.path(), START + 11);
-    let second = MemoryReplayStore::open(folder.path(), "geo", LIMITS, Window::DEFAULT, START + 11);
+    let second = MemoryReplayStore::open(folder.path(), "geo", LIMITS, Window::DEFAULT, &stopped(START + 11));
     assert!(matches!(second, Err(StateError::InUse { .. })), "{second:?}");
     drop(store);
     assert_eq!(open(folder.path(), START + 12).1, Start::Plain);
     let missing = folder.path().join("missing");
-    let missing = MemoryReplayStore::open(&missing, "geo", LIMITS, Window::DEFAULT, START);
+    let missing = MemoryReplayStore::open(&missing, "geo", LIMITS, Window::DEFAULT, &stopped(START));
     assert!(matches!(missing, Err(StateError::Io { .. })), "{missing:?}");
+}
+
+#[test]
+fn o03_the_clock_is_read_once_the_folder_is_locked() {
+    // Read before, it would show a time at which the process that had the folder was still letting requests in.
+    let folder = folder();
+    let path = folder.path().to_owned();
+    let clock = move || {
+        let second = MemoryReplayStore::open(&path, "geo", LIMITS, Window::DEFAULT, &stopped(START));
+        assert!(matches!(second, Err(StateError::InUse { .. })), "{second:?}");
+        UnixTime::from_seconds(u32::try_from(START).unwrap())
+    };
+    let (store, _) = MemoryReplayStore::open(folder.path(), "geo", LIMITS, Window::DEFAULT, &clock).unwrap();
+    assert_eq!(store.forgot_until(), Some(START + 5));
 }
 
 #[test]
 fn f08_a_file_of_another_owner_other_limits_another_window_or_another_day_is_not_believed() {
     let start = |owner: &str, limits: ReplayLimits, window: Window, now: i64| {
         let folder = left(0..3);
-        let (store, start) = MemoryReplayStore::open(folder.path(), owner, limits, window, now).unwrap();
+        let (store, start) = MemoryReplayStore::open(folder.path(), owner, limits, window, &stopped(now)).unwrap();
         assert_eq!(names(&folder), ["replay.lock"]);
         let plain = Some(now + i64::from(window.future));
         assert!(matches!(start, Start::Restored { .. }) || (store.is_empty() && store.forgot_until() == plain));
@@ -193,8 +212,8 @@ async fn t22_f08_a_clock_behind_what_the_process_before_saw_is_not_believed() {
     let (issuer, folder) = (TestIssuer::new(), folder());
     let page = issuer.mint(|_| {});
     let verifier = |now: u32| {
-        let (credential, now) = (issuer.credential("geo"), UnixTime::from_seconds(now));
-        Verifier::with_state(credential, Policy::default(), LIMITS, folder.path(), now).unwrap()
+        let (credential, clock) = (issuer.credential("geo"), stopped(now.into()));
+        Verifier::with_state(credential, Policy::default(), LIMITS, folder.path(), &clock).unwrap()
     };
     let at = async |verifier: &Verifier, seconds: u32| {
         let (head, body) = Draft { created: seconds.into(), ..get("/a") }.sign(&page).into_parts();

@@ -27,7 +27,7 @@ impl AccountService {
         new: PlainPassword,
     ) -> Result<u64, Refusal> {
         let account = self.proved_account(signed_in, current).await?;
-        let new = self.hash(new, &account.email).await?;
+        let new = self.hash(new, "new_password", &account.email).await?;
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
         let seal = sealed::account(roots, random, &account.user, &account.email, &new)?;
         let now = self.issuer.clock.now();

@@ -33,7 +33,7 @@ impl AccountService {
     ) -> Result<(), Refusal> {
         let now = self.issuer.clock.now();
         self.limits_of_mail(Budget::Asked, email, source, now)?;
-        let password = self.hash(password, email).await?;
+        let password = self.hash(password, "password", email).await?;
         let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
         let registration = Registration { email: email.clone(), password, expires_at };
         let token = registration.link(&self.issuer.roots, &*self.issuer.random)?;

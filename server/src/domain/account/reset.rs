@@ -54,7 +54,7 @@ impl AccountService {
             return Err(Refusal::UnknownConfirmation);
         }
         account.check_seal(roots)?;
-        let new = self.hash(new, &account.email).await?;
+        let new = self.hash(new, "password", &account.email).await?;
         let seal = sealed::account(roots, &*self.issuer.random, &account.user, &account.email, &new)?;
         let now = self.issuer.clock.now();
         let event =

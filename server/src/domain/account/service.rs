@@ -267,13 +267,18 @@ impl AccountService {
         Ok(TokenPair { access, expires_in: ends.saturating_sub(now.seconds()), refresh: next.token })
     }
 
-    /// The hash of a password that is to be set, if it is fit for that.
-    pub(super) async fn hash(&self, password: PlainPassword, email: &EmailAddress) -> Result<StoredPassword, Refusal> {
+    /// The hash of a password that is to be set, if it is fit for that. `field` is where the caller wrote it.
+    pub(super) async fn hash(
+        &self,
+        password: PlainPassword,
+        field: &'static str,
+        email: &EmailAddress,
+    ) -> Result<StoredPassword, Refusal> {
         let salt = rng::bytes(&*self.issuer.random)?;
         let email = email.clone();
         let hashed = self.passwords.run(move |hasher, memory| {
             let local = email.as_str().split('@').next().unwrap_or_default();
-            password.fit_to_set(&[email.as_str(), local]).map_err(|hint| Refusal::WeakPassword { hint })?;
+            password.fit_to_set(&[email.as_str(), local]).map_err(|hint| Refusal::WeakPassword { field, hint })?;
             Ok(hasher.hash(&password, &email, &salt, memory)?)
         });
         hashed.await?

@@ -64,7 +64,7 @@ pub(super) fn refused(refusal: Refusal, form: &Form, token: Option<&str>) -> Res
     let status = StatusCode::from_u16(signed.code().status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let (text, is_another_try) = match &refusal {
         Refusal::WrongPassword => ("That is not the right password.".to_owned(), true),
-        Refusal::WeakPassword { hint } => (escaped(hint), true),
+        Refusal::WeakPassword { hint, .. } => (escaped(hint), true),
         Refusal::Malformed { field: "password" } => ("A password has at most 256 bytes.".to_owned(), true),
         _ if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS => {
             ("That did not work just now. Please try again in a moment.".to_owned(), true)

@@ -254,25 +254,27 @@ async fn r30_times_that_cannot_be_are_refused_without_a_panic() {
 }
 
 #[tokio::test]
-async fn other_forms_are_malformed() {
+async fn other_forms_are_malformed_and_the_field_is_named() {
     let world = World::start().await;
     let host = world.host().await;
     let form = |body: &str| Call::new("POST", "/oauth/token").body("application/x-www-form-urlencoded", body);
-    for (body, error) in [
-        ("", "invalid_request"),
-        ("grant_type=", "invalid_request"),
-        ("grant_type=password&audience=places", "unsupported_grant_type"),
-        ("grant_type=client_credentials", "invalid_request"),
-        ("grant_type=client_credentials&audience=../x", "invalid_request"),
-        ("grant_type=client_credentials&audience=places&audience=postcards", "invalid_request"),
-        ("grant_type=client_credentials&audience=places&encrypt=yes", "invalid_request"),
-        ("grant_type=client_credentials&audience=places&scope=%22", "invalid_request"),
-        ("grant_type=client_credentials&audience=%ff", "invalid_request"),
-        (&format!("grant_type={EXCHANGE}&subject_token=x&audience=places"), "invalid_request"),
+    for (body, error, field) in [
+        ("", "invalid_request", "grant_type"),
+        ("grant_type=", "invalid_request", "grant_type"),
+        ("grant_type=password&audience=places", "unsupported_grant_type", "grant_type"),
+        ("grant_type=client_credentials", "invalid_request", "audience"),
+        ("grant_type=client_credentials&audience=../x", "invalid_request", "audience"),
+        ("grant_type=client_credentials&audience=places&audience=postcards", "invalid_request", "body"),
+        ("grant_type=client_credentials&audience=places&encrypt=yes", "invalid_request", "encrypt"),
+        ("grant_type=client_credentials&audience=places&scope=%22", "invalid_request", "scope"),
+        ("grant_type=client_credentials&audience=%ff", "invalid_request", "audience"),
+        (&format!("grant_type={EXCHANGE}&subject_token=x&audience=places"), "invalid_request", "subject_token_type"),
     ] {
         let answer = host.send(form(body)).await;
         answer.assert_refused("malformed_request");
-        assert_eq!(answer.json()["error"], error, "{body}");
+        let problem = answer.json();
+        assert_eq!((&problem["error"], &problem["field"]), (&error.into(), &field.into()), "{body}: {problem}");
+        assert!(problem["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{body}: {problem}");
     }
     let json = Call::json("/oauth/token", &serde_json::json!({ "grant_type": "client_credentials" }));
     host.send(json).await.assert_refused("unsupported_media_type");

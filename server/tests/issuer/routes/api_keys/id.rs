@@ -192,3 +192,20 @@ async fn of_two_changes_at_once_both_are_made() {
         key.works().await;
     }
 }
+
+#[tokio::test]
+async fn r31_another_users_key_and_an_unknown_one_get_the_same_answer() {
+    let world = World::start().await;
+    let (ana, ben) = (world.key_owner("ana@shop.example").await, world.key_owner("ben@shop.example").await);
+    let bens = ben.make().await;
+    let unknown = bmap_protocol::ids::ApiKeyId::from_uuid([9; 16]);
+    for (method, after) in [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/regenerate")] {
+        let mut answers = Vec::new();
+        for id in [bens.id.as_str(), unknown.as_str()] {
+            let answer = ana.send(method, &format!("/api-keys/{id}{after}"), &json!({})).await;
+            answer.assert_refused("not_found");
+            answers.push(crate::cors::seen(&answer));
+        }
+        assert_eq!(answers[0], answers[1], "{method}");
+    }
+}

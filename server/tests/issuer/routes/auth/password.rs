@@ -34,7 +34,7 @@ async fn it_needs_the_current_password_and_a_good_new_one() {
     change("wrong", NEW).send(world.address).await.assert_refused("invalid_credentials");
     let weak = change(PASSWORD, "password").send(world.address).await;
     weak.assert_refused("malformed_request");
-    assert!(weak.json()["hint"].is_string());
+    assert!(weak.json()["hint"].is_string() && weak.json()["field"] == "new_password");
     change(PASSWORD, &"x".repeat(257)).send(world.address).await.assert_refused("malformed_request");
     change(&"x".repeat(257), NEW).send(world.address).await.assert_refused("malformed_request");
     let without = Call::json("/auth/password", &json!({ "new_password": NEW }));
