@@ -45,6 +45,12 @@ impl Changes {
         Self { files, packages }
     }
 
+    /// Whether nothing but routes of the issuer and their tests changed.
+    pub(super) fn are_routes_alone(&self) -> bool {
+        const ROUTES: [&str; 2] = ["server/src/routes/", "server/tests/issuer/routes/"];
+        !self.files.is_empty() && self.files.iter().all(|file| ROUTES.iter().any(|folder| is_at(file, folder)))
+    }
+
     /// Whether a file below one of these folders, or one of these files, changed. A folder ends with `/`.
     pub(super) fn touch(&self, paths: &[&str]) -> bool {
         self.files.iter().any(|file| paths.iter().any(|path| is_at(file, path)))
@@ -158,6 +164,13 @@ mod tests {
         assert_eq!(affected(&["Cargo.lock"]).len(), 7);
         assert_eq!(affected(&["npm/src/fetch.ts"]), [""; 0]);
         assert_eq!(affected(&["docs/tokens.md"]), ["bmap-server", "bmap-tests"]);
+    }
+
+    #[test]
+    fn routes_alone_are_told_from_routes_with_something_else() {
+        let alone = |files: &[&str]| Changes::of(files.iter().copied(), &graph()).are_routes_alone();
+        assert!(alone(&["server/src/routes/tickets.rs", "server/tests/issuer/routes/tickets.rs"]));
+        assert!(!alone(&["server/src/routes/tickets.rs", "server/src/router.rs"]) && !alone(&[]));
     }
 
     #[test]

@@ -38,7 +38,9 @@ pub(super) fn test(scope: &Scope) -> Result<(), Box<dyn Error>> {
     if Program::new("cargo nextest --version").succeeds() {
         let tests = Program::cargo("nextest run --no-fail-fast --no-tests=pass").args(WORKSPACE);
         let tests = tests.arg("--test-threads").arg(threads().to_string());
-        let tests = tests.arg("-E").arg(nextest_filter(scope.packages().as_deref()));
+        let filter =
+            if scope.is_routes_alone() { OF_ROUTES.to_owned() } else { nextest_filter(scope.packages().as_deref()) };
+        let tests = tests.arg("-E").arg(filter);
         return tests.env("XTASK_BINARIES_ARE_BUILT", "1").run();
     }
     let mut failed = Vec::new();
@@ -50,6 +52,10 @@ pub(super) fn test(scope: &Scope) -> Result<(), Box<dyn Error>> {
     }
     if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", ")).into()) }
 }
+
+/// What a change of routes alone can break: the issuer's tests that call them, its unit tests, and the whole-system tests.
+const OF_ROUTES: &str = "package(=bmap-tests) + (package(=bmap-server) & (kind(=lib) + kind(=bin) + (binary(=issuer) & \
+     test(/^(audit|cli|cors|docs|metrics|openapi|problems|rate_limit|router|routes|secrets)::/))))";
 
 /// Tests that run as a step of their own: [`kill`].
 const KILL: &str = "f01_killed_";

@@ -35,6 +35,11 @@ impl Scope {
         self.changes.as_ref().is_none_or(|changes| changes.packages.contains(package))
     }
 
+    /// Whether nothing but routes of the issuer and their tests changed.
+    pub(super) fn is_routes_alone(&self) -> bool {
+        self.changes.as_ref().is_some_and(Changes::are_routes_alone)
+    }
+
     /// Whether any crate changed.
     pub(super) fn affects_rust(&self) -> bool {
         self.changes.as_ref().is_none_or(|changes| !changes.packages.is_empty())
