@@ -31,14 +31,14 @@ impl Client {
             // The ticket was used or was not, and after this one it was.
             Some(Attempt::Exchange { ticket }) => {
                 let status = line.send(&exchange(&ticket)).await.unwrap().status;
-                assert!([200, 401].contains(&status), "{}: {ticket}: {status}", self.email);
+                assert!([200, 400].contains(&status), "{}: {ticket}: {status}", self.email);
                 self.used_tickets.push(ticket);
             }
             // With its idempotency key: done once, whichever of the two did it.
             Some(attempt) => self.again(attempt, &mut line).await,
         }
         for ticket in std::mem::take(&mut self.used_tickets) {
-            assert_eq!(line.send(&exchange(&ticket)).await.unwrap().status, 401, "{}: {ticket}", self.email);
+            assert_eq!(line.send(&exchange(&ticket)).await.unwrap().status, 400, "{}: {ticket}", self.email);
         }
         // One of those that wait: an acknowledged ticket of a key that lives is good.
         if let Some((_, ticket)) = self.tickets.pop() {
