@@ -24,15 +24,26 @@ fi
 tool=$(printf '%s' "$token" | sed -n 's/.*"base_url":"\([^"]*\)".*/\1/p')
 unset BMAP_KEY_ID BMAP_KEY_SECRET # not needed any more
 
-# 2. A GET: `bmap sign` prints the headers, curl sends them.
-url="$tool/v1/search?q=Sofia&limit=1"
-printf '%s' "$token" | "$bmap" sign --token - "$url" |
-  curl -sS --fail-with-body --header @- "$url"
-echo
+# Signs a request and sends it: `bmap sign` prints the headers, curl sends them. A tool that was just started answers 503 with the seconds
+# to wait (profile: after a restart); then the request is signed anew, because the same headers stay refused.
+call() {
+  local url=$1 body=${2-} sign=() send=() answer status wait attempt
+  if [ -n "$body" ]; then
+    sign=(--data "$body") send=(--data-raw "$body")
+  fi
+  for attempt in 1 2; do
+    answer=$(printf '%s' "$token" | "$bmap" sign --token - "${sign[@]}" "$url" |
+      curl -sS --header @- "${send[@]}" --write-out '\n%{http_code} %header{retry-after}' "$url")
+    read -r status wait <<<"${answer##*$'\n'}"
+    answer=${answer%$'\n'*}
+    if [[ $attempt = 1 && $status = 503 && $wait =~ ^[0-9]$ ]]; then sleep "$wait"; else break; fi
+  done
+  printf '%s\n' "$answer"
+  [ "$status" -lt 400 ]
+}
+
+# 2. A GET.
+call "$tool/v1/search?q=Sofia&limit=1"
 
 # 3. A POST: the body is digested and signed, and must be sent as it is.
-url="$tool/v1/nearby"
-body='{"lat":42.69751,"lon":23.32415,"radius_km":30,"limit":3}'
-printf '%s' "$token" | "$bmap" sign --token - --data "$body" "$url" |
-  curl -sS --fail-with-body --header @- --data-raw "$body" "$url"
-echo
+call "$tool/v1/nearby" '{"lat":42.69751,"lon":23.32415,"radius_km":30,"limit":3}'
