@@ -69,8 +69,8 @@ async function raise(processes, folder, tokenSeconds) {
     ready: (output) => /admin on (http:\S+)/.exec(output)?.[1],
   });
   const tool = new Tool(toolUrl, await startTool(), startTool);
-  // A verifier refuses what was signed in the second of its start or before. Pages repair that by themselves, attackers would not.
-  const secondOfStart = sleep(1_050 - (Date.now() % 1_000));
+  // A verifier refuses what was signed up to 5 s after the second of its start. Pages wait for that by themselves, attackers would not.
+  const secondOfStart = sleep(6_050 - (Date.now() % 1_000));
   await processes.start('widget-page', [process.execPath, 'server.mjs'], {
     cwd: join(ROOT, 'examples/widget-page'),
     env: {
