@@ -9,13 +9,13 @@ pub struct EmailAddress(pub String);
 
 /// A password that a caller presents: up to 256 bytes when it is composed (NFC).
 #[derive(ToSchema)]
-#[schema(value_type = String, format = "password", max_length = 768)]
+#[schema(value_type = String, format = "password", max_length = 256)]
 pub struct Password(pub String);
 
 /// A password that a user chooses: 8 to 256 bytes when it is composed (NFC), without control characters. One that is guessed early is refused,
 /// with a `hint`.
 #[derive(ToSchema)]
-#[schema(value_type = String, format = "password", min_length = 1, max_length = 768)]
+#[schema(value_type = String, format = "password", min_length = 8, max_length = 256)]
 pub struct NewPassword(pub String);
 
 /// A tool's id.
