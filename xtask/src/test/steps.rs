@@ -5,7 +5,7 @@ use std::error::Error;
 use super::scope::Scope;
 use super::{deny, rust};
 use crate::shell::Program;
-use crate::{demo, fuzz, layers, npm, setup, wasm};
+use crate::{demo, layers, npm, setup, wasm};
 
 /// One step.
 pub(super) struct Step {
@@ -88,12 +88,6 @@ pub(super) const STEPS: &[Step] = &[
             scope.touches(&["server/src/routes/", "server/src/openapi/", "server/src/router.rs", "tests/api/"])
         },
         run: api,
-    },
-    Step {
-        name: "fuzz",
-        what: "each fuzz target for 20 s",
-        wanted: |scope| scope.affects("bmap-verifier") || scope.touches(&["fuzz/"]),
-        run: |_| fuzz::run(&[]),
     },
     Step {
         name: "deny",
