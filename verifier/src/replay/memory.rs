@@ -114,7 +114,7 @@ impl MemoryReplayStore {
     }
 
     /// Records a first use, at once. A `now` behind the latest time that the store was called with is judged by that one, and a record that ended by
-    /// it is refused, whoever asks: so each (keyid, nonce) is accepted once, also where time goes back.
+    /// it is refused: each (keyid, nonce) is accepted once, also where time goes back.
     ///
     /// # Errors
     /// As [`ReplayStore::record`].

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 /// Shortest password, in bytes.
 pub const MIN_PASSWORD: usize = 8;
-/// Longest password, in bytes: hashing more would be somebody else's free work (T27).
+/// Longest password, in bytes: it bounds the work that a caller can cause (T27).
 pub const MAX_PASSWORD: usize = 256;
 
 /// Longest text that is looked at: composing shortens a text to a third at most.
