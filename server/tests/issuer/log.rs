@@ -26,5 +26,15 @@ pub(crate) fn start() {
 }
 
 pub(crate) fn text() -> String {
-    String::from_utf8(LOG.lock().unwrap().clone()).unwrap()
+    text_from(0)
+}
+
+/// Where the next line will stand. A server's port may have been that of an earlier test's server, so what one server wrote
+/// is looked for from its start on.
+pub(crate) fn end() -> usize {
+    LOG.lock().unwrap().len()
+}
+
+pub(crate) fn text_from(start: usize) -> String {
+    String::from_utf8(LOG.lock().unwrap()[start..].to_vec()).unwrap()
 }

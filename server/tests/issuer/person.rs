@@ -61,7 +61,7 @@ impl World {
         self.office.deliver_due().await;
         let start = format!("http://{}{page}?token=", self.address);
         let to = format!("email={email}");
-        let log = crate::log::text();
+        let log = self.log();
         let lines = log.lines().filter(|line| line.contains(&to));
         let tokens = lines.filter_map(|line| line.split_once(&start)?.1.split_whitespace().next());
         tokens.map(str::to_owned).collect()

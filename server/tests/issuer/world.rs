@@ -53,6 +53,8 @@ pub(crate) struct World {
     /// Sends mail when it is told to; what it sends goes to the log.
     pub(crate) office: PostOffice,
     pub(crate) database: TestDatabase,
+    /// Where the log stood when this server began.
+    log_start: usize,
     stop: Option<oneshot::Sender<()>>,
 }
 
@@ -76,6 +78,7 @@ impl World {
         let (database, store) = TestDatabase::migrated().await;
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), ConnectionLimits::total(4096)).await.unwrap();
         let address = listener.local_address().unwrap();
+        let log_start = crate::log::end();
         let url = IssuerUrl::parse(&format!("http://{address}")).unwrap();
         let clock = Arc::new(ManualClock::at(UnixMillis(SystemClock.now().seconds() * 1000)));
         let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
@@ -91,10 +94,15 @@ impl World {
             let _ = stopped.await;
         }));
         let office = PostOffice::new(Arc::clone(&issuer), Carrier::Log, app.accounts.mail());
-        let world = Self { address, issuer, clock, app, office, database, stop: Some(stop) };
+        let world = Self { address, issuer, clock, app, office, database, log_start, stop: Some(stop) };
         world.add_tool(TOOL, ToolOrigins::AnyRegistered).await;
         world.add_tool(OTHER_TOOL, ToolOrigins::AnyRegistered).await;
         world
+    }
+
+    /// What was logged since this server began, by it and by those that run beside it.
+    pub(crate) fn log(&self) -> String {
+        crate::log::text_from(self.log_start)
     }
 
     /// Another server beside this one, until the test ends.

@@ -14,7 +14,7 @@ use serde_json::json;
 #[tokio::test]
 async fn an_account_gets_an_identity_signs_in_with_it_and_gives_it_up() {
     let (world, _acme, other) = two_providers().await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.person("linking@shop.example").await.sign_in().await;
     let mut browser = Browser::default();
     let back = sign_in_there(&mut browser, &begin(&world, "other", "link"), "ana").await;
     let linked = link("other", &ana.access, &code_in(back.as_str())).send(world.address).await.granted();
@@ -23,8 +23,8 @@ async fn an_account_gets_an_identity_signs_in_with_it_and_gives_it_up() {
 
     assert_eq!(world.issuer.store.mail_waiting().await.unwrap(), 1);
     world.office.deliver_due().await;
-    let log = crate::log::text();
-    let mut told = log.lines().filter(|line| line.contains("email=ana@shop.example"));
+    let log = world.log();
+    let mut told = log.lines().filter(|line| line.contains("email=linking@shop.example"));
     assert!(told.next_back().unwrap().contains("There is a new way to sign in"), "{log}");
 
     // The provider is for those alone who are here: she is.
@@ -32,7 +32,10 @@ async fn an_account_gets_an_identity_signs_in_with_it_and_gives_it_up() {
     let pair = Pair::of(&swap(&code_in(back.as_str()), VERIFIER).send(world.address).await);
     assert_eq!(pair.user(), ana.user());
     let me = world.me(&pair.access).await.granted();
-    assert_eq!((me["email"].as_str(), me["identities"][0]["signed_in_at"].is_i64()), (Some("ana@shop.example"), true));
+    assert_eq!(
+        (me["email"].as_str(), me["identities"][0]["signed_in_at"].is_i64()),
+        (Some("linking@shop.example"), true)
+    );
 
     // She has a password left, so this one may go; what was linked by it signs in nobody any more.
     let (back, _) = browser.open(&begin(&world, "other", "sign_in")).await;
