@@ -14,14 +14,27 @@ const TARGETS: [&str; 5] = ["head", "token", "fields", "fast_paths", "seal"];
 /// Seconds for each target where none are named.
 const SECONDS: u32 = 20;
 
+/// Seconds for each target in a run of the long matrices.
+const SECONDS_IN_FULL: u32 = 600;
+
 pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
-    let options = Options::parse(args)?;
+    fuzz(&Options::parse(args)?)
+}
+
+/// Every target, as a step of the tests.
+pub(crate) fn step(is_full: bool) -> Result<(), Box<dyn Error>> {
+    let seconds = if is_full { SECONDS_IN_FULL } else { SECONDS };
+    fuzz(&Options { seconds, targets: Vec::new() })
+}
+
+fn fuzz(options: &Options) -> Result<(), Box<dyn Error>> {
     if !Program::new("target/tools/bin/cargo-fuzz --version").succeeds() {
         tool::install("cargo-fuzz", VERSION)?;
     }
     // The first inputs, made of the known answers.
     Program::new("cargo run --locked --release --bin seeds").within("fuzz").run()?;
-    let targets = if options.targets.is_empty() { TARGETS.map(str::to_owned).to_vec() } else { options.targets };
+    let targets =
+        if options.targets.is_empty() { TARGETS.map(str::to_owned).to_vec() } else { options.targets.clone() };
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{path}", root().join("target/tools/bin").display());
     for target in &targets {

@@ -42,33 +42,54 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     let scope = Scope::of(&options)?;
     let is_kept = !options.again && !scope.full && std::env::var_os("CI").is_none();
     let passed = Passed::of_tree(is_kept)?;
+    let (rows, took) = clock::timed(|| run_all(&steps, &scope, &passed));
+    eprintln!("\n{}{}", table(&rows, took), scope.left_out());
+    let failed = rows.iter().find_map(|row| Some(format!("{}: {}", row.name, row.fault.as_ref()?)));
+    failed.map_or(Ok(()), |fault| Err(fault.into()))
+}
+
+/// Runs the steps in order. The first failure ends the run, because later steps build on it. The table names all steps nevertheless.
+fn run_all(steps: &[&'static Step], scope: &Scope, passed: &Passed) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
-    let mut failure = None;
-    for step in steps {
-        // The first failure ends the run, because later steps build on it. The table names all steps nevertheless.
-        if failure.is_some() {
-            rows.push(Row { name: step.name, verdict: "not run", took: None });
-            continue;
+    std::thread::scope(|threads| {
+        let mut beside = Vec::new();
+        for step in steps {
+            let without = if rows.iter().any(|row| row.fault.is_some()) {
+                Some("not run")
+            } else if !(step.wanted)(scope) {
+                Some("no change")
+            } else if step.name != "setup" && passed.knows(step.name) {
+                Some("as before")
+            } else {
+                None
+            };
+            if let Some(verdict) = without {
+                rows.push(Row { name: step.name, verdict, took: None, fault: None });
+                continue;
+            }
+            if step.is_beside {
+                eprintln!("\n━━ {}, beside the next steps: {}", step.name, step.what);
+                beside.push((rows.len(), threads.spawn(|| run_one(step, scope, passed))));
+                rows.push(Row { name: step.name, verdict: "not run", took: None, fault: None });
+            } else {
+                eprintln!("\n━━ {}: {}", step.name, step.what);
+                rows.push(run_one(step, scope, passed));
+            }
         }
-        if !(step.wanted)(&scope) {
-            rows.push(Row { name: step.name, verdict: "no change", took: None });
-            continue;
+        for (at, running) in beside {
+            rows[at] = running.join().expect("a step reports its failure and does not panic");
         }
-        if step.name != "setup" && passed.knows(step.name) {
-            rows.push(Row { name: step.name, verdict: "as before", took: None });
-            continue;
-        }
-        eprintln!("\n━━ {}: {}", step.name, step.what);
-        let (result, took) = clock::timed(|| (step.run)(&scope));
-        // A part of a step says nothing about all of it.
-        if result.is_ok() && scope.is_whole() {
-            passed.keep(step.name)?;
-        }
-        rows.push(Row { name: step.name, verdict: if result.is_ok() { "ok" } else { "FAILED" }, took: Some(took) });
-        failure = result.err().map(|fault| format!("{}: {fault}", step.name));
-    }
-    eprintln!("\n{}{}", table(&rows), scope.left_out());
-    failure.map_or(Ok(()), |fault| Err(fault.into()))
+    });
+    rows
+}
+
+fn run_one(step: &Step, scope: &Scope, passed: &Passed) -> Row {
+    let (result, took) = clock::timed(|| (step.run)(scope));
+    // A part of a step says nothing about all of it.
+    let kept = if result.is_ok() && scope.is_whole() { passed.keep(step.name) } else { Ok(()) };
+    let result = result.and(kept).map_err(|fault| fault.to_string());
+    let verdict = if result.is_ok() { "ok" } else { "FAILED" };
+    Row { name: step.name, verdict, took: Some(took), fault: result.err() }
 }
 
 fn chosen(options: &Options) -> Result<Vec<&'static Step>, String> {
@@ -85,13 +106,13 @@ struct Row {
     name: &'static str,
     verdict: &'static str,
     took: Option<Duration>,
+    fault: Option<String>,
 }
 
-fn table(rows: &[Row]) -> String {
+/// The rows, and the time of all of them: less than their sum where some ran beside others.
+fn table(rows: &[Row], total: Duration) -> String {
     let mut text = String::new();
-    let mut total = Duration::ZERO;
     for row in rows {
-        total += row.took.unwrap_or_default();
         let took = row.took.map_or_else(|| "–".to_owned(), |took| format!("{:.1} s", took.as_secs_f64()));
         text.push_str(&format!("{:<14} {:<9} {took:>10}\n", row.name, row.verdict));
     }
@@ -126,11 +147,11 @@ mod tests {
     #[test]
     fn the_table_names_what_was_not_run() {
         let rows = [
-            Row { name: "fmt", verdict: "ok", took: Some(Duration::from_millis(1250)) },
-            Row { name: "build", verdict: "FAILED", took: Some(Duration::from_secs(2)) },
-            Row { name: "rust", verdict: "not run", took: None },
+            Row { name: "fmt", verdict: "ok", took: Some(Duration::from_millis(1250)), fault: None },
+            Row { name: "build", verdict: "FAILED", took: Some(Duration::from_secs(2)), fault: Some("x".to_owned()) },
+            Row { name: "rust", verdict: "not run", took: None, fault: None },
         ];
-        let text = table(&rows);
+        let text = table(&rows, Duration::from_millis(3250));
         let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines[0], ["fmt", "ok", "1.2", "s"]);
         assert_eq!(lines[2], ["rust", "not", "run", "–"]);

@@ -112,11 +112,20 @@ fn has_postgresql() -> bool {
 
 /// The replay store under loom and shuttle. The model of the promise and the histories run with the other tests. These two put
 /// locks of their own into the store, so each is a build of its own.
-pub(super) fn models(_: &Scope) -> Result<(), Box<dyn Error>> {
+///
+/// With `--full`, the model looks through a larger world and more histories and schedules are tried: some ten minutes.
+pub(super) fn models(scope: &Scope) -> Result<(), Box<dyn Error>> {
+    let larger = |program: Program| {
+        let bounds = [("MODEL_BOUND", "full"), ("HISTORIES", "300000"), ("SCHEDULES", "1000000")];
+        bounds.into_iter().filter(|_| scope.full).fold(program, |program, (name, bound)| program.env(name, bound))
+    };
     for tool in ["loom", "shuttle"] {
-        Program::new("cargo test --locked --package bmap-models --features")
-            .args(&format!("{tool} --test {tool} -- --nocapture"))
-            .run()?;
+        let program = Program::new("cargo test --locked --package bmap-models --features");
+        larger(program.args(&format!("{tool} --test {tool} -- --nocapture"))).run()?;
+    }
+    if scope.full {
+        let program = Program::cargo("test --test promise --test histories").args("--locked --package bmap-models");
+        larger(program.args("-- --nocapture")).run()?;
     }
     Ok(())
 }

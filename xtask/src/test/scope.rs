@@ -55,7 +55,8 @@ impl Scope {
         match (self.full, self.is_whole()) {
             (true, _) => "everything, with the long matrices\n",
             (false, true) => {
-                "everything but the long matrices of --full: 440 more rounds of killed processes on each database, the measurements' build\n"
+                "everything but the long matrices of --full: 440 more rounds of killed processes on each database, larger bounds of the \
+                 models, ten minutes for each fuzz target, the measurements' build\n"
             }
             (false, false) => "only what the change can break; CI runs everything\n",
         }

@@ -5,7 +5,7 @@ use std::error::Error;
 use super::scope::Scope;
 use super::{deny, rust};
 use crate::shell::Program;
-use crate::{demo, layers, npm, setup, wasm};
+use crate::{demo, fuzz, layers, npm, setup, wasm};
 
 /// One step.
 pub(super) struct Step {
@@ -14,6 +14,25 @@ pub(super) struct Step {
     /// Whether a change can break it; true for a run of everything.
     pub(super) wanted: fn(&Scope) -> bool,
     pub(super) run: fn(&Scope) -> Result<(), Box<dyn Error>>,
+    /// Whether the steps after it run at the same time: it depends on none of them, and they mostly wait.
+    pub(super) is_beside: bool,
+}
+
+impl Step {
+    /// A step that the next ones wait for.
+    const fn new(
+        name: &'static str,
+        what: &'static str,
+        wanted: fn(&Scope) -> bool,
+        run: fn(&Scope) -> Result<(), Box<dyn Error>>,
+    ) -> Self {
+        Self { name, what, wanted, run, is_beside: false }
+    }
+
+    /// A step that the next ones do not wait for.
+    const fn beside(self) -> Self {
+        Self { is_beside: true, ..self }
+    }
 }
 
 /// What the npm package is made of, and its tests.
@@ -22,79 +41,63 @@ const PACKAGE: [&str; 5] = ["npm/", "sdk-wasm/", "protocol/", "vectors/", "tests
 const STORAGE: [&str; 4] = ["server/src/store/", "server/migrations/", "server/tests/faults/", "server/build.rs"];
 
 pub(super) const STEPS: &[Step] = &[
-    Step { name: "setup", what: "wasm target, npm packages, browser", wanted: always, run: |_| setup::all() },
-    Step { name: "fmt", what: "cargo fmt --check", wanted: Scope::affects_rust, run: fmt },
-    Step { name: "layers", what: "which floor may see which", wanted: Scope::affects_rust, run: |_| layers::run(&[]) },
-    Step {
-        name: "build",
-        what: "everything that the next steps run, with lints, warnings denied",
-        wanted: always,
-        run: rust::build,
-    },
-    Step {
-        name: "rust",
-        what: "unit, property and whole-system tests, on SQLite",
-        wanted: Scope::affects_rust,
-        run: rust::test,
-    },
-    Step {
-        name: "postgresql",
-        what: "the issuer's tests that touch storage or routes, on PostgreSQL",
-        wanted: |scope| scope.touches(&STORAGE),
-        run: rust::postgresql,
-    },
-    Step {
-        name: "models",
-        what: "the replay store under loom and shuttle",
-        wanted: |scope| scope.touches(&["verifier/src/replay/", "verifier/src/replay.rs", "tests/models/"]),
-        run: rust::models,
-    },
-    Step {
-        name: "kill",
-        what: "the issuer killed at random moments on each database, 60 times (--full: 500)",
-        wanted: |scope| scope.touches(&STORAGE),
-        run: rust::kill,
-    },
-    Step { name: "doc-tests", what: "examples in the documentation", wanted: documented, run: rust::doc_tests },
-    Step {
-        name: "protocol-wasm",
-        what: "the wire profile builds for WebAssembly",
-        wanted: |scope| scope.affects("bmap-protocol"),
-        run: protocol_wasm,
-    },
-    Step {
-        name: "package",
-        what: "@bmap/auth is built and packed",
-        wanted: |scope| scope.touches(&PACKAGE) || browsed(scope),
-        run: |_| demo::build_package(),
-    },
-    Step {
-        name: "package-tests",
-        what: "vectors and behaviour from TypeScript",
-        wanted: |scope| scope.touches(&PACKAGE),
-        run: |_| npm::test(),
-    },
-    Step {
-        name: "browser",
-        what: "two origins, OpenID sign-in and vectors in Chromium; direct calls",
-        wanted: browsed,
-        run: browser,
-    },
-    Step { name: "smoke", what: "cargo xtask demo --smoke", wanted: browsed, run: |_| demo::smoke(None) },
-    Step {
-        name: "api",
-        what: "the running issuer against its OpenAPI document",
-        wanted: |scope| {
-            scope.touches(&["server/src/routes/", "server/src/openapi/", "server/src/router.rs", "tests/api/"])
-        },
-        run: api,
-    },
-    Step {
-        name: "deny",
-        what: "licences, banned crates, lowest versions, sources",
-        wanted: always,
-        run: |_| deny::run(),
-    },
+    Step::new("setup", "wasm target, npm packages, browser", always, |_| setup::all()),
+    Step::new("fmt", "cargo fmt --check", Scope::affects_rust, fmt),
+    Step::new("layers", "which floor may see which", Scope::affects_rust, |_| layers::run(&[])),
+    Step::new("build", "everything that the next steps run, with lints, warnings denied", always, rust::build),
+    Step::new("rust", "unit, property and whole-system tests, on SQLite", Scope::affects_rust, rust::test),
+    Step::new(
+        "postgresql",
+        "the issuer's tests that touch storage or routes, on PostgreSQL",
+        |scope| scope.touches(&STORAGE),
+        rust::postgresql,
+    ),
+    Step::new(
+        "models",
+        "the replay store under loom and shuttle",
+        |scope| scope.touches(&["verifier/src/replay/", "verifier/src/replay.rs", "tests/models/"]),
+        rust::models,
+    ),
+    Step::new(
+        "fuzz",
+        "random inputs for each fuzz target, 20 s (--full: 10 min)",
+        |scope| scope.touches(&["fuzz/", "protocol/", "verifier/"]),
+        |scope| fuzz::step(scope.full),
+    ),
+    Step::new(
+        "kill",
+        "the issuer killed at random moments on each database, 60 times (--full: 500)",
+        |scope| scope.touches(&STORAGE),
+        rust::kill,
+    ),
+    Step::new("doc-tests", "examples in the documentation", documented, rust::doc_tests),
+    Step::new(
+        "protocol-wasm",
+        "the wire profile builds for WebAssembly",
+        |scope| scope.affects("bmap-protocol"),
+        protocol_wasm,
+    ),
+    Step::new(
+        "package",
+        "@bmap/auth is built and packed",
+        |scope| scope.touches(&PACKAGE) || browsed(scope),
+        |_| demo::build_package(),
+    ),
+    Step::new(
+        "package-tests",
+        "vectors and behaviour from TypeScript",
+        |scope| scope.touches(&PACKAGE),
+        |_| npm::test(),
+    ),
+    Step::new("deny", "licences, banned crates, lowest versions, sources", always, |_| deny::run()).beside(),
+    Step::new("browser", "two origins, OpenID sign-in and vectors in Chromium; direct calls", browsed, browser),
+    Step::new("smoke", "cargo xtask demo --smoke", browsed, |_| demo::smoke(None)),
+    Step::new(
+        "api",
+        "the running issuer against its OpenAPI document",
+        |scope| scope.touches(&["server/src/routes/", "server/src/openapi/", "server/src/router.rs", "tests/api/"]),
+        api,
+    ),
 ];
 
 fn always(_: &Scope) -> bool {
