@@ -19,6 +19,7 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use bmap_verifier::layer::drop_identity_headers;
 use bmap_verifier::problem::{REQUEST_ID, request_id};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body as _;
 use http_body_util::Limited;
 use std::net::{IpAddr, SocketAddr};
@@ -82,6 +83,7 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
     }
     let source = Source::request(address, &id);
     request.extensions_mut().insert(source.clone());
+    let media_type = problem::media_type(route.as_ref().map_or("", MatchedPath::as_str), request.headers());
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(128).collect();
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -100,8 +102,9 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
         let (parts, body) = problem::render(&refusal, challenge, &id, now).into_parts();
         *response.status_mut() = parts.status;
         *response.body_mut() = body;
-        response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        response.headers_mut().remove(CONTENT_LENGTH);
         set_all(response.headers_mut(), &parts.headers);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {

@@ -68,7 +68,7 @@ fn operation(route: &Route) -> Operation {
     let mut answers: BTreeMap<u16, Response> = doc.answers.iter().cloned().collect();
     for codes in problems::of(route.access, doc).chunk_by(|one, other| one.status() == other.status()) {
         let Some(status) = codes.first().map(|code| code.status()) else { continue };
-        let problem = problems::answer(status, codes);
+        let problem = problems::answer(status, codes, route.path);
         match answers.get_mut(&status) {
             // Some statuses are an answer as well as a problem: `/readyz` and 503.
             Some(answer) => {

@@ -5,7 +5,7 @@ use super::doc::{Doc, text_header};
 use crate::domain::issuer_code::IssuerCode;
 use crate::domain::problem_code::ProblemCode;
 use crate::router::Access;
-use crate::routes::problem::ProblemBody;
+use crate::routes::problem::{JSON, ProblemBody, TOKEN_ENDPOINT};
 use bmap_protocol::code::Code;
 use bmap_verifier::problem::MEDIA_TYPE;
 use utoipa::ToSchema;
@@ -73,8 +73,8 @@ pub(super) fn of(access: Access, doc: &Doc) -> Vec<ProblemCode> {
     unique
 }
 
-/// The answer of one status with these codes.
-pub(super) fn answer(status: u16, codes: &[ProblemCode]) -> Response {
+/// The answer of one status with these codes, at one route.
+pub(super) fn answer(status: u16, codes: &[ProblemCode], route: &str) -> Response {
     let names = codes.iter().map(|code| code.as_str());
     let titles: Vec<String> = codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.title())).collect();
     let code = Object::builder().schema_type(SchemaType::new(Type::String)).enum_values(Some(names));
@@ -82,6 +82,9 @@ pub(super) fn answer(status: u16, codes: &[ProblemCode]) -> Response {
     let schema = AllOfBuilder::new().item(Ref::from_schema_name(ProblemBody::name())).item(these).build();
     let mut response = Response::new(titles.join("; "));
     let content = Content::new(Some(Schema::AllOf(schema)));
+    if route == TOKEN_ENDPOINT {
+        response.content.insert(JSON.to_owned(), RefOr::T(content.clone()));
+    }
     response.content.insert(MEDIA_TYPE.to_owned(), RefOr::T(content));
     let mut header = |name: &str, text: &str| response.headers.insert(name.to_owned(), RefOr::T(text_header(text)));
     match status {

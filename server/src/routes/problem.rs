@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Response};
 use bmap_verifier::UnixTime;
 use bmap_verifier::problem;
 use bytes::Bytes;
+use http::HeaderMap;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -153,6 +154,22 @@ pub fn unspoken(response: &Response) -> Option<Refused> {
         _ => Refusal::Panicked,
     }))
 }
+
+/// The media type of a refusal: `application/problem+json`, and `application/json` for a client of OAuth at the token endpoint.
+/// RFC 6749 §5.2 says so there, and clients that follow it word by word take nothing else; they say in `Accept` what they take.
+pub fn media_type(route: &str, headers: &HeaderMap) -> &'static str {
+    let names = |media_type: &str| {
+        let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut ranges = accepted.flat_map(|value| value.split(','));
+        ranges.any(|range| range.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(media_type)))
+    };
+    if route == TOKEN_ENDPOINT && names(JSON) && !names(problem::MEDIA_TYPE) { JSON } else { problem::MEDIA_TYPE }
+}
+
+/// The route whose refusals are those of RFC 6749 §5.2, too.
+pub const TOKEN_ENDPOINT: &str = "/oauth/token";
+/// What RFC 6749 §5.2 calls them.
+pub const JSON: &str = "application/json";
 
 /// Makes the answer for a refusal; a 401 has the challenge of its route.
 pub fn render(refusal: &Refusal, challenge: Challenge, request_id: &str, now: UnixTime) -> Response {

@@ -372,3 +372,26 @@ async fn u06_failed_client_authentication_is_answered_with_the_scheme_that_was_t
     me.assert_refused("token_expired");
     assert_eq!(me.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
 }
+
+#[tokio::test]
+async fn u06_refusals_are_plain_json_for_a_client_of_oauth_that_asks_for_it() {
+    let world = World::start().await;
+    let dead = || Call::form("/oauth/token", &[("grant_type", "refresh_token"), ("refresh_token", "bmr_dead")]);
+    for (accept, media_type) in [
+        (None, "application/problem+json"),
+        (Some("*/*"), "application/problem+json"),
+        (Some("application/json"), "application/json"),
+        (Some("text/html, Application/JSON;q=0.9"), "application/json"),
+        (Some("application/json, application/problem+json"), "application/problem+json"),
+        (Some("application/jsonp"), "application/problem+json"),
+    ] {
+        let call = accept.map_or_else(dead, |accept| dead().header("accept", accept));
+        let answer = call.send(world.address).await;
+        assert_eq!((answer.status, answer.header("content-type")), (400, Some(media_type)), "{accept:?}");
+        assert_eq!(answer.json()["error"], "invalid_grant");
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+    // Only there: elsewhere nothing but RFC 9457 is promised.
+    let elsewhere = Call::new("GET", "/auth/me").header("accept", "application/json").send(world.address).await;
+    assert_eq!((elsewhere.status, elsewhere.header("content-type")), (401, Some("application/problem+json")));
+}
