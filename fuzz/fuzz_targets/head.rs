@@ -18,7 +18,8 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     assert_eq!(accepted, body, "the tool gets the bytes that were verified");
-    // The fuzzer has no key: what was accepted is what an answer of the vectors signs, read here without a fast path.
+    // The fuzzer has no key: what was accepted is what a case of the vectors signs, read here without a fast path. Some of those
+    // are refused for what they leave out, and good where the header that they leave out is not sent.
     let fields = Fields::of(&head.headers);
     let signature = UnverifiedSignature::parse_slowly(&fields).unwrap();
     let host =
@@ -33,8 +34,7 @@ fuzz_target!(|input: &[u8]| {
         fields: &fields,
     };
     let rebuilt = base(&received, &signature).unwrap();
-    let known =
-        CASES.iter().find(|case| case["expect"].is_null() && text(case, "signature_base").as_bytes() == rebuilt);
+    let known = CASES.iter().find(|case| text(case, "signature_base").as_bytes() == rebuilt);
     let known = known.unwrap_or_else(|| panic!("accepted without a key: {}", String::from_utf8_lossy(&rebuilt)));
     assert_eq!(unhex(text(known, "body_hex")), body, "another body");
 });

@@ -9,6 +9,7 @@ use bmap_fuzz::{CASES, ISSUER_KEY, text};
 use bmap_protocol::token::{Claims, Confirmation, IssuerKey, UnverifiedToken};
 use ed25519_dalek::{Signer, SigningKey};
 use libfuzzer_sys::fuzz_target;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -51,8 +52,12 @@ fn signed(bytes: &[u8]) {
     let header: Value = serde_json::from_slice(header).expect("an accepted header is JSON");
     assert_eq!((text(&header, "alg"), text(&header, "typ"), text(&header, "kid")), ("EdDSA", "at+jwt", "bj1.fuzz"));
     assert_eq!(header.as_object().unwrap().len(), 3, "only the three members of the profile");
-    let claims: Value = serde_json::from_slice(claims).expect("accepted claims are JSON");
-    same(&read, &claims);
+    match serde_json::from_slice(claims) {
+        Ok(claims) => same(&read, &claims),
+        // An unknown claim is read over and its text is not made: an escaped half of a surrogate pair in it is JSON (RFC 8259 §8.2),
+        // and no text.
+        Err(_) => drop(serde_json::from_slice::<IgnoredAny>(claims).expect("accepted claims are JSON")),
+    }
 }
 
 /// The claims as a reader of plain JSON has them.

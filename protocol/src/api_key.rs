@@ -44,10 +44,8 @@ impl ApiSecret {
             text.strip_prefix(PREFIX).and_then(|rest| rest.split_at_checked(43)).ok_or(InvalidSecret::Form)?;
         let checksum = checksum.strip_prefix('_').filter(|digits| digits.len() == 6).ok_or(InvalidSecret::Form)?;
         let mut bytes = Zeroizing::new([0; 32]);
-        match Base64UrlUnpadded::decode(encoded, bytes.as_mut_slice()) {
-            Ok(decoded) if decoded.len() == 32 => {}
-            _ => return Err(InvalidSecret::Form),
-        }
+        // 43 digits are 32 bytes.
+        Base64UrlUnpadded::decode(encoded, bytes.as_mut_slice()).map_err(|_| InvalidSecret::Form)?;
         if base62(crc32(encoded.as_bytes())).as_slice() != checksum.as_bytes() {
             return Err(InvalidSecret::Checksum);
         }

@@ -103,6 +103,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_path_and_a_query_have_a_longest_length() {
+        let long = |length: usize| [b"/".to_vec(), vec![b'a'; length - 1]].concat();
+        assert_eq!(check_path(&long(MAX_TARGET)), Ok(()));
+        assert_eq!(check_path(&long(MAX_TARGET + 1)), Err(TargetFault::TooLong));
+        assert_eq!(check_query(&long(MAX_TARGET)), Ok(()));
+        assert_eq!(check_query(&long(MAX_TARGET + 1)), Err(TargetFault::TooLong));
+    }
+
+    #[test]
     fn r13_ambiguous_paths_are_refused() {
         for (path, fault) in [
             ("", TargetFault::NotAbsolute),
