@@ -353,6 +353,20 @@ mod tests {
     }
 
     #[test]
+    fn the_base_is_what_is_signed() {
+        let request = Request { query: Some("q=1"), ..get() };
+        let base = base(&request, &STAMP).unwrap();
+        assert_eq!(
+            core::str::from_utf8(&base).unwrap(),
+            "\"@method\": GET\n\"@authority\": geo.example\n\"@path\": /v1/x\n\"@query\": ?q=1\n\
+             \"@signature-params\": (\"@method\" \"@authority\" \"@path\" \"@query\")\
+             ;created=1764000000;nonce=\"AAAAAAAAAAAAAAAAAAAAAA\";keyid=\"jti\";tag=\"bmap-1\""
+        );
+        let mac = base64ct::Base64::encode_string(&MacKey::from_key_bytes(&[1; 32]).mac(&base));
+        assert_eq!(sign(&request, &STAMP, &key()).unwrap().signature, format!("bmap=:{mac}:"));
+    }
+
+    #[test]
     fn what_a_verifier_refuses_is_not_signed() {
         let refused = |request: Request<'_>, stamp: Stamp<'_>| sign(&request, &stamp, &key()).unwrap_err();
         assert_eq!(refused(Request { path: "/a/../b", ..get() }, STAMP), SignError::Target(TargetFault::DotSegment));
