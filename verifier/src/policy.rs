@@ -74,6 +74,22 @@ impl Policy {
             ..Self::default()
         }
     }
+
+    /// This policy, and no wider than the operator's: pages that both allow, the higher assurance, the scopes of both.
+    #[must_use]
+    pub(crate) fn within(self, credential: &ToolCredential) -> Self {
+        let operator = Self::of(credential);
+        let origins = match (operator.origins, self.origins) {
+            (AllowedOrigins::NamedByToken, own) => own,
+            (operator, AllowedOrigins::NamedByToken) => operator,
+            (AllowedOrigins::These(operator), AllowedOrigins::These(own)) => {
+                AllowedOrigins::These(own.iter().filter(|origin| operator.contains(origin)).cloned().collect())
+            }
+        };
+        let mut scopes = operator.scopes;
+        scopes.extend(self.scopes.iter().filter(|scope| !scopes.contains(scope)).cloned().collect::<Vec<_>>());
+        Self { origins, min_assurance: operator.min_assurance.max(self.min_assurance), scopes, ..self }
+    }
 }
 
 /// Limits on bodies that are on their way (profile §5, T24).
