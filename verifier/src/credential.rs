@@ -210,11 +210,11 @@ fn warn_if_readable_by_others(_: &str) {}
 pub fn base_origin(url: &str) -> Option<Origin> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;
-    Origin::parse(&format!("{scheme}://{authority}")).ok()
+    Origin::parse(&format!("{scheme}://{authority}")).ok().filter(Origin::is_web)
 }
 
 fn parse_all(list: &[String]) -> Option<Vec<Origin>> {
-    list.iter().map(|origin| Origin::parse(origin).ok()).collect()
+    list.iter().map(|origin| Origin::parse_pattern(origin).ok()).collect()
 }
 
 fn bytes(encoded: &str) -> Option<[u8; 32]> {

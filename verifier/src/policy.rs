@@ -83,7 +83,10 @@ impl Policy {
             (AllowedOrigins::NamedByToken, own) => own,
             (operator, AllowedOrigins::NamedByToken) => operator,
             (AllowedOrigins::These(operator), AllowedOrigins::These(own)) => {
-                AllowedOrigins::These(own.iter().filter(|origin| operator.contains(origin)).cloned().collect())
+                let allows = |origin: &&Origin| {
+                    operator.contains(origin) || operator.iter().any(|its| its.covers(origin.as_str()))
+                };
+                AllowedOrigins::These(own.iter().filter(allows).cloned().collect())
             }
         };
         let mut scopes = operator.scopes;
@@ -135,7 +138,7 @@ impl Default for BodyLimits {
 pub enum AllowedOrigins {
     /// Whichever a token names: the issuer grants tokens only for origins that their API key registered.
     NamedByToken,
-    /// Only these, whatever a token names.
+    /// Only these, whatever a token names. One may be a pattern (`https://*.pages.example`).
     These(Arc<[Origin]>),
 }
 
@@ -144,7 +147,7 @@ impl AllowedOrigins {
     pub fn allow(&self, origin: &str) -> bool {
         match self {
             AllowedOrigins::NamedByToken => Origin::parse(origin).is_ok(),
-            AllowedOrigins::These(list) => list.iter().any(|allowed| allowed.as_str() == origin),
+            AllowedOrigins::These(list) => list.iter().any(|allowed| allowed.covers(origin)),
         }
     }
 }
