@@ -83,10 +83,18 @@ pub fn presented_token<'a>(fields: &Fields<'a>) -> Result<Option<&'a [u8]>, Refu
         Field::Repeated => return Err(AUTHORIZATION_FAULT),
     };
     match value.split_at_checked(SCHEME_AND_SPACE.len()) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case(SCHEME_AND_SPACE) => Ok(Some(token)),
+        // One or more spaces part a scheme from its credentials (`1*SP`, RFC 9110 §11.4).
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME_AND_SPACE) => Ok(Some(without_leading_spaces(rest))),
         _ if value.is_ascii() => Err(TokenFault::Absent.into()),
         _ => Err(AUTHORIZATION_FAULT),
     }
+}
+
+fn without_leading_spaces(mut rest: &[u8]) -> &[u8] {
+    while let Some(shorter) = rest.strip_prefix(b" ") {
+        rest = shorter;
+    }
+    rest
 }
 
 /// Step 3: a presented token as a compact JWT.
@@ -183,7 +191,10 @@ pub fn token_mac(
     key: &TokenMacKey,
 ) -> Result<(), Refusal> {
     let begun = match received.fields.authorization {
-        Field::Once(value) => value.as_bytes().starts_with(SCHEME_AND_SPACE),
+        Field::Once(value) => {
+            let rest = value.as_bytes().strip_prefix(SCHEME_AND_SPACE);
+            rest.is_some_and(|rest| !rest.starts_with(b" "))
+        }
         _ => false,
     };
     let mut components = signature.components();

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod listener;
 
+pub mod beneath;
 pub mod bodies;
 pub mod client_address;
 pub mod cors;
@@ -38,6 +39,7 @@ pub mod metrics;
 pub mod outbound;
 pub mod rng;
 pub mod trace_id;
+pub mod unbelieved;
 
 mod certificate;
 

@@ -1,5 +1,6 @@
 //! What the process counts and measures, by the names of the Prometheus ecosystem: base units, `_total`, `_seconds`, and labels
-//! that have few values. No user, key, address or path of a caller is ever in a label.
+//! that have few values. No user, key or path of a caller is ever in a label, and no address but those of a few peers whose
+//! `X-Forwarded-For` is not believed.
 //!
 //! The `metrics` crate keeps the numbers; without [`install`] every call here does nothing.
 
@@ -20,6 +21,7 @@ const OLDEST_MAIL: &str = "bmap_mails_oldest_age_seconds";
 const DATABASE: &str = "bmap_database_connections";
 const CONNECTIONS: &str = "bmap_http_connections_closed_total";
 const DROPPED_HEADERS: &str = "bmap_identity_headers_dropped_total";
+const FORWARDING: &str = "bmap_forwarded_for_ignored_total";
 const BUILD: &str = "bmap_build_info";
 const STARTED: &str = "bmap_start_time_seconds";
 
@@ -65,6 +67,7 @@ pub fn install(started: i64) -> Result<PrometheusHandle, MetricsError> {
     describe_gauge!(DATABASE, "Connections to the database, by state.");
     describe_counter!(CONNECTIONS, "Connections that were closed for others, by reason.");
     describe_counter!(DROPPED_HEADERS, "Header lines named bmap-*, in any spelling, that were removed from requests.");
+    describe_counter!(FORWARDING, "Requests whose X-Forwarded-For was not believed, by peer; of 32 peers at most.");
     describe_gauge!(BUILD, "1, with the program's version.");
     describe_gauge!(STARTED, Unit::Seconds, "When the process began, unix time.");
     gauge!(BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
@@ -115,6 +118,13 @@ pub fn connection(reason: &'static str) {
 /// Header lines that claim to say who is calling were removed from a request.
 pub fn identity_headers_dropped(lines: u64) {
     counter!(DROPPED_HEADERS).increment(lines);
+}
+
+/// The `X-Forwarded-For` of a request was not believed. The peer is named where it is one of the few that are: this is the one label
+/// with an address, of an operator's own proxy ([`Unbelieved`](crate::unbelieved::Unbelieved) bounds them).
+pub fn forwarding_ignored(peer: Option<std::net::IpAddr>) {
+    let peer = peer.map_or_else(|| "other".to_owned(), |peer| peer.to_string());
+    counter!(FORWARDING, "peer" => peer).increment(1);
 }
 
 /// A tool token was minted.

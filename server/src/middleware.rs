@@ -10,7 +10,7 @@ use crate::router::{AccessOfRoutes, App};
 use crate::routes::challenge::Challenge;
 use crate::routes::problem::{self, Refused, RefusedPage};
 use crate::trace_id::trace_id;
-use crate::{bodies, client_address, cors, host, rate_limit};
+use crate::{bodies, client_address, cors, host, rate_limit, unbelieved};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
@@ -81,6 +81,10 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
     if let Some(address) = address {
         request.extensions_mut().insert(ClientAddress(address));
     }
+    if let Some(peer) = peer.filter(|peer| unbelieved::is_ignored(*peer, request.headers(), &app.trusted_proxies)) {
+        let _entered = span.enter();
+        app.note_unbelieved(peer);
+    }
     let source = Source::request(address, &id);
     request.extensions_mut().insert(source.clone());
     let media_type = problem::media_type(route.as_ref().map_or("", MatchedPath::as_str), request.headers());
@@ -96,7 +100,8 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
         app.issuer.audit.refused(&source, refusal, app.issuer.clock.now());
         let code = refusal.code().as_str();
         metrics::refused(code);
-        tracing::info!(code, refused = %refusal, "refused");
+        let address = source.ip();
+        tracing::info!(code, refused = %refusal, %address, "refused");
     }
     if let Some(refusal) = refused {
         let (parts, body) = problem::render(&refusal, challenge, &id, now).into_parts();
@@ -115,9 +120,10 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     metrics::answered(&method, route, response.status(), took);
     drop(in_flight);
-    let took = took.as_millis();
-    // `{:?}` escapes what a caller put into its path (T33).
-    tracing::info!(%method, route, path = ?path, status = response.status().as_u16(), took, "answered");
+    let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let (method, path) = (method.as_str(), path.as_str());
+    // Both formats escape what a caller put into its method and path (T33).
+    tracing::info!(method, route, path, status = response.status().as_u16(), took_ms, "answered");
     response
 }
 

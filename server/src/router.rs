@@ -1,5 +1,6 @@
 //! Every route, in one list, and what the handlers share.
 
+use crate::beneath::{self, SentTo};
 use crate::bodies::Shares;
 use crate::domain::account::service::{AccountService, LinkDelivery};
 use crate::domain::audit::{Action, Source};
@@ -19,6 +20,8 @@ use crate::routes::credentials::{self, Credential};
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
 use crate::routes::{api_keys, audit, auth, bearer, health, oauth, openapi, tickets, users, well_known};
+use crate::store::{IgnoredProxies, IgnoredProxy};
+use crate::unbelieved::Unbelieved;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, patch, post, put};
@@ -64,6 +67,8 @@ pub struct Shared {
     pub limits: Arc<RequestLimits>,
     /// What bodies of each address are held.
     pub bodies: Shares,
+    /// Peers whose `X-Forwarded-For` is not believed.
+    pub unbelieved: Arc<Unbelieved>,
     verifier: Arc<IssuerVerifier>,
     stopping: Arc<AtomicBool>,
 }
@@ -231,6 +236,7 @@ impl App {
             in_progress: InProgress::default(),
             limits,
             bodies: Shares::default(),
+            unbelieved: Arc::default(),
             verifier,
             stopping: Arc::default(),
         })))
@@ -268,7 +274,21 @@ impl App {
                 router.route(route.path, route.handler.layer(bounded))
             }
         });
-        middleware::around(router, self, AccessOfRoutes::new(&routes())).with_state(self.clone())
+        let around = |router| middleware::around(router, self, AccessOfRoutes::new(&routes())).with_state(self.clone());
+        beneath::routes(beneath::path_of(&self.issuer.url), around(router), around(Router::new()))
+    }
+
+    /// A peer sent an `X-Forwarded-For` that is not believed: once an hour it is named in the log, and noted for the doctor.
+    pub fn note_unbelieved(&self, peer: IpAddr) {
+        let now = self.issuer.clock.now();
+        if let Some(peer) = self.unbelieved.note(peer, now) {
+            let store = self.issuer.store.clone();
+            tokio::spawn(async move {
+                if let Err(error) = store.note_ignored_proxy(&IgnoredProxy { peer, seen_at: now }).await {
+                    tracing::warn!(%peer, %error, "a proxy that is not believed was not noted");
+                }
+            });
+        }
     }
 
     /// From now on `/readyz` says that the process is going down.
@@ -347,6 +367,13 @@ impl App {
 
     async fn verify(&self, head: &Parts, body: &Bytes, source: &Source) -> Result<bmap_verifier::Verified, Refusal> {
         let body = Full::new(body.clone());
+        // A signature covers the path that the client sent.
+        let as_sent = head.extensions.get::<SentTo>().map(|sent| {
+            let mut head = head.clone();
+            head.uri = sent.0.clone();
+            head
+        });
+        let head = as_sent.as_ref().unwrap_or(head);
         match self.verifier.verify(head, body, Some(address(head)), &*self.issuer).await {
             Ok((verified, _)) => Ok(verified),
             Err(refusal) => {

@@ -99,7 +99,10 @@ impl ToolCredential {
             (Some(_), Some(_)) => Err(CredentialError::Both),
             (Some(text), None) => Self::parse(&Zeroizing::new(text)),
             (None, Some(path)) => match std::fs::read_to_string(&path) {
-                Ok(text) => Self::parse(&Zeroizing::new(text)),
+                Ok(text) => {
+                    warn_if_readable_by_others(&path);
+                    Self::parse(&Zeroizing::new(text))
+                }
                 Err(why) => Err(CredentialError::File { path, why: why.to_string() }),
             },
             (None, None) => Err(CredentialError::Missing),
@@ -186,15 +189,32 @@ impl fmt::Debug for ToolCredential {
     }
 }
 
+/// Names a credential's file in the log where every user of the machine can read it.
+#[cfg(unix)]
+fn warn_if_readable_by_others(path: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(file) = std::fs::metadata(path) else { return };
+    let mode = file.permissions().mode() & 0o7777;
+    if mode & 0o006 != 0 {
+        tracing::warn!(
+            "{FILE_VARIABLE}: {path} has mode {mode:04o}: every user of this machine can read the credential, and forge requests to this \
+             tool; chmod 600"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_if_readable_by_others(_: &str) {}
+
 /// The origin of a base URL: what is before its path.
 pub fn base_origin(url: &str) -> Option<Origin> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;
-    Origin::parse(&format!("{scheme}://{authority}")).ok()
+    Origin::parse(&format!("{scheme}://{authority}")).ok().filter(Origin::is_web)
 }
 
 fn parse_all(list: &[String]) -> Option<Vec<Origin>> {
-    list.iter().map(|origin| Origin::parse(origin).ok()).collect()
+    list.iter().map(|origin| Origin::parse_pattern(origin).ok()).collect()
 }
 
 fn bytes(encoded: &str) -> Option<[u8; 32]> {

@@ -74,6 +74,25 @@ impl Policy {
             ..Self::default()
         }
     }
+
+    /// This policy, and no wider than the operator's: pages that both allow, the higher assurance, the scopes of both.
+    #[must_use]
+    pub(crate) fn within(self, credential: &ToolCredential) -> Self {
+        let operator = Self::of(credential);
+        let origins = match (operator.origins, self.origins) {
+            (AllowedOrigins::NamedByToken, own) => own,
+            (operator, AllowedOrigins::NamedByToken) => operator,
+            (AllowedOrigins::These(operator), AllowedOrigins::These(own)) => {
+                let allows = |origin: &&Origin| {
+                    operator.contains(origin) || operator.iter().any(|its| its.covers(origin.as_str()))
+                };
+                AllowedOrigins::These(own.iter().filter(allows).cloned().collect())
+            }
+        };
+        let mut scopes = operator.scopes;
+        scopes.extend(self.scopes.iter().filter(|scope| !scopes.contains(scope)).cloned().collect::<Vec<_>>());
+        Self { origins, min_assurance: operator.min_assurance.max(self.min_assurance), scopes, ..self }
+    }
 }
 
 /// Limits on bodies that are on their way (profile §5, T24).
@@ -119,7 +138,7 @@ impl Default for BodyLimits {
 pub enum AllowedOrigins {
     /// Whichever a token names: the issuer grants tokens only for origins that their API key registered.
     NamedByToken,
-    /// Only these, whatever a token names.
+    /// Only these, whatever a token names. One may be a pattern (`https://*.pages.example`).
     These(Arc<[Origin]>),
 }
 
@@ -128,7 +147,7 @@ impl AllowedOrigins {
     pub fn allow(&self, origin: &str) -> bool {
         match self {
             AllowedOrigins::NamedByToken => Origin::parse(origin).is_ok(),
-            AllowedOrigins::These(list) => list.iter().any(|allowed| allowed.as_str() == origin),
+            AllowedOrigins::These(list) => list.iter().any(|allowed| allowed.covers(origin)),
         }
     }
 }

@@ -91,7 +91,8 @@ impl Verifier {
         Self::with_policy(credential, policy, ReplayLimits::default(), now)
     }
 
-    /// A tool's own verifier with a policy and bounds of the tool's choice.
+    /// A tool's own verifier with a policy and bounds of the tool's choice. The policy only narrows what the operator set in the
+    /// credential: of origins those count that both allow, of assurances the higher one, of scopes all.
     pub fn with_policy(credential: ToolCredential, policy: Policy, limits: ReplayLimits, now: UnixTime) -> Self {
         let replay = MemoryReplayStore::new(limits, policy.window, now.seconds());
         Self::with_store(credential, policy, replay)
@@ -99,6 +100,7 @@ impl Verifier {
 
     /// A tool's own verifier with a replay store that is there already.
     pub(crate) fn with_store(credential: ToolCredential, policy: Policy, replay: MemoryReplayStore) -> Self {
+        let policy = policy.within(&credential);
         let keys = ToolKeys::new(credential.tool, credential.epochs);
         Self::new(credential.issuer, credential.issuer_keys, credential.own, policy, keys, replay, NoRevocations)
     }

@@ -92,11 +92,28 @@ proptest! {
     }
 
     #[test]
-    fn r50_every_serialised_origin_is_read(https: bool, host in "[a-z0-9]{1,8}(\\.[a-z0-9-]{1,8}){0,3}", port: Option<u16>) {
+    fn r50_every_serialised_origin_is_read(https: bool, host in "([a-z0-9-]{1,8}\\.){0,3}[a-z][a-z0-9-]{0,7}", port: Option<u16>) {
         let scheme = if https { "https" } else { "http" };
         let port = port.filter(|port| ![0, 80, 443].contains(port)).map_or(String::new(), |port| format!(":{port}"));
         let text = format!("{scheme}://{host}{port}");
         prop_assert!(Origin::parse(&text).is_ok(), "{}", text);
+    }
+
+    #[test]
+    fn r50_an_address_has_the_spelling_of_browsers(parts in prop::array::uniform8(prop::sample::select(vec![0_u16, 0, 1, 0x2a, 0xffff]))) {
+        let address = std::net::Ipv6Addr::from(parts);
+        let spelled = match address.to_ipv4_mapped() {
+            // Rust and RFC 5952 write the end of these as IPv4, browsers do not.
+            Some(_) => format!("::ffff:{:x}:{:x}", parts[6], parts[7]),
+            None => address.to_string(),
+        };
+        let text = format!("https://[{spelled}]");
+        prop_assert_eq!(Origin::parse(&text).map(|origin| origin.to_string()), Ok(text));
+        let of = |address: &str| Origin::parse(&format!("https://[{address}]")).is_ok();
+        let whole = parts.map(|part| format!("{part:x}")).join(":");
+        prop_assert_eq!(of(&whole), whole == spelled);
+        let padded = parts.map(|part| format!("{part:04x}")).join(":");
+        prop_assert_eq!(of(&padded), padded == spelled);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `bmap audit list|verify`.
 
-use super::installation::{IfNone, Installation};
+use super::installation::Installation;
 use super::{CliError, Context, output};
 use crate::domain::audit::Action;
 use crate::domain::audit::chain::{Head, Row};
@@ -57,7 +57,7 @@ pub(super) struct List {
 }
 
 pub(super) async fn run(command: AuditCommand, context: &Context) -> Result<(), CliError> {
-    let installation = Installation::open(context, IfNone::Refuse).await?;
+    let installation = Installation::open_to_look(context).await?;
     let done = match command {
         AuditCommand::List(command) => list(command, &installation).await,
         AuditCommand::Verify { expect, json } => check(expect.as_ref(), json, &installation).await,

@@ -15,17 +15,11 @@ pub(super) struct Healthcheck {
 }
 
 pub(super) async fn run(command: &Healthcheck, context: &Context) -> Result<(), CliError> {
-    let mut address = match command.address {
+    let address = reachable(match command.address {
         Some(address) => address,
         None => context.config()?.listen,
-    };
-    match address.ip() {
-        // "Every address" can be listened on, not called.
-        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        _ => {}
-    }
-    let asked = tokio::time::timeout(Duration::from_secs(5), ask(address)).await;
+    });
+    let asked = tokio::time::timeout(Duration::from_secs(5), ask(address, "/readyz")).await;
     let head = asked.map_err(|_| CliError::Failed(format!("{address} did not answer within 5 s")))?;
     let head = head.map_err(|error| CliError::Failed(format!("{address}: {error}")))?;
     match head.lines().next() {
@@ -37,9 +31,20 @@ pub(super) async fn run(command: &Healthcheck, context: &Context) -> Result<(), 
     }
 }
 
-async fn ask(address: SocketAddr) -> std::io::Result<String> {
+/// Where a server that listens on an address is called: "every address" can be listened on, not called.
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
+}
+
+/// The beginning of what a server answers.
+pub(super) async fn ask(address: SocketAddr, path: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    let request = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.take(16 * 1024).read_to_end(&mut answer).await?;

@@ -1,18 +1,24 @@
 //! The data folder, the root secret and the database, opened for a command or for the server.
 
 use super::{CliError, Context};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, RootPlace, load_root};
 use crate::domain::audit::chain::ChainKeys;
+use crate::domain::issuer_key::SealedIssuerKey;
+use crate::domain::root_check::{self, ForeignRoot};
 use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
-use crate::rng::SystemRandom;
+use crate::rng::{self, SystemRandom};
 use crate::store::address::Address;
-use crate::store::schema::Pending;
+use crate::store::installation_file::InstallationFile;
+use crate::store::schema::{Pending, Schema};
 use crate::store::{AuditLog, Database, IssuerKeys, Settings, StoreError, Users, data_dir};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use std::path::PathBuf;
 
 /// The name of the setting that holds the issuer's URL.
 pub(super) const ISSUER_SETTING: &str = "issuer";
+/// The name of the setting that holds the installation's id, which the data folder knows too.
+pub(super) const INSTALLATION_SETTING: &str = "installation";
 
 /// Where the database is: as configured, else in the data folder.
 pub(super) fn database(config: &Config) -> Address {
@@ -30,6 +36,15 @@ pub(super) enum IfNone {
     Refuse,
 }
 
+/// What a command is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// It may write, if only an entry of the audit log.
+    Change,
+    /// It reads and shows.
+    Look,
+}
+
 /// Everything that a command works on.
 pub(super) struct Installation {
     pub(super) config: Config,
@@ -41,8 +56,18 @@ pub(super) struct Installation {
 }
 
 impl Installation {
-    /// Opens it.
+    /// Opens it for a command that may write: not with a root secret that is another database's (O14), and not with a database that is
+    /// another data folder's.
     pub(super) async fn open(context: &Context, if_none: IfNone) -> Result<Self, CliError> {
+        Self::open_for(context, if_none, Purpose::Change).await
+    }
+
+    /// Opens it for a command that only looks, also at what does not fit together.
+    pub(super) async fn open_to_look(context: &Context) -> Result<Self, CliError> {
+        Self::open_for(context, IfNone::Refuse, Purpose::Look).await
+    }
+
+    async fn open_for(context: &Context, if_none: IfNone, purpose: Purpose) -> Result<Self, CliError> {
         let config = context.config()?;
         let place = RootPlace::find(&config, &context.environment).map_err(CliError::failed)?;
         let makes_root = place.is_to_be_made(&config).map_err(CliError::failed)?;
@@ -60,10 +85,20 @@ impl Installation {
                 "there is no {missing}: name the folder of one (--data-dir), or make one (bmap serve)"
             )));
         }
+        let known = InstallationFile::read(&config.data_dir).map_err(CliError::failed)?;
+        if let Some(known) = &known {
+            known.must_be(address.engine, &config.data_dir).map_err(CliError::usage)?;
+            if address.is_missing_file() {
+                known.must_be_of(None, &config.data_dir).map_err(CliError::usage)?;
+            }
+        }
         data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
         let load = || load_root(&config, &context.environment, &SystemRandom).map_err(CliError::failed);
         let roots = if makes_root { None } else { Some(load()?) };
         let pending = if config.migrate_at_start { Pending::Apply } else { Pending::Refuse };
+        if let (Some(roots), Pending::Apply) = (&roots, pending) {
+            before_migrating(&address, roots, &place, IfCurrent::Pass).await?;
+        }
         let store = Database::open(&address, pending).await.map_err(CliError::failed)?;
         // Another process may be making the same installation just now: then there is a root by now.
         if makes_root && is_used(&store).await? && place.is_to_be_made(&config).map_err(CliError::failed)? {
@@ -82,6 +117,11 @@ impl Installation {
         }
         let again = place.clone();
         let roots = roots.with_reread(move || again.read().ok());
+        if purpose == Purpose::Change {
+            let checked = root_check::check(&store, &roots).await.map_err(CliError::failed)?;
+            checked.map_err(|foreign| foreign_root(foreign, &place))?;
+            belong_together(&store, known, &address, &config).await?;
+        }
         mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
         let store = store.recording(ChainKeys::new(roots.clone()));
         Ok(Self { store, roots, place, config, made: makes_any.then_some(folder) })
@@ -96,6 +136,70 @@ impl Installation {
         let known = known.and_then(|text| IssuerUrl::parse(&text).ok());
         Ok(known.unwrap_or_else(|| self.config.issuer_for(self.config.listen)))
     }
+}
+
+/// What to do where the schema is current, so that bringing it up changes nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfCurrent {
+    /// Look nevertheless.
+    Look,
+    /// Let it pass.
+    Pass,
+}
+
+/// Looks at the issuer's own keys before the schema is brought up, which is also a change.
+pub(super) async fn before_migrating(
+    address: &Address,
+    roots: &Roots,
+    place: &RootPlace,
+    if_current: IfCurrent,
+) -> Result<(), CliError> {
+    let mut schema = Schema::open(address).await.map_err(CliError::failed)?;
+    let looked = async {
+        let is_current = schema.steps().await?.iter().all(|step| step.is_applied);
+        let is_passed = is_current && if_current == IfCurrent::Pass;
+        if is_passed { Ok(Vec::new()) } else { schema.issuer_keys().await }
+    };
+    let keys: Vec<SealedIssuerKey> = looked.await.map_err(CliError::failed)?;
+    schema.close().await;
+    match root_check::by_issuer_keys(&keys, roots) {
+        None | Some(Ok(())) => Ok(()),
+        Some(Err(foreign)) => Err(foreign_root(foreign, place)),
+    }
+}
+
+fn foreign_root(foreign: ForeignRoot, place: &RootPlace) -> CliError {
+    CliError::Failed(format!(
+        "{foreign}; nothing was changed. Put the root secret of this database back ({place}), or name the database that \
+         belongs to it (bmap doctor)"
+    ))
+}
+
+/// Has data folder and database know each other, or refuses those that belong to others.
+async fn belong_together(
+    store: &Database,
+    known: Option<InstallationFile>,
+    address: &Address,
+    config: &Config,
+) -> Result<(), CliError> {
+    let found = store.setting(INSTALLATION_SETTING).await.map_err(CliError::failed)?;
+    if let Some(known) = known {
+        return known.must_be_of(found.as_deref(), &config.data_dir).map_err(CliError::usage);
+    }
+    let installation = match found {
+        Some(found) => found,
+        None => {
+            let id = uuid::Uuid::from_bytes(rng::uuid_v7(SystemClock.now(), &SystemRandom).map_err(CliError::failed)?);
+            let id = format!("ins_{}", id.simple());
+            store.setting_or(INSTALLATION_SETTING, &id).await.map_err(CliError::failed)?
+        }
+    };
+    let file = InstallationFile { database: address.engine.into(), installation };
+    if let Err(error) = file.write(&config.data_dir) {
+        // A data folder that is only read has no second database put into it either.
+        eprintln!("bmap: note: {error}");
+    }
+    Ok(())
 }
 
 /// Whether anything was ever done in a database.

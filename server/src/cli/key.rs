@@ -8,7 +8,7 @@ use crate::domain::audit::Source;
 use crate::domain::issuer::{NewApiKey, key_created, new_api_key};
 use crate::domain::keys::form::{self, KeyChange};
 use crate::domain::keys::manager::{Manager, Right};
-use crate::domain::keys::service::{KeyService, MAX_PAGE};
+use crate::domain::keys::service::{IfFormer, KeyService, MAX_PAGE, NewSecret};
 use crate::domain::keys::{KeyRows, ManagedKey};
 use crate::domain::page_origin::page_origin;
 use crate::domain::refusal::Refusal;
@@ -53,6 +53,9 @@ pub(super) enum KeyCommand {
         /// How long the old secret works on, for example 24h, 7d or 0s; at most 7d
         #[arg(long, value_name = "TIME", default_value = "24h", value_parser = grace)]
         grace: i64,
+        /// End a former secret that still works; without it such a key gets no new secret
+        #[arg(long)]
+        end_former: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -146,8 +149,17 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
             let key = service(&installation).change(&operator(), &edit.id, &change).await.map_err(refused)?;
             shown(&key, edit.json, &installation)?;
         }
-        KeyCommand::Regenerate { id, grace, json } => regenerate(&id, grace, json, &installation).await?,
-        KeyCommand::Revoke { id } => service(&installation).revoke(&operator(), &id).await.map_err(refused)?,
+        KeyCommand::Regenerate { id, grace, end_former, json } => {
+            let if_former = if end_former { IfFormer::End } else { IfFormer::Refuse };
+            let new = regenerate(&id, grace, if_former, &installation).await?;
+            if new.ends_former {
+                eprintln!(
+                    "bmap: note: the secret before the last one had a grace, which is ended: two of a key work at most"
+                );
+            }
+            with_secret(&ManagedKey { rows: new.after, last_use: new.last_use }, &new.secret, json, &installation)?;
+        }
+        KeyCommand::Revoke { id } => revoke(&id, &installation).await?,
     }
     installation.store.close().await;
     Ok(())
@@ -159,6 +171,9 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     let entries = add.tools.len().max(add.origins.len()).max(add.cidrs.len());
     if entries > MAX_SCOPE_ENTRIES {
         return Err(CliError::Usage(format!("at most {MAX_SCOPE_ENTRIES} tools, origins and networks each")));
+    }
+    for origin in &add.origins {
+        installation.config.origin_rules.check(origin).map_err(|why| CliError::Usage(format!("--origin: {why}")))?;
     }
     let scope = KeyScope {
         tools: tool_set(&add.tools)?,
@@ -188,14 +203,36 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     with_secret(&managed, &secret, add.json, installation)
 }
 
-async fn regenerate(id: &ApiKeyId, grace: i64, json: bool, installation: &Installation) -> Result<(), CliError> {
+async fn regenerate(
+    id: &ApiKeyId,
+    grace: i64,
+    if_former: IfFormer,
+    installation: &Installation,
+) -> Result<NewSecret, CliError> {
     let keys = service(installation);
-    let new = keys.make_secret(&operator(), id, grace).await.map_err(refused)?;
+    let new = keys.make_secret(&operator(), id, grace, if_former).await.map_err(|refusal| match refusal {
+        Refusal::InvalidState { hint } if hint.ends_with("end_former") => {
+            CliError::Failed(format!("{hint} (--end-former)"))
+        }
+        other => refused(other),
+    })?;
     keys.store_secret(&new, None).await.map_err(refused)?;
-    if new.ends_former {
-        eprintln!("bmap: note: the secret before the last one had a grace, which is ended: two of a key work at most");
+    Ok(new)
+}
+
+async fn revoke(id: &ApiKeyId, installation: &Installation) -> Result<(), CliError> {
+    let keys = service(installation);
+    let key = keys.find(&operator(), id).await.map_err(refused)?.rows.current;
+    let named = format!("{id} ({}) of {}", key.name.as_str().escape_debug(), key.owner);
+    if let KeyState::Revoked { at } = key.state {
+        return output::text(&format!("{named} was revoked before, at {}", output::time(at.0)));
     }
-    with_secret(&ManagedKey { rows: new.after, last_use: new.last_use }, &new.secret, json, installation)
+    keys.revoke(&operator(), id).await.map_err(refused)?;
+    output::text(&format!(
+        "{named} is revoked: its secrets, its tickets and the renewal of its tokens stopped working. A token that was minted works at \
+         its tool until it ends, {} s at most",
+        installation.config.lives.token_seconds
+    ))
 }
 
 async fn list(user: Option<&str>, json: bool, installation: &Installation) -> Result<(), CliError> {
@@ -231,6 +268,7 @@ async fn list(user: Option<&str>, json: bool, installation: &Installation) -> Re
 
 fn service(installation: &Installation) -> KeyService<'_> {
     KeyService::new(&installation.store, &installation.roots, &SystemClock, &SystemRandom)
+        .with_origin_rules(installation.config.origin_rules)
 }
 
 fn operator() -> Manager {

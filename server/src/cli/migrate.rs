@@ -1,9 +1,12 @@
 //! `bmap migrate`.
 
-use super::installation::database;
+use super::installation::{IfCurrent, before_migrating, database};
 use super::{CliError, Context, output};
+use crate::config::RootPlace;
+use crate::domain::roots::Roots;
 use crate::store::address::{Address, Engine};
 use crate::store::data_dir;
+use crate::store::installation_file::InstallationFile;
 use crate::store::schema::{Schema, Step};
 use clap::Args;
 use serde_json::json;
@@ -29,7 +32,17 @@ pub(super) async fn run(command: &Migrate, context: &Context) -> Result<(), CliE
             pending => Err(CliError::Failed(format!("{pending} migrations are pending: run `bmap migrate`"))),
         };
     }
+    if let Some(known) = InstallationFile::read(&config.data_dir).map_err(CliError::failed)? {
+        known.must_be(address.engine, &config.data_dir).map_err(CliError::usage)?;
+    }
     data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
+    // It needs no root secret; one that is at hand has to be the one of this database (O14).
+    let place = RootPlace::find(&config, &context.environment).map_err(CliError::failed)?;
+    if let Some(roots) = place.read().ok().and_then(|read| Roots::new(read).ok())
+        && !address.is_missing_file()
+    {
+        before_migrating(&address, &roots, &place, IfCurrent::Look).await?;
+    }
     if let Some(file) = address.missing_file() {
         eprintln!("bmap: making a new database, {}", file.display());
     }

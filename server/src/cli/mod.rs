@@ -130,6 +130,11 @@ impl CliError {
         })
     }
 
+    /// Wrong usage or configuration, which ends in exit code 2.
+    fn usage(error: impl std::fmt::Display) -> Self {
+        CliError::Usage(error.to_string())
+    }
+
     /// Any other error, which ends in exit code 1.
     fn failed(error: impl std::fmt::Display) -> Self {
         CliError::Failed(error.to_string())

@@ -53,7 +53,11 @@ pub(super) enum RootCommand {
 }
 
 pub(super) async fn run(command: RootCommand, context: &Context) -> Result<(), CliError> {
-    let installation = Installation::open(context, IfNone::Refuse).await?;
+    let installation = match command {
+        // It says which root secrets are missing.
+        RootCommand::Status { .. } => Installation::open_to_look(context).await?,
+        _ => Installation::open(context, IfNone::Refuse).await?,
+    };
     match command {
         RootCommand::Status { json } => status(&installation, json).await?,
         RootCommand::Rotate { json } => rotate(&installation, json).await?,

@@ -1,10 +1,11 @@
 //! `bmap serve`.
 
+use super::doctor::{behind_by, is_encrypted_or_local};
 use super::installation::{ISSUER_SETTING, IfNone, Installation};
 use super::{CliError, Context};
 use super::{follow_roots, serve_metrics};
 use crate::clock::{Clock, SystemClock};
-use crate::config::LogFormat;
+use crate::config::{LogFormat, readable_by_others};
 use crate::domain::account::service::LinkDelivery;
 use crate::domain::clean_up;
 use crate::domain::issuer::{Issuer, first_credential};
@@ -19,9 +20,10 @@ use crate::outbound::Outbound;
 use crate::rng::SystemRandom;
 use crate::router::App;
 use crate::store::address::Address;
-use crate::store::{Settings, Users};
+use crate::store::{Database, Settings, Users};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,6 +54,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
         tracing::warn!("sslmode=disable: whoever is between here and the database reads and changes everything");
     }
+    let secret_files = config.secret_files();
     let limits = ConnectionLimits {
         total: config.max_connections,
         per_address: config.max_connections_per_address,
@@ -65,11 +68,13 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     if config.issuer.is_none() && address.ip().is_unspecified() {
         tracing::warn!("no issuer is configured: {url} is what tokens will say, and nobody can call that address");
     }
+    warnings(&url, &secret_files, &store).await;
     remember_issuer(&store, &url).await?;
     let issuer =
         Issuer::open(url.clone(), store.clone(), roots, Arc::new(SystemClock), Arc::new(SystemRandom), config.lives)
             .await
             .map_err(CliError::failed)?;
+    let issuer = issuer.with_origin_rules(config.origin_rules);
     issuer.self_test().map_err(CliError::failed)?;
     let issuer = Arc::new(issuer);
     let app =
@@ -141,6 +146,32 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Says in the log what works and is not safe; `bmap doctor` says more.
+async fn warnings(issuer: &IssuerUrl, secret_files: &[PathBuf], store: &Database) {
+    if !is_encrypted_or_local(issuer) {
+        tracing::warn!(
+            "the issuer's URL {issuer} is not encrypted: secrets and tokens pass there for everybody to read, use https"
+        );
+    }
+    for file in secret_files {
+        if let Some(mode) = readable_by_others(file) {
+            let file = file.display();
+            tracing::warn!(
+                "{file} holds a secret and has mode {mode:04o}: every user of this machine can read it (chmod 600)"
+            );
+        }
+    }
+    match behind_by(store, SystemClock.now()).await {
+        Ok(None) => {}
+        Ok(Some(seconds)) => tracing::warn!(
+            seconds,
+            "this machine's clock is behind the newest row of the database: what has ended may be good again, and signatures are refused; \
+             set the clock"
+        ),
+        Err(error) => tracing::warn!("the clock was not held against the database: {error}"),
+    }
+}
+
 /// The system is not to write the process's memory, which holds the root secret, into a file when it crashes (R33).
 #[cfg(unix)]
 fn no_core_files() -> std::io::Result<()> {
@@ -158,13 +189,14 @@ fn start_log(filter: &str, format: LogFormat) -> Result<(), CliError> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => log.with_ansi(false).try_init(),
-        LogFormat::Json => log.json().try_init(),
+        // Each value once: an event beside its span, and no list of spans with the same fields again.
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).try_init(),
     };
     started.map_err(CliError::failed)
 }
 
 /// Notes the issuer's URL, from which commands make tools' credentials.
-async fn remember_issuer(store: &crate::store::Database, url: &IssuerUrl) -> Result<(), CliError> {
+async fn remember_issuer(store: &Database, url: &IssuerUrl) -> Result<(), CliError> {
     let before = store.setting(ISSUER_SETTING).await.map_err(CliError::failed)?;
     if before.as_deref().is_some_and(|before| before != url.as_str()) {
         tracing::warn!(

@@ -29,7 +29,10 @@ pub(super) enum SessionCommand {
 }
 
 pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<(), CliError> {
-    let store = Installation::open(context, IfNone::Refuse).await?.store;
+    let store = match command {
+        SessionCommand::List { .. } => Installation::open_to_look(context).await?.store,
+        SessionCommand::Revoke { .. } => Installation::open(context, IfNone::Refuse).await?.store,
+    };
     let now = SystemClock.now();
     match command {
         SessionCommand::List { user, json } => {
@@ -59,6 +62,7 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
             if !ended {
                 return Err(unknown());
             }
+            output::text(&format!("{} is ended", id.as_str()))?;
         }
     }
     store.close().await;

@@ -67,11 +67,11 @@ pub(super) struct Add {
 }
 
 pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), CliError> {
-    let if_none = match command {
-        ToolCommand::Add(_) => IfNone::Make,
-        _ => IfNone::Refuse,
+    let installation = match command {
+        ToolCommand::Add(_) => Installation::open(context, IfNone::Make).await?,
+        ToolCommand::List { .. } => Installation::open_to_look(context).await?,
+        _ => Installation::open(context, IfNone::Refuse).await?,
     };
-    let installation = Installation::open(context, if_none).await?;
     let not_found = |id: &ToolId| CliError::NotFound(format!("there is no tool {id}"));
     match command {
         ToolCommand::Add(add_command) => add(add_command, &installation).await?,
@@ -101,6 +101,11 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
             if !installation.store.remove_tool(&id, &event).await.map_err(CliError::failed)? {
                 return Err(not_found(&id));
             }
+            output::text(&format!(
+                "{id} is removed: no tickets and no tokens for it any more. A token that was minted works at the tool until it ends, {} s \
+                 at most; API keys that name the tool go on naming it",
+                installation.config.lives.token_seconds
+            ))?;
         }
     }
     installation.store.close().await;
@@ -110,6 +115,9 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
 async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     if add.url.scheme() == "http" && !add.url.is_loopback() {
         eprintln!("bmap: note: {} is not encrypted; signed requests don't hide what is in them", add.url);
+    }
+    for origin in &add.origins {
+        installation.config.origin_rules.check(origin).map_err(|why| CliError::Usage(format!("--origin: {why}")))?;
     }
     let tool = Tool {
         id: add.id,

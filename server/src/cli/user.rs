@@ -9,9 +9,9 @@ use crate::domain::audit::{Action, Event, Source};
 use crate::domain::issuer::{new_user, user_created};
 use crate::domain::role::{Role, UnverifiedRole};
 use crate::domain::roots::Roots;
-use crate::domain::user::{User, UserName, UserState};
+use crate::domain::user::{InvalidUserName, User, UserName, UserState};
 use crate::rng::SystemRandom;
-use crate::store::{Accounts, Database, UserChange, Users};
+use crate::store::{Accounts, Database, UserChange, UserSessions, Users};
 use bmap_protocol::ids::UserId;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -59,11 +59,11 @@ pub(super) enum UserCommand {
 }
 
 pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), CliError> {
-    let if_none = match command {
-        UserCommand::Add { .. } => IfNone::Make,
-        _ => IfNone::Refuse,
+    let installation = match command {
+        UserCommand::Add { .. } => Installation::open(context, IfNone::Make).await?,
+        UserCommand::Identity(IdentityCommand::List { .. }) => Installation::open_to_look(context).await?,
+        _ => Installation::open(context, IfNone::Refuse).await?,
     };
-    let installation = Installation::open(context, if_none).await?;
     let Installation { store, roots, .. } = &installation;
     match command {
         UserCommand::Add { name, admin, json } => {
@@ -97,13 +97,26 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
         UserCommand::Deactivate { user } => {
             let user = find(store, &user).await?;
             let now = SystemClock.now();
+            if let UserState::Deactivated { at } = user.state {
+                return output::text(&format!("{} was deactivated before, at {}", named(&user), output::time(at.0)));
+            }
+            let sessions = store.live_sessions_of(&user.id, None, u32::MAX, now).await.map_err(CliError::failed)?;
             let event = Event::done(Action::UserDeactivate, &Source::command_line(), now).on(&user.id);
             store.set_deactivated(&user.id, Some(now), &event).await.map_err(CliError::failed)?;
+            output::text(&format!(
+                "{} is deactivated: no sign-in, no API key and no renewal of a token works; sessions ended: {}",
+                named(&user),
+                sessions.len()
+            ))?;
         }
         UserCommand::Activate { user } => {
             let user = find(store, &user).await?;
             let event = Event::done(Action::UserActivate, &Source::command_line(), SystemClock.now()).on(&user.id);
             store.set_deactivated(&user.id, None, &event).await.map_err(CliError::failed)?;
+            output::text(&format!(
+                "{} is active: sign-in and API keys work; sessions that ended stay ended",
+                named(&user)
+            ))?;
         }
         UserCommand::Role { user, role } => {
             let user = find(store, &user).await?;
@@ -111,6 +124,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
             let change = UserChange::Role(UnverifiedRole::seal(roots, &user.id, role));
             let event = change.event(&user.id, &Source::command_line(), SystemClock.now());
             store.change_user(&user.id, &change, &|_, _| true, &event).await.map_err(CliError::failed)?;
+            output::text(&format!("{} has the role {}", named(&user), role.as_str()))?;
         }
         UserCommand::Identity(command) => identity::run(command, &installation).await?,
     }
@@ -120,12 +134,12 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
 
 /// The user with that id, name or email address.
 pub(super) async fn find(store: &Database, text: &str) -> Result<User, CliError> {
-    let found = match (UserId::parse(text), UserName::parse(text)) {
+    let found = match (UserId::parse(text), UserName::stored(text)) {
         (Ok(id), _) => store.user(&id).await,
-        (_, Ok(name)) => store.user_by_name(&name).await,
+        (_, Some(name)) => store.user_by_name(&name).await,
         // Longer than a name can be; an address may be.
-        (_, Err(_)) if EmailAddress::parse(text).is_ok() => Ok(None),
-        (_, Err(error)) => return Err(CliError::Usage(error.to_string())),
+        (_, None) if EmailAddress::parse(text).is_ok() => Ok(None),
+        (_, None) => return Err(CliError::usage(InvalidUserName)),
     };
     if let Some(user) = found.map_err(CliError::failed)? {
         return Ok(user);
@@ -139,6 +153,11 @@ pub(super) async fn find(store: &Database, text: &str) -> Result<User, CliError>
         None => None,
     };
     user.ok_or_else(|| CliError::NotFound(format!("there is no user {text:?}")))
+}
+
+/// A user as commands name it. Names may be older than the rule about what is in one.
+fn named(user: &User) -> String {
+    format!("{} ({})", user.id, user.name.as_str().escape_debug())
 }
 
 fn state(user: &User) -> &'static str {

@@ -109,6 +109,19 @@ impl Layers {
         &self.1
     }
 
+    /// The files that secrets were read from, each once.
+    pub(super) fn secret_files(&self) -> Vec<PathBuf> {
+        let is_secret = |value: &&Value| KEYS.iter().any(|key| key.secret && key.name == value.key);
+        let of_keys = self.0.values().filter(is_secret).filter_map(|value| match &value.source {
+            Source::File(path) | Source::SecretFile(path) => Some(path.clone()),
+            Source::Default | Source::Environment(_) | Source::Flag(_) => None,
+        });
+        let mut files: Vec<PathBuf> = of_keys.chain(self.1.secret_files()).collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
     pub(super) fn find(&self, key: &str) -> Option<&Value> {
         self.0.get(key)
     }

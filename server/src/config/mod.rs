@@ -7,6 +7,7 @@ mod keys;
 mod layers;
 mod mail;
 mod openid;
+mod readable;
 mod root;
 mod show;
 
@@ -14,12 +15,14 @@ pub use keys::{KEYS, Key, OTHER_ENVIRONMENT};
 pub use layers::{Environment, Flags};
 pub use mail::MailConfig;
 pub use openid::OPENID_FIELDS;
+pub use readable::readable_by_others;
 pub use root::{RootError, RootPlace, load_root};
 pub use show::{Shown, show};
 
 use crate::domain::issuer::Lives;
 use crate::domain::mint::MAX_TOKEN_SECONDS;
 use crate::domain::openid::provider::Provider;
+use crate::domain::page_origin::OriginRules;
 use crate::domain::request_limits::RequestRates;
 use crate::store::address::Address;
 use bmap_protocol::ids::Issuer as IssuerUrl;
@@ -155,6 +158,8 @@ pub struct Config {
     pub sign_in_origins: Vec<Origin>,
     /// The OpenID providers, by name.
     pub openid: Vec<Provider>,
+    /// What origins of pages may be registered.
+    pub origin_rules: OriginRules,
     /// Whether this is a developer's own server: without a mail server, links that would be mailed are logged.
     pub development: bool,
     /// What is logged.
@@ -221,6 +226,7 @@ impl Config {
             lives: Lives {
                 token_seconds: seconds("token_seconds", 30..=MAX_TOKEN_SECONDS)?,
                 session_seconds: seconds("session_seconds", 60..=30 * 86_400)?,
+                refresh_grace_seconds: seconds("refresh_grace_seconds", 0..=60)?,
             },
             metrics_listen: layers
                 .find("metrics_listen")
@@ -236,6 +242,10 @@ impl Config {
                 .unwrap_or(usize::MAX),
             trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
             mail: mail::read(&layers)?,
+            origin_rules: OriginRules {
+                http_on_lan: layers.get("http_origins_on_lan")?.parse(yes_or_no)?,
+                wildcards: layers.get("wildcard_origins")?.parse(yes_or_no)?,
+            },
             development: layers.get("development")?.parse(yes_or_no)?,
             migrate_at_start: layers.get("migrate_at_start")?.parse(yes_or_no)?,
             sign_in_origins: layers.get("sign_in_origins")?.parse(|text| {
@@ -252,6 +262,13 @@ impl Config {
             })?,
             layers,
         })
+    }
+
+    /// The files of the configuration that hold a secret.
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let of_tls = self.database_url.iter().flat_map(Address::tls_files);
+        let keys = of_tls.filter(|(name, _)| name.contains("key")).map(|(_, file)| file);
+        self.layers.secret_files().into_iter().chain(keys).collect()
     }
 
     /// The issuer's URL for an address that is listened on.
@@ -285,7 +302,7 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
 fn origins(text: &str) -> Result<Vec<Origin>, String> {
     let origin = |text: &str| {
         let origin = Origin::parse(text).map_err(|error| format!("{text:?}: {error}"))?;
-        let is_safe = origin.scheme() == "https" || origin.is_loopback();
+        let is_safe = origin.scheme() == "https" || (origin.is_web() && origin.is_loopback());
         if is_safe { Ok(origin) } else { Err(format!("{text:?} is neither https nor on this machine")) }
     };
     text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(origin).collect()

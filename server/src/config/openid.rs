@@ -116,6 +116,16 @@ impl ProviderLayers {
         Ok(providers)
     }
 
+    /// The files that hold a provider's secret.
+    pub(super) fn secret_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.0.values().filter_map(|fields| match (fields.get(SECRET), fields.get(SECRET_FILE)) {
+            // In a file of the configuration, whose name is its place; a variable is no file.
+            (Some(secret), _) => Some(PathBuf::from(&secret.place)).filter(|path| path.is_file()),
+            (None, Some(file)) => Some(PathBuf::from(file.text.as_str())),
+            (None, None) => None,
+        })
+    }
+
     /// Every provider's fields, without their secrets.
     pub(super) fn show(&self) -> impl Iterator<Item = Shown> {
         self.0.iter().flat_map(|(name, fields)| {

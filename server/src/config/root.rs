@@ -86,6 +86,15 @@ pub fn load_root(config: &Config, environment: &Environment, random: &dyn Random
     Ok(Roots::new(place.read()?)?)
 }
 
+impl std::fmt::Display for RootPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            RootPlace::Text(_) => f.write_str("BMAP_ROOT_SECRET"),
+            RootPlace::Files { first, .. } => write!(f, "{}", first.display()),
+        }
+    }
+}
+
 impl RootPlace {
     /// Where they are: the variable, the named file, systemd's credentials if they hold one, else the data folder.
     ///

@@ -240,7 +240,7 @@ impl KeyScope {
                 tools.iter().map(|id| ToolId::parse(id)).collect::<Result<_, _>>().map_err(|_| InvalidKeyScope)?,
             ),
         };
-        let origins = canonical.origins.iter().map(|origin| Origin::parse(origin)).collect::<Result<_, _>>();
+        let origins = canonical.origins.iter().map(|origin| Origin::parse_pattern(origin)).collect::<Result<_, _>>();
         let origins = origins.map_err(|_| InvalidKeyScope)?;
         Ok(Self { tools, origins, cidrs: canonical.cidrs, expires_at: canonical.expires_at })
     }

@@ -3,12 +3,12 @@
 
 use crate::clock::UnixMillis;
 use crate::store::{
-    AccountLinks, Accounts, Database, IdempotentAnswers, ManagedKeys, Nonces, Openid, Outbox, Result, Sessions,
-    Tickets, UserSessions,
+    AccountLinks, Accounts, Database, IdempotentAnswers, KnownNetworks, ManagedKeys, Nonces, Openid, Outbox, Result,
+    Sessions, Tickets, UserSessions,
 };
 
 /// Deletes everything that has ended by `now`, and used nonces that have ended by the database's own clock; how many rows of each kind.
-pub async fn delete_ended(store: &Database, now: UnixMillis) -> [(&'static str, Result<u64>); 11] {
+pub async fn delete_ended(store: &Database, now: UnixMillis) -> [(&'static str, Result<u64>); 12] {
     [
         ("tickets", store.delete_ended_tickets(now).await),
         ("used nonces", store.delete_ended_nonces().await),
@@ -21,5 +21,6 @@ pub async fn delete_ended(store: &Database, now: UnixMillis) -> [(&'static str, 
         ("former secrets", store.delete_ended_former(now).await),
         ("kept answers", store.delete_ended_answers(now).await),
         ("sign-ins with providers", store.delete_ended_openid(now).await),
+        ("known networks", store.delete_ended_networks(now).await),
     ]
 }

@@ -15,6 +15,10 @@ pub(super) const fn field_hint(field: &str) -> Option<&'static str> {
         b"email" => "an address like ana@shop.example, with an ASCII local part",
         b"encrypt" => "0 or 1",
         b"end_user" => "1 to 256 bytes without control characters",
+        b"content-digest" => "a digest as RFC 9530 spells it, with sha-256",
+        b"grant" => {
+            "a ticket, refresh token or subject token that is known, was not used and is not over: get a new one"
+        }
         b"grant_type" => "client_credentials, refresh_token, or urn:ietf:params:oauth:grant-type:token-exchange",
         b"host" => "one host, with a port or without (RFC 9110 §7.2)",
         b"limit" => "a number within the bounds that the route describes",
@@ -23,11 +27,14 @@ pub(super) const fn field_hint(field: &str) -> Option<&'static str> {
         b"password" | b"current_password" | b"new_password" => "at most 256 bytes when composed (NFC)",
         b"query" => "the parameters that the route describes, each once",
         b"refresh_token" => "the refresh token of the last pair",
+        b"request" => "a request as HTTP and the route describe it",
         b"return_to" => "the URL of a page of a configured origin, without a fragment",
         b"scope" => "scopes of the tool with one space between them",
+        b"signature" | b"signature-input" => "one signature with the tag bmap-1, as RFC 9421 spells it",
         b"state" => "what the provider sends the browser back with",
         b"subject_token" => "the ticket or token that is exchanged",
         b"subject_token_type" => "urn:bmap:token-type:ticket or urn:ietf:params:oauth:token-type:access_token",
+        b"target-uri" => "a path without dot segments, empty segments and encoded dots, slashes or backslashes",
         b"token" => "the token of the link, as it was sent",
         b"ttl" => "1 to 120 seconds",
         _ => return None,

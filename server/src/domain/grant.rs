@@ -6,6 +6,7 @@ use super::authenticate::Caller;
 use super::idempotency::SealedAnswer;
 use super::issuer::Issuer;
 use super::mint::{MintedToken, TokenContent};
+use super::page_origin::covers;
 use super::refusal::Refusal;
 use super::scope::Scopes;
 use super::session::{Session, SessionId, SessionState};
@@ -288,12 +289,12 @@ pub(super) fn granted(event: Event, token: &MintedToken, tool: &Tool) -> Event {
 
 /// Whether the key registered the origin and the tool takes it.
 pub(super) fn origin_allowed(key: &ApiKey, tool: &Tool, origin: &Origin) -> Result<(), Refusal> {
-    if key.scope.origins.contains(origin) && tool.origins.allow(origin) { Ok(()) } else { Err(Refusal::OriginDenied) }
+    if covers(&key.scope.origins, origin) && tool.origins.allow(origin) { Ok(()) } else { Err(Refusal::OriginDenied) }
 }
 
 /// Whether the key registered the page around the page, where there is one.
 fn embedding_allowed(key: &ApiKey, around: Option<&Origin>) -> Result<(), Refusal> {
-    let is_registered = around.is_none_or(|around| key.scope.origins.contains(around));
+    let is_registered = around.is_none_or(|around| covers(&key.scope.origins, around));
     if is_registered { Ok(()) } else { Err(Refusal::OriginDenied) }
 }
 

@@ -10,6 +10,7 @@ use super::grant::{Granted, granted, origin_allowed, scope_for};
 use super::issuer::Issuer;
 use super::keys::OwnedKey;
 use super::mint::TokenContent;
+use super::page_origin::covers;
 use super::refusal::Refusal;
 use super::scope::Scopes;
 use super::session::{Session, SessionId, SessionState};
@@ -88,7 +89,7 @@ impl Issuer {
             return Err(Refusal::OriginDenied);
         }
         let key = opened?;
-        if !key.scope.origins.contains(origin) {
+        if !covers(&key.scope.origins, origin) {
             return Err(Refusal::OriginDenied);
         }
         Ok(OpenedKey { key, owner })

@@ -5,6 +5,7 @@ use super::audit::chain::ChainKeys;
 use super::audit::writer::AuditWriter;
 use super::audit::{Action, Event, Source, Target};
 use super::issuer_key::{self, IssuerKeyError, SealedIssuerKey, TokenSigner};
+use super::page_origin::OriginRules;
 use super::role::{Role, UnverifiedRole};
 use super::roots::Roots;
 use super::user::{User, UserName, UserState};
@@ -23,11 +24,13 @@ pub struct Lives {
     pub token_seconds: i64,
     /// A session, in seconds: the longest that a page's tokens are renewed.
     pub session_seconds: i64,
+    /// How long a used refresh token still gives its successor, in seconds: two tabs, a lost answer. 0: not at all.
+    pub refresh_grace_seconds: i64,
 }
 
 impl Default for Lives {
     fn default() -> Self {
-        Self { token_seconds: 300, session_seconds: 12 * 3600 }
+        Self { token_seconds: 300, session_seconds: 12 * 3600, refresh_grace_seconds: 10 }
     }
 }
 
@@ -51,6 +54,8 @@ pub struct Issuer {
     pub random: Arc<dyn Random>,
     /// How long things live.
     pub lives: Lives,
+    /// What origins of pages may be registered.
+    pub origin_rules: OriginRules,
     /// A key that nobody has: what an unknown key id is checked against, so that it costs what a known one costs (T23).
     pub(super) decoy: SealedApiKey,
 }
@@ -104,7 +109,25 @@ impl Issuer {
             },
         )?;
         let audit = AuditWriter::start(store.clone(), Arc::clone(&clock));
-        Ok(Self { url, store, audit, roots, signer, public_keys, clock, random, lives, decoy })
+        Ok(Self {
+            url,
+            store,
+            audit,
+            roots,
+            signer,
+            public_keys,
+            clock,
+            random,
+            lives,
+            origin_rules: OriginRules::default(),
+            decoy,
+        })
+    }
+
+    /// The same, where pages of other origins may be registered too.
+    #[must_use]
+    pub fn with_origin_rules(self, origin_rules: OriginRules) -> Self {
+        Self { origin_rules, ..self }
     }
 }
 
@@ -136,7 +159,7 @@ pub async fn issuer_keys(
         return Err(broken.first().map_or(IssuerKeyError::OtherKey, |(_, fault)| *fault).into());
     }
     for (key, fault) in broken {
-        tracing::error!(kid = ?key.kid, "ALARM: an issuer key is not as it was written, and is not used: {fault}");
+        tracing::error!(kid = key.kid, "ALARM: an issuer key is not as it was written, and is not used: {fault}");
     }
     Ok(opened)
 }

@@ -35,5 +35,6 @@ pub mod issuer_code;
 pub mod problem_code;
 pub mod refusal;
 pub mod reseal;
+pub mod root_check;
 pub mod roots;
 pub mod row_seal;

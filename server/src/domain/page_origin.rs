@@ -1,17 +1,68 @@
 //! Origins as people type them: only the serialised form is taken, and the error says what that form is.
 
 use bmap_protocol::origin::Origin;
+use std::net::IpAddr;
 
-/// Reads a page's origin: the exact serialised form, and `http` only on this machine.
+/// What an operator lets origins be beyond https, this machine and the schemes of apps. Default: nothing more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OriginRules {
+    /// `http` on a network of one's own (private and link-local addresses, names without a dot or below `.local`): on a developer's own
+    /// server.
+    pub http_on_lan: bool,
+    /// One wildcard label, `https://*.pages.example`: for preview deployments.
+    pub wildcards: bool,
+}
+
+impl OriginRules {
+    /// Whether an origin, or the pattern of several, may be registered.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what would be right.
+    pub fn check(self, origin: &Origin) -> Result<(), String> {
+        if let Some(host) = origin.wildcard_host() {
+            return self.check_wildcard(origin, host);
+        }
+        if origin.scheme() != "http" || origin.is_loopback() || (self.http_on_lan && is_of_lan(origin.host())) {
+            return Ok(());
+        }
+        Err(format!("{origin} is not encrypted: http is for localhost only, use https"))
+    }
+
+    /// Below a public suffix are sites of strangers: who registers one there would be let in by the pattern.
+    fn check_wildcard(self, origin: &Origin, host: &str) -> Result<(), String> {
+        if !self.wildcards {
+            return Err(format!("{origin} stands for many origins, which this issuer does not take: name each"));
+        }
+        if psl::domain(host.as_bytes()).is_none() {
+            return Err(format!(
+                "{host} is a public suffix, below which everybody may have a site: name a host of your own below it"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether one of these origins and patterns stands for an origin.
+pub fn covers(registered: &[Origin], origin: &Origin) -> bool {
+    registered.iter().any(|registered| registered.covers(origin.as_str()))
+}
+
+/// Whether a host is one of a network of one's own.
+fn is_of_lan(host: &str) -> bool {
+    match host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address.is_private() || address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_unique_local() || address.is_unicast_link_local(),
+        Err(_) => !host.contains('.') || host.ends_with(".local"),
+    }
+}
+
+/// Reads a page's origin, or the pattern of several, in the exact form that browsers send. Whether it may be registered is for
+/// [`OriginRules`] to say.
 ///
 /// # Errors
 /// What is wrong with it, and what would be right.
 pub fn page_origin(text: &str) -> Result<Origin, String> {
-    let origin = base_url(text)?;
-    if origin.scheme() == "http" && !origin.is_loopback() {
-        return Err(format!("{origin} is not encrypted: http is for localhost only, use https"));
-    }
-    Ok(origin)
+    Origin::parse_pattern(text).map_err(|error| explained(text, &error.to_string()))
 }
 
 /// Reads a base URL, which is scheme and authority only.
@@ -19,23 +70,41 @@ pub fn page_origin(text: &str) -> Result<Origin, String> {
 /// # Errors
 /// What is wrong with it, and what would be right.
 pub fn base_url(text: &str) -> Result<Origin, String> {
-    Origin::parse(text).map_err(|error| match canonical(text) {
+    let origin = Origin::parse(text).map_err(|error| explained(text, &error.to_string()))?;
+    if origin.is_web() {
+        Ok(origin)
+    } else {
+        Err(format!("{origin} is the origin of an app; a base URL is https or http"))
+    }
+}
+
+fn explained(text: &str, error: &str) -> String {
+    match canonical(text) {
         Some(canonical) => format!("{error}; did you mean {canonical}?"),
-        None => error.to_string(),
-    })
+        None => error.to_owned(),
+    }
 }
 
 /// The serialised origin of a URL that is spelled in another way.
 fn canonical(text: &str) -> Option<String> {
+    let lower = text.trim().to_ascii_lowercase();
+    for scheme in ["capacitor://", "tauri://", "chrome-extension://"] {
+        if let Some(rest) = lower.strip_prefix(scheme) {
+            let host = rest.split(['/', '?', '#', ':']).next()?;
+            return Origin::parse(&format!("{scheme}{host}")).ok().map(|origin| origin.to_string());
+        }
+    }
     let url = url::Url::parse(text).or_else(|_| url::Url::parse(&format!("https://{text}"))).ok()?;
     let serialised = url.origin().ascii_serialization();
     let serialised = serialised.trim_end_matches('.');
-    Origin::parse(serialised).ok().map(|origin| origin.to_string())
+    Origin::parse_pattern(serialised).ok().map(|origin| origin.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ALL: OriginRules = OriginRules { http_on_lan: true, wildcards: true };
 
     #[test]
     fn r50_other_spellings_are_refused_with_the_right_one() {
@@ -47,20 +116,56 @@ mod tests {
             ("https://bücher.example", "https://xn--bcher-kva.example"),
             ("shop.example", "https://shop.example"),
             ("http://127.0.0.1:08080/x?y", "http://127.0.0.1:8080"),
+            ("http://127.1:8080", "http://127.0.0.1:8080"),
+            ("https://0x7f.0.0.1", "https://127.0.0.1"),
+            ("https://[2001:0DB8:0:0::9]", "https://[2001:db8::9]"),
+            ("https://[::ffff:192.0.2.1]", "https://[::ffff:c000:201]"),
+            ("Capacitor://localhost/", "capacitor://localhost"),
+            ("chrome-extension://abcdefghijklmnop/popup.html", "chrome-extension://abcdefghijklmnop"),
+            ("https://*.Pages.example/", "https://*.pages.example"),
         ] {
             let error = page_origin(text).unwrap_err();
             assert!(error.ends_with(&format!("did you mean {canonical}?")), "{text}: {error}");
         }
-        for text in ["null", "", "data:text/html,x", "https://a b"] {
+        for text in ["null", "", "data:text/html,x", "https://a b", "file:///x"] {
             assert!(page_origin(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn http_is_for_this_machine_only() {
-        assert!(page_origin("http://127.0.0.1:8080").is_ok());
-        assert!(page_origin("http://localhost").is_ok());
-        assert!(page_origin("http://shop.example").unwrap_err().contains("https"));
+    fn http_is_for_this_machine_and_for_a_developers_own_network() {
+        let check = |rules: OriginRules, text: &str| rules.check(&page_origin(text).unwrap());
+        for text in ["http://127.0.0.1:8080", "http://localhost", "https://shop.example", "capacitor://localhost"] {
+            assert_eq!(check(OriginRules::default(), text), Ok(()), "{text}");
+        }
+        for lan in
+            ["http://192.168.1.7:5173", "http://10.0.0.2", "http://[fd00::7]", "http://laptop:3000", "http://pi.local"]
+        {
+            assert!(check(OriginRules::default(), lan).unwrap_err().contains("https"), "{lan}");
+            assert_eq!(check(ALL, lan), Ok(()), "{lan}");
+        }
+        for public in ["http://shop.example", "http://192.0.2.1", "http://[2001:db8::1]"] {
+            assert!(check(ALL, public).unwrap_err().contains("https"), "{public}");
+        }
         assert!(base_url("http://places:4001").is_ok());
+        assert!(base_url("tauri://localhost").is_err() && base_url("https://*.pages.example").is_err());
+    }
+
+    #[test]
+    fn a_wildcard_is_never_below_a_public_suffix() {
+        let check = |rules: OriginRules, text: &str| rules.check(&page_origin(text).unwrap());
+        assert!(check(OriginRules::default(), "https://*.pages.example").unwrap_err().contains("name each"));
+        for own in ["https://*.pages.example", "https://*.shop.co.uk", "https://*.my-project.pages.dev"] {
+            assert_eq!(check(ALL, own), Ok(()), "{own}");
+        }
+        for suffix in [
+            "https://*.co.uk",
+            "https://*.pages.dev",
+            "https://*.github.io",
+            "https://*.vercel.app",
+            "https://*.s3.amazonaws.com",
+        ] {
+            assert!(check(ALL, suffix).unwrap_err().contains("public suffix"), "{suffix}");
+        }
     }
 }

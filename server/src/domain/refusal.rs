@@ -11,6 +11,7 @@ use super::row_seal::RowFault;
 use crate::mail::errand::ErrandError;
 use crate::rng::NoRandomness;
 use crate::store::StoreError;
+use bmap_protocol::digest::DigestFault;
 use bmap_protocol::refusal::{Denial, Refusal as SignedRefusal};
 use bmap_protocol::seal::SealError;
 use bmap_protocol::token::TokenFault;
@@ -310,7 +311,7 @@ impl Refusal {
         match self {
             Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } => Some(hint),
             Refusal::InvalidState { hint } | Refusal::LimitReached { hint } => Some(hint),
-            refusal => refusal.field().and_then(field_hint),
+            refusal => refusal.field().map(|field| field_hint(field).unwrap_or("once, and as the route describes it")),
         }
     }
 
@@ -318,8 +319,10 @@ impl Refusal {
     pub const fn field(&self) -> Option<&'static str> {
         match self {
             Refusal::Invalid { field, .. } | Refusal::WeakPassword { field, .. } => Some(field),
-            // Where the framework refused, no field is known.
-            Refusal::Malformed { field } if field_hint(field).is_some() => Some(field),
+            Refusal::Malformed { field } => Some(field),
+            Refusal::Grant(_) => Some("grant"),
+            Refusal::Signed(refusal) => field_of_signed(refusal),
+            Refusal::Edited { like, .. } => like.field(),
             Refusal::UnknownGrant => Some("grant_type"),
             Refusal::SeveralCredentials => Some("authorization"),
             _ => None,
@@ -398,6 +401,18 @@ impl Refusal {
             | Refusal::Panicked => SignedRefusal::IssuerUnavailable,
             Refusal::Busy | Refusal::PoolFull | Refusal::AuditFull | Refusal::Slow => SignedRefusal::Overloaded,
         }
+    }
+}
+
+/// What of a signed request is outside its grammar. What about a proof does not hold is not told.
+const fn field_of_signed(refusal: &SignedRefusal) -> Option<&'static str> {
+    match refusal {
+        SignedRefusal::Header { name } | SignedRefusal::UncoveredOverride { header: name } => Some(name),
+        SignedRefusal::Target(_) => Some("target-uri"),
+        SignedRefusal::Signature(_) => Some("signature"),
+        SignedRefusal::Digest(DigestFault::Malformed) => Some("content-digest"),
+        SignedRefusal::BodyCut => Some("body"),
+        _ => None,
     }
 }
 

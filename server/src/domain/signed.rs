@@ -8,6 +8,7 @@ use super::refusal::Refusal;
 use super::scope::Scopes;
 use super::session::SessionId;
 use super::ticket::EndUser;
+use crate::beneath;
 use crate::store::Database;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::keys::{MacKey, ToolKey};
@@ -30,7 +31,9 @@ pub struct IssuerKeyring(Arc<Issuer>);
 
 /// The issuer's URL is no place that a request can come to.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the issuer's URL has no serialised origin: write it in lower case, without its default port")]
+#[error(
+    "the issuer's URL is spelled otherwise than requests name it: host in lower case, no default port, a path of A-Z, a-z, 0-9 and -._~"
+)]
 pub struct BadIssuerUrl;
 
 /// The verifier of the issuer's own routes.
@@ -39,6 +42,9 @@ pub struct BadIssuerUrl;
 /// [`BadIssuerUrl`].
 pub fn verifier(issuer: &Arc<Issuer>) -> Result<IssuerVerifier, BadIssuerUrl> {
     let own = base_origin(issuer.url.as_str()).ok_or(BadIssuerUrl)?;
+    if !beneath::is_plain(beneath::path_of(&issuer.url)) {
+        return Err(BadIssuerUrl);
+    }
     let key = IssuerKey::new(issuer.signer.kid(), issuer.signer.public_key()).map_err(|_| BadIssuerUrl)?;
     let mut policy = Policy::default();
     policy.max_body = MAX_BODY;

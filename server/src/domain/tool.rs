@@ -80,7 +80,7 @@ impl ToolOrigins {
     pub fn allow(&self, origin: &Origin) -> bool {
         match self {
             ToolOrigins::AnyRegistered => true,
-            ToolOrigins::Only(origins) => origins.contains(origin),
+            ToolOrigins::Only(origins) => origins.iter().any(|listed| listed.covers(origin.as_str())),
         }
     }
 

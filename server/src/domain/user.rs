@@ -43,13 +43,16 @@ pub enum UserState {
     },
 }
 
-/// A user's name: 1 to 64 characters without control characters and without space around it.
+/// A user's name: 1 to 64 characters without space around it, and without characters that a reader does not see and that change what is
+/// seen beside them: control characters, line separators, and those that change the direction of writing (Unicode's `Bidi_Control`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserName(String);
 
 /// The name is not 1 to 64 printable characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to 64 characters, no control characters and no space around it")]
+#[error(
+    "a name has 1 to 64 characters, none of them a control character or one that changes the direction of writing, and no space around it"
+)]
 pub struct InvalidUserName;
 
 impl UserName {
@@ -58,12 +61,13 @@ impl UserName {
     /// # Errors
     /// [`InvalidUserName`].
     pub fn parse(text: &str) -> Result<Self, InvalidUserName> {
+        Self::stored(text).filter(|_| !text.chars().any(changes_its_surroundings)).ok_or(InvalidUserName)
+    }
+
+    /// A name of a row: one may be older than the rule about characters that change the direction of writing.
+    pub(crate) fn stored(text: &str) -> Option<Self> {
         let fits = (1..=64).contains(&text.chars().count());
-        if fits && text.trim() == text && !text.chars().any(char::is_control) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidUserName)
-        }
+        (fits && text.trim() == text && !text.chars().any(char::is_control)).then(|| Self(text.to_owned()))
     }
 
     /// The name as text.
@@ -85,6 +89,14 @@ impl std::str::FromStr for UserName {
     }
 }
 
+/// Whether a character is in Unicode's `Bidi_Control`, or ends a line or a paragraph.
+const fn changes_its_surroundings(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,8 +106,16 @@ mod tests {
         for good in ["admin", "Ana Ivanova", "Škoda a.s.", &"x".repeat(64)] {
             assert!(UserName::parse(good).is_ok(), "{good:?}");
         }
-        for bad in ["", " a", "a ", "a\nb", "a\u{1b}[31m", &"x".repeat(65)] {
+        for bad in ["", " a", "a ", "a\nb", "a\u{1b}[31m", "a\u{9b}31m", &"x".repeat(65)] {
             assert_eq!(UserName::parse(bad), Err(InvalidUserName), "{bad:?}");
+            assert_eq!(UserName::stored(bad), None, "{bad:?}");
+        }
+        for turns in ["a\u{202e}b", "\u{200f}a", "a\u{2066}b\u{2069}c", "a\u{61c}b", "a\u{2028}b", "a\u{200e}b"] {
+            assert_eq!(UserName::parse(turns), Err(InvalidUserName), "{turns:?}");
+            assert!(UserName::stored(turns).is_some(), "rows that are there are read: {turns:?}");
+        }
+        for right_to_left in ["דנה", "متجر"] {
+            assert!(UserName::parse(right_to_left).is_ok(), "{right_to_left}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod audit_filter;
 mod bounded;
 mod connect;
 mod epochs;
+mod known_networks;
 mod lookups;
 mod mail;
 mod managed_keys;
@@ -22,6 +23,7 @@ mod sql_epochs;
 mod sql_health;
 mod sql_idempotent_answers;
 mod sql_issuer_keys;
+mod sql_known_networks;
 mod sql_managed_keys;
 mod sql_many;
 mod sql_nonces;
@@ -38,12 +40,14 @@ mod sql_users;
 
 pub mod address;
 pub mod data_dir;
+pub mod installation_file;
 pub mod root_file;
 pub mod schema;
 
 pub use accounts::{Accounts, NewPassword, UserSessions};
 pub use connect::Database;
 pub use epochs::{EpochUse, Epochs, Reseal, SealedRow};
+pub use known_networks::{IgnoredProxies, IgnoredProxy, KnownNetworks};
 pub use mail::{AccountLinks, ClaimedMail, Outbox};
 pub use managed_keys::{Created, IdempotentAnswers, ManagedKeys};
 pub use openid::{Openid, Unlinked};
@@ -94,6 +98,9 @@ pub enum StoreError {
     /// The way to the database is not safe, so nothing was sent on it.
     #[error("no safe connection to the database: {0}")]
     Unsafe(String),
+    /// No database server listens where it should be.
+    #[error("no PostgreSQL server listens at the host and port of database_url: the connection was refused")]
+    Refused,
     /// What came of a statement that several waited for.
     #[error(transparent)]
     Shared(std::sync::Arc<StoreError>),
@@ -365,6 +372,8 @@ pub trait Settings {
     fn setting(&self, name: &str) -> impl Future<Output = Result<Option<String>>> + Send;
     /// Sets it.
     fn set_setting(&self, name: &str, value: &str) -> impl Future<Output = Result<()>> + Send;
+    /// Sets it where it is not set; its value then, which another process may have been first to set.
+    fn setting_or(&self, name: &str, value: &str) -> impl Future<Output = Result<String>> + Send;
     /// Whether the database answers and takes writes. It is tried at most once a second, however many ask.
     fn ping(&self) -> impl Future<Output = Result<()>> + Send;
 }

@@ -20,6 +20,9 @@ pub(super) fn explained(error: sqlx::Error) -> StoreError {
     if let Some(fault) = certificate::fault(&error) {
         return StoreError::Unsafe(format!("the certificate of its server {fault} (sslrootcert, host)"));
     }
+    if is_refused(&error) {
+        return StoreError::Refused;
+    }
     match error {
         sqlx::Error::Tls(cause) => StoreError::Unsafe(cause.to_string()),
         sqlx::Error::Io(cause) if asks_for_certificate(&cause) => StoreError::Unsafe(
@@ -27,6 +30,12 @@ pub(super) fn explained(error: sqlx::Error) -> StoreError {
         ),
         error => StoreError::Database(error),
     }
+}
+
+/// Whether the host is there, and nothing listens at the port or socket.
+pub(super) fn is_refused(error: &sqlx::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, NotFound};
+    matches!(error, sqlx::Error::Io(cause) if matches!(cause.kind(), ConnectionRefused | NotFound))
 }
 
 /// A server's alert: it wants a certificate of its client, or another one.

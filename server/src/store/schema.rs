@@ -1,7 +1,8 @@
 //! The schema: which migrations the database has, and bringing it up to this program's.
 
 use super::address::{Address, Engine};
-use super::{Result, StoreError, append_only, reach};
+use super::{Result, StoreError, append_only, reach, sql_issuer_keys};
+use crate::domain::issuer_key::SealedIssuerKey;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{AnyConnection, Connection};
@@ -47,7 +48,7 @@ pub struct Schema {
 }
 
 impl Schema {
-    /// Opens it. A server that is just starting is waited for.
+    /// Opens it. A server that says that it is just starting is waited for; a port where nothing listens is not.
     ///
     /// # Errors
     /// [`StoreError`] if it can't be reached.
@@ -56,8 +57,15 @@ impl Schema {
         // A pool of one: it is what tries again while a server starts.
         let pool = AnyPoolOptions::new().max_connections(1).acquire_timeout(START_TIME);
         reach::readable(address)?;
-        let pool = pool.connect(address.expose()).await.map_err(reach::explained)?;
-        let mut connection = pool.acquire().await?.detach();
+        let mut connection = match AnyConnection::connect(address.expose()).await {
+            Ok(connection) => connection,
+            // Nothing listens there: that is no server that starts, so waiting for it would hide a wrong address.
+            Err(error) if reach::is_refused(&error) => return Err(reach::explained(error)),
+            Err(_) => {
+                let pool = pool.connect(address.expose()).await.map_err(reach::explained)?;
+                pool.acquire().await?.detach()
+            }
+        };
         if address.engine == Engine::Postgres {
             sqlx::raw_sql(UNHURRIED).execute(&mut connection).await?;
         }
@@ -98,6 +106,18 @@ impl Schema {
             step.is_applied = applied.iter().any(|migration| migration.version == step.version);
         }
         Ok(steps)
+    }
+
+    /// The issuer's own keys, also of a schema that is behind; none where there is no schema yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database does not answer.
+    pub async fn issuer_keys(&mut self) -> Result<Vec<SealedIssuerKey>> {
+        match sqlx::query(sql_issuer_keys::LIVE).fetch_all(&mut self.connection).await {
+            Ok(rows) => rows.iter().map(sql_issuer_keys::read).collect(),
+            Err(error) if is_missing_table(&error) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Applies what is pending, one by one, and says so; how many. Two programs may do this at once.

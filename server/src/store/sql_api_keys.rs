@@ -94,10 +94,11 @@ impl ApiKeys for Database {
     async fn is_registered_origin(&self, origin: &Origin, now: UnixMillis) -> Result<bool> {
         let row = sqlx::query(
             "SELECT o.key_id FROM api_key_origins o \
-             WHERE o.origin = $1 AND (o.expires_at IS NULL OR o.expires_at > $2) LIMIT 1",
+             WHERE o.origin IN ($1, $3) AND (o.expires_at IS NULL OR o.expires_at > $2) LIMIT 1",
         )
         .bind(origin.as_str())
         .bind(now.seconds())
+        .bind(origin.wildcard().as_ref().unwrap_or(origin).as_str())
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.is_some())
@@ -148,7 +149,7 @@ pub(super) fn read(row: &AnyRow) -> Result<SealedApiKey> {
     Ok(SealedApiKey {
         id: columns.parsed("id", |text| ApiKeyId::parse(text).ok())?,
         owner: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
-        name: columns.parsed("name", |text| UserName::parse(text).ok())?,
+        name: columns.parsed("name", UserName::stored)?,
         signing: columns.parsed("signing", signing_kind)?,
         epoch: columns.epoch("epoch")?,
         scope: columns.text("scope")?,

@@ -26,6 +26,15 @@ impl Settings for Database {
         Ok(())
     }
 
+    async fn setting_or(&self, name: &str, value: &str) -> Result<String> {
+        sqlx::query("INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+            .bind(name)
+            .bind(value)
+            .execute(&self.pool)
+            .await?;
+        Ok(self.setting(name).await?.unwrap_or_else(|| value.to_owned()))
+    }
+
     async fn ping(&self) -> Result<()> {
         // Whoever asks meanwhile waits for this answer.
         let mut tried = self.tried.lock().await;

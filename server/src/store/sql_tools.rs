@@ -96,6 +96,6 @@ fn origins(text: &str) -> Option<ToolOrigins> {
     if text == "*" {
         return Some(ToolOrigins::AnyRegistered);
     }
-    let origins: std::result::Result<Vec<Origin>, _> = text.split(' ').map(Origin::parse).collect();
+    let origins: std::result::Result<Vec<Origin>, _> = text.split(' ').map(Origin::parse_pattern).collect();
     Some(ToolOrigins::Only(origins.ok()?))
 }

@@ -224,7 +224,7 @@ fn read_as(row: &AnyRow, names: &Names) -> Result<User> {
     let columns = Columns { table: "users", row };
     Ok(User {
         id: columns.parsed(names.id, |text| UserId::parse(text).ok())?,
-        name: columns.parsed(names.name, |text| UserName::parse(text).ok())?,
+        name: columns.parsed(names.name, UserName::stored)?,
         state: match columns.optional_time(names.deactivated_at)? {
             None => UserState::Active,
             Some(at) => UserState::Deactivated { at },

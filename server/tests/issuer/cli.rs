@@ -52,9 +52,11 @@ fn commands_work_while_the_server_runs() {
     assert_eq!(keys.as_array().unwrap().len(), 2);
     assert!(!keys.to_string().contains("bms_"), "a secret is shown once");
     operator.out(&["key", "revoke", id]);
-    operator.out(&["user", "deactivate", "ana"]);
+    let said = operator.out(&["user", "deactivate", "ana"]);
+    assert!(said.starts_with(&format!("{user} (ana) is deactivated")) && said.contains("sessions ended: 0"), "{said}");
+    assert!(operator.out(&["user", "deactivate", "ana"]).contains("was deactivated before, at 20"));
     assert_eq!(operator.json(&["user", "list"])[1]["state"], "deactivated");
-    operator.out(&["user", "activate", &user]);
+    assert!(operator.out(&["user", "activate", &user]).contains("is active"));
     // The first user is an admin, and others by the operator's word alone.
     assert_eq!(operator.json(&["user", "list"])[0]["role"], "admin");
     assert_eq!(operator.json(&["user", "list"])[1]["role"], "member");
@@ -64,7 +66,7 @@ fn commands_work_while_the_server_runs() {
     assert_eq!(operator.json(&["user", "add", "ben", "--admin"])["role"], "admin");
     assert_eq!(operator.fails(&["user", "role", "ana", "root"]).0, 2);
     assert_eq!(operator.fails(&["user", "role", "nobody", "admin"]).0, 3);
-    operator.out(&["tool", "remove", "places"]);
+    assert!(operator.out(&["tool", "remove", "places"]).starts_with("places is removed"));
     assert_eq!(operator.json(&["tool", "list"]), serde_json::json!([]));
     for arguments in [&["user", "list"][..], &["key", "list"], &["tool", "list"]] {
         assert!(operator.out(arguments).starts_with("id"));
@@ -94,7 +96,9 @@ fn an_operator_changes_keys_of_everybody() {
     assert!(changed["secret"].as_str().unwrap().starts_with("bms_") && changed["secret"] != key["secret"]);
     assert!(changed["former"]["expires_at"].is_i64());
     assert!(operator.out(&["key", "show", id]).contains("works until 20"));
-    assert!(operator.out(&["key", "regenerate", id, "--grace", "0"]).contains("secret  bms_"));
+    let (code, error) = operator.fails(&["key", "regenerate", id, "--grace", "0"]);
+    assert!(code == 1 && error.contains("still works") && error.contains("--end-former"), "{error}");
+    assert!(operator.out(&["key", "regenerate", id, "--grace", "0", "--end-former"]).contains("secret  bms_"));
     let shown = operator.json(&["key", "show", id]);
     assert_eq!((&shown["former"], shown.get("secret")), (&Value::Null, None));
     assert_eq!(operator.json(&["key", "list", "--user", "ana"]).as_array().unwrap().len(), 1);
@@ -104,8 +108,9 @@ fn an_operator_changes_keys_of_everybody() {
     let (code, error) = operator.fails(&["key", "edit", id, "--cidr", "10.0.0.1/8"]);
     assert!(code == 2 && error.contains("did you mean 10.0.0.0/8?"), "{error}");
     assert_eq!(operator.fails(&["key", "regenerate", id, "--grace", "8d"]).0, 2);
-    operator.out(&["key", "revoke", id]);
-    operator.out(&["key", "revoke", id]);
+    let said = operator.out(&["key", "revoke", id]);
+    assert!(said.contains(id) && said.contains("(other)") && said.contains("is revoked"), "{said}");
+    assert!(operator.out(&["key", "revoke", id]).contains("was revoked before, at 20"));
     let (code, error) = operator.fails(&["key", "regenerate", id]);
     assert!(code == 1 && error.contains("revoked"), "{error}");
     let nobodys = "bmk_00000000000000000000000000000000";
@@ -298,4 +303,60 @@ fn help_says_what_a_command_of_its_own_takes_before_what_all_take() {
     assert!(operator.out(&["explain", "--help"]).contains("BMAP_TOOL_CREDENTIAL"));
     assert!(operator.out(&["sign", "--help"]).contains("60 seconds"));
     assert!(operator.out(&["key", "edit", "--help"]).contains("What is not named stays"));
+}
+
+#[test]
+fn a_name_that_turns_what_stands_beside_it_is_refused() {
+    let operator = Operator::new();
+    operator.out(&["user", "add", "ana"]);
+    for name in ["a\u{202e}nimda", "a\u{2066}b", "a\u{1b}[2J", "a\u{200f}"] {
+        let (code, error) = operator.fails(&["user", "add", name]);
+        assert!(code == 2 && error.contains("direction of writing"), "{error}");
+        assert_eq!(operator.fails(&["key", "add", "--user", "ana", "--name", name]).0, 2);
+        assert_eq!(operator.fails(&["tool", "add", name, "--url", "https://x.example"]).0, 2);
+    }
+}
+
+#[test]
+fn serve_names_what_is_not_safe_in_its_log() {
+    let operator = Operator::new();
+    let secret = operator.path("mail.url");
+    fs::write(&secret, "smtps://127.0.0.1:1").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let environment = [
+        ("BMAP_MAIL_URL_FILE", secret.as_str()),
+        ("BMAP_MAIL_FROM", "no-reply@auth.example"),
+        ("BMAP_ISSUER", "http://auth.example"),
+    ];
+    drop(operator.serve_with(&environment));
+    let log = fs::read_to_string(operator.path("log")).unwrap();
+    assert!(log.contains(&format!("{secret} holds a secret and has mode 0644")), "{log}");
+    assert!(log.contains("http://auth.example is not encrypted"), "{log}");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    drop(operator.serve_with(&[environment[0], environment[1]]));
+    let log = fs::read_to_string(operator.path("log")).unwrap();
+    assert!(!log.contains("holds a secret") && !log.contains("not encrypted") && !log.contains("clock"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_says_that_its_clock_is_behind_the_database() {
+    let operator = Operator::new();
+    operator.out(&["user", "add", "ana"]);
+    operator.edit("UPDATE users SET created_at = created_at + 3600000").await;
+    drop(operator.serve());
+    let log = fs::read_to_string(operator.path("log")).unwrap();
+    assert!(log.contains("clock is behind the newest row of the database"), "{log}");
+}
+
+#[test]
+fn a_refused_port_of_postgresql_fails_at_once_and_says_so() {
+    let operator = Operator::new();
+    let began = tokio::time::Instant::now();
+    let url = "postgres://bmap:hunter2@127.0.0.1:1/bmap";
+    let output = operator.command(&["user", "add", "ana"]).env("BMAP_DATABASE_URL", url).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error.contains("no PostgreSQL server listens") && error.contains("refused"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "a server that is not there is not waited for");
 }

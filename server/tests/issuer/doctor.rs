@@ -8,7 +8,9 @@ use std::os::unix::fs::PermissionsExt;
 
 /// The findings with some environment, and the exit code.
 fn doctor(operator: &Operator, environment: &[(&str, &str)]) -> (i32, Vec<Value>) {
-    let output = operator.command(&["doctor", "--json"]).envs(environment.iter().copied()).output().unwrap();
+    let mut command = operator.command(&["doctor", "--json"]);
+    // The usual port may be another test's.
+    let output = command.env("BMAP_LISTEN", "127.0.0.1:0").envs(environment.iter().copied()).output().unwrap();
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let findings = found["findings"].as_array().unwrap().clone();
     let faults = findings.iter().filter(|finding| finding["level"] == "fault").count();
@@ -47,7 +49,8 @@ fn a_good_installation_has_no_fault() {
         assert!(findings.iter().any(|finding| finding["about"] == about && finding["level"] == "ok"), "{findings:?}");
     }
     assert!(findings.iter().all(|finding| finding["level"] == "ok"), "{findings:?}");
-    let text = operator.out(&["doctor"]);
+    let output = operator.command(&["doctor"]).env("BMAP_LISTEN", "127.0.0.1:0").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("ok  root secret") && text.lines().count() == findings.len(), "{text}");
 }
 
@@ -139,6 +142,36 @@ fn a_database_out_of_reach_and_settings_that_are_not_safe() {
     let (code, findings) = doctor(&operator, &[]);
     let unencrypted = findings.iter().find(|finding| finding["about"] == "tool").unwrap();
     assert!(code == 0 && unencrypted["level"] == "warning", "{findings:?}");
+}
+
+#[test]
+fn the_port_the_disk_and_files_with_secrets() {
+    let operator = installation();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    assert_fault(&operator, &[("BMAP_LISTEN", &taken)], "listen", "another program listens on");
+    assert_fault(&operator, &[("BMAP_LISTEN", "192.0.2.1:4000")], "listen", "192.0.2.1:4000");
+    let server = operator.serve();
+    let (code, findings) = doctor(&operator, &[("BMAP_LISTEN", &server.address)]);
+    let says = |about: &str| findings.iter().find(|finding| finding["about"] == about).unwrap()["says"].to_string();
+    assert!(code == 0 && says("listen").contains("a server of bmap listens"), "{findings:?}");
+    assert!(says("disk").contains("MiB are left"), "{findings:?}");
+    let secret = operator.path("mail.url");
+    fs::write(&secret, "smtps://127.0.0.1:1").unwrap();
+    let mail = [("BMAP_MAIL_URL_FILE", secret.as_str()), ("BMAP_MAIL_FROM", "no-reply@auth.example")];
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o604)).unwrap();
+    assert_fault(&operator, &mail, "secret file", "mail.url holds a secret and has mode 0604");
+    let configured = operator.path("bmap.toml");
+    fs::write(
+        &configured,
+        "[openid.acme]\nissuer = \"https://login.example\"\nclient_id = \"b\"\nclient_secret = \"hunter2\"\n",
+    )
+    .unwrap();
+    fs::set_permissions(&configured, fs::Permissions::from_mode(0o644)).unwrap();
+    let with_file = [("BMAP_CONFIG", configured.as_str()), ("BMAP_SIGN_IN_ORIGINS", "https://shop.example")];
+    assert_fault(&operator, &with_file, "secret file", "bmap.toml holds a secret");
+    let (_, findings) = doctor(&operator, &with_file);
+    assert!(!format!("{findings:?}").contains("hunter2"));
 }
 
 #[test]

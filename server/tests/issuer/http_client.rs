@@ -58,6 +58,7 @@ impl Call {
     pub(crate) async fn send(&self, to: SocketAddr) -> Answer {
         let answer = self.send_elsewhere(to).await;
         crate::documented::assert_documented(self, &answer);
+        answer.assert_says_what_is_wrong(self);
         answer
     }
 
@@ -86,6 +87,17 @@ impl Answer {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("not JSON: {:?}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// Every 400 that is a problem names a field and what would be right.
+    #[track_caller]
+    fn assert_says_what_is_wrong(&self, call: &Call) {
+        if self.status != 400 || self.header("content-type") != Some("application/problem+json") {
+            return;
+        }
+        let problem = self.json();
+        let says = |member: &str| problem[member].as_str().is_some_and(|text| !text.is_empty());
+        assert!(says("field") && says("hint"), "{} {}: {problem}", call.method, call.path);
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -86,6 +86,12 @@ impl<'w> KeyOwner<'w> {
         self.send("POST", &path, &json!({ "grace_seconds": grace_seconds })).await
     }
 
+    /// The same, where a former secret that still works is to end.
+    pub(crate) async fn regenerate_and_end_former(&self, key: &Host<'_>, grace_seconds: i64) -> Answer {
+        let path = format!("/api-keys/{}/regenerate", key.id);
+        self.send("POST", &path, &json!({ "grace_seconds": grace_seconds, "end_former": true })).await
+    }
+
     /// Changes a key, which must be granted.
     pub(crate) async fn change(&self, key: &Host<'_>, change: Value) -> Value {
         self.send("PATCH", &format!("/api-keys/{}", key.id), &change).await.granted()

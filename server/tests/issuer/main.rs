@@ -15,6 +15,7 @@ mod person;
 mod postgres;
 mod stalled;
 mod world;
+mod wrong_root;
 
 mod audit;
 mod audit_chain;
@@ -31,6 +32,7 @@ mod first_start;
 mod forgotten_passwords;
 mod listener;
 mod mail;
+mod malformed;
 mod metrics;
 mod migrate;
 mod no_installation;

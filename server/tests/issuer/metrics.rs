@@ -79,6 +79,60 @@ async fn mails_are_counted_by_what_became_of_them() {
     assert!(!text.contains("ana@"), "{text}");
 }
 
+/// Asserts that a line of the log has each name once, and each value.
+#[track_caller]
+fn once(line: &str) {
+    fn names(value: &Value, all: &mut Vec<String>) {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            all.push(name.clone());
+            names(value, all);
+        }
+    }
+    let value: Value = serde_json::from_str(line).unwrap();
+    let mut all = Vec::new();
+    names(&value, &mut all);
+    let mut different = all.clone();
+    different.sort();
+    different.dedup();
+    assert_eq!(different.len(), all.len(), "{line}");
+    // A name that stands twice in one object would be read as one.
+    let written = all.iter().map(|name| line.matches(&format!("\"{name}\":")).count()).sum::<usize>();
+    assert_eq!(written, all.len(), "{line}");
+    assert!(value["timestamp"].is_string() && value["level"].is_string() && value["target"].is_string(), "{line}");
+}
+
+/// What an operator sees of a proxy that nobody named: one client behind it uses up what all have.
+#[tokio::test(flavor = "multi_thread")]
+async fn o15_a_proxy_that_is_not_believed_is_named_in_the_log_by_the_doctor_and_in_the_numbers() {
+    let operator = Operator::new();
+    let server = operator.serve_with(&[("BMAP_METRICS_LISTEN", "127.0.0.1:0"), ("BMAP_LOG_FORMAT", "json")]);
+    let issuer: SocketAddr = server.address.parse().unwrap();
+    let shown = server.greeting.lines().find_map(|line| line.strip_prefix("metrics for Prometheus on http://"));
+    let shown: SocketAddr = shown.unwrap().trim_end_matches("/metrics").parse().unwrap();
+    let guess = serde_json::json!({ "email": "ana@shop.example", "password": "wrong" });
+    for _ in 0..60 {
+        Call::json("/auth/login", &guess).header("x-forwarded-for", "203.0.113.9").send(issuer).await;
+    }
+    let log = std::fs::read_to_string(operator.path("log")).unwrap();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let named: Vec<_> = lines.iter().filter(|line| line["peer"] == "127.0.0.1").collect();
+    assert_eq!(named.len(), 1, "once an hour: {log}");
+    assert!(named[0]["level"] == "WARN" && named[0]["message"].as_str().unwrap().contains("trusted_proxies"), "{log}");
+    assert!(!log.contains("203.0.113.9"), "what is not believed is not said either: {log}");
+    let refused = lines.iter().filter(|line| line["message"] == "refused" && line["address"] == "127.0.0.1");
+    assert_eq!(refused.count(), 60);
+    let text = String::from_utf8(Call::new("GET", "/metrics").send_elsewhere(shown).await.body).unwrap();
+    assert_eq!(value(&text, r#"bmap_forwarded_for_ignored_total{peer="127.0.0.1"}"#), Some(60.0), "{text}");
+    let doctor = |environment: &[(&str, &str)]| {
+        let output = operator.command(&["doctor"]).envs(environment.iter().copied()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let said = doctor(&[]);
+    let line = said.lines().find(|line| line.contains("trusted_proxies")).expect(&said);
+    assert!(line.starts_with("warning") && line.contains("127.0.0.1 sends X-Forwarded-For"), "{line}");
+    assert!(!doctor(&[("BMAP_TRUSTED_PROXIES", "127.0.0.1/32")]).contains("X-Forwarded-For"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t33_every_line_of_the_log_is_an_object_that_names_its_request() {
     let operator = Operator::new();
@@ -94,15 +148,19 @@ async fn t33_every_line_of_the_log_is_an_object_that_names_its_request() {
     Call::json("/auth/register", &register).header("x-request-id", "registers").send(issuer).await.granted();
     let log = std::fs::read_to_string(operator.path("log")).unwrap();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    for line in log.lines() {
+        once(line);
+    }
     let of = |id: &str| lines.iter().filter(|line| line["span"]["request_id"] == id).collect::<Vec<_>>();
     let strange = of("from-the-proxy");
     assert!(strange.iter().all(|line| line["span"]["trace_id"] == trace) && strange.len() >= 2, "{log}");
-    let answered = strange.iter().find(|line| line["fields"]["message"] == "answered").expect(&log);
-    assert_eq!((&answered["fields"]["status"], &answered["fields"]["route"]), (&404.into(), &"none".into()), "{log}");
-    assert!(strange.iter().any(|line| line["fields"]["code"] == "not_found"), "{log}");
+    let answered = strange.iter().find(|line| line["message"] == "answered").expect(&log);
+    assert_eq!((&answered["status"], &answered["route"]), (&404.into(), &"none".into()), "{log}");
+    assert_eq!(answered["path"], "/x%0a%7b%22level%22%3a%22ERROR%22%7d", "a text, and not a quoted one");
+    // Numbers are numbers, and say their unit.
+    assert!(answered["took_ms"].is_u64() && answered["method"] == "GET", "{log}");
+    let refused = strange.iter().find(|line| line["code"] == "not_found").expect(&log);
+    assert_eq!(refused["address"], "127.0.0.1", "a refusal says whose it was");
     // What a handler logs on its way names the request too: here the mail that it caused, whose sending is logged under that id.
-    assert!(
-        of("registers").iter().any(|line| line["fields"]["id"].as_str().is_some_and(|id| id.starts_with("eml_"))),
-        "{log}"
-    );
+    assert!(of("registers").iter().any(|line| line["id"].as_str().is_some_and(|id| id.starts_with("eml_"))), "{log}");
 }

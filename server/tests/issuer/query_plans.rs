@@ -5,12 +5,13 @@ use bmap_server::store::Database;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 /// Statements that read a table from one end to the other: a part of each, and who waits for it.
-const WHOLE: [(&str, &str); 12] = [
+const WHOLE: [(&str, &str); 13] = [
     ("FROM accounts a JOIN users u ON u.id = a.user_id ORDER BY a.user_id", "a command"),
     ("FROM api_keys ORDER BY id", "a command"),
     ("SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log", "bmap audit verify"),
     ("SELECT epoch, sealed_epoch, sealed FROM audit_keys", "a row for each epoch"),
     ("GROUP BY epoch", "bmap root status"),
+    ("ignored_proxies ORDER BY seen_at DESC", "a few rows"),
     ("FROM issuer_keys WHERE retired_at IS NULL", "a few rows, once at the start"),
     ("FROM openid_identities WHERE seal IS NULL", "a command"),
     ("SELECT COUNT(*) AS waiting FROM outbox", "the metrics' own listener"),

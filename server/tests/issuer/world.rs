@@ -68,8 +68,22 @@ impl World {
         Self::with_openid(trusted_proxies, Vec::new(), Vec::new()).await
     }
 
+    /// A server whose issuer has a path.
+    pub(crate) async fn beneath(path: &str) -> Self {
+        Self::of(path, Vec::new(), Vec::new(), Vec::new()).await
+    }
+
     /// A server with these OpenID providers and the pages that people sign in from.
     pub(crate) async fn with_openid(
+        trusted_proxies: Vec<ipnet::IpNet>,
+        providers: Vec<Provider>,
+        origins: Vec<Origin>,
+    ) -> Self {
+        Self::of("", trusted_proxies, providers, origins).await
+    }
+
+    async fn of(
+        path: &str,
         trusted_proxies: Vec<ipnet::IpNet>,
         providers: Vec<Provider>,
         origins: Vec<Origin>,
@@ -79,7 +93,7 @@ impl World {
         let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), ConnectionLimits::total(4096)).await.unwrap();
         let address = listener.local_address().unwrap();
         let log_start = crate::log::end();
-        let url = IssuerUrl::parse(&format!("http://{address}")).unwrap();
+        let url = IssuerUrl::parse(&format!("http://{address}{path}")).unwrap();
         let clock = Arc::new(ManualClock::at(UnixMillis(SystemClock.now().seconds() * 1000)));
         let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
         let issuer = Issuer::open(url, store, epoch, clock.clone(), Arc::new(SystemRandom), Lives::default());
@@ -168,6 +182,11 @@ impl World {
         der.extend_from_slice(&seed.unwrap());
         assert_eq!(Base64UrlUnpadded::encode_string(self.issuer.signer.public_key()), row.public_key);
         jsonwebtoken::EncodingKey::from_ed_der(&der)
+    }
+
+    /// The server's time.
+    pub(crate) fn clock_now(&self) -> UnixMillis {
+        self.clock.now()
     }
 
     /// Milliseconds since 1970 on the server's clock.

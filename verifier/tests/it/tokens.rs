@@ -74,3 +74,30 @@ async fn a_token_that_is_covered_first_is_the_same_token() {
     let swapped = set(get("/a").sign(&page), "authorization", &format!("HTTPSig {}", other.token));
     assert_eq!(decide(&verifier, swapped).await, Err("invalid_signature"));
 }
+
+#[tokio::test]
+async fn spaces_between_scheme_and_token_are_as_many_as_were_signed() {
+    let issuer = TestIssuer::new();
+    let (verifier, page) = (issuer.verifier(|_| {}), issuer.mint(|_| {}));
+    // RFC 9110 §11.4: one or more. Also for a token that is remembered, whose usual line is hashed beforehand.
+    for spaces in ["  ", " ", "   ", "  "] {
+        let authorization = format!("HTTPSig{spaces}{}", page.token);
+        let draft = get("/a");
+        let request = bmap_protocol::sign::Request {
+            method: "GET",
+            authority: "geo.example",
+            path: "/a",
+            authorization: Some(&authorization),
+            ..Default::default()
+        };
+        let stamp = bmap_protocol::sign::Stamp { created: NOW.into(), nonce: draft.nonce, key_id: &page.jti };
+        let signed = bmap_protocol::sign::sign(&request, &stamp, &page.key).unwrap();
+        let sent = set(draft.sign(&page), "authorization", &authorization);
+        let sent = set(set(sent, "signature-input", &signed.signature_input), "signature", &signed.signature);
+        assert_eq!(decide(&verifier, sent).await, Ok(()), "{spaces:?}");
+        let other = set(get("/a").sign(&page), "authorization", &format!("HTTPSig    {}", page.token));
+        assert_eq!(decide(&verifier, other).await, Err("invalid_signature"), "not as it was signed");
+    }
+    let tab = set(get("/a").sign(&page), "authorization", &format!("HTTPSig\t{}", page.token));
+    assert_eq!(decide(&verifier, tab).await, Err("invalid_token"));
+}

@@ -5,9 +5,10 @@ use super::findings::Findings;
 use crate::clock::UnixMillis;
 use crate::config::Config;
 use crate::domain::role::Role;
+use crate::domain::root_check;
 use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
 use crate::domain::user::UserState;
-use crate::store::{ApiKeys, Database, Epochs, Health, IssuerKeys, Result, Settings, Tools, Users};
+use crate::store::{ApiKeys, Database, Epochs, Health, IgnoredProxies, IssuerKeys, Result, Settings, Tools, Users};
 
 /// This program is younger than this (2026-01-01): a clock before it was never set.
 const NOT_BEFORE: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -27,11 +28,17 @@ pub(super) async fn examine(
         found.fault("database", format!("it is damaged: {damage}"), "stop the server, restore the last backup");
     }
     clock(store, now, found).await?;
+    // With another root nothing opens: what follows from that is no fault of its own (O14).
+    let roots = match roots {
+        Some(roots) => is_root_of(store, roots, found).await?.then_some(roots),
+        None => None,
+    };
     if let Some(roots) = roots {
         sealed(store, roots, found).await?;
         epochs(store, roots, found).await?;
         admins(store, roots, found).await?;
     }
+    proxies(store, config, now, found).await?;
     let remembered = store.setting(ISSUER_SETTING).await?;
     if let (Some(remembered), Some(issuer)) = (remembered, &config.issuer)
         && remembered != issuer.as_str()
@@ -52,6 +59,23 @@ pub(super) async fn examine(
     Ok(())
 }
 
+/// Days for which a proxy that was not believed is named.
+const PROXY_DAYS: i64 = 7;
+
+/// Proxies that are not named in the configuration: all who come through one share its budgets (O15).
+async fn proxies(store: &Database, config: &Config, now: UnixMillis, found: &mut Findings) -> Result<()> {
+    for proxy in store.ignored_proxies().await? {
+        let is_named = config.trusted_proxies.iter().any(|network| network.contains(&proxy.peer));
+        if is_named || proxy.seen_at < now.plus_seconds(-PROXY_DAYS * 86_400) {
+            continue;
+        }
+        let says =
+            format!("{} sends X-Forwarded-For and is not believed: who comes through it shares its limits", proxy.peer);
+        found.warning("trusted_proxies", says, "if the proxy is yours, name it in trusted_proxies");
+    }
+    Ok(())
+}
+
 /// A clock that went back makes what has ended good again, and refuses what was made before.
 async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Result<()> {
     let advice = "set the clock, and keep it set (chrony, systemd-timesyncd)";
@@ -59,25 +83,43 @@ async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Resul
         found.fault("clock", "it was never set", advice);
         return Ok(());
     }
-    let ahead = store.newest_time().await?.map_or(0, |newest| newest.0.saturating_sub(now.0));
-    if ahead > SKEW_MILLIS {
-        let says = format!("it is {} s behind the newest row of the database", ahead / 1000);
-        found.fault("clock", says, advice);
-    } else {
-        found.good("clock", "not behind what is in the database");
+    match behind_by(store, now).await? {
+        Some(seconds) => {
+            found.fault("clock", format!("it is {seconds} s behind the newest row of the database"), advice);
+        }
+        None => found.good("clock", "not behind what is in the database"),
     }
     Ok(())
 }
 
-/// Whether the root secrets are those that sealed the rows.
+/// The seconds by which this clock is behind what is in the database, where that is more than clocks of well kept machines differ.
+pub(in super::super) async fn behind_by(store: &Database, now: UnixMillis) -> Result<Option<i64>> {
+    let ahead = store.newest_time().await?.map_or(0, |newest| newest.0.saturating_sub(now.0));
+    Ok((ahead > SKEW_MILLIS).then_some(ahead / 1000))
+}
+
+/// Whether the root secrets at hand are those of this database.
+async fn is_root_of(store: &Database, roots: &Roots, found: &mut Findings) -> Result<bool> {
+    let checked = root_check::check(store, roots).await?;
+    if let Err(foreign) = checked {
+        let advice =
+            "put the root secret back that belongs to this database; nothing can be said of its rows until then";
+        found.fault("root secret", foreign, advice);
+    }
+    Ok(checked.is_ok())
+}
+
+/// Whether the rows are as the root secrets sealed them.
 async fn sealed(store: &Database, roots: &Roots, found: &mut Findings) -> Result<()> {
-    let issuer_keys = store.issuer_keys().await?;
-    let foreign = issuer_keys.iter().filter(|key| key.open(roots).is_err()).count();
-    if foreign > 0 {
-        let says = "the issuer's own key does not open: the root secret is another one, or the row was edited";
-        found.fault("root secret", says, "put the root secret back that belongs to this database");
-        // Nothing else would open either.
-        return Ok(());
+    for key in store.issuer_keys().await? {
+        if key.open(roots).is_err() {
+            let says = format!("the issuer's key {} does not open: somebody edited its row", key.kid);
+            found.fault(
+                "issuer keys",
+                says,
+                "restore the last backup, or delete the row: the server makes another key",
+            );
+        }
     }
     let keys = store.api_keys().await?;
     let broken: Vec<&str> = keys.iter().filter(|key| key.open(roots).is_err()).map(|key| key.id.as_str()).collect();

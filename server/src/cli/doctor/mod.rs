@@ -2,8 +2,12 @@
 
 mod findings;
 mod installed;
+mod machine;
 mod mail;
 mod settings;
+
+pub(super) use installed::behind_by;
+pub(super) use settings::is_encrypted_or_local;
 
 use super::installation::database;
 use super::{CliError, Context, output};
@@ -11,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::RootPlace;
 use crate::domain::roots::Roots;
 use crate::store::Database;
+use crate::store::installation_file::InstallationFile;
 use crate::store::schema::{Pending, Schema};
 use clap::Args;
 use findings::Findings;
@@ -48,6 +53,8 @@ async fn examine(context: &Context, found: &mut Findings) {
     found.good("configuration", "every key can be read");
     settings::examine(&config, found);
     folder(&config.data_dir, found);
+    machine::disk(&config.data_dir, found);
+    machine::port(config.listen, found).await;
     mail::server(&config, found).await;
 
     let place = RootPlace::find(&config, &context.environment);
@@ -64,6 +71,18 @@ async fn examine(context: &Context, found: &mut Findings) {
     };
 
     let address = database(&config);
+    match InstallationFile::read(&config.data_dir) {
+        Ok(None) => {}
+        Ok(Some(known)) => {
+            if let Err(error) = known.must_be(address.engine, &config.data_dir) {
+                found.fault("data folder", error, "name the database that belongs to it");
+                if address.is_missing_file() {
+                    return;
+                }
+            }
+        }
+        Err(error) => return found.fault("data folder", error, "see that it can be read"),
+    }
     if address.is_missing_file() {
         let advice = "start the server once (bmap serve), or name the data folder (--data-dir)";
         return found.fault("database", "there is none at this place", advice);

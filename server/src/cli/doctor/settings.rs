@@ -1,8 +1,9 @@
 //! What can be said of a configuration without looking at anything else.
 
 use super::findings::Findings;
-use crate::config::Config;
+use crate::config::{Config, readable_by_others};
 use crate::store::address::Address;
+use bmap_protocol::ids::Issuer as IssuerUrl;
 
 /// Settings that work and are not safe, or that somebody forgot.
 pub(super) fn examine(config: &Config, found: &mut Findings) {
@@ -12,6 +13,12 @@ pub(super) fn examine(config: &Config, found: &mut Findings) {
             "everybody is a trusted proxy, so every caller chooses the address that is believed",
             "name the proxies' own addresses",
         );
+    }
+    for file in config.secret_files() {
+        if let Some(mode) = readable_by_others(&file) {
+            let says = format!("{} holds a secret and has mode {mode:04o}", file.display());
+            found.fault("secret file", says, "chmod 600: every user of this machine can read it");
+        }
     }
     let is_for_others = !config.listen.ip().is_loopback();
     if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
@@ -41,11 +48,7 @@ pub(super) fn examine(config: &Config, found: &mut Findings) {
         }
         return;
     };
-    let is_local = ["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|local| {
-        // Up to the port or the end: http://127.0.0.1.example is somewhere else.
-        issuer.as_str().strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
-    });
-    if issuer.as_str().starts_with("https://") || is_local {
+    if is_encrypted_or_local(issuer) {
         found.good("issuer", issuer.as_str());
     } else {
         found.fault(
@@ -54,4 +57,13 @@ pub(super) fn examine(config: &Config, found: &mut Findings) {
             "secrets and tokens pass there: use https",
         );
     }
+}
+
+/// Whether what goes to an issuer is encrypted, or stays on this machine.
+pub(in super::super) fn is_encrypted_or_local(issuer: &IssuerUrl) -> bool {
+    let is_local = ["http://127.0.0.1", "http://[::1]", "http://localhost"].iter().any(|local| {
+        // Up to the port or the end: http://127.0.0.1.example is somewhere else.
+        issuer.as_str().strip_prefix(local).is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
+    });
+    issuer.as_str().starts_with("https://") || is_local
 }

@@ -1,6 +1,6 @@
 //! What this machine knows of the key behind a signature: from a tool's credential, or from the data folder.
 
-use super::super::installation::{IfNone, Installation};
+use super::super::installation::Installation;
 use super::super::raw_request::RawRequest;
 use super::super::{CliError, Context};
 use super::side::Side;
@@ -43,7 +43,7 @@ impl Known {
         if !context.names_data_dir() {
             return Ok(Self::default());
         }
-        let installation = Installation::open(context, IfNone::Refuse).await?;
+        let installation = Installation::open_to_look(context).await?;
         match &token {
             Some(token) => Self::of_token(token, &installation).await,
             None => Self::of_api_key(request, &installation).await,

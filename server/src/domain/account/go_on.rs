@@ -40,7 +40,7 @@ impl AccountService {
                 return Err(Refusal::UserSessionOver);
             }
             match &found.token.used {
-                Some(used) if !is_retired && used.is_within_grace(now) => {
+                Some(used) if !is_retired && used.is_within_grace(now, self.issuer.lives.refresh_grace_seconds) => {
                     return self.same_again(&presented, &found, used, now);
                 }
                 Some(_) => return Err(self.reused(&found.session, source, now).await?),

@@ -4,11 +4,15 @@ use super::email::EmailAddress;
 use crate::clock::UnixMillis;
 use crate::domain::limits::{Rate, Table, network};
 use crate::domain::refusal::Refusal;
+use crate::domain::session::SessionId;
 use crate::mail::budget::Budget;
 use std::net::IpAddr;
 
-/// Guesses at one account's password, from wherever.
+/// Guesses at one account's password from all networks that nobody signed in to it from before, together.
 pub const SIGN_IN_PER_ACCOUNT: Rate = Rate { burst: 10, seconds: 30 };
+/// Guesses at one account's password from one network, known or not, or in one session. The same for both, so that a caller sees no
+/// difference until the budget above is used up from elsewhere.
+pub const SIGN_IN_PER_ACCOUNT_AND_NETWORK: Rate = SIGN_IN_PER_ACCOUNT;
 /// Sign-ins from one address, at whatever account.
 pub const SIGN_IN_PER_ADDRESS: Rate = Rate { burst: 50, seconds: 2 };
 /// Mails of one budget that are asked for to one address from one: nobody uses up what somebody elsewhere may ask for.
@@ -21,6 +25,7 @@ pub const OPENID_PER_ADDRESS: Rate = Rate { burst: 150, seconds: 1 };
 /// Every limit on accounts.
 pub struct Limits {
     sign_in_account: Table,
+    sign_in_pair: Table,
     sign_in_address: Table,
     mail_account: Table,
     mail_address: Table,
@@ -37,6 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sign_in_account: Table::new(SIGN_IN_PER_ACCOUNT),
+            sign_in_pair: Table::new(SIGN_IN_PER_ACCOUNT_AND_NETWORK),
             sign_in_address: Table::new(SIGN_IN_PER_ADDRESS),
             mail_account: Table::new(MAIL_PER_ACCOUNT),
             mail_address: Table::new(MAIL_PER_ADDRESS),
@@ -50,13 +56,49 @@ impl Limits {
     ///
     /// # Errors
     /// [`Refusal::RateLimited`].
-    pub fn sign_in(&self, email: &EmailAddress, address: IpAddr, now: UnixMillis) -> Result<(), Refusal> {
-        self.sign_in_address.take(&network(address), now)?;
-        self.sign_in_account.take(email.as_str().as_bytes(), now)
+    pub fn sign_in(&self, email: &EmailAddress, address: IpAddr, now: UnixMillis) -> Result<Guess, Refusal> {
+        let from = network(address);
+        self.sign_in_address.take(&from, now)?;
+        let pair = pair(email, &from);
+        self.sign_in_pair.take(&pair, now)?;
+        let strangers = self.sign_in_account.count(email.as_str().as_bytes(), now);
+        Ok(Guess { pair, if_stranger: strangers.retry_after })
     }
 
-    /// The guess was right: whoever knows the password has not been guessing.
-    pub fn signed_in(&self, email: &EmailAddress) {
+    /// The guess is not looked at: its network is not known, and others have used up what strangers may try.
+    pub fn not_looked_at(&self, guess: &Guess) {
+        self.sign_in_pair.give_back(&guess.pair);
+    }
+
+    /// The guess was right: its caller knows the password and was not guessing. What strangers tried before still counts.
+    pub fn signed_in(&self, email: &EmailAddress, guess: &Guess) {
+        self.sign_in_pair.forget(&guess.pair);
+        if guess.if_stranger.is_none() {
+            self.sign_in_account.give_back(email.as_str().as_bytes());
+        }
+    }
+
+    /// A guess at the password of an account by a caller who is signed in to it. The session has a budget of its own: a stranger
+    /// takes nothing from it.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLimited`].
+    pub fn confirm(
+        &self,
+        email: &EmailAddress,
+        session: &SessionId,
+        address: IpAddr,
+        now: UnixMillis,
+    ) -> Result<Guess, Refusal> {
+        self.sign_in_address.take(&network(address), now)?;
+        let pair = pair(email, session.as_str().as_bytes());
+        self.sign_in_pair.take(&pair, now)?;
+        // What strangers have left is not touched, and so not given back.
+        Ok(Guess { pair, if_stranger: Some(0) })
+    }
+
+    /// A new password was set by a mailed link: what was guessed before was at another one.
+    pub fn password_reset(&self, email: &EmailAddress) {
         self.sign_in_account.forget(email.as_str().as_bytes());
     }
 
@@ -80,6 +122,20 @@ impl Limits {
     }
 }
 
+/// A guess that was counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guess {
+    pair: Vec<u8>,
+    /// Where strangers have used up their budget: the seconds that one of them waits. A caller from a network that is known is
+    /// let in nevertheless.
+    pub if_stranger: Option<u32>,
+}
+
+/// An account and where it is tried from. No address holds a line end, and networks and session ids have one length each.
+fn pair(email: &EmailAddress, from: &[u8]) -> Vec<u8> {
+    [email.as_str().as_bytes(), b"\n", from].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,9 +146,10 @@ mod tests {
         EmailAddress::parse(text).unwrap()
     }
 
-    fn limited(result: Result<(), Refusal>) -> Option<u32> {
+    /// The seconds that a caller from a network that is not known waits.
+    fn limited(result: Result<Guess, Refusal>) -> Option<u32> {
         match result {
-            Ok(()) => None,
+            Ok(guess) => guess.if_stranger,
             Err(Refusal::RateLimited { retry_after }) => Some(retry_after),
             Err(other) => panic!("{other}"),
         }
@@ -109,8 +166,36 @@ mod tests {
         }
         let elsewhere = "203.0.113.9".parse().unwrap();
         assert_eq!(limited(limits.sign_in(&email("ALICE@x.example"), elsewhere, NOW)), Some(30));
-        limits.signed_in(&email("alice@X.example"));
-        assert_eq!(limited(limits.sign_in(&email("ALICE@x.example"), elsewhere, NOW)), None);
+        // A sign-in gives back what it took and not what strangers took.
+        let later = NOW.plus_seconds(30);
+        let good = limits.sign_in(&email("alice@X.example"), elsewhere, later).unwrap();
+        limits.signed_in(&email("alice@X.example"), &good);
+        assert_eq!(limited(limits.sign_in(&email("alice@x.example"), elsewhere, later)), None);
+        assert_eq!(limited(limits.sign_in(&email("alice@x.example"), elsewhere, later)), Some(30));
+        limits.password_reset(&email("alice@x.example"));
+        assert_eq!(limited(limits.sign_in(&email("alice@x.example"), elsewhere, later)), None);
+    }
+
+    #[test]
+    fn o13_one_network_and_one_session_have_a_bounded_number_of_guesses() {
+        let limits = Limits::default();
+        let (alice, here) = (email("alice@x.example"), "203.0.113.9".parse().unwrap());
+        for _ in 0..SIGN_IN_PER_ACCOUNT_AND_NETWORK.burst {
+            limits.sign_in(&alice, here, NOW).unwrap();
+        }
+        assert!(limits.sign_in(&alice, here, NOW).is_err(), "known or not: it looks alike from one network");
+        let session = SessionId::from_uuid([7; 16]);
+        for _ in 0..SIGN_IN_PER_ACCOUNT_AND_NETWORK.burst {
+            limits.confirm(&alice, &session, here, NOW).unwrap();
+        }
+        assert!(limits.confirm(&alice, &session, here, NOW).is_err());
+        // What a stranger is refused takes nothing from a network that turns out not to be known.
+        let elsewhere = "203.0.113.10".parse().unwrap();
+        for _ in 0..SIGN_IN_PER_ACCOUNT_AND_NETWORK.burst + 1 {
+            let guess = limits.sign_in(&alice, elsewhere, NOW).unwrap();
+            assert_eq!(guess.if_stranger, Some(30));
+            limits.not_looked_at(&guess);
+        }
     }
 
     #[test]

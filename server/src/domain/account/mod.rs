@@ -11,6 +11,7 @@ pub mod password;
 mod plain_password;
 pub mod pool;
 
+pub mod known_network;
 pub mod limits;
 
 pub mod access;

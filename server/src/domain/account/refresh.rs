@@ -20,9 +20,6 @@ use hkdf::Hkdf;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// How long a used token still gives its successor, in milliseconds: two tabs, a lost answer.
-pub const GRACE_MILLIS: i64 = 10_000;
-
 /// 32 random bytes that make a token's successor from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Salt([u8; 32]);
@@ -66,8 +63,8 @@ impl Salt {
 
 impl Used {
     /// Whether the token still gives its successor. A clock that is behind the one that wrote the time counts as within.
-    pub const fn is_within_grace(&self, now: UnixMillis) -> bool {
-        now.0.saturating_sub(self.at.0) < GRACE_MILLIS
+    pub const fn is_within_grace(&self, now: UnixMillis, grace_seconds: i64) -> bool {
+        now.0.saturating_sub(self.at.0) < grace_seconds.saturating_mul(1000)
     }
 }
 
@@ -186,7 +183,8 @@ mod tests {
     #[test]
     fn the_grace_is_ten_seconds() {
         let used = Used { at: UnixMillis(1_000), salt: Salt::from_bytes([0; 32]) };
-        assert!(used.is_within_grace(UnixMillis(0)) && used.is_within_grace(UnixMillis(10_999)));
-        assert!(!used.is_within_grace(UnixMillis(11_000)) && !used.is_within_grace(UnixMillis(i64::MAX)));
+        let within = |millis| used.is_within_grace(UnixMillis(millis), 10);
+        assert!(within(0) && within(10_999) && !within(11_000) && !within(i64::MAX));
+        assert!(!used.is_within_grace(used.at, 0), "no grace at all");
     }
 }

@@ -64,7 +64,7 @@ impl AccountService {
         let ended = store.use_password_reset(&token, &account, &new, &event).await?;
         let (ended, is_told) = ended.ok_or(Refusal::UnknownConfirmation)?;
         self.word_waits(word.as_ref(), is_told);
-        self.limits.signed_in(&account.email);
+        self.limits.password_reset(&account.email);
         Ok(ended)
     }
 }

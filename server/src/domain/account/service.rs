@@ -95,7 +95,13 @@ impl AccountService {
         password: PlainPassword,
         source: &Source,
     ) -> Result<TokenPair, Refusal> {
-        self.limits.sign_in(email, source.ip(), self.issuer.clock.now())?;
+        let guess = self.limits.sign_in(email, source.ip(), self.issuer.clock.now())?;
+        if let Some(retry_after) = guess.if_stranger
+            && !self.is_known_network(email, source).await?
+        {
+            self.limits.not_looked_at(&guess);
+            return Err(Refusal::RateLimited { retry_after });
+        }
         let password = Arc::new(password);
         // Twice at most: a hash that another sign-in made anew meanwhile is read again.
         for _ in 0..2 {
@@ -114,7 +120,7 @@ impl AccountService {
             if let Some(pair) =
                 self.begin_session(&account.user, SessionProof::Password(&account.password), source).await?
             {
-                self.limits.signed_in(email);
+                self.limits.signed_in(email, &guess);
                 self.freshen(&account, password, matches, source).await;
                 return Ok(pair);
             }
@@ -160,6 +166,7 @@ impl AccountService {
             return Ok(None);
         }
         self.end_excess(user, source, now).await;
+        self.remember_network(user, source, now).await;
         let jti = rng::bytes(&*self.issuer.random)?;
         let access = self.issuer.mint_access(&session.user, &session.id, now, &jti)?;
         Ok(Some(TokenPair { access, expires_in: ACCESS_SECONDS, refresh }))
@@ -246,12 +253,13 @@ impl AccountService {
     ) -> Result<Account, Refusal> {
         let account = self.account(&signed_in.user.id).await?.ok_or(Refusal::WrongPassword)?;
         // A stolen access token is no way around the limit on guesses.
-        self.limits.sign_in(&account.email, signed_in.source.ip(), self.issuer.clock.now())?;
+        let (session, from) = (&signed_in.session.id, signed_in.source.ip());
+        let guess = self.limits.confirm(&account.email, session, from, self.issuer.clock.now())?;
         if !self.matches(password, &account.email, account.password.clone()).await?.holds() {
             return Err(Refusal::WrongPassword);
         }
         account.check_seal(&self.issuer.roots)?;
-        self.limits.signed_in(&account.email);
+        self.limits.signed_in(&account.email, &guess);
         Ok(account)
     }
 

@@ -10,12 +10,14 @@ use crate::domain::api_key::{BrokenRow, KeyScope, KeyState, SealedApiKey, ToolSe
 use crate::domain::audit::{Action, Event, Target};
 use crate::domain::idempotency::SealedAnswer;
 use crate::domain::issuer::{Issuer, MakeError, NewApiKey, key_created, new_api_key, seal_new_secret};
+use crate::domain::page_origin::OriginRules;
 use crate::domain::refusal::Refusal;
 use crate::domain::roots::Roots;
 use crate::rng::{self, Random};
 use crate::store::{ApiKeys, Created, Database, ManagedKeys, Tools};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, UserId};
+use bmap_protocol::origin::Origin;
 
 /// Most keys of one user that are not revoked.
 pub const MAX_KEYS: u16 = 100;
@@ -31,6 +33,16 @@ pub struct KeyService<'a> {
     roots: &'a Roots,
     clock: &'a dyn Clock,
     random: &'a dyn Random,
+    origin_rules: OriginRules,
+}
+
+/// What becomes of a former secret that still works when a new one is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfFormer {
+    /// No new one is made.
+    Refuse,
+    /// It ends.
+    End,
 }
 
 /// A key that is made and not stored yet.
@@ -68,14 +80,33 @@ pub struct NewSecret {
 impl Issuer {
     /// Changes keys of this issuer.
     pub fn keys(&self) -> KeyService<'_> {
-        KeyService { store: &self.store, roots: &self.roots, clock: &*self.clock, random: &*self.random }
+        KeyService {
+            store: &self.store,
+            roots: &self.roots,
+            clock: &*self.clock,
+            random: &*self.random,
+            origin_rules: self.origin_rules,
+        }
     }
 }
 
 impl<'a> KeyService<'a> {
     /// Changes keys of a store.
     pub const fn new(store: &'a Database, roots: &'a Roots, clock: &'a dyn Clock, random: &'a dyn Random) -> Self {
-        Self { store, roots, clock, random }
+        Self { store, roots, clock, random, origin_rules: OriginRules { http_on_lan: false, wildcards: false } }
+    }
+
+    /// The same, where origins may be what the operator lets them be.
+    #[must_use]
+    pub const fn with_origin_rules(self, origin_rules: OriginRules) -> Self {
+        Self { origin_rules, ..self }
+    }
+
+    fn check_origins(&self, origins: &[Origin]) -> Result<(), Refusal> {
+        for (number, origin) in (1..).zip(origins) {
+            self.origin_rules.check(origin).map_err(|hint| invalid("origins", format!("entry {number}: {hint}")))?;
+        }
+        Ok(())
     }
 
     /// One key that somebody may manage.
@@ -110,6 +141,7 @@ impl<'a> KeyService<'a> {
     /// [`Refusal::Invalid`] for tools that are not there, or that this manager may not put into a key.
     pub async fn make(&self, who: &Manager, owner: UserId, form: KeyForm) -> Result<NewKey, Refusal> {
         self.check_tools(who, &form.scope.tools).await?;
+        self.check_origins(&form.scope.origins)?;
         let KeyForm { name, signing, scope } = form;
         let new = NewApiKey { owner, name, signing, scope: &scope };
         let (key, secret) = new_api_key(self.roots, self.clock.now(), self.random, new).map_err(refused)?;
@@ -131,11 +163,20 @@ impl<'a> KeyService<'a> {
         }
     }
 
-    /// Makes a new secret for a key, whose former one works on for `grace` seconds.
+    /// Makes a new secret for a key, whose present one works on for `grace` seconds. At most two secrets of a key work, so while its
+    /// former one does, this is refused unless the caller knows what ends: every secret that was answered works until the end that was
+    /// announced with it (U04).
     ///
     /// # Errors
-    /// [`Refusal`] for a key that is not there, was revoked, has ended or does not open.
-    pub async fn make_secret(&self, who: &Manager, id: &ApiKeyId, grace: i64) -> Result<NewSecret, Refusal> {
+    /// [`Refusal`] for a key that is not there, was revoked, has ended or does not open; [`Refusal::InvalidState`] while a former secret
+    /// works.
+    pub async fn make_secret(
+        &self,
+        who: &Manager,
+        id: &ApiKeyId,
+        grace: i64,
+        if_former: IfFormer,
+    ) -> Result<NewSecret, Refusal> {
         let ManagedKey { rows: KeyRows { current: before, former }, last_use } = self.find(who, id).await?;
         let at = self.clock.now();
         let scope = self.live_scope(&before)?;
@@ -148,6 +189,11 @@ impl<'a> KeyService<'a> {
             seal_new_secret(self.roots, self.random, id.clone(), before.created_at, new).map_err(refused)?;
         let rows = KeyRows { current: before, former };
         let ends_former = rows.former_end(self.roots, at).is_some();
+        if ends_former && if_former == IfFormer::Refuse {
+            return Err(Refusal::InvalidState {
+                hint: "the secret before this one still works, until former.expires_at: wait until then, or end it now with end_former",
+            });
+        }
         let former = match grace {
             0 => None,
             // A part of a second counts as one: the grace is never shorter than was asked for.
@@ -180,6 +226,7 @@ impl<'a> KeyService<'a> {
     /// [`Refusal`]; [`Refusal::Conflict`] where others keep changing the same key. Two changes at once are both made.
     pub async fn change(&self, who: &Manager, id: &ApiKeyId, change: &KeyChange) -> Result<ManagedKey, Refusal> {
         let mut is_checked = false;
+        self.check_origins(change.origins.as_deref().unwrap_or_default())?;
         for _ in 0..ATTEMPTS {
             let found = self.find(who, id).await?;
             let before = found.rows;

@@ -9,6 +9,7 @@ use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::domain::keys::ManagedKey;
 use crate::domain::keys::form;
+use crate::domain::keys::service::IfFormer;
 use crate::openapi::Doc;
 use crate::router::App;
 use axum::extract::{Request, State};
@@ -26,6 +27,8 @@ struct RegenerateForm {
     /// 0 to 604800 (seven days); a day where it is not said.
     #[schema(minimum = 0, maximum = 604800)]
     grace_seconds: Option<i64>,
+    /// Whether a former secret that still works is to end. Without it such a key gets no new secret.
+    end_former: Option<bool>,
 }
 
 /// Makes a new secret: 200 with it, shown this once. No body, or `{}`, is a grace of a day.
@@ -44,7 +47,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         Begun::Again(answer) => return Ok(answer),
     };
     let keys = app.issuer.keys();
-    let new = keys.make_secret(&who, &id, grace).await?;
+    let if_former = if form.end_former == Some(true) { IfFormer::End } else { IfFormer::Refuse };
+    let new = keys.make_secret(&who, &id, grace, if_former).await?;
     let managed = ManagedKey { rows: new.after.clone(), last_use: new.last_use };
     let answer = KeyWithSecret {
         key: KeyView::of(&app, &managed, new.at),
@@ -60,7 +64,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
 /// How the document describes it.
 pub fn post_doc() -> Doc {
     Doc::new("Give an API key a new secret")
-        .about("The old one works on for a grace, so that nothing breaks. The newest two of a key work at most.")
+        .about("The old one works on for a grace, so that nothing breaks. Two secrets of a key work at most: while a former one does, only a \
+             request with end_former makes another, and ends it.")
         .path_part("id", "The key's id")
         .reads_header(HEADER, r#"^("[A-Za-z0-9._:-]{1,64}"|[A-Za-z0-9._:-]{1,64})$"#, ABOUT_HEADER)
         .may_take::<RegenerateForm>()

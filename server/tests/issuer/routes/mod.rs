@@ -1,6 +1,7 @@
 mod api_keys;
 mod audit;
 mod auth;
+mod beneath;
 mod health;
 mod idempotency;
 mod oauth_token;

@@ -1,6 +1,7 @@
 mod confirm;
 mod deactivate;
 mod email;
+mod lock_out;
 mod login;
 mod logout;
 mod me;
