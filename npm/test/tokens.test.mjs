@@ -179,3 +179,17 @@ test('options that can not work are refused at once', () => {
   const client = createClient({ issuer: 'http://localhost:4000', ticket });
   for (const id of ['', 'Places', 'a/b', 'a'.repeat(33)]) assert.throws(() => client.tool(id), code('bad_options'));
 });
+
+test('u09 an issuer with a path is asked beneath it, with a slash at its end or without', async (t) => {
+  for (const issuer of ['https://host.example/auth', 'https://host.example/auth/', new URL('https://host.example/auth/eu/')]) {
+    const asked = [];
+    const fetch = async (input) => {
+      asked.push(input instanceof Request ? input.url : String(input));
+      return new Response('{}', { status: 400, headers: { 'content-type': 'application/json' } });
+    };
+    const client = createClient({ issuer, ticket: () => `bmt_${'A'.repeat(43)}`, fetch });
+    t.after(() => client.close());
+    await assert.rejects(client.tool('places').fetch('/'));
+    assert.equal(asked[0], `${String(issuer).replace(/\/$/, '')}/oauth/token`);
+  }
+});
