@@ -8,6 +8,7 @@
  */
 
 import { unlessAborted } from './abort.js';
+import { redirected, refusalCode, retryAfter, shortWait } from './answer.js';
 import type { SignedEvent } from './api.js';
 import type { ServerClock } from './clock.js';
 import { contentDigest } from './digest.js';
@@ -15,7 +16,7 @@ import { BmapError } from './errors.js';
 import { explained } from './explain.js';
 import type { Issuer, Token } from './issuer.js';
 import { watchPolicy } from './policy.js';
-import { problemOf, redirected, refusalCode, retryAfter, shortWait } from './problem.js';
+import { problemOf } from './problem.js';
 import type { Prepared } from './request.js';
 import { alsoCovered, resolve } from './target.js';
 import type { Tokens } from './tokens.js';

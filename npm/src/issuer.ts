@@ -4,12 +4,13 @@
  * @module
  */
 
+import { redirected, retryAfter, shortWait } from './answer.js';
 import type { ServerClock } from './clock.js';
 import { contentDigest } from './digest.js';
 import { BmapError } from './errors.js';
 import { explained } from './explain.js';
 import { watchPolicy } from './policy.js';
-import { problemOf, redirected, retryAfter, shortWait } from './problem.js';
+import { problemOf } from './problem.js';
 import { explain, RequestSigner } from './sign.js';
 import { bytesOfBase64url } from './text.js';
 import { Allowance, pause } from './wait.js';
