@@ -27,7 +27,7 @@ async function sizes() {
   // What the package's entry loads by itself, and what the first request adds.
   const first = await reach('index.js');
   if (first.length < 2) throw new Error('index.js imports nothing: this reader of imports missed something');
-  const all = [...first, 'chunks/sdk-glue.js', 'chunks/sdk-bytes.js'];
+  const all = [...first, 'chunks/engine.js', 'chunks/sdk-glue.js', 'chunks/sdk-bytes.js'];
   const weigh = async (names) => {
     const files = await Promise.all(names.map((name) => readFile(dist + name)));
     const sum = (pack) => files.reduce((total, file) => total + pack(file).length, 0);

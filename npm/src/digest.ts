@@ -15,9 +15,9 @@ declare const process: { versions?: { node?: string } } | undefined;
 /** From this many bytes on WebCrypto is faster: measured in Chromium, and in Node, where it goes through a thread pool. */
 export const WEBCRYPTO_FROM: number = typeof process === 'object' && process.versions?.node ? 7168 : 2048;
 
-/** `sha-256=:…:` for a body. */
-export async function contentDigest(glue: Pick<Glue, 'contentDigest'>, body: Uint8Array<ArrayBuffer>): Promise<string> {
+/** `sha-256=:…:` for a body; `now` where nothing can be waited for, since the page may be going away. */
+export async function contentDigest(glue: Pick<Glue, 'contentDigest'>, body: Uint8Array<ArrayBuffer>, now = false): Promise<string> {
   const subtle = globalThis.crypto?.subtle; // absent on pages that are neither https nor localhost
-  if (body.byteLength < WEBCRYPTO_FROM || !subtle) return glue.contentDigest(body);
+  if (now || body.byteLength < WEBCRYPTO_FROM || !subtle) return glue.contentDigest(body);
   return `sha-256=:${base64OfBytes(new Uint8Array(await subtle.digest('SHA-256', body)))}:`;
 }

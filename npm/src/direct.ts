@@ -4,24 +4,12 @@
  * @module
  */
 
+import type { ApiKey } from './api.js';
 import { BmapError } from './errors.js';
 import type { Issuer, Token } from './issuer.js';
 import { explain, RequestSigner } from './sign.js';
 import { Loader } from './wasm.js';
 import type { Glue } from './wasm/direct-glue.js';
-
-/** An API key, as `bmap key add` prints it. Never in a page: whoever reads the page has it then. */
-export interface ApiKey {
-  /** `bmk_…` */
-  id: string;
-  /** `bms_…` */
-  secret: string;
-  /**
-   * How the issuer is shown that the secret is known. `signature` (default): the token request is signed and no secret travels.
-   * `secret`: it is sent, in `Authorization: Basic`, for keys that were made to sign with Ed25519, which this package does not do.
-   */
-  proof?: 'signature' | 'secret';
-}
 
 const loader: Loader<Glue> = new Loader(
   () => import('./wasm/direct-bytes.js'),

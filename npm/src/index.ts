@@ -6,9 +6,21 @@
  * @module
  */
 
-export { type Client, type ClientOptions, createClient, type DirectOptions, type PageOptions, type Ticket, type Tool, type UserOptions } from './client.js';
-export type { ApiKey } from './direct.js';
+export type {
+  ApiKey,
+  Client,
+  ClientOptions,
+  CommonOptions,
+  DirectOptions,
+  PageOptions,
+  Problem,
+  SignedEvent,
+  Ticket,
+  Tool,
+  UserOptions,
+  WasmSource,
+} from './api.js';
+export { createClient } from './client.js';
 export { BmapError, type ClientCode, type ErrorCode, type ErrorDetail } from './errors.js';
-export type { SignedEvent } from './fetch.js';
-export { type Problem, problemOf } from './problem.js';
-export { init, type WasmSource } from './wasm.js';
+export { init } from './init.js';
+export { problemOf } from './problem.js';

@@ -4,10 +4,13 @@
  * @module
  */
 
+import { redirected, retryAfter, shortWait } from './answer.js';
 import type { ServerClock } from './clock.js';
 import { contentDigest } from './digest.js';
 import { BmapError } from './errors.js';
-import { problemOf, retryAfter, shortWait } from './problem.js';
+import { explained } from './explain.js';
+import { watchPolicy } from './policy.js';
+import { problemOf } from './problem.js';
 import { explain, RequestSigner } from './sign.js';
 import { bytesOfBase64url } from './text.js';
 import { Allowance, pause } from './wait.js';
@@ -72,7 +75,7 @@ export class Issuer {
   async request(form: Record<string, string>, proof: Proof): Promise<Token> {
     const loading = this.loader.load(); // while the answer is under way
     loading.catch(() => {});
-    const body = new TextEncoder().encode(new URLSearchParams(form).toString());
+    const body = new URLSearchParams(form).toString();
     const waits = new Allowance();
     for (let repaired = false; ; ) {
       const response = await this.#post(body, proof);
@@ -86,31 +89,37 @@ export class Issuer {
       } else if (problem.code === 'replay_store_unavailable' && proof && 'signer' in proof) {
         wait = waits.take(retryAfter(response));
       }
-      if (wait === undefined) throw new BmapError(problem.code, problem.title, problem);
+      if (wait === undefined) {
+        const signed = !!proof && 'signer' in proof;
+        throw await explained((why) => why.refused(problem, this.#endpoint, signed, this.#fetch), new BmapError(problem.code, problem.title, problem));
+      }
       await pause(wait);
     }
   }
 
-  async #post(body: Uint8Array<ArrayBuffer>, proof: Proof): Promise<Response> {
+  async #post(body: string, proof: Proof): Promise<Response> {
     const type = 'application/x-www-form-urlencoded';
     const headers: Record<string, string> = { 'content-type': type };
     if (proof && 'header' in proof) headers.authorization = proof.header;
     if (proof && 'signer' in proof) {
-      const digest = await contentDigest(await this.loader.load(), body);
+      const digest = await contentDigest(await this.loader.load(), new TextEncoder().encode(body));
       Object.assign(headers, proof.signer.sign('POST', this.#endpoint, this.#clock.now(), type, digest));
     }
+    // Not 'error': Workers know 'manual' and 'follow' only. Nor do they know credentials and cache, and refuse what they do not know.
+    const init: RequestInit = { method: 'POST', headers, body, redirect: 'manual' };
+    if ('credentials' in (globalThis.Request?.prototype ?? {})) Object.assign(init, { credentials: 'omit', cache: 'no-store' });
+    watchPolicy();
+    let response: Response;
     try {
-      return await this.#fetch(this.#endpoint, {
-        method: 'POST',
-        headers,
-        body,
-        credentials: 'omit',
-        cache: 'no-store',
-        redirect: 'error',
-      });
-    } catch (error) {
-      throw new BmapError('network', `the issuer ${this.#endpoint.origin} could not be reached`, { cause: error, retryable: true });
+      response = await this.#fetch(this.#endpoint.href, init);
+    } catch (cause) {
+      const plain = new BmapError('network', `the issuer ${this.#endpoint.origin} could not be reached`, { cause, retryable: true });
+      throw await explained((why) => why.unreachable(this.#endpoint, init, cause, 'issuer'), plain);
     }
+    if (response.redirected || redirected(response)) {
+      throw new BmapError('redirect_refused', `the issuer ${this.#endpoint.href} answered with a redirect; give createClient the address that it leads to`);
+    }
+    return response;
   }
 
   async #read(response: Response): Promise<Record<string, unknown>> {
@@ -119,7 +128,7 @@ export class Issuer {
       if (typeof answer === 'object' && answer !== null) return answer as Record<string, unknown>;
     }
     const status = response.status;
-    throw new BmapError('bad_answer', `the issuer answered ${status} without a token`, { status, retryable: status >= 500 });
+    throw new BmapError('bad_answer', `the issuer answered ${status} without a token`, { status, retryable: status >= 500, retryAfter: retryAfter(response) });
   }
 
   #token(answer: Record<string, unknown>, glue: Glue): Token {

@@ -1,25 +1,32 @@
 /**
  * The arguments of `fetch`, read the way `fetch` reads them, up to the bytes that will be sent.
  *
+ * What `fetch` would refuse, and what it would send otherwise than it is signed, is `bad_request` here, before anything is sent.
+ *
  * @module
  */
 
+import { unlessAborted } from './abort.js';
+import { bad, type Content, type Given, readLater, readNow, textOf } from './body.js';
 import { BmapError } from './errors.js';
-import type { Token } from './issuer.js';
 
 /** A request of which everything is known but the signature. */
 export interface Prepared {
   method: string;
-  /** The caller's headers, and those that the body brings; `undefined` where there are none. */
-  headers: Headers | undefined;
+  /** The caller's headers, and the type that the body brings, by lower-case name. */
+  headers: Record<string, string>;
   /**
    * The whole body: its digest is signed, so it can't be a stream any more. `undefined` where there is none; empty where there is one
    * with nothing in it, which was read up by this and so is sent instead of what was given.
    */
-  body: Uint8Array<ArrayBuffer> | undefined;
+  body: Content | undefined;
+  /** Whether the page may be going away, so that nothing can be waited for. */
+  keepalive: boolean;
   signal: AbortSignal | undefined;
   /** What the caller asked to happen at a redirect. */
   redirect: RequestRedirect;
+  /** Everything else that `fetch` is to be told. */
+  init: RequestInit;
   /** The address as given: relative ones wait for the tool's base URL. */
   address: string;
 }
@@ -27,61 +34,96 @@ export interface Prepared {
 /** Headers that are this package's to write. */
 const RESERVED = ['authorization', 'signature', 'signature-input'];
 
-/**
- * Headers by which some frameworks take another method or path than the request's own, in every spelling. A verifier refuses them
- * where they are not covered (profile §4).
- */
-const OVERRIDES = /^x[-_.](http[-_.]method([-_.]override)?|method[-_.]override|(original|rewrite)[-_.]url)$/;
+/** Members that a `Request` has, given as input or as `init`, with the value that says nothing. Method, headers, body, signal and redirect are apart. */
+const MEMBERS: Record<string, unknown> = {
+  mode: 'cors',
+  credentials: 'same-origin',
+  cache: 'default',
+  referrer: 'about:client',
+  referrerPolicy: '',
+  integrity: '',
+  keepalive: false,
+  cf: undefined,
+};
 
-/** The caller's headers that must be covered beside `Content-Type`, in lines of `name:value`; `undefined` where there are none. */
-export function alsoCovered(headers: Headers | undefined, hasBody: boolean): string | undefined {
-  const lines: string[] = [];
-  headers?.forEach((value, name) => {
-    if ((hasBody && name === 'content-encoding') || OVERRIDES.test(name)) lines.push(`${name}:${value}`);
-  });
-  return lines.length ? lines.join('\n') : undefined;
+/** The bytes of bodies that may be under way with `keepalive` (Fetch Standard §4.5). */
+const KEEPALIVE_LIMIT = 65_536;
+
+/** Reads `fetch`'s arguments. Text and bytes are read without waiting for anything but promises that hold. */
+export async function prepare(input: RequestInfo | URL, more: RequestInit | undefined): Promise<Prepared> {
+  // By its looks: a platform need not have a global `Request`, and one of another realm is one too.
+  const given = typeof input === 'object' && input && 'url' in input && 'method' in input ? input : undefined;
+  const init = more ?? {};
+  const asked = (name: string): unknown => (init as Record<string, unknown>)[name] ?? (given as Record<string, unknown> | undefined)?.[name];
+  const address = given ? given.url : textOf(input, 'the address');
+  const method = methodOf(String(init.method ?? given?.method ?? 'GET'));
+  const headers = headersOf(init.headers ?? given?.headers);
+  const keepalive = !!asked('keepalive');
+  const signal = (init.signal === undefined ? given?.signal : init.signal) ?? undefined;
+  const rest = { ...init } as Record<string, unknown>;
+  for (const name in MEMBERS) {
+    const value = asked(name);
+    if (value != null && value !== MEMBERS[name]) rest[name] = value;
+  }
+  if (rest.mode === 'navigate') delete rest.mode; // a service worker's own request for a page; `fetch` leaves it out too
+  if (rest.mode === 'no-cors') throw bad('no-cors takes the signature off; leave mode out');
+  for (const name of ['body', 'signal']) delete rest[name];
+  const body = await bodyOf(init.body, given, keepalive, signal);
+  if (body) {
+    if (method === 'GET' || method === 'HEAD') throw bad(`${method} has no body in fetch`);
+    if (keepalive && body.bytes.length > KEEPALIVE_LIMIT) throw bad(`a body with keepalive has ${KEEPALIVE_LIMIT} bytes at most, and this has ${body.bytes.length}`);
+    if (body.type) headers['content-type'] ??= body.type;
+  }
+  for (const name of [...RESERVED, ...(body?.bytes.length ? ['content-digest'] : [])]) {
+    if (name in headers) throw bad(`${name} is written by @bmap/auth; leave it out`);
+  }
+  return { method, headers, body, keepalive, signal, redirect: init.redirect ?? given?.redirect ?? 'follow', init: rest, address };
 }
 
-/** Reads `fetch`'s arguments. */
-export async function prepare(input: RequestInfo | URL, init: RequestInit | undefined): Promise<Prepared> {
-  const given = input instanceof Request ? input : undefined;
-  const address = given ? given.url : String(input);
-  let method = (init?.method ?? given?.method ?? 'GET').toUpperCase();
-  let headers = init?.headers || given ? new Headers(init?.headers ?? given?.headers) : undefined;
-  let body: Uint8Array<ArrayBuffer> | undefined;
-  if (init?.body != null || (given && method !== 'GET' && method !== 'HEAD')) {
-    // The platform's own Request knows every kind of body, and the Content-Type that each brings. The address does not matter yet.
-    const template = given && init?.body == null ? given : new Request('http://localhost/', { method, ...(headers && { headers }), body: init?.body ?? null, duplex: 'half' } as RequestInit);
-    const type = template.headers.get('content-type');
-    headers ??= new Headers();
-    if (type !== null) headers.set('content-type', type);
-    try {
-      const bytes = new Uint8Array(await template.arrayBuffer());
-      if (template.bodyUsed) body = bytes;
-    } catch (error) {
-      init?.signal?.throwIfAborted();
-      throw new BmapError('body_unreadable', 'the body could not be read to its end', { cause: error });
-    }
-  } else if (init?.method) {
-    // Only these are made upper case by `fetch`; any other method is sent as it was given.
-    if (!['DELETE', 'GET', 'HEAD', 'OPTIONS', 'POST', 'PUT'].includes(method)) method = init.method;
+async function bodyOf(body: unknown, given: Request | undefined, keepalive: boolean, signal: AbortSignal | undefined): Promise<Content | undefined> {
+  let source: Given;
+  if (body != null) {
+    const now = readNow(body);
+    if (now) return now;
+    source = { body };
+  } else if (given && !/^(GET|HEAD)$/.test(given.method)) {
+    // Firefox has no Request.body; there a type says that there is one.
+    if (keepalive && given.body === null) return undefined;
+    source = { request: given };
+  } else return undefined;
+  if (keepalive && (body != null || given?.body || given?.headers.has('content-type'))) {
+    throw bad('a page that goes away can wait for nothing: with keepalive, give the body in init, as text, bytes or URLSearchParams');
   }
-  for (const name of RESERVED) {
-    if (headers?.has(name)) throw new BmapError('bad_request', `${name} is written by @bmap/auth; leave it out`);
-  }
-  const signal = init?.signal ?? given?.signal;
-  return { method, headers, body, signal, redirect: init?.redirect ?? given?.redirect ?? 'follow', address };
-}
-
-/** The absolute URL of a request to a tool, refused before anything is sent if it is not the tool's. */
-export function resolve(address: string, token: Pick<Token, 'base' | 'origin'>): URL {
-  let url: URL;
   try {
-    url = new URL(address, token.base);
+    return await unlessAborted(readLater(source), signal);
   } catch (error) {
-    throw new BmapError('bad_url', `${address} is no URL`, { cause: error });
+    signal?.throwIfAborted();
+    if (error instanceof BmapError) throw error;
+    throw new BmapError('body_unreadable', 'the body could not be read to its end, or was read before', { cause: error });
   }
-  // A serialised URL begins with its origin; a name and password would stand in between.
-  if (url.href.startsWith(token.origin)) return url;
-  throw new BmapError('cross_tool_url', `${url.origin} is not the tool's origin ${token.origin}; nothing was sent`);
+}
+
+/** A method as `fetch` spells it: six are made upper case, any other is left as it is. */
+function methodOf(method: string): string {
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(method)) throw bad(`${JSON.stringify(method)} is no method`);
+  if (/^(connect|trace|track)$/i.test(method)) throw bad(`fetch sends no ${method.toUpperCase()}`);
+  return /^(delete|get|head|options|post|put)$/i.test(method) ? method.toUpperCase() : method;
+}
+
+/** Headers as a plain object: what wrappers of `fetch` take that know nothing of `Headers`. */
+function headersOf(given: HeadersInit | undefined): Record<string, string> {
+  const all: Record<string, string> = {};
+  if (given === undefined) return all;
+  const add = (value: string, name: string): void => {
+    name = name.toLowerCase();
+    all[name] = name in all ? `${all[name]}, ${value}` : value;
+  };
+  try {
+    if (typeof Headers === 'function') new Headers(given).forEach(add);
+    else if (typeof given.forEach === 'function' && !Array.isArray(given)) (given as Headers).forEach(add);
+    else for (const [name, value] of Array.isArray(given) ? given : Object.entries(given)) add(String(value), String(name));
+  } catch (error) {
+    throw bad('a header has a name or a value that can not be sent', error);
+  }
+  return all;
 }

@@ -1,7 +1,8 @@
 /**
  * The life of one tool's token: got on first use, in one flight for all who wait, renewed before it ends.
  *
- * There is no timer: a page that does nothing asks for nothing. When it wakes after its session ended, it starts a new one.
+ * There is no timer: a page that does nothing asks for nothing. When it wakes after its session ended, it starts a new one. While
+ * tickets or the issuer fail, attempts are kept apart: a page that calls a hundred times makes one.
  *
  * @module
  */
@@ -9,6 +10,7 @@
 import type { ServerClock } from './clock.js';
 import { BmapError } from './errors.js';
 import type { Issuer, Token } from './issuer.js';
+import { Backoff } from './wait.js';
 
 /** Where the first token of a session comes from. */
 export type Grant = (tool: string) => Promise<Token>;
@@ -16,21 +18,18 @@ export type Grant = (tool: string) => Promise<Token>;
 /** Answers to a renewal that mean: this session is over, a new one may be started. Others mean that none may. */
 const ENDED = new Set(['invalid_grant', 'invalid_token', 'token_expired', 'token_revoked', 'invalid_credentials', 'invalid_signature']);
 
-/** After a renewal that failed, the token that still works is used for this long before the next try; milliseconds. */
-const RETRY_AFTER = 5000;
-
 /** One tool's tokens. */
 export class Tokens {
   #current: Token | undefined;
   #previous: Token | undefined;
   #flight: Promise<Token> | undefined;
-  #holdOff = -Infinity;
   #closed = false;
   readonly #tool: string;
   readonly #issuer: Issuer;
   readonly #clock: ServerClock;
   readonly #grant: Grant;
   readonly #renewable: boolean;
+  readonly #backoff: Backoff;
 
   constructor(tool: string, issuer: Issuer, clock: ServerClock, grant: Grant, renewable: boolean) {
     this.#tool = tool;
@@ -38,6 +37,7 @@ export class Tokens {
     this.#clock = clock;
     this.#grant = grant;
     this.#renewable = renewable;
+    this.#backoff = new Backoff(() => clock.ticks());
   }
 
   /** The token that is in use, without waiting; in the last part of its life the next one is asked for meanwhile. */
@@ -46,7 +46,7 @@ export class Tokens {
     if (!token) return undefined;
     const left = token.ends - this.#clock.now();
     if (left <= Math.min(5000, token.life / 10)) return undefined; // it could end on the way
-    if (left <= Math.min(60_000, token.life / 4) && this.#clock.ticks() >= this.#holdOff) this.get().catch(() => {});
+    if (left <= Math.min(60_000, token.life / 4) && !this.#backoff.on) this.get().catch(() => {});
     return token;
   }
 
@@ -67,21 +67,25 @@ export class Tokens {
   /** Wipes the keys. */
   close(): void {
     this.#closed = true;
+    this.#backoff.end();
     this.#replace(undefined);
     this.#replace(undefined);
   }
 
   async #next(): Promise<Token> {
+    await this.#backoff.over();
     try {
+      if (this.#closed) throw new BmapError('closed', 'the client was closed');
       const token = (await this.#renewed()) ?? (await this.#grant(this.#tool));
       if (this.#closed) {
         token.signer.free();
         throw new BmapError('closed', 'the client was closed');
       }
       this.#replace(token);
+      this.#backoff.end();
       return token;
     } catch (error) {
-      this.#holdOff = this.#clock.ticks() + RETRY_AFTER;
+      if (!this.#closed) this.#backoff.failed(error);
       throw error;
     }
   }

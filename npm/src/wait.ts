@@ -4,16 +4,8 @@
  * @module
  */
 
-/** What `promise` gives, unless `signal` comes first; the work behind the promise goes on for those who share it. */
-export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
-}
+import { unlessAborted } from './abort.js';
+import { BmapError } from './errors.js';
 
 /** Resolves after so many milliseconds, unless `signal` comes first; then nothing is left of the timer. */
 export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
@@ -48,5 +40,81 @@ export class Allowance {
     this.#left -= wait;
     this.#least *= 2;
     return wait;
+  }
+}
+
+/** How long a call waits for the end of a back-off before it fails with what failed last; milliseconds. */
+const PATIENCE = 1000;
+
+/**
+ * After a failure: no other attempt for 0.5 s, and for twice as long after each further failure, up to 60 s; by chance up to twice
+ * that, within these bounds. It ends early when the device is online again or the page is looked at again.
+ */
+export class Backoff {
+  #failures = 0;
+  #until = -Infinity;
+  #error: BmapError | undefined;
+  #wake: (() => void) | undefined;
+  readonly #ticks: () => number;
+
+  constructor(ticks: () => number) {
+    this.#ticks = ticks;
+  }
+
+  /** Whether it lasts. */
+  get on(): boolean {
+    return this.#ticks() < this.#until;
+  }
+
+  /** An attempt succeeded. */
+  end(): void {
+    this.#failures = 0;
+    this.wake();
+  }
+
+  /** Ends it early; the next failure counts on. */
+  wake = (): void => {
+    this.#until = -Infinity;
+    this.#error = undefined;
+    this.#listen('removeEventListener');
+    this.#wake?.();
+  };
+
+  /** An attempt failed. Callers are held off where trying again can help; a failure that stays what it is costs them no time. */
+  failed(error: unknown): void {
+    const known = error instanceof BmapError ? error : undefined;
+    const least = Math.min(known?.retryAfter ?? 0, 600) * 1000;
+    const wait = Math.max(least, Math.min(500 * 2 ** Math.min(this.#failures++, 10) * (1 + Math.random()), 60_000));
+    this.#until = this.#ticks() + wait;
+    this.#error = known?.retryable ? known : undefined;
+    this.#listen('addEventListener');
+  }
+
+  /** Resolves when an attempt may be made: at once, or after a second at most. Later ones fail with what failed last. */
+  async over(): Promise<void> {
+    const left = this.#until - this.#ticks();
+    const error = this.#error;
+    if (!error || left <= 0) return;
+    let woken = false;
+    const early = new Promise<void>((resolve) => {
+      this.#wake = () => resolve(void (woken = true));
+    });
+    const timer = new AbortController();
+    await Promise.race([early, pause(Math.min(left, PATIENCE), timer.signal)]);
+    timer.abort();
+    if (woken || left <= PATIENCE) return;
+    const seconds = Math.max(1, Math.ceil((this.#until - this.#ticks()) / 1000));
+    const { code, message, cause, status, requestId } = error;
+    throw new BmapError(code, message, { cause, retryable: true, requestId, retryAfter: seconds, ...(status !== undefined && { status }) });
+  }
+
+  #look = (): void => {
+    if (document.visibilityState === 'visible') this.wake();
+  };
+
+  #listen(how: 'addEventListener' | 'removeEventListener'): void {
+    const { document, [how]: act } = globalThis as Partial<typeof globalThis>;
+    act?.call(globalThis, 'online', this.wake);
+    document?.[how]?.('visibilitychange', this.#look);
   }
 }

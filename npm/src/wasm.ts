@@ -7,12 +7,11 @@
  * @module
  */
 
-import { bytesOfHex } from './text.js';
+import type { WasmSource } from './api.js';
 import { BmapError } from './errors.js';
+import { explained } from './explain.js';
+import { bytesOfHex } from './text.js';
 import type { Glue } from './wasm/sdk-glue.js';
-
-/** Where the WebAssembly of `@bmap/auth/wasm` may come from instead of the inlined copy. */
-export type WasmSource = URL | string | BufferSource | WebAssembly.Module | Response | Promise<Response>;
 
 /** Runs what calls into WebAssembly, and knows when that broke. */
 export interface Guard {
@@ -48,7 +47,7 @@ export class Loader<G extends Pick<Glue, 'imports' | 'finish'>> implements Guard
     try {
       return call();
     } catch (error) {
-      if (!(error instanceof WebAssembly.RuntimeError)) throw error;
+      if ((error as Error | undefined)?.name !== 'RuntimeError') throw error; // by name: it may be of another realm
       this.#instance = undefined;
       throw new BmapError('wasm_unavailable', 'the WebAssembly module broke and is made anew', { cause: error, retryable: true });
     }
@@ -57,27 +56,43 @@ export class Loader<G extends Pick<Glue, 'imports' | 'finish'>> implements Guard
   async #start(source: WasmSource | undefined): Promise<G> {
     try {
       this.#module ??= this.#compile(source);
-      const [module, { glue }] = await Promise.all([this.#module, this.#glue()]);
+      const [module, { glue }] = await Promise.all([this.#module, this.#glue().catch(notLoaded)]);
       const fresh = glue();
       fresh.finish(await WebAssembly.instantiate(module, fresh.imports()), module);
       return fresh;
-    } catch (error) {
-      const hint = "WebAssembly could not be loaded; a Content-Security-Policy needs 'wasm-unsafe-eval' in script-src";
-      throw new BmapError('wasm_unavailable', hint, { cause: error, retryable: true });
+    } catch (cause) {
+      if (cause instanceof BmapError) throw cause;
+      throw await explained((why) => why.noWasm(cause), new BmapError('wasm_unavailable', 'WebAssembly could not be compiled', { cause }));
     }
   }
 
   async #compile(source: WasmSource | undefined): Promise<WebAssembly.Module> {
-    let given = source ?? (await this.#bytes()).default;
-    if (given instanceof WebAssembly.Module) return given;
-    if (source === undefined) return WebAssembly.compile(bytesOfHex(given as string));
-    if (typeof given === 'string' || given instanceof URL) given = fetch(given);
-    const settled = await given;
-    if (!(settled instanceof Response)) return WebAssembly.compile(settled as BufferSource);
-    if (!settled.ok) throw new Error(`${settled.url} answered ${settled.status}`);
-    // compileStreaming wants the media type application/wasm, which not every server sends.
-    return WebAssembly.compile(await settled.arrayBuffer());
+    const read = await this.#read(source).catch(notLoaded);
+    // By its class: the module that an edge platform compiled is of another realm.
+    return classOf(read) === 'WebAssembly.Module' ? (read as WebAssembly.Module) : WebAssembly.compile(read as BufferSource);
   }
+
+  async #read(source: WasmSource | undefined): Promise<WebAssembly.Module | BufferSource> {
+    if (source === undefined) {
+      const own = (await this.#bytes()).default;
+      return typeof own === 'string' ? bytesOfHex(own) : own;
+    }
+    let given: unknown = await source;
+    if (typeof given === 'string' || classOf(given) === 'URL') given = await fetch(String(given));
+    const response = given as Response;
+    if (typeof response.arrayBuffer !== 'function') return given as WebAssembly.Module | BufferSource;
+    if (!response.ok) throw new Error(`${response.url || 'it'} answered ${response.status}`);
+    // compileStreaming wants the media type application/wasm, which not every server sends.
+    return response.arrayBuffer();
+  }
+}
+
+function notLoaded(cause: unknown): never {
+  throw new BmapError('wasm_unavailable', `WebAssembly could not be loaded: ${(cause as Error).message}`, { cause, retryable: true });
+}
+
+function classOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
 }
 
 /** What every page loads. */
@@ -85,15 +100,3 @@ export const sdk: Loader<Glue> = new Loader(
   () => import('./wasm/sdk-bytes.js'),
   () => import('./wasm/sdk-glue.js'),
 );
-
-/**
- * Loads WebAssembly before it is needed, or from elsewhere than the copy that the package carries.
- *
- * Not needed: the first request does it. `wasm` takes the file that `@bmap/auth/wasm` names, as a URL, its bytes, a compiled
- * `WebAssembly.Module` or a `Response`; for those who stream, hash or cache it.
- *
- * @throws {BmapError} `wasm_unavailable`; may be called again.
- */
-export async function init(options: { wasm?: WasmSource } = {}): Promise<void> {
-  await sdk.load(options.wasm);
-}

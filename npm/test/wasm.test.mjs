@@ -8,7 +8,7 @@ import { listen, startWorld } from './world.mjs';
 // One WebAssembly for the whole process, so these run in this order.
 
 const file = readFileSync(fileURLToPath(import.meta.resolve('@bmap/auth/wasm')));
-const unavailable = (error) => error instanceof BmapError && error.code === 'wasm_unavailable' && error.retryable;
+const unavailable = (retryable) => (error) => error instanceof BmapError && error.code === 'wasm_unavailable' && error.retryable === retryable;
 
 async function page(t) {
   const world = await startWorld(t);
@@ -24,7 +24,7 @@ test('a load that failed is tried again at the next request', async (t) => {
   const compile = t.mock.method(WebAssembly, 'compile', async () => {
     throw new WebAssembly.CompileError('refused by the policy');
   });
-  await assert.rejects(places.fetch('/'), (error) => unavailable(error) && /wasm-unsafe-eval/.test(error.message));
+  await assert.rejects(places.fetch('/'), (error) => unavailable(false)(error) && /wasm-unsafe-eval/.test(error.message));
   assert.equal(world.log.tool.length, 0);
   compile.mock.restore();
   assert.equal((await places.fetch('/')).status, 200);
@@ -49,7 +49,14 @@ test('it may come from elsewhere: bytes, a module, an address, an answer', async
 test('what is no module is refused, and the inlined one is there again', async (t) => {
   const { places } = await page(t);
   const { url } = await listen(t, (_, response) => response.writeHead(404).end('no'));
-  for (const wasm of [new Uint8Array(8), url, new Response('x'), 'http://127.0.0.1:9/x']) await assert.rejects(init({ wasm }), unavailable);
+  for (const [wasm, retryable, words] of [
+    [new Uint8Array(8), false, /could not be compiled/],
+    [new Response('x'), false, /could not be compiled/],
+    [url, true, new RegExp(`could not be loaded: ${url}/? answered 404`)],
+    ['http://127.0.0.1:9/x', true, /could not be loaded: fetch failed/],
+  ]) {
+    await assert.rejects(init({ wasm }), (error) => unavailable(retryable)(error) && words.test(error.message) && !/policy|unsafe-eval/i.test(error.message), String(words));
+  }
   assert.equal((await places.fetch('/')).status, 200);
 });
 
