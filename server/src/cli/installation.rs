@@ -1,8 +1,10 @@
 //! The data folder, the root secret and the database, opened for a command or for the server.
 
 use super::{CliError, Context};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, RootPlace, load_root};
 use crate::domain::audit::chain::ChainKeys;
+use crate::domain::grant_upgrade;
 use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
 use crate::rng::SystemRandom;
 use crate::store::address::Address;
@@ -38,6 +40,8 @@ pub(super) struct Installation {
     pub(super) store: Database,
     /// The data folder, if it was made a new installation just now.
     pub(super) made: Option<PathBuf>,
+    /// What the upgrade of its rows did just now, a line each, where nobody was told of it yet.
+    pub(super) upgraded: Vec<String>,
 }
 
 impl Installation {
@@ -84,7 +88,12 @@ impl Installation {
         let roots = roots.with_reread(move || again.read().ok());
         mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
         let store = store.recording(ChainKeys::new(roots.clone()));
-        Ok(Self { store, roots, place, config, made: makes_any.then_some(folder) })
+        let upgraded = grant_upgrade::upgrade(&store, &roots, SystemClock.now(), &SystemRandom).await;
+        let mut upgraded = upgraded.map_err(CliError::failed)?;
+        if if_none != IfNone::MakeAndLog {
+            upgraded.drain(..).for_each(|note| eprintln!("bmap: upgrade: {note}"));
+        }
+        Ok(Self { store, roots, place, config, made: makes_any.then_some(folder), upgraded })
     }
 
     /// The issuer's URL: as configured, else as the server last ran, else as it would run.

@@ -1,6 +1,7 @@
 //! `bmap key add|list|show|edit|regenerate|revoke`.
 
 use super::installation::{IfNone, Installation};
+use super::tool::parse_scopes;
 use super::{CliError, Context, output, user};
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::domain::api_key::{KeyScope, KeyState, MAX_SCOPE_ENTRIES, ToolSet};
@@ -12,6 +13,7 @@ use crate::domain::keys::service::{KeyService, MAX_PAGE};
 use crate::domain::keys::{KeyRows, ManagedKey};
 use crate::domain::page_origin::page_origin;
 use crate::domain::refusal::Refusal;
+use crate::domain::scope::Scopes;
 use crate::domain::user::UserName;
 use crate::rng::SystemRandom;
 use crate::store::{ApiKeys, Tools};
@@ -121,6 +123,18 @@ pub(super) struct Edit {
     /// Without end
     #[arg(long, conflicts_with = "expires_in")]
     no_end: bool,
+    /// Scopes that its tokens may have at most, space-separated
+    #[arg(long, value_parser = parse_scopes)]
+    scopes: Option<Scopes>,
+    /// Whatever scopes its user may have
+    #[arg(long, conflicts_with = "scopes")]
+    any_scope: bool,
+    /// It administers this installation over HTTP, as the key of the first start does
+    #[arg(long)]
+    administer: bool,
+    /// It administers nothing
+    #[arg(long, conflicts_with = "administer")]
+    no_administer: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -165,6 +179,7 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         origins: add.origins,
         cidrs: add.cidrs,
         expires_at: add.expires_in.map(|life| now.plus_seconds(life).seconds()),
+        ..KeyScope::default()
     };
     if let ToolSet::Only(tools) = &scope.tools {
         for tool in tools {
@@ -258,6 +273,12 @@ fn change(edit: &Edit) -> Result<KeyChange, CliError> {
             (None, true) => Some(None),
             (None, false) => None,
         },
+        scopes: match (&edit.scopes, edit.any_scope) {
+            (Some(scopes), _) => Some(Some(scopes.clone())),
+            (None, true) => Some(None),
+            (None, false) => None,
+        },
+        administer: named(edit.administer, edit.no_administer).then_some(edit.administer),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{Action, Event, Source};
 use crate::domain::page_origin::{base_url, page_origin};
 use crate::domain::scope::Scopes;
-use crate::domain::tool::{Tool, ToolOrigins, assurance};
+use crate::domain::tool::{Access, CallerKinds, Tool, ToolOrigins, assurance};
 use crate::store::{AuditLog, Tools};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
@@ -118,6 +118,9 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         min_assurance: add.min_assurance,
         scopes: add.scopes,
         required_scopes: add.require_scopes,
+        access: Access::Granted,
+        callers: CallerKinds::default(),
+        open_scopes: Scopes::default(),
         created_at: SystemClock.now(),
         seal: None,
     };
@@ -153,7 +156,7 @@ fn parse_assurance(text: &str) -> Result<Assurance, String> {
     assurance(text).ok_or_else(|| "neither origin, user nor server".to_owned())
 }
 
-fn parse_scopes(text: &str) -> Result<Scopes, String> {
+pub(super) fn parse_scopes(text: &str) -> Result<Scopes, String> {
     Scopes::parse(text).map_err(|error| error.to_string())
 }
 

@@ -7,6 +7,7 @@ pub mod scope;
 pub mod session;
 pub mod ticket;
 pub mod tool;
+pub mod tool_grant;
 pub mod user;
 
 pub mod issuer;
@@ -30,6 +31,7 @@ pub mod request_limits;
 
 pub mod audit;
 pub mod clean_up;
+pub mod grant_upgrade;
 
 pub mod issuer_code;
 pub mod problem_code;

@@ -15,7 +15,7 @@ use bmap_server::domain::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_use
 use bmap_server::domain::openid::provider::Provider;
 use bmap_server::domain::openid::service::OpenidService;
 use bmap_server::domain::scope::Scopes;
-use bmap_server::domain::tool::{Tool, ToolOrigins};
+use bmap_server::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use bmap_server::domain::user::UserName;
 use bmap_server::listener::{ConnectionLimits, Listener};
 use bmap_server::mail::carrier::Carrier;
@@ -125,6 +125,9 @@ impl World {
             min_assurance: Assurance::Origin,
             scopes: Scopes::parse("search route").unwrap(),
             required_scopes: Scopes::default(),
+            access: Access::Granted,
+            callers: CallerKinds::parse("page direct user").unwrap(),
+            open_scopes: Scopes::default(),
             created_at: self.clock.now(),
             seal: None,
         };

@@ -56,6 +56,9 @@ struct NewKeyForm {
     /// `hmac-sha256`, which it is without, or `ed25519`.
     #[schema(value_type = Option<grammar::Signing>)]
     signing: Option<String>,
+    /// Scopes that its tokens may have at most; whatever its user may have where it is not said.
+    #[schema(value_type = Option<grammar::Scope>)]
+    scopes: Option<String>,
 }
 
 /// Which part of the list.
@@ -173,6 +176,8 @@ fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
             origins: form::origins(&form.origins)?,
             cidrs: form::cidrs(&form.cidrs)?,
             expires_at: form.expires_at.map(|millis| form::end_of_life(millis, now)).transpose()?,
+            scopes: form.scopes.map(|text| form::scopes("scopes", &text)).transpose()?,
+            administer: false,
         },
     })
 }
