@@ -29,6 +29,7 @@ mod edited_accounts;
 mod edited_sessions;
 mod first_start;
 mod forgotten_passwords;
+mod grant_upgrade;
 mod listener;
 mod mail;
 mod metrics;

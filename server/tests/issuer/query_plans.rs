@@ -5,10 +5,11 @@ use bmap_server::store::Database;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 /// Statements that read a table from one end to the other: a part of each, and who waits for it.
-const WHOLE: [(&str, &str); 12] = [
+const WHOLE: [(&str, &str); 13] = [
     ("FROM accounts a JOIN users u ON u.id = a.user_id ORDER BY a.user_id", "a command"),
     ("FROM api_keys ORDER BY id", "a command"),
     ("SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log", "bmap audit verify"),
+    ("FROM audit_log l LEFT JOIN audit_log p", "once, at the upgrade to grants"),
     ("SELECT epoch, sealed_epoch, sealed FROM audit_keys", "a row for each epoch"),
     ("GROUP BY epoch", "bmap root status"),
     ("FROM issuer_keys WHERE retired_at IS NULL", "a few rows, once at the start"),
