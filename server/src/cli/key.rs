@@ -2,7 +2,7 @@
 
 use super::installation::{IfNone, Installation};
 use super::tool::parse_scopes;
-use super::{CliError, Context, output, user};
+use super::{CliError, Context, output, tool_grants, user};
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::domain::api_key::{KeyScope, KeyState, MAX_SCOPE_ENTRIES, ToolSet};
 use crate::domain::audit::Source;
@@ -14,9 +14,10 @@ use crate::domain::keys::{KeyRows, ManagedKey};
 use crate::domain::page_origin::page_origin;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
+use crate::domain::tool_grant::ToolOfUser;
 use crate::domain::user::UserName;
 use crate::rng::SystemRandom;
-use crate::store::{ApiKeys, Tools};
+use crate::store::{ApiKeys, ToolGrants, Tools};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
@@ -67,6 +68,9 @@ pub(super) enum KeyCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Its user is granted the named tools too, with the key's scopes and until its end, beside what they have already."
+)]
 pub(super) struct Add {
     /// Its user: id, name or email address
     #[arg(long)]
@@ -86,6 +90,9 @@ pub(super) struct Add {
     /// Its life, for example 90d, 12h, 30m or 45s; without end if not given
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     expires_in: Option<i64>,
+    /// Scopes that its tokens may have at most, space-separated; whatever its user may have if not given
+    #[arg(long, value_parser = parse_scopes)]
+    scopes: Option<Scopes>,
     /// How it signs requests
     #[arg(long, value_enum, default_value_t = Signing::HmacSha256)]
     signing: Signing,
@@ -161,7 +168,10 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
             shown(&key, edit.json, &installation)?;
         }
         KeyCommand::Regenerate { id, grace, json } => regenerate(&id, grace, json, &installation).await?,
-        KeyCommand::Revoke { id } => service(&installation).revoke(&operator(), &id).await.map_err(refused)?,
+        KeyCommand::Revoke { id } => {
+            service(&installation).revoke(&operator(), &id).await.map_err(refused)?;
+            left(&id, &installation).await?;
+        }
     }
     installation.store.close().await;
     Ok(())
@@ -179,17 +189,25 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         origins: add.origins,
         cidrs: add.cidrs,
         expires_at: add.expires_in.map(|life| now.plus_seconds(life).seconds()),
-        ..KeyScope::default()
+        scopes: add.scopes,
+        administer: false,
     };
-    if let ToolSet::Only(tools) = &scope.tools {
-        for tool in tools {
-            if installation.store.tool(tool).await.map_err(CliError::failed)?.is_none() {
-                eprintln!("bmap: note: there is no tool {tool} yet");
-            }
+    let tools = match &scope.tools {
+        ToolSet::Only(tools) => tools.as_slice(),
+        ToolSet::Any => {
+            eprintln!(
+                "bmap: note: '*' grants nothing: the key gets tokens for tools that are open or granted to its user"
+            );
+            &[]
         }
-        if tools.is_empty() {
-            eprintln!("bmap: note: without --tool the key can't get any token");
+    };
+    for tool in tools {
+        if installation.store.tool(tool).await.map_err(CliError::failed)?.is_none() {
+            return Err(CliError::NotFound(format!("there is no tool {tool}: bmap tool add makes it")));
         }
+    }
+    if scope.tools == ToolSet::default() {
+        eprintln!("bmap: note: without --tool the key can't get any token");
     }
     let signing = match add.signing {
         Signing::HmacSha256 => SigningKind::HmacSha256,
@@ -198,9 +216,33 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     let new = NewApiKey { owner: owner.id, name: add.name, signing, scope: &scope };
     let (key, secret) = new_api_key(&installation.roots, now, &SystemRandom, new).map_err(CliError::failed)?;
     let event = key_created(&key, &scope, &Source::command_line());
-    installation.store.add_api_key(&key, &scope, &event).await.map_err(CliError::failed)?;
+    let widen = |before: &ToolOfUser| {
+        let of_tool = before.tool.all_scopes();
+        let scopes = scope.scopes.as_ref().map_or_else(|| of_tool.clone(), |own| own.intersection(&of_tool));
+        let ends_at = scope.expires_at.map(|end| UnixMillis(0).plus_seconds(end));
+        let grant = before.widened(&key.owner, &scopes, ends_at, now, &installation.roots)?;
+        Ok(grant.map(|grant| (grant.clone(), grant.given(&Source::command_line()).with("key", &key.id))))
+    };
+    let given = installation.store.add_key_with_grants(&key, &scope, &event, tools, &widen).await.map_err(refused)?;
+    for grant in &given {
+        eprintln!("bmap: note: {}", tool_grants::told(grant));
+    }
     let managed = ManagedKey { rows: KeyRows { current: key, former: None }, last_use: None };
     with_secret(&managed, &secret, add.json, installation)
+}
+
+/// Says which grants a revoked key leaves: its user may have them from elsewhere, and use them with another key.
+async fn left(id: &ApiKeyId, installation: &Installation) -> Result<(), CliError> {
+    let Some(key) = installation.store.api_key(id).await.map_err(CliError::failed)? else { return Ok(()) };
+    let grants = installation.store.grants_of_user(&key.owner).await.map_err(CliError::failed)?;
+    let tools = key.open(&installation.roots).map(|key| key.scope.tools);
+    for grant in grants.iter().filter(|grant| tools.as_ref().is_ok_and(|tools| tools.contains(&grant.tool))) {
+        eprintln!(
+            "bmap: note: {0} keeps the grant of {1}: bmap tool revoke-grant {0} {1} takes it away",
+            grant.user, grant.tool
+        );
+    }
+    Ok(())
 }
 
 async fn regenerate(id: &ApiKeyId, grace: i64, json: bool, installation: &Installation) -> Result<(), CliError> {
@@ -256,6 +298,7 @@ fn refused(refusal: Refusal) -> CliError {
     match refusal {
         Refusal::NotFound { .. } => CliError::NotFound("there is no such API key".to_owned()),
         Refusal::Invalid { field, hint } => CliError::Usage(format!("{field}: {hint}")),
+        Refusal::ToolsDenied { hint } => CliError::Failed(format!("{hint} (bmap tool grant USER TOOL)")),
         other => CliError::failed(other),
     }
 }
@@ -293,7 +336,7 @@ fn tool_set(texts: &[String]) -> Result<ToolSet, CliError> {
     tools.map(ToolSet::Only).map_err(|error| CliError::Usage(format!("--tool: {error}")))
 }
 
-fn seconds(text: &str) -> Result<i64, String> {
+pub(super) fn seconds(text: &str) -> Result<i64, String> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
     let parsed = units.into_iter().find_map(|(unit, seconds)| {
         let number: i64 = text.strip_suffix(unit)?.parse().ok()?;

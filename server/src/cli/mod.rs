@@ -24,6 +24,7 @@ mod sign;
 mod sign_key;
 mod target_url;
 mod tool;
+mod tool_grants;
 mod user;
 
 use crate::config::{Config, ConfigError, Environment, Flags};

@@ -8,6 +8,7 @@ pub mod session;
 pub mod ticket;
 pub mod tool;
 pub mod tool_grant;
+pub mod tools;
 pub mod user;
 
 pub mod issuer;
@@ -16,6 +17,7 @@ pub mod mint;
 pub mod self_test;
 
 pub mod authenticate;
+mod entitled;
 mod field_hint;
 pub mod grant;
 pub mod grant_for_user;

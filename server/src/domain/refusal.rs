@@ -167,11 +167,17 @@ pub enum Refusal {
     /// No such tool, or not for this key, or not what the ticket was made for.
     #[error("not for this tool")]
     ToolDenied,
+    /// A key is to be for a tool that its owner may not have.
+    #[error("not for these tools: {hint}")]
+    ToolsDenied {
+        /// Which one.
+        hint: String,
+    },
     /// The page's origin is not registered, or not what the ticket was made for.
     #[error("not from this origin")]
     OriginDenied,
-    /// The tool doesn't know the scope.
-    #[error("the tool does not know the scope")]
+    /// The tool doesn't know the scope, or it is not the key's, its owner's or the subject's to have.
+    #[error("the tool does not know the scope, or it was not granted")]
     ScopeDenied,
     /// The tool asks for more than somebody who is signed in.
     #[error("the tool asks for more assurance")]
@@ -308,7 +314,9 @@ impl Refusal {
     /// What is said to a person beside the code: where a form is wrong, and what would be right.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } => Some(hint),
+            Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } | Refusal::ToolsDenied { hint } => {
+                Some(hint)
+            }
             Refusal::InvalidState { hint } | Refusal::LimitReached { hint } => Some(hint),
             refusal => refusal.field().and_then(field_hint),
         }
@@ -320,6 +328,7 @@ impl Refusal {
             Refusal::Invalid { field, .. } | Refusal::WeakPassword { field, .. } => Some(field),
             // Where the framework refused, no field is known.
             Refusal::Malformed { field } if field_hint(field).is_some() => Some(field),
+            Refusal::ToolsDenied { .. } => Some("tools"),
             Refusal::UnknownGrant => Some("grant_type"),
             Refusal::SeveralCredentials => Some("authorization"),
             _ => None,
@@ -379,7 +388,7 @@ impl Refusal {
             Refusal::KeyRevoked => SignedRefusal::Denied(Denial::KeyRevoked),
             Refusal::UserInactive => SignedRefusal::Denied(Denial::UserInactive),
             Refusal::AddressDenied => SignedRefusal::Denied(Denial::Ip),
-            Refusal::ToolDenied => SignedRefusal::Denied(Denial::Tool),
+            Refusal::ToolDenied | Refusal::ToolsDenied { .. } => SignedRefusal::Denied(Denial::Tool),
             Refusal::OriginDenied => SignedRefusal::Denied(Denial::Origin),
             Refusal::ScopeDenied => SignedRefusal::Denied(Denial::Scope),
             Refusal::AssuranceTooLow => SignedRefusal::Denied(Denial::Assurance),

@@ -44,6 +44,11 @@ impl Scopes {
         Scopes(self.0.union(&other.0).cloned().collect())
     }
 
+    /// The words that are in both.
+    pub fn intersection(&self, other: &Scopes) -> Scopes {
+        Scopes(self.0.intersection(&other.0).cloned().collect())
+    }
+
     /// The words, sorted.
     pub fn words(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)

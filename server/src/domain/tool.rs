@@ -199,7 +199,15 @@ impl CallerKinds {
     pub fn parse(text: &str) -> Result<Self, InvalidCallers> {
         let words = text.split(' ').filter(|word| !word.is_empty());
         let kind = |word: &str| CallerKind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or(InvalidCallers);
-        let kinds: BTreeSet<CallerKind> = words.map(kind).collect::<Result<_, _>>()?;
+        Self::of(words.map(kind).collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// Those kinds; a tool takes at least one.
+    ///
+    /// # Errors
+    /// [`InvalidCallers`] for none.
+    pub fn of(kinds: impl IntoIterator<Item = CallerKind>) -> Result<Self, InvalidCallers> {
+        let kinds: BTreeSet<CallerKind> = kinds.into_iter().collect();
         if kinds.is_empty() { Err(InvalidCallers) } else { Ok(Self(kinds)) }
     }
 

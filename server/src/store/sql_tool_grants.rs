@@ -5,6 +5,7 @@ use super::connect::taken;
 use super::sql_row::{Columns, epoch_of, mac_of};
 use super::sql_tools::read as read_tool;
 use super::{Database, Given, Result, StoreError, ToolGrants, Widen, sql_api_keys};
+use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::Event;
 use crate::domain::refusal::Refusal;
@@ -83,6 +84,25 @@ impl ToolGrants for Database {
         .bind(user.as_str())
         .fetch_all(&self.pool)
         .await?;
+        rows.iter().map(read).collect()
+    }
+
+    async fn tools_of_signed_in_users(&self, since: UnixMillis, entries: i64) -> Result<Vec<(ToolId, UserId)>> {
+        let rows = sqlx::query(
+            "SELECT DISTINCT target_id, actor_user FROM audit_log \
+             WHERE sequence > (SELECT COALESCE(MAX(sequence), 0) - $1 FROM audit_log) AND at > $2 \
+             AND action IN ('token.grant', 'token.renew') AND outcome = 'done' AND actor = 'user' \
+             AND target = 'tool' ORDER BY target_id, actor_user",
+        )
+        .bind(entries)
+        .bind(since.0)
+        .fetch_all(&self.pool)
+        .await?;
+        let read = |row| {
+            let columns = Columns { table: "audit_log", row };
+            let tool = columns.parsed("target_id", |text| ToolId::parse(text).ok())?;
+            Ok((tool, columns.parsed("actor_user", |text| UserId::parse(text).ok())?))
+        };
         rows.iter().map(read).collect()
     }
 

@@ -1,6 +1,7 @@
 //! Grants of tools.
 
 use super::Result;
+use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::Event;
 use crate::domain::grant_upgrade::{Former, Upgrade};
@@ -39,6 +40,12 @@ pub trait ToolGrants {
     ) -> impl Future<Output = Result<Vec<ToolGrant>>> + Send;
     /// Grants of a user, by tool.
     fn grants_of_user(&self, user: &UserId) -> impl Future<Output = Result<Vec<ToolGrant>>> + Send;
+    /// Tools that signed-in users had tokens of since then, with these users, as far as the newest entries of the audit log say.
+    fn tools_of_signed_in_users(
+        &self,
+        since: UnixMillis,
+        entries: i64,
+    ) -> impl Future<Output = Result<Vec<(ToolId, UserId)>>> + Send;
     /// Adds a key, and gives its owner what `widen` says of each of these tools: all in one transaction.
     fn add_key_with_grants(
         &self,

@@ -104,6 +104,7 @@ pub fn patch_doc() -> Doc {
         .takes::<KeyChangeForm>()
         .answers::<KeyAnswer>(StatusCode::OK, "The key as it is then")
         .refuses(Code::KeyRevoked)
+        .refuses(Code::ToolDenied)
         .refuses(IssuerCode::InvalidState)
         .refuses(IssuerCode::Conflict)
 }

@@ -25,6 +25,7 @@ use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bmap_protocol::code::Code;
 use bmap_protocol::ids::{ApiKeyId, UserId};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
@@ -39,7 +40,7 @@ use view::{KeyView, KeyWithSecret};
 struct NewKeyForm {
     #[schema(required, value_type = grammar::Name)]
     name: Option<String>,
-    /// Ids of tools that there are.
+    /// Ids of tools that are open, or granted to the key's user.
     #[schema(required, value_type = Vec<grammar::KeyTool>, max_items = 64)]
     tools: Option<Vec<String>>,
     /// Serialised origins of pages, like `https://shop.example`.
@@ -159,6 +160,7 @@ pub fn post_doc() -> Doc {
         .takes::<NewKeyForm>()
         .answers::<KeyWithSecret<'_>>(StatusCode::CREATED, "The key with its secret, shown this once")
         .with_header("location", "The key's path")
+        .refuses(Code::ToolDenied)
         .refuses(IssuerCode::LimitReached)
         .refuses(IssuerCode::Conflict)
         .refuses(IssuerCode::RequestInProgress)
