@@ -19,7 +19,7 @@ use crate::openapi::Doc;
 use crate::routes::credentials::{self, Credential};
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
-use crate::routes::{api_keys, audit, auth, bearer, health, oauth, openapi, tickets, users, well_known};
+use crate::routes::{api_keys, audit, auth, bearer, health, oauth, openapi, tickets, tools, users, well_known};
 use crate::store::{IgnoredProxies, IgnoredProxy};
 use crate::unbelieved::Unbelieved;
 use axum::Router;
@@ -199,6 +199,13 @@ pub fn routes() -> Vec<Route> {
         admin("POST", "/users/{id}/deactivate", post(users::deactivate::post), users::deactivate::post_doc()),
         admin("POST", "/users/{id}/activate", post(users::activate::post), users::activate::post_doc()),
         admin("PUT", "/users/{id}/role", put(users::role::put), users::role::put_doc()),
+        admin("GET", "/tools", get(tools::get), tools::get_doc()),
+        admin("POST", "/tools", post(tools::post), tools::post_doc()),
+        admin("GET", "/tools/{id}", get(tools::id::get), tools::id::get_doc()),
+        admin("PATCH", "/tools/{id}", patch(tools::id::patch), tools::id::patch_doc()),
+        admin("GET", "/tools/{id}/grants", get(tools::grants::get), tools::grants::get_doc()),
+        admin("POST", "/tools/{id}/grants", post(tools::grants::post), tools::grants::post_doc()),
+        admin("DELETE", "/tools/{id}/grants/{user}", delete(tools::grants::delete), tools::grants::delete_doc()),
     ];
     #[cfg(feature = "docs-ui")]
     all.extend([

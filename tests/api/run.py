@@ -78,6 +78,7 @@ def seed(folder, issuer, log):
     call(f"{issuer}/auth/register", {"email": EMAIL, "password": PASSWORD})
     call(f"{issuer}/auth/confirm", {"token": wait_for(log, r"(bmc_[\w-]{43})"), "password": PASSWORD})
     bmap(folder, "user", "role", EMAIL, "admin")
+    bmap(folder, "tool", "grant", EMAIL, "places")
     token, other = (call(f"{issuer}/auth/login", {"email": EMAIL, "password": PASSWORD})["access_token"] for _ in range(2))
     me, other = (call(f"{issuer}/auth/me", token=one) for one in (token, other))
     instead = {me["id"]: spare, owner: spare, me["session"]["id"]: other["session"]["id"]}

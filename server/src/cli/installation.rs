@@ -4,6 +4,7 @@ use super::{CliError, Context};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, RootPlace, load_root};
 use crate::domain::audit::chain::ChainKeys;
+use crate::domain::grant_upgrade;
 use crate::domain::issuer_key::SealedIssuerKey;
 use crate::domain::root_check::{self, ForeignRoot};
 use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
@@ -53,6 +54,8 @@ pub(super) struct Installation {
     pub(super) store: Database,
     /// The data folder, if it was made a new installation just now.
     pub(super) made: Option<PathBuf>,
+    /// What the upgrade of its rows did just now, a line each, where nobody was told of it yet.
+    pub(super) upgraded: Vec<String>,
 }
 
 impl Installation {
@@ -124,7 +127,12 @@ impl Installation {
         }
         mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
         let store = store.recording(ChainKeys::new(roots.clone()));
-        Ok(Self { store, roots, place, config, made: makes_any.then_some(folder) })
+        let upgraded = grant_upgrade::upgrade(&store, &roots, SystemClock.now(), &SystemRandom).await;
+        let mut upgraded = upgraded.map_err(CliError::failed)?;
+        if if_none != IfNone::MakeAndLog {
+            upgraded.drain(..).for_each(|note| eprintln!("bmap: upgrade: {note}"));
+        }
+        Ok(Self { store, roots, place, config, made: makes_any.then_some(folder), upgraded })
     }
 
     /// The issuer's URL: as configured, else as the server last ran, else as it would run.

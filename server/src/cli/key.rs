@@ -1,7 +1,8 @@
 //! `bmap key add|list|show|edit|regenerate|revoke`.
 
 use super::installation::{IfNone, Installation};
-use super::{CliError, Context, output, user};
+use super::tool::parse_scopes;
+use super::{CliError, Context, key_end, output, tool_grants, user};
 use crate::clock::{Clock, SystemClock, UnixMillis};
 use crate::domain::api_key::{KeyScope, KeyState, MAX_SCOPE_ENTRIES, ToolSet};
 use crate::domain::audit::Source;
@@ -12,9 +13,11 @@ use crate::domain::keys::service::{IfFormer, KeyService, MAX_PAGE, NewSecret};
 use crate::domain::keys::{KeyRows, ManagedKey};
 use crate::domain::page_origin::page_origin;
 use crate::domain::refusal::Refusal;
+use crate::domain::scope::Scopes;
+use crate::domain::tool_grant::ToolOfUser;
 use crate::domain::user::UserName;
 use crate::rng::SystemRandom;
-use crate::store::{ApiKeys, Tools};
+use crate::store::{ApiKeys, ToolGrants, Tools};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
@@ -68,6 +71,9 @@ pub(super) enum KeyCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Its user is granted the named tools too, with the key's scopes and until its end, beside what they have already."
+)]
 pub(super) struct Add {
     /// Its user: id, name or email address
     #[arg(long)]
@@ -87,6 +93,9 @@ pub(super) struct Add {
     /// Its life, for example 90d, 12h, 30m or 45s; without end if not given
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     expires_in: Option<i64>,
+    /// Scopes that its tokens may have at most, space-separated; whatever its user may have if not given
+    #[arg(long, value_parser = parse_scopes)]
+    scopes: Option<Scopes>,
     /// How it signs requests
     #[arg(long, value_enum, default_value_t = Signing::HmacSha256)]
     signing: Signing,
@@ -124,6 +133,18 @@ pub(super) struct Edit {
     /// Without end
     #[arg(long, conflicts_with = "expires_in")]
     no_end: bool,
+    /// Scopes that its tokens may have at most, space-separated
+    #[arg(long, value_parser = parse_scopes)]
+    scopes: Option<Scopes>,
+    /// Whatever scopes its user may have
+    #[arg(long, conflicts_with = "scopes")]
+    any_scope: bool,
+    /// It administers this installation over HTTP, as the key of the first start does
+    #[arg(long)]
+    administer: bool,
+    /// It administers nothing
+    #[arg(long, conflicts_with = "administer")]
+    no_administer: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -159,7 +180,7 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
             }
             with_secret(&ManagedKey { rows: new.after, last_use: new.last_use }, &new.secret, json, &installation)?;
         }
-        KeyCommand::Revoke { id } => revoke(&id, &installation).await?,
+        KeyCommand::Revoke { id } => key_end::revoke(&id, &installation).await?,
     }
     installation.store.close().await;
     Ok(())
@@ -180,16 +201,25 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         origins: add.origins,
         cidrs: add.cidrs,
         expires_at: add.expires_in.map(|life| now.plus_seconds(life).seconds()),
+        scopes: add.scopes,
+        administer: false,
     };
-    if let ToolSet::Only(tools) = &scope.tools {
-        for tool in tools {
-            if installation.store.tool(tool).await.map_err(CliError::failed)?.is_none() {
-                eprintln!("bmap: note: there is no tool {tool} yet");
-            }
+    let tools = match &scope.tools {
+        ToolSet::Only(tools) => tools.as_slice(),
+        ToolSet::Any => {
+            eprintln!(
+                "bmap: note: '*' grants nothing: the key gets tokens for tools that are open or granted to its user"
+            );
+            &[]
         }
-        if tools.is_empty() {
-            eprintln!("bmap: note: without --tool the key can't get any token");
+    };
+    for tool in tools {
+        if installation.store.tool(tool).await.map_err(CliError::failed)?.is_none() {
+            return Err(CliError::NotFound(format!("there is no tool {tool}: bmap tool add makes it")));
         }
+    }
+    if scope.tools == ToolSet::default() {
+        eprintln!("bmap: note: without --tool the key can't get any token");
     }
     let signing = match add.signing {
         Signing::HmacSha256 => SigningKind::HmacSha256,
@@ -198,7 +228,17 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     let new = NewApiKey { owner: owner.id, name: add.name, signing, scope: &scope };
     let (key, secret) = new_api_key(&installation.roots, now, &SystemRandom, new).map_err(CliError::failed)?;
     let event = key_created(&key, &scope, &Source::command_line());
-    installation.store.add_api_key(&key, &scope, &event).await.map_err(CliError::failed)?;
+    let widen = |before: &ToolOfUser| {
+        let of_tool = before.tool.all_scopes();
+        let scopes = scope.scopes.as_ref().map_or_else(|| of_tool.clone(), |own| own.intersection(&of_tool));
+        let ends_at = scope.expires_at.map(|end| UnixMillis(0).plus_seconds(end));
+        let grant = before.widened(&key.owner, &scopes, ends_at, now, &installation.roots)?;
+        Ok(grant.map(|grant| (grant.clone(), grant.given(&Source::command_line()).with("key", &key.id))))
+    };
+    let given = installation.store.add_key_with_grants(&key, &scope, &event, tools, &widen).await.map_err(refused)?;
+    for grant in &given {
+        eprintln!("bmap: note: {}", tool_grants::told(grant));
+    }
     let managed = ManagedKey { rows: KeyRows { current: key, former: None }, last_use: None };
     with_secret(&managed, &secret, add.json, installation)
 }
@@ -218,21 +258,6 @@ async fn regenerate(
     })?;
     keys.store_secret(&new, None).await.map_err(refused)?;
     Ok(new)
-}
-
-async fn revoke(id: &ApiKeyId, installation: &Installation) -> Result<(), CliError> {
-    let keys = service(installation);
-    let key = keys.find(&operator(), id).await.map_err(refused)?.rows.current;
-    let named = format!("{id} ({}) of {}", key.name.as_str().escape_debug(), key.owner);
-    if let KeyState::Revoked { at } = key.state {
-        return output::text(&format!("{named} was revoked before, at {}", output::time(at.0)));
-    }
-    keys.revoke(&operator(), id).await.map_err(refused)?;
-    output::text(&format!(
-        "{named} is revoked: its secrets, its tickets and the renewal of its tokens stopped working. A token that was minted works at \
-         its tool until it ends, {} s at most",
-        installation.config.lives.token_seconds
-    ))
 }
 
 async fn list(user: Option<&str>, json: bool, installation: &Installation) -> Result<(), CliError> {
@@ -266,19 +291,20 @@ async fn list(user: Option<&str>, json: bool, installation: &Installation) -> Re
     output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
 }
 
-fn service(installation: &Installation) -> KeyService<'_> {
+pub(super) fn service(installation: &Installation) -> KeyService<'_> {
     KeyService::new(&installation.store, &installation.roots, &SystemClock, &SystemRandom)
         .with_origin_rules(installation.config.origin_rules)
 }
 
-fn operator() -> Manager {
+pub(super) fn operator() -> Manager {
     Manager { right: Right::Operator, source: Source::command_line() }
 }
 
-fn refused(refusal: Refusal) -> CliError {
+pub(super) fn refused(refusal: Refusal) -> CliError {
     match refusal {
         Refusal::NotFound { .. } => CliError::NotFound("there is no such API key".to_owned()),
         Refusal::Invalid { field, hint } => CliError::Usage(format!("{field}: {hint}")),
+        Refusal::ToolsDenied { hint } => CliError::Failed(format!("{hint} (bmap tool grant USER TOOL)")),
         other => CliError::failed(other),
     }
 }
@@ -296,6 +322,12 @@ fn change(edit: &Edit) -> Result<KeyChange, CliError> {
             (None, true) => Some(None),
             (None, false) => None,
         },
+        scopes: match (&edit.scopes, edit.any_scope) {
+            (Some(scopes), _) => Some(Some(scopes.clone())),
+            (None, true) => Some(None),
+            (None, false) => None,
+        },
+        administer: named(edit.administer, edit.no_administer).then_some(edit.administer),
     })
 }
 
@@ -310,7 +342,7 @@ fn tool_set(texts: &[String]) -> Result<ToolSet, CliError> {
     tools.map(ToolSet::Only).map_err(|error| CliError::Usage(format!("--tool: {error}")))
 }
 
-fn seconds(text: &str) -> Result<i64, String> {
+pub(super) fn seconds(text: &str) -> Result<i64, String> {
     let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
     let parsed = units.into_iter().find_map(|(unit, seconds)| {
         let number: i64 = text.strip_suffix(unit)?.parse().ok()?;

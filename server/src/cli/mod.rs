@@ -12,6 +12,7 @@ mod healthcheck;
 mod identity;
 mod installation;
 mod key;
+mod key_end;
 mod migrate;
 mod openapi;
 mod output;
@@ -24,6 +25,7 @@ mod sign;
 mod sign_key;
 mod target_url;
 mod tool;
+mod tool_grants;
 mod user;
 
 use crate::config::{Config, ConfigError, Environment, Flags};

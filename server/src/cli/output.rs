@@ -40,6 +40,20 @@ pub(super) fn time(unix_millis: i64) -> String {
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
+/// The beginning of a day in UTC, unix milliseconds: of `2026-11-22`, a day that there is.
+pub(super) fn day(text: &str) -> Option<i64> {
+    let digits = |part: &str, length: usize| {
+        let is_number = part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| part.parse::<i64>().ok()).flatten()
+    };
+    let mut parts = text.split('-');
+    let (year, month, day) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    // The one of a year's days that is called so; a year before the next begins at most 366 days later.
+    let first = year.checked_sub(1970)?.checked_mul(365)?;
+    let days = (first..first.checked_add(2500)?).find(|days| date(*days) == (year, month, day))?;
+    if parts.next().is_some() { None } else { days.checked_mul(86_400_000) }
+}
+
 /// Year, month and day of a day since 1970: eras of 400 years, years that begin in March.
 #[expect(
     clippy::arithmetic_side_effects,

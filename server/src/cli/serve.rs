@@ -43,13 +43,17 @@ pub(super) struct Serve {
 
 pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let core_files = no_core_files();
-    let Installation { config, roots, place, store, made } = Installation::open(context, IfNone::MakeAndLog).await?;
+    let Installation { config, roots, place, store, made, upgraded } =
+        Installation::open(context, IfNone::MakeAndLog).await?;
     start_log(&config.log, config.log_format)?;
     if let Err(error) = core_files {
         tracing::warn!("a core file of this process, which holds its secrets, could not be forbidden: {error}");
     }
     if let Some(folder) = made {
         tracing::info!("made a new installation in {}", folder.display());
+    }
+    for note in upgraded {
+        tracing::warn!("upgrade: {note}");
     }
     if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
         tracing::warn!("sslmode=disable: whoever is between here and the database reads and changes everything");

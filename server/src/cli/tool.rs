@@ -1,13 +1,15 @@
-//! `bmap tool add|list|confirm|credential|remove`.
+//! `bmap tool add|edit|list|grant|revoke-grant|grants|confirm|credential|remove`.
 
 use super::credential_text::credential;
 use super::installation::{IfNone, Installation};
-use super::{CliError, Context, output};
+use super::{CliError, Context, output, tool_grants};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{Action, Event, Source};
 use crate::domain::page_origin::{base_url, page_origin};
+use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
-use crate::domain::tool::{Tool, ToolOrigins, assurance};
+use crate::domain::tool::{Access, CallerKinds, Tool, ToolOrigins, assurance};
+use crate::domain::tools::{ToolChange, ToolService};
 use crate::store::{AuditLog, Tools};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
@@ -19,6 +21,19 @@ use serde_json::{Value, json};
 pub(super) enum ToolCommand {
     /// Add a tool
     Add(Add),
+    /// Change a tool; it counts for the next token
+    Edit(Box<Edit>),
+    /// Grant a tool to a user, in the place of any grant that the user has of it
+    Grant(tool_grants::Grant),
+    /// Take a user's grant of a tool away: no more tokens by it
+    RevokeGrant {
+        /// The user: id, name or email address
+        user: String,
+        /// The tool
+        tool: ToolId,
+    },
+    /// List grants
+    Grants(tool_grants::List),
     /// List tools
     List {
         /// Print JSON
@@ -35,7 +50,7 @@ pub(super) enum ToolCommand {
         /// Its id
         id: ToolId,
     },
-    /// Remove a tool: no more tokens for it
+    /// Remove a tool with its grants: no more tokens for it
     Remove {
         /// Its id
         id: ToolId,
@@ -61,6 +76,60 @@ pub(super) struct Add {
     /// Scopes that every token for it must have, space-separated
     #[arg(long, default_value = "", value_parser = parse_scopes)]
     require_scopes: Scopes,
+    /// Every user may have it
+    #[arg(long, conflicts_with = "granted")]
+    open: bool,
+    /// Users with a grant may have it, which is the default
+    #[arg(long)]
+    granted: bool,
+    /// The kinds of callers that it takes: of page, direct, user and public
+    #[arg(long, default_value = "page direct", value_parser = parse_callers)]
+    callers: CallerKinds,
+    /// While it is open: the scopes that a user without a grant may have, space-separated; they hold the required ones
+    #[arg(long, default_value = "", value_parser = parse_scopes)]
+    open_scopes: Scopes,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What is not named stays. A tool checks its address, origins, assurance and scopes by its credential: give it a new one."
+)]
+pub(super) struct Edit {
+    /// Its id
+    id: ToolId,
+    /// Its public base URL: scheme, host and port only
+    #[arg(long, value_name = "URL", value_parser = base_url)]
+    url: Option<Origin>,
+    /// Origin of a page that may use it; may be repeated
+    #[arg(long = "origin", value_name = "ORIGIN", value_parser = page_origin)]
+    origins: Vec<Origin>,
+    /// Any origin that an API key registered
+    #[arg(long, conflicts_with = "origins")]
+    any_origin: bool,
+    /// The lowest assurance that it accepts: origin, user or server
+    #[arg(long, value_parser = parse_assurance)]
+    min_assurance: Option<Assurance>,
+    /// Scopes that tokens for it may have, space-separated
+    #[arg(long, value_parser = parse_scopes)]
+    scopes: Option<Scopes>,
+    /// Scopes that every token for it must have, space-separated
+    #[arg(long, value_parser = parse_scopes)]
+    require_scopes: Option<Scopes>,
+    /// Every user may have it
+    #[arg(long, conflicts_with = "granted")]
+    open: bool,
+    /// Users with a grant may have it
+    #[arg(long)]
+    granted: bool,
+    /// The kinds of callers that it takes: of page, direct, user and public
+    #[arg(long, value_parser = parse_callers)]
+    callers: Option<CallerKinds>,
+    /// While it is open: the scopes that a user without a grant may have, space-separated
+    #[arg(long, value_parser = parse_scopes)]
+    open_scopes: Option<Scopes>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -75,6 +144,10 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
     let not_found = |id: &ToolId| CliError::NotFound(format!("there is no tool {id}"));
     match command {
         ToolCommand::Add(add_command) => add(add_command, &installation).await?,
+        ToolCommand::Edit(edit_command) => edit(*edit_command, &installation).await?,
+        ToolCommand::Grant(grant) => tool_grants::grant(grant, &installation).await?,
+        ToolCommand::RevokeGrant { user, tool } => tool_grants::revoke(&user, &tool, &installation).await?,
+        ToolCommand::Grants(list) => tool_grants::list(list, &installation).await?,
         ToolCommand::List { json } => list(json, &installation).await?,
         ToolCommand::Credential { id } => {
             let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
@@ -90,7 +163,7 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
             let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
             let tool = tool.sealed(&installation.roots.sealing());
             let event = Event::done(Action::ToolConfirm, &Source::command_line(), SystemClock.now()).on(&id);
-            let event = event.with("base_url", &tool.base_url).with("origins", &tool.origins);
+            let event = tool.told(event);
             if !installation.store.confirm_tool(&tool, &event).await.map_err(CliError::failed)? {
                 return Err(CliError::Failed(format!("the row of {id} was changed just now; look at it again")));
             }
@@ -126,11 +199,13 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         min_assurance: add.min_assurance,
         scopes: add.scopes,
         required_scopes: add.require_scopes,
+        access: if add.open { Access::Open } else { Access::Granted },
+        callers: add.callers,
+        open_scopes: add.open_scopes,
         created_at: SystemClock.now(),
         seal: None,
     };
-    let tool = tool.sealed(&installation.roots.sealing());
-    installation.store.add_tool(&tool, &tool.added(&Source::command_line())).await.map_err(CliError::failed)?;
+    let tool = service(installation).add(tool, &Source::command_line()).await.map_err(refused)?;
     if add.json {
         output::json(&describe(&tool))
     } else {
@@ -139,29 +214,85 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     }
 }
 
+async fn edit(edit: Edit, installation: &Installation) -> Result<(), CliError> {
+    let change = ToolChange {
+        base_url: edit.url,
+        origins: match (edit.origins.is_empty(), edit.any_origin) {
+            (_, true) => Some(ToolOrigins::AnyRegistered),
+            (false, false) => Some(ToolOrigins::Only(edit.origins)),
+            (true, false) => None,
+        },
+        min_assurance: edit.min_assurance,
+        scopes: edit.scopes,
+        required_scopes: edit.require_scopes,
+        access: match (edit.open, edit.granted) {
+            (true, _) => Some(Access::Open),
+            (false, true) => Some(Access::Granted),
+            (false, false) => None,
+        },
+        callers: edit.callers,
+        open_scopes: edit.open_scopes,
+    };
+    let tool = service(installation).change(&edit.id, &change, &Source::command_line()).await.map_err(refused)?;
+    if edit.json {
+        return output::json(&describe(&tool));
+    }
+    let row = |name: &str, value: String| vec![name.to_owned(), value];
+    output::table(&[
+        row("id", tool.id.to_string()),
+        row("url", tool.base_url.to_string()),
+        row("origins", tool.origins.to_list().join(" ")),
+        row("min assurance", tool.min_assurance.as_str().to_owned()),
+        row("scopes", tool.scopes.to_string()),
+        row("required scopes", tool.required_scopes.to_string()),
+        row("access", tool.access.as_str().to_owned()),
+        row("callers", tool.callers.to_string()),
+        row("open scopes", tool.open_scopes.to_string()),
+    ])
+}
+
+pub(super) fn service(installation: &Installation) -> ToolService<'_> {
+    ToolService::new(&installation.store, &installation.roots, &SystemClock)
+}
+
+pub(super) fn refused(refusal: Refusal) -> CliError {
+    match refusal {
+        Refusal::NotFound { what } => CliError::NotFound(format!("there is no such {what}")),
+        Refusal::Invalid { field, hint } => CliError::Usage(format!("{field}: {hint}")),
+        Refusal::InvalidState { hint } => CliError::Failed(hint.to_owned()),
+        other => CliError::failed(other),
+    }
+}
+
 async fn list(json: bool, installation: &Installation) -> Result<(), CliError> {
     let tools = installation.store.tools().await.map_err(CliError::failed)?;
     if json {
         return output::json(&tools.iter().map(describe).collect::<Vec<_>>());
     }
-    let heading = ["id", "url", "origins", "min assurance", "scopes"].map(str::to_owned).to_vec();
+    let heading = ["id", "url", "origins", "min assurance", "scopes", "access", "callers"].map(str::to_owned).to_vec();
     let rows = tools.iter().map(|tool| {
         vec![
             tool.id.to_string(),
             tool.base_url.to_string(),
             tool.origins.to_list().join(" "),
             tool.min_assurance.as_str().to_owned(),
-            tool.scopes.union(&tool.required_scopes).to_string(),
+            tool.all_scopes().to_string(),
+            tool.access.as_str().to_owned(),
+            tool.callers.to_string(),
         ]
     });
     output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
+}
+
+fn parse_callers(text: &str) -> Result<CallerKinds, String> {
+    CallerKinds::parse(text).map_err(|error| error.to_string())
 }
 
 fn parse_assurance(text: &str) -> Result<Assurance, String> {
     assurance(text).ok_or_else(|| "neither origin, user nor server".to_owned())
 }
 
-fn parse_scopes(text: &str) -> Result<Scopes, String> {
+pub(super) fn parse_scopes(text: &str) -> Result<Scopes, String> {
     Scopes::parse(text).map_err(|error| error.to_string())
 }
 
@@ -169,6 +300,8 @@ fn describe(tool: &Tool) -> Value {
     json!({
         "id": tool.id.as_str(), "base_url": tool.base_url.as_str(), "origins": tool.origins.to_list(),
         "min_assurance": tool.min_assurance.as_str(), "scopes": tool.scopes.words().collect::<Vec<_>>(),
-        "required_scopes": tool.required_scopes.words().collect::<Vec<_>>(), "created_at": tool.created_at.0,
+        "required_scopes": tool.required_scopes.words().collect::<Vec<_>>(), "access": tool.access.as_str(),
+        "callers": tool.callers.words().collect::<Vec<_>>(),
+        "open_scopes": tool.open_scopes.words().collect::<Vec<_>>(), "created_at": tool.created_at.0,
     })
 }

@@ -5,6 +5,7 @@
 
 use super::audit::Event;
 use super::roots::Roots;
+use super::scope::Scopes;
 use super::user::UserName;
 use crate::clock::UnixMillis;
 use bmap_protocol::api_key::StoredHash;
@@ -163,6 +164,10 @@ pub struct KeyScope {
     pub cidrs: Vec<IpNet>,
     /// End of its life, in seconds since 1970.
     pub expires_at: Option<i64>,
+    /// Scopes that its tokens may have at most; `None` for whatever its owner may have.
+    pub scopes: Option<Scopes>,
+    /// Whether it administers this installation: the key printed at the first start does.
+    pub administer: bool,
 }
 
 /// Which tools.
@@ -197,6 +202,11 @@ struct CanonicalScope {
     origins: Vec<String>,
     cidrs: Vec<IpNet>,
     expires_at: Option<i64>,
+    // Left out where there is nothing to say: so a scope from before there were any is canonical as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scopes: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    administer: bool,
 }
 
 /// A text that is not a canonical scope.
@@ -205,7 +215,8 @@ struct CanonicalScope {
 pub struct InvalidKeyScope;
 
 impl KeyScope {
-    /// The canonical JSON: `{"tools":[…],"origins":[…],"cidrs":[…],"expires_at":null|seconds}`.
+    /// The canonical JSON: `{"tools":[…],"origins":[…],"cidrs":[…],"expires_at":null|seconds}`, and behind these `"scopes":[…]` where the
+    /// key has some of its own, and `"administer":true` where it has that capability.
     pub fn to_canonical(&self) -> String {
         let sorted = |mut texts: Vec<String>| {
             texts.sort_unstable();
@@ -223,6 +234,8 @@ impl KeyScope {
             origins: sorted(self.origins.iter().map(ToString::to_string).collect()),
             cidrs,
             expires_at: self.expires_at,
+            scopes: self.scopes.as_ref().map(|scopes| scopes.words().map(str::to_owned).collect()),
+            administer: self.administer,
         };
         // Strings and numbers: nothing in it can fail to serialise.
         serde_json::to_string(&canonical).unwrap_or_default()
@@ -242,17 +255,24 @@ impl KeyScope {
         };
         let origins = canonical.origins.iter().map(|origin| Origin::parse_pattern(origin)).collect::<Result<_, _>>();
         let origins = origins.map_err(|_| InvalidKeyScope)?;
-        Ok(Self { tools, origins, cidrs: canonical.cidrs, expires_at: canonical.expires_at })
+        let scopes = canonical.scopes.map(|words| Scopes::of_words(&words)).transpose().map_err(|_| InvalidKeyScope)?;
+        let CanonicalScope { cidrs, expires_at, administer, .. } = canonical;
+        Ok(Self { tools, origins, cidrs, expires_at, scopes, administer })
     }
 
     /// The event, and what the scope allows.
     pub fn told(&self, event: Event) -> Event {
         let event = event.with("tools", &self.tools).with("origins", self.origins.as_slice());
         let event = event.with("cidrs", self.cidrs.as_slice());
-        match self.expires_at {
+        let event = match self.expires_at {
             Some(end) => event.with("expires_at", end),
             None => event,
-        }
+        };
+        let event = match &self.scopes {
+            Some(scopes) => event.with("scopes", scopes),
+            None => event,
+        };
+        if self.administer { event.with("administer", true) } else { event }
     }
 
     /// Whether the key may be used from `address`.
@@ -283,6 +303,7 @@ mod tests {
             origins: vec![Origin::parse("https://shop.example").unwrap()],
             cidrs: vec!["10.0.0.0/8".parse().unwrap()],
             expires_at: Some(1_764_000_000),
+            ..KeyScope::default()
         }
     }
 
@@ -294,6 +315,11 @@ mod tests {
         assert_eq!(scope().to_canonical(), sorted);
         let any = KeyScope { tools: ToolSet::Any, ..KeyScope::default() };
         assert_eq!(KeyScope::from_canonical(&any.to_canonical()), Ok(any));
+        let more = KeyScope { scopes: Some(Scopes::parse("b a").unwrap()), administer: true, ..scope() };
+        assert!(more.to_canonical().ends_with(r#""expires_at":1764000000,"scopes":["a","b"],"administer":true}"#));
+        assert_eq!(KeyScope::from_canonical(&more.to_canonical()), Ok(more));
+        let none = KeyScope { scopes: Some(Scopes::default()), ..KeyScope::default() };
+        assert_eq!(KeyScope::from_canonical(&none.to_canonical()), Ok(none), "no scope at all is not every scope");
     }
 
     #[test]
@@ -305,6 +331,8 @@ mod tests {
             r#"{"tools":[],"origins":["null"],"cidrs":[],"expires_at":null}"#,
             r#"{"tools":[],"origins":[],"cidrs":[],"expires_at":null,"admin":true}"#,
             r#"{"tools":[],"origins":[],"cidrs":["10.0.0.0/40"],"expires_at":null}"#,
+            r#"{"tools":[],"origins":[],"cidrs":[],"expires_at":null,"scopes":["a b"]}"#,
+            r#"{"tools":[],"origins":[],"cidrs":[],"expires_at":null,"administer":1}"#,
         ] {
             assert_eq!(KeyScope::from_canonical(text), Err(InvalidKeyScope), "{text}");
         }

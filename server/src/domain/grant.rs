@@ -11,9 +11,9 @@ use super::refusal::Refusal;
 use super::scope::Scopes;
 use super::session::{Session, SessionId, SessionState};
 use super::ticket::{EndUser, MAX_LIVE_TICKETS, MAX_TICKET_SECONDS, PlainTicket, RecordedTicket, Ticket, TicketHash};
-use super::tool::Tool;
+use super::tool::{CallerKind, Tool};
 use crate::rng;
-use crate::store::{Sessions, Tickets, Tools};
+use crate::store::{Sessions, Tickets};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
@@ -90,8 +90,9 @@ impl Issuer {
         scope: Option<Scopes>,
         encrypt: bool,
     ) -> Result<Granted, Refusal> {
-        let tool = self.tool_for(&caller.key, tool).await?;
-        let scope = scope_for(&tool, scope)?;
+        let entitled = self.entitled(&caller.key, tool, CallerKind::Direct).await?;
+        let scope = entitled.scope(scope)?;
+        let tool = entitled.tool;
         let token = self.mint(&TokenContent {
             tool: &tool,
             user: &caller.user.id,
@@ -115,12 +116,12 @@ impl Issuer {
     /// # Errors
     /// [`Refusal`].
     pub async fn make_ticket(&self, caller: &Caller, request: TicketRequest) -> Result<NewTicket, Refusal> {
-        let tool = self.tool_for(&caller.key, &request.tool).await?;
-        origin_allowed(&caller.key, &tool, &request.origin)?;
+        let entitled = self.entitled(&caller.key, &request.tool, CallerKind::Page).await?;
+        origin_allowed(&caller.key, &entitled.tool, &request.origin)?;
         embedding_allowed(&caller.key, request.embed_origin.as_ref())?;
         let ticket = Ticket {
-            scope: scope_for(&tool, request.scope)?,
-            tool: tool.id,
+            scope: entitled.scope(request.scope)?,
+            tool: entitled.tool.id,
             origin: request.origin,
             embed_origin: request.embed_origin,
             end_user: request.end_user,
@@ -188,10 +189,11 @@ impl Issuer {
         let opened = self.open_key(&ticket.key).await?;
         let user = self.usable(&opened)?;
         let key = &opened.key;
-        let tool = self.tool_for(key, tool).await?;
-        origin_allowed(key, &tool, origin)?;
+        let entitled = self.entitled(key, tool, CallerKind::Page).await?;
+        origin_allowed(key, &entitled.tool, origin)?;
         embedding_allowed(key, ticket.embed_origin.as_ref())?;
-        let scope = scope_for(&tool, Some(ticket.scope))?;
+        let scope = entitled.scope(Some(ticket.scope))?;
+        let tool = entitled.tool;
         let session = Session {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),
             user: user.id.clone(),
@@ -247,15 +249,21 @@ impl Issuer {
         let owner = self.usable(&opened)?;
         self.subject_stands(&session, owner, current.assurance).await?;
         let key = &opened.key;
-        let tool = self.tool_for(key, tool).await?;
+        let entitled = match current.assurance {
+            Assurance::Server => self.entitled(key, tool, CallerKind::Page).await?,
+            Assurance::User => self.entitled_user(key, tool, &session.user).await?,
+            Assurance::Origin => self.entitled(key, tool, CallerKind::Public).await?,
+        };
         if let Some(origin) = &current.origin {
-            origin_allowed(key, &tool, origin)?;
+            origin_allowed(key, &entitled.tool, origin)?;
         }
         embedding_allowed(key, current.embed_origin.as_ref())?;
-        if tool.min_assurance > current.assurance {
+        if entitled.tool.min_assurance > current.assurance {
             return Err(Refusal::AssuranceTooLow);
         }
-        let scope = scope_for(&tool, Some(current.scope.clone()))?;
+        // As they are: what was narrowed since is refused, and the page begins anew.
+        let scope = entitled.scope(Some(current.scope.clone()))?;
+        let tool = entitled.tool;
         let token = self.mint(&TokenContent {
             tool: &tool,
             user: &session.user,
@@ -271,14 +279,6 @@ impl Issuer {
         let event = Event::done(Action::TokenRenew, source, self.clock.now()).with("session", &session.id);
         self.audit.record(granted(event, &token, &tool)).await?;
         Ok(Granted { token, tool })
-    }
-
-    /// The tool, if there is one and the key may get tokens for it; the two are not told apart.
-    pub(super) async fn tool_for(&self, key: &ApiKey, tool: &ToolId) -> Result<Tool, Refusal> {
-        let tool = self.store.tool(tool).await?;
-        let tool = tool.filter(|tool| key.scope.tools.contains(&tool.id)).ok_or(Refusal::ToolDenied)?;
-        tool.check_seal(&self.roots).map_err(|fault| fault.of("a tool", &Refusal::ToolDenied))?;
-        Ok(tool)
     }
 }
 
@@ -296,14 +296,4 @@ pub(super) fn origin_allowed(key: &ApiKey, tool: &Tool, origin: &Origin) -> Resu
 fn embedding_allowed(key: &ApiKey, around: Option<&Origin>) -> Result<(), Refusal> {
     let is_registered = around.is_none_or(|around| covers(&key.scope.origins, around));
     if is_registered { Ok(()) } else { Err(Refusal::OriginDenied) }
-}
-
-/// The scopes of a token: those asked for, all known to the tool; without any, those that the tool asks for.
-pub(super) fn scope_for(tool: &Tool, asked: Option<Scopes>) -> Result<Scopes, Refusal> {
-    let known = tool.scopes.union(&tool.required_scopes);
-    match asked {
-        None => Ok(tool.required_scopes.clone()),
-        Some(asked) if asked.is_within(&known) => Ok(asked),
-        Some(_) => Err(Refusal::ScopeDenied),
-    }
 }

@@ -1,12 +1,13 @@
 //! Tool tokens for somebody who is signed in, on the page of somebody else's API key (profile §7).
 //!
 //! Whom a token is about and which key it comes from are two things. A ticket's token is about the key's owner. Here it is about
-//! the person, and the key only says which pages and tools there are: its id is public, and proves nothing.
+//! the person, and the key only says which pages and tools there are: its id is public, and proves nothing. So the person needs a grant of
+//! their own, unless the tool is open.
 
 use super::account::service::SignedIn;
 use super::audit::{Action, Event};
 use super::authenticate::OpenedKey;
-use super::grant::{Granted, granted, origin_allowed, scope_for};
+use super::grant::{Granted, granted, origin_allowed};
 use super::issuer::Issuer;
 use super::keys::OwnedKey;
 use super::mint::TokenContent;
@@ -45,12 +46,13 @@ impl Issuer {
         let opened = self.client_of_page(&wanted.client, &wanted.origin).await?;
         self.usable(&opened)?;
         let key = &opened.key;
-        let tool = self.tool_for(key, &wanted.tool).await?;
-        origin_allowed(key, &tool, &wanted.origin)?;
-        if tool.min_assurance > Assurance::User {
+        let entitled = self.entitled_user(key, &wanted.tool, &signed_in.user.id).await?;
+        origin_allowed(key, &entitled.tool, &wanted.origin)?;
+        if entitled.tool.min_assurance > Assurance::User {
             return Err(Refusal::AssuranceTooLow);
         }
-        let scope = scope_for(&tool, wanted.scope)?;
+        let scope = entitled.scope(wanted.scope)?;
+        let tool = entitled.tool;
         let now = self.clock.now();
         let session = Session {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),

@@ -278,7 +278,7 @@ pub async fn first_credential(
     }
     let mut user = new_user(name, now, random)?;
     user.unverified_role = UnverifiedRole::seal(roots, &user.id, Role::Admin);
-    let scope = KeyScope { tools: ToolSet::Any, ..KeyScope::default() };
+    let scope = KeyScope { tools: ToolSet::Any, administer: true, ..KeyScope::default() };
     let (owner, name) = (user.id.clone(), user.name.clone());
     let new = NewApiKey { owner, name, signing: SigningKind::HmacSha256, scope: &scope };
     let (key, secret) = new_api_key(roots, now, random, new)?;

@@ -7,6 +7,8 @@ pub mod scope;
 pub mod session;
 pub mod ticket;
 pub mod tool;
+pub mod tool_grant;
+pub mod tools;
 pub mod user;
 
 pub mod issuer;
@@ -15,6 +17,7 @@ pub mod mint;
 pub mod self_test;
 
 pub mod authenticate;
+mod entitled;
 mod field_hint;
 pub mod grant;
 pub mod grant_for_user;
@@ -30,6 +33,7 @@ pub mod request_limits;
 
 pub mod audit;
 pub mod clean_up;
+pub mod grant_upgrade;
 
 pub mod issuer_code;
 pub mod problem_code;

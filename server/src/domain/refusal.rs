@@ -168,11 +168,17 @@ pub enum Refusal {
     /// No such tool, or not for this key, or not what the ticket was made for.
     #[error("not for this tool")]
     ToolDenied,
+    /// A key is to be for a tool that its owner may not have.
+    #[error("not for these tools: {hint}")]
+    ToolsDenied {
+        /// Which one.
+        hint: String,
+    },
     /// The page's origin is not registered, or not what the ticket was made for.
     #[error("not from this origin")]
     OriginDenied,
-    /// The tool doesn't know the scope.
-    #[error("the tool does not know the scope")]
+    /// The tool doesn't know the scope, or it is not the key's, its owner's or the subject's to have.
+    #[error("the tool does not know the scope, or it was not granted")]
     ScopeDenied,
     /// The tool asks for more than somebody who is signed in.
     #[error("the tool asks for more assurance")]
@@ -309,7 +315,9 @@ impl Refusal {
     /// What is said to a person beside the code: where a form is wrong, and what would be right.
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } => Some(hint),
+            Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } | Refusal::ToolsDenied { hint } => {
+                Some(hint)
+            }
             Refusal::InvalidState { hint } | Refusal::LimitReached { hint } => Some(hint),
             refusal => refusal.field().map(|field| field_hint(field).unwrap_or("once, and as the route describes it")),
         }
@@ -323,6 +331,7 @@ impl Refusal {
             Refusal::Grant(_) => Some("grant"),
             Refusal::Signed(refusal) => field_of_signed(refusal),
             Refusal::Edited { like, .. } => like.field(),
+            Refusal::ToolsDenied { .. } => Some("tools"),
             Refusal::UnknownGrant => Some("grant_type"),
             Refusal::SeveralCredentials => Some("authorization"),
             _ => None,
@@ -382,7 +391,7 @@ impl Refusal {
             Refusal::KeyRevoked => SignedRefusal::Denied(Denial::KeyRevoked),
             Refusal::UserInactive => SignedRefusal::Denied(Denial::UserInactive),
             Refusal::AddressDenied => SignedRefusal::Denied(Denial::Ip),
-            Refusal::ToolDenied => SignedRefusal::Denied(Denial::Tool),
+            Refusal::ToolDenied | Refusal::ToolsDenied { .. } => SignedRefusal::Denied(Denial::Tool),
             Refusal::OriginDenied => SignedRefusal::Denied(Denial::Origin),
             Refusal::ScopeDenied => SignedRefusal::Denied(Denial::Scope),
             Refusal::AssuranceTooLow => SignedRefusal::Denied(Denial::Assurance),

@@ -10,6 +10,7 @@ use super::roots::Roots;
 use super::row_seal::RowSeal;
 use crate::rng::{self, NoRandomness, Random};
 use crate::store::{Database, Epochs, IssuerKeys, Reseal, SealedRow, StoreError, Tools, Users};
+use bmap_protocol::ids::{ToolId, UserId};
 use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal::SealError;
 
@@ -42,7 +43,7 @@ pub enum ResealError {
 }
 
 /// Seals in the newest epoch whatever is sealed in an earlier one and stays: API keys with their former secrets, the issuer's keys,
-/// the roles of admins, tools, the audit log's keys, sessions of people with the refresh tokens that were not used, identities at OpenID
+/// the roles of admins, tools and grants of them, the audit log's keys, sessions of people with the refresh tokens that were not used, identities at OpenID
 /// providers, accounts without a password, answers that are kept for requests that are sent again. `progress` hears the number of rows after each batch.
 ///
 /// # Errors
@@ -58,6 +59,7 @@ pub async fn reseal(
     run.issuer_keys().await?;
     run.roles().await?;
     run.tools().await?;
+    run.tool_grants().await?;
     run.sessions().await?;
     run.refresh_tokens().await?;
     run.identities().await?;
@@ -123,6 +125,26 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
             seals.extend(self.change_mac(row, &tool.seal, sealed.and_then(|tool| tool.seal), name));
         }
         self.put(seals).await
+    }
+
+    async fn tool_grants(&mut self) -> Result<(), ResealError> {
+        let mut after: Option<(ToolId, UserId)> = None;
+        loop {
+            let behind = after.as_ref().map(|(tool, user)| (tool, user));
+            let page = self.store.tool_grants_before(self.newest.epoch(), behind, BATCH).await?;
+            let mut seals = Vec::new();
+            for grant in &page {
+                let sealed = grant.check_seal(self.roots).ok().map(|()| grant.clone().sealed(&self.newest));
+                let name = || format!("{} (its grant of {})", grant.user, grant.tool);
+                let row = SealedRow::ToolGrant(&grant.tool, &grant.user);
+                seals.extend(self.change_mac(row, &grant.seal, sealed.and_then(|grant| grant.seal), name));
+            }
+            self.put(seals).await?;
+            match self.next(page, |last| (last.tool, last.user)) {
+                Some(last) => after = Some(last),
+                None => return Ok(()),
+            }
+        }
     }
 
     async fn sessions(&mut self) -> Result<(), ResealError> {

@@ -25,6 +25,15 @@ impl Scopes {
         if text.len() <= 1024 && words.iter().all(valid) { Ok(Self(words)) } else { Err(InvalidScope) }
     }
 
+    /// The set of these words.
+    ///
+    /// # Errors
+    /// [`InvalidScope`], also for a word with a space in it.
+    pub fn of_words(words: &[String]) -> Result<Self, InvalidScope> {
+        let is_one = words.iter().all(|word| !word.is_empty() && !word.contains(' '));
+        if is_one { Self::parse(&words.join(" ")) } else { Err(InvalidScope) }
+    }
+
     /// Whether every word of `self` is one of `other`.
     pub fn is_within(&self, other: &Scopes) -> bool {
         self.0.is_subset(&other.0)
@@ -33,6 +42,11 @@ impl Scopes {
     /// The words of both.
     pub fn union(&self, other: &Scopes) -> Scopes {
         Scopes(self.0.union(&other.0).cloned().collect())
+    }
+
+    /// The words that are in both.
+    pub fn intersection(&self, other: &Scopes) -> Scopes {
+        Scopes(self.0.intersection(&other.0).cloned().collect())
     }
 
     /// The words, sorted.

@@ -6,7 +6,7 @@
 use super::issuer::Issuer;
 use super::mint::TokenContent;
 use super::scope::Scopes;
-use super::tool::{Tool, ToolOrigins};
+use super::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::{Assurance, IssuerKey, UnverifiedToken};
@@ -32,6 +32,9 @@ impl Issuer {
             min_assurance: Assurance::Origin,
             scopes: Scopes::default(),
             required_scopes: Scopes::default(),
+            access: Access::Granted,
+            callers: CallerKinds::default(),
+            open_scopes: Scopes::default(),
             created_at: self.clock.now(),
             seal: None,
         };

@@ -62,6 +62,21 @@ pub struct Name(pub String);
 #[schema(value_type = String, pattern = r"^(\*|[a-z0-9-]{1,32})$", example = "places")]
 pub struct KeyTool(pub String);
 
+/// A page that may use a tool: its origin, or `*` alone for every page that an API key registered.
+#[derive(ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = r"^(\*|https?://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(:[1-9][0-9]{0,4})?)$",
+    max_length = 255,
+    example = "https://shop.example"
+)]
+pub struct ToolOrigin(pub String);
+
+/// A user's id.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^usr_[0-9a-f]{32}$")]
+pub struct UserId(pub String);
+
 /// How an API key signs.
 #[derive(ToSchema)]
 pub enum Signing {

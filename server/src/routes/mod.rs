@@ -9,6 +9,7 @@ pub mod health;
 pub mod oauth;
 pub mod openapi;
 pub mod tickets;
+pub mod tools;
 pub mod users;
 pub mod well_known;
 

@@ -85,7 +85,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         Refusal::KeyRevoked | Refusal::UserInactive | Refusal::AddressDenied | Refusal::OriginDenied => {
             "unauthorized_client"
         }
-        Refusal::ToolDenied | Refusal::AssuranceTooLow => "invalid_target",
+        Refusal::ToolDenied | Refusal::ToolsDenied { .. } | Refusal::AssuranceTooLow => "invalid_target",
         Refusal::ProviderDenied => "access_denied",
         Refusal::ScopeDenied => "invalid_scope",
         Refusal::RateLimited { .. }

@@ -4,12 +4,15 @@ use super::address::{Address, Engine};
 use super::bounded::Pool;
 use super::lookups::LookUps;
 use super::schema::{Pending, Schema};
-use super::{Result, StoreError, primary, reach, sql_api_keys, sql_nonces, sql_sessions, sql_tickets, sql_tools};
+use super::{
+    Result, StoreError, primary, reach, sql_api_keys, sql_nonces, sql_sessions, sql_tickets, sql_tool_grants, sql_tools,
+};
 use crate::domain::audit::chain::ChainKeys;
 use crate::domain::keys::OwnedKey;
 use crate::domain::session::Session;
 use crate::domain::ticket::Ticket;
 use crate::domain::tool::Tool;
+use crate::domain::tool_grant::ToolOfUser;
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection, Row};
 use std::io;
@@ -37,6 +40,7 @@ pub struct Database {
 pub(super) struct AllLookUps {
     pub(super) keys: LookUps<OwnedKey>,
     pub(super) tools: LookUps<Tool>,
+    pub(super) tools_of_users: LookUps<ToolOfUser>,
     pub(super) sessions: LookUps<Session>,
     pub(super) tickets: LookUps<Ticket>,
     pub(super) nonces: LookUps<()>,
@@ -114,6 +118,7 @@ impl Database {
         let lookups = AllLookUps {
             keys: LookUps::reading(sql_api_keys::KEYS_OR_OTHERS, sql_api_keys::read_owned),
             tools: LookUps::reading(sql_tools::SEVERAL, sql_tools::read),
+            tools_of_users: LookUps::reading(sql_tool_grants::SEVERAL, sql_tool_grants::read_of_user),
             sessions: LookUps::reading(sql_sessions::SEVERAL, sql_sessions::read),
             tickets: LookUps::taking(sql_tickets::TAKE, sql_tickets::read),
             nonces: LookUps::taking(address.engine.with_its_clock(sql_nonces::USE), sql_nonces::read),

@@ -8,6 +8,7 @@ use crate::domain::api_key::SealedApiKey;
 use crate::domain::idempotency::{Attempt, SealedAnswer};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::session::SessionId;
+use crate::domain::tool_grant::ToolGrant;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use std::future::Future;
 
@@ -41,6 +42,8 @@ pub enum SealedRow<'a> {
     Identity(&'a IdentityKey),
     /// A tool.
     Tool(&'a ToolId),
+    /// A grant of a tool.
+    ToolGrant(&'a ToolId, &'a UserId),
     /// An account whose password was forgotten.
     Account(&'a UserId),
     /// An answer that is kept for a request that is sent again.
@@ -98,6 +101,13 @@ pub trait Epochs {
         after: Option<&IdentityKey>,
         most: u16,
     ) -> impl Future<Output = Result<Vec<Identity>>> + Send;
+    /// Grants of tools.
+    fn tool_grants_before(
+        &self,
+        epoch: u32,
+        after: Option<(&ToolId, &UserId)>,
+        most: u16,
+    ) -> impl Future<Output = Result<Vec<ToolGrant>>> + Send;
     /// Accounts, with a password or without.
     fn accounts_before(
         &self,

@@ -20,6 +20,7 @@ mod sql_accounts;
 mod sql_api_keys;
 mod sql_audit;
 mod sql_epochs;
+mod sql_grants_upgrade;
 mod sql_health;
 mod sql_idempotent_answers;
 mod sql_issuer_keys;
@@ -34,9 +35,11 @@ mod sql_row;
 mod sql_sessions;
 mod sql_settings;
 mod sql_tickets;
+mod sql_tool_grants;
 mod sql_tools;
 mod sql_user_sessions;
 mod sql_users;
+mod tool_grants;
 
 pub mod address;
 pub mod data_dir;
@@ -52,6 +55,7 @@ pub use mail::{AccountLinks, ClaimedMail, Outbox};
 pub use managed_keys::{Created, IdempotentAnswers, ManagedKeys};
 pub use openid::{Openid, Unlinked};
 pub use sql_idempotent_answers::ANSWER;
+pub use tool_grants::{Given, GrantsUpgrade, ToolGrants, Widen};
 
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
@@ -309,7 +313,9 @@ pub trait Tools {
     fn tools(&self) -> impl Future<Output = Result<Vec<Tool>>> + Send;
     /// Gives a tool the seal of one that is otherwise the same; `false`, and nothing changes, where its row is another by now.
     fn confirm_tool(&self, tool: &Tool, event: &Event) -> impl Future<Output = Result<bool>> + Send;
-    /// Removes; whether there was one.
+    /// Puts a tool in the place of what was read of it; `false`, and nothing changes, where its row is another by now.
+    fn change_tool(&self, before: &Tool, after: &Tool, event: &Event) -> impl Future<Output = Result<bool>> + Send;
+    /// Removes, with its grants; whether there was one.
     fn remove_tool(&self, id: &ToolId, event: &Event) -> impl Future<Output = Result<bool>> + Send;
 }
 

@@ -197,7 +197,7 @@ fn read_head(row: &AnyRow) -> Result<Head> {
     Ok(Head { sequence: columns.number("sequence")?, mac: columns.parsed("mac", Mac::parse)? })
 }
 
-fn read(row: &AnyRow) -> Result<Row> {
+pub(super) fn read(row: &AnyRow) -> Result<Row> {
     let columns = Columns { table: "audit_log", row };
     Ok(Row {
         sequence: columns.number("sequence")?,

@@ -5,6 +5,7 @@ use super::sql_api_keys::{COLUMNS_OF_API_KEYS_BEFORE, read};
 use super::sql_idempotent_answers::read as read_answer;
 use super::sql_openid::read_identity;
 use super::sql_row::Columns;
+use super::sql_tool_grants::read as read_grant;
 use super::sql_user_sessions::{read as read_session, read_token};
 use super::{Database, EpochUse, Epochs, Reseal, Result, SealedRow};
 use crate::domain::account::opaque::TokenHash;
@@ -14,7 +15,8 @@ use crate::domain::api_key::SealedApiKey;
 use crate::domain::idempotency::{Attempt, SealedAnswer};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::session::SessionId;
-use bmap_protocol::ids::{ApiKeyId, UserId};
+use crate::domain::tool_grant::ToolGrant;
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use sqlx::Row;
 
 impl Epochs for Database {
@@ -30,6 +32,7 @@ impl Epochs for Database {
              ON s.id = r.session_id WHERE r.epoch IS NOT NULL AND r.used_at IS NULL AND s.revoked_at IS NULL GROUP BY r.epoch \
              UNION ALL SELECT 'identities', epoch, COUNT(*) FROM openid_identities WHERE epoch IS NOT NULL GROUP BY epoch \
              UNION ALL SELECT 'tools', epoch, COUNT(*) FROM tools WHERE epoch IS NOT NULL GROUP BY epoch \
+             UNION ALL SELECT 'grants', epoch, COUNT(*) FROM tool_grants WHERE epoch IS NOT NULL GROUP BY epoch \
              UNION ALL SELECT 'audit keys', sealed_epoch, COUNT(*) FROM audit_keys GROUP BY sealed_epoch \
              UNION ALL SELECT 'kept answers', epoch, COUNT(*) FROM idempotent_answers GROUP BY epoch \
              UNION ALL SELECT 'mails', epoch, COUNT(*) FROM outbox GROUP BY epoch \
@@ -122,6 +125,27 @@ impl Epochs for Database {
         rows.iter().map(read_identity).collect()
     }
 
+    async fn tool_grants_before(
+        &self,
+        epoch: u32,
+        after: Option<(&ToolId, &UserId)>,
+        most: u16,
+    ) -> Result<Vec<ToolGrant>> {
+        let (after_tool, after_user) = after.map_or(("", ""), |(tool, user)| (tool.as_str(), user.as_str()));
+        let rows = sqlx::query(
+            "SELECT tool AS grant_tool, user_id AS grant_user, scopes AS grant_scopes, ends_at, given_by, given_at, \
+             epoch AS grant_epoch, seal AS grant_seal FROM tool_grants \
+             WHERE epoch < $1 AND (tool > $2 OR (tool = $2 AND user_id > $3)) ORDER BY tool, user_id LIMIT $4",
+        )
+        .bind(i64::from(epoch))
+        .bind(after_tool)
+        .bind(after_user)
+        .bind(i64::from(most))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read_grant).collect()
+    }
+
     async fn accounts_before(&self, epoch: u32, after: Option<&UserId>, most: u16) -> Result<Vec<Account>> {
         let rows = sqlx::query(
             "SELECT a.user_id, a.email, a.password, a.pepper_epoch, a.seal, a.created_at, u.deactivated_at \
@@ -199,6 +223,11 @@ fn update<'a>(row: &SealedRow<'a>) -> (&'static str, &'a str, Option<&'a str>) {
         SealedRow::Tool(id) => {
             ("UPDATE tools SET epoch = $1, seal = $2 WHERE seal = $3 AND id = $4", id.as_str(), None)
         }
+        SealedRow::ToolGrant(tool, user) => (
+            "UPDATE tool_grants SET epoch = $1, seal = $2 WHERE seal = $3 AND tool = $4 AND user_id = $5",
+            tool.as_str(),
+            Some(user.as_str()),
+        ),
         SealedRow::Account(user) => (
             "UPDATE accounts SET pepper_epoch = $1, seal = $2 WHERE seal = $3 AND user_id = $4 AND password = ''",
             user.as_str(),

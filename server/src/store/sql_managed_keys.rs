@@ -170,7 +170,11 @@ impl ManagedKeys for Database {
 }
 
 /// Puts another row in a key's place, if that is still as it was read and was not revoked; whether it was.
-async fn replace_current(inside: &mut InTransaction, before: &SealedApiKey, after: &SealedApiKey) -> Result<bool> {
+pub(super) async fn replace_current(
+    inside: &mut InTransaction,
+    before: &SealedApiKey,
+    after: &SealedApiKey,
+) -> Result<bool> {
     let done = sqlx::query(
         "UPDATE api_keys SET name = $1, epoch = $2, scope = $3, stored_hash = $4, sealed = $5 \
          WHERE id = $6 AND sealed = $7 AND revoked_at IS NULL",

@@ -2,17 +2,18 @@
 
 use super::connect::taken;
 use super::sql_row::{Columns, epoch_of, mac_of};
+use super::sql_tool_grants::lock;
 use super::{Database, Result, Tools};
 use crate::domain::audit::Event;
 use crate::domain::scope::Scopes;
-use crate::domain::tool::{Tool, ToolOrigins, assurance};
+use crate::domain::tool::{Access, CallerKinds, Tool, ToolOrigins, assurance};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use sqlx::any::AnyRow;
 
 /// Those of some ids.
 pub(super) const SEVERAL: &str = "SELECT w.column1 AS wanted, t.id, t.base_url, t.origins, t.min_assurance, t.scopes, \
-     t.required_scopes, t.created_at, t.epoch, t.seal FROM (VALUES {wanted}) AS w JOIN tools t ON t.id = w.column1";
+     t.required_scopes, t.access, t.callers, t.open_scopes, t.created_at, t.epoch, t.seal FROM (VALUES {wanted}) AS w JOIN tools t ON t.id = w.column1";
 
 impl Tools for Database {
     async fn add_tool(&self, tool: &Tool, event: &Event) -> Result<()> {
@@ -20,7 +21,7 @@ impl Tools for Database {
         // Origins have no space in them, so the list is one text.
         sqlx::query(
             "INSERT INTO tools (id, base_url, origins, min_assurance, scopes, required_scopes, created_at, \
-             epoch, seal) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             epoch, seal, access, callers, open_scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(tool.id.as_str())
         .bind(tool.base_url.as_str())
@@ -31,6 +32,9 @@ impl Tools for Database {
         .bind(tool.created_at.0)
         .bind(epoch_of(&tool.seal))
         .bind(mac_of(&tool.seal))
+        .bind(tool.access.as_str())
+        .bind(tool.callers.to_string())
+        .bind(tool.open_scopes.to_string())
         .execute(&mut *transaction)
         .await
         .map_err(taken("tool"))?;
@@ -44,7 +48,8 @@ impl Tools for Database {
 
     async fn tools(&self) -> Result<Vec<Tool>> {
         let rows = sqlx::query(
-            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, created_at, epoch, seal FROM tools ORDER BY id",
+            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, access, callers, open_scopes, created_at, epoch, seal \
+             FROM tools ORDER BY id",
         )
         .fetch_all(&self.pool)
         .await?;
@@ -55,7 +60,8 @@ impl Tools for Database {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE tools SET epoch = $1, seal = $2 WHERE id = $3 AND base_url = $4 AND origins = $5 \
-             AND min_assurance = $6 AND scopes = $7 AND required_scopes = $8 AND created_at = $9",
+             AND min_assurance = $6 AND scopes = $7 AND required_scopes = $8 AND created_at = $9 AND access = $10 \
+             AND callers = $11 AND open_scopes = $12",
         )
         .bind(epoch_of(&tool.seal))
         .bind(mac_of(&tool.seal))
@@ -66,6 +72,32 @@ impl Tools for Database {
         .bind(tool.scopes.to_string())
         .bind(tool.required_scopes.to_string())
         .bind(tool.created_at.0)
+        .bind(tool.access.as_str())
+        .bind(tool.callers.to_string())
+        .bind(tool.open_scopes.to_string())
+        .execute(&mut *transaction)
+        .await?;
+        self.commit_if_changed(transaction, &done, event).await
+    }
+
+    async fn change_tool(&self, before: &Tool, after: &Tool, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE tools SET base_url = $1, origins = $2, min_assurance = $3, scopes = $4, required_scopes = $5, access = $6, \
+             callers = $7, open_scopes = $8, epoch = $9, seal = $10 WHERE id = $11 AND seal = $12",
+        )
+        .bind(after.base_url.as_str())
+        .bind(after.origins.to_list().join(" "))
+        .bind(after.min_assurance.as_str())
+        .bind(after.scopes.to_string())
+        .bind(after.required_scopes.to_string())
+        .bind(after.access.as_str())
+        .bind(after.callers.to_string())
+        .bind(after.open_scopes.to_string())
+        .bind(epoch_of(&after.seal))
+        .bind(mac_of(&after.seal))
+        .bind(before.id.as_str())
+        .bind(mac_of(&before.seal))
         .execute(&mut *transaction)
         .await?;
         self.commit_if_changed(transaction, &done, event).await
@@ -73,6 +105,9 @@ impl Tools for Database {
 
     async fn remove_tool(&self, id: &ToolId, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
+        // A tool of the same id that is added later is another one: nobody has a grant of it.
+        lock(&mut transaction, id).await?;
+        sqlx::query("DELETE FROM tool_grants WHERE tool = $1").bind(id.as_str()).execute(&mut *transaction).await?;
         let done = sqlx::query("DELETE FROM tools WHERE id = $1").bind(id.as_str()).execute(&mut *transaction).await?;
         self.commit_if_changed(transaction, &done, event).await
     }
@@ -87,6 +122,9 @@ pub(super) fn read(row: &AnyRow) -> Result<Tool> {
         min_assurance: columns.parsed("min_assurance", assurance)?,
         scopes: columns.parsed("scopes", |text| Scopes::parse(text).ok())?,
         required_scopes: columns.parsed("required_scopes", |text| Scopes::parse(text).ok())?,
+        access: columns.parsed("access", Access::from_word)?,
+        callers: columns.parsed("callers", |text| CallerKinds::parse(text).ok())?,
+        open_scopes: columns.parsed("open_scopes", |text| Scopes::parse(text).ok())?,
         created_at: columns.time("created_at")?,
         seal: columns.seal("epoch", "seal")?,
     })

@@ -135,7 +135,7 @@ impl Users for Database {
 }
 
 /// The active users whose rows say that they are admins.
-async fn active_admins(inside: &mut InTransaction) -> Result<Vec<User>> {
+pub(super) async fn active_admins(inside: &mut InTransaction) -> Result<Vec<User>> {
     let admins = sqlx::query(
         "SELECT id, name, created_at, deactivated_at, role, role_epoch, role_mac FROM users \
          WHERE role = 'admin' AND deactivated_at IS NULL",

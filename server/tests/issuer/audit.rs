@@ -258,10 +258,13 @@ async fn a_flood_of_garbage_is_a_number_for_each_minute() {
 fn what_the_command_line_does_is_recorded_and_checked() {
     let operator = Operator::new();
     let user = operator.json(&["user", "add", "ana"])["id"].as_str().unwrap().to_owned();
+    operator.json(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
     let key = operator.json(&["key", "add", "--user", &user, "--name", "shop", "--tool", "places"]);
     operator.out(&["key", "revoke", key["id"].as_str().unwrap()]);
     operator.out(&["key", "revoke", key["id"].as_str().unwrap()]);
-    operator.json(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
+    operator.out(&["tool", "edit", "places", "--callers", "direct"]);
+    operator.out(&["tool", "grant", "ana", "places"]);
+    operator.out(&["tool", "revoke-grant", "ana", "places"]);
     operator.out(&["tool", "credential", "places"]);
     operator.out(&["tool", "remove", "places"]);
     operator.out(&["user", "deactivate", "ana"]);
@@ -274,9 +277,13 @@ fn what_the_command_line_does_is_recorded_and_checked() {
         actions,
         [
             "user.create",
+            "tool.create",
+            "tool.grant",
             "api_key.create",
             "api_key.revoke",
-            "tool.create",
+            "tool.update",
+            "tool.grant",
+            "tool.revoke_grant",
             "tool.credential",
             "tool.remove",
             "user.deactivate",

@@ -43,10 +43,13 @@ fn commands_work_while_the_server_runs() {
     let user = operator.json(&["user", "add", "ana"])["id"].as_str().unwrap().to_owned();
     assert!(user.starts_with("usr_"));
     let origin = "https://shop.example";
-    let key = operator.json(&["key", "add", "--user", &user, "--name", "shop", "--tool", "places", "--origin", origin]);
+    let add_key = ["key", "add", "--user", &user, "--name", "shop", "--tool", "places", "--origin", origin];
+    let (code, error) = operator.fails(&add_key);
+    assert!(code == 3 && error.contains("there is no tool places"), "{error}");
+    operator.json(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
+    let key = operator.json(&add_key);
     let id = key["id"].as_str().unwrap();
     assert!(key["secret"].as_str().unwrap().starts_with("bms_"));
-    operator.json(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
     assert!(operator.out(&["tool", "credential", "places"]).starts_with("bmap-tool-1."));
     let keys = operator.json(&["key", "list"]);
     assert_eq!(keys.as_array().unwrap().len(), 2);
@@ -87,6 +90,13 @@ fn an_operator_changes_keys_of_everybody() {
     let scope = serde_json::json!({
         "tools": ["places"], "origins": ["https://a.example"], "cidrs": ["10.0.0.0/8"], "expires_at": null,
     });
+    assert_eq!(edited["scope"], scope);
+    let edited = operator.json(&["key", "edit", id, "--scopes", "b a", "--administer"]);
+    assert_eq!(
+        (&edited["scope"]["scopes"], &edited["scope"]["administer"]),
+        (&serde_json::json!(["a", "b"]), &true.into())
+    );
+    let edited = operator.json(&["key", "edit", id, "--any-scope", "--no-administer"]);
     assert_eq!(edited["scope"], scope);
     let edited = operator.json(&["key", "edit", id, "--no-origin", "--any-network", "--name", "other", "--tool", "*"]);
     assert_eq!((&edited["scope"]["origins"], &edited["name"]), (&serde_json::json!([]), &"other".into()));

@@ -144,6 +144,54 @@ fn a_database_out_of_reach_and_settings_that_are_not_safe() {
     assert!(code == 0 && unencrypted["level"] == "warning", "{findings:?}");
 }
 
+#[tokio::test]
+async fn tools_that_signed_in_users_had_without_a_grant_are_named() {
+    let operator = installation();
+    let user = |name| operator.json(&["user", "add", name])["id"].as_str().unwrap().to_owned();
+    let (ana, ben) = (user("ana"), user("ben"));
+    let add = |id| operator.out(&["tool", "add", id, "--url", "https://places.example", "--callers", "user"]);
+    add("places");
+    add("maps");
+    operator.out(&["tool", "grant", "ben", "places"]);
+    let now = bmap_server::clock::Clock::now(&bmap_server::clock::SystemClock).0;
+    let entry = |number: i64, at: i64, user: &str, tool: &str, outcome: &str| {
+        format!(
+            "INSERT INTO audit_log (sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, detail, mac) \
+             VALUES ({number}, 1, {at}, 'token.grant', '{outcome}', 'user', '{user}', '{user}', 'tool', '{tool}', '{{}}', 'x')"
+        )
+    };
+    let named = || {
+        let (code, findings) = doctor(&operator, &[]);
+        assert_eq!(code, 0, "{findings:?}");
+        findings.iter().filter(|one| one["about"] == "grants").map(|one| one["says"].to_string()).collect::<Vec<_>>()
+    };
+    // With a grant, long ago, refused, of a tool that is gone.
+    for (number, sql) in [
+        entry(1001, now, &ben, "places", "done"),
+        entry(1002, now - 31 * 86_400_000, &ana, "places", "done"),
+        entry(1003, now, &ana, "places", "tool_denied"),
+        entry(1004, now, &ana, "gone", "done"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        operator.edit(sql).await;
+        assert!(named().is_empty(), "{number}");
+    }
+    operator.edit(&entry(1005, now, &ana, "places", "done")).await;
+    operator.edit(&entry(1006, now, &ben, "maps", "done")).await;
+    let found = named();
+    assert!(
+        found.len() == 2
+            && found[0].contains(&format!("tokens of maps in the last 30 days and have no grant of it: {ben}")),
+        "{found:?}"
+    );
+    assert!(found[1].contains(&ana) && !found[1].contains(&ben), "{found:?}");
+    operator.out(&["tool", "edit", "maps", "--open"]);
+    operator.out(&["tool", "grant", "ana", "places"]);
+    assert!(named().is_empty());
+}
+
 #[test]
 fn the_port_the_disk_and_files_with_secrets() {
     let operator = installation();

@@ -1,7 +1,7 @@
 //! People with an account.
 
 use crate::http_client::{Answer, Call};
-use crate::world::World;
+use crate::world::{OTHER_TOOL, TOOL, World};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::UserId;
 use bmap_server::domain::role::Role;
@@ -49,6 +49,15 @@ impl World {
         let confirmed = confirm(&self.links(email).await.pop().unwrap(), PASSWORD).send(self.address).await;
         assert_eq!(confirmed.granted()["status"], "confirmed");
         person
+    }
+
+    /// Somebody who has registered, signed in, and was granted both tools.
+    pub(crate) async fn guest(&self, email: &str) -> Pair {
+        let pair = self.person(email).await.sign_in().await;
+        for tool in [TOOL, OTHER_TOOL] {
+            self.grant(&pair.user(), tool).await;
+        }
+        pair
     }
 
     /// The tokens of every link that confirms a registration and was sent to an address, oldest first.

@@ -9,6 +9,7 @@ const WHOLE: [(&str, &str); 13] = [
     ("FROM accounts a JOIN users u ON u.id = a.user_id ORDER BY a.user_id", "a command"),
     ("FROM api_keys ORDER BY id", "a command"),
     ("SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log", "bmap audit verify"),
+    ("FROM audit_log l LEFT JOIN audit_log p", "once, at the upgrade to grants"),
     ("SELECT epoch, sealed_epoch, sealed FROM audit_keys", "a row for each epoch"),
     ("GROUP BY epoch", "bmap root status"),
     ("ignored_proxies ORDER BY seen_at DESC", "a few rows"),

@@ -5,7 +5,7 @@ use crate::key_owner::{KeyOwner, form};
 use crate::person::Pair;
 use crate::sealed_rows::edit;
 use crate::stalled::{refuse_update_of, take_inserts};
-use crate::world::World;
+use crate::world::{TOOL, World};
 use bmap_protocol::keys::{EpochKeys, RootSecret};
 use bmap_server::clock::{Clock, UnixMillis};
 use bmap_server::domain::account::UserSession;
@@ -15,7 +15,7 @@ use bmap_server::domain::reseal::{Resealed, reseal};
 use bmap_server::domain::row_seal::RowFault;
 use bmap_server::domain::session::{SessionId, SessionState};
 use bmap_server::rng::SystemRandom;
-use bmap_server::store::{Epochs, Openid, UserSessions};
+use bmap_server::store::{Epochs, Openid, ToolGrants, UserSessions};
 
 /// The root of the world in its first epoch, and the next one.
 fn epoch(number: u32) -> EpochKeys {
@@ -51,13 +51,14 @@ async fn who_is_signed_in_stays_signed_in() {
     let next = Pair::of(&world.refresh(&here.refresh).await);
     let identity = identity(&here, world.clock.now()).sealed(&epoch(1));
     world.issuer.store.add_openid_identity(&identity, None, &crate::world::event()).await.unwrap();
-    for (what, number) in [("sessions", 2), ("refresh tokens", 2), ("identities", 1)] {
+    world.grant(&here.user(), TOOL).await;
+    for (what, number) in [("sessions", 2), ("refresh tokens", 2), ("identities", 1), ("grants", 1)] {
         assert_eq!(rows(&world, what, 1).await, number, "{what}");
     }
-    // Two sessions with the token of each that is not used, the identity, two tools, and the issuer's key.
-    assert_eq!(rotate(&world).await, Resealed { done: 8, broken: vec![] });
+    // Two sessions with the token of each that is not used, the identity, two tools, a grant, and the issuer's key.
+    assert_eq!(rotate(&world).await, Resealed { done: 9, broken: vec![] });
     assert_eq!(rotate(&world).await, Resealed::default(), "again, there is nothing left");
-    for what in ["sessions", "refresh tokens", "identities"] {
+    for what in ["sessions", "refresh tokens", "identities", "grants"] {
         assert_eq!(rows(&world, what, 1).await, 0, "{what}");
     }
     assert_eq!(Pair::of(&world.refresh(&here.refresh).await), next, "within the grace, still the same");
@@ -68,6 +69,8 @@ async fn who_is_signed_in_stays_signed_in() {
     let elsewhere = Pair::of(&world.refresh(&there.refresh).await);
     let (found, _) = world.issuer.store.openid_identity(&identity.key).await.unwrap().unwrap();
     assert_eq!(found.check_seal(&world.issuer.roots), Ok(()));
+    let grants = world.issuer.store.grants_of_user(&here.user()).await.unwrap();
+    assert_eq!((grants.len(), grants[0].check_seal(&world.issuer.roots)), (1, Ok(())));
     assert_eq!(
         Identity { user: bmap_protocol::ids::UserId::from_uuid([0; 16]), ..found }.check_seal(&world.issuer.roots),
         Err(RowFault::Edited)
@@ -114,12 +117,15 @@ async fn t13_what_nobody_wrote_here_is_named_and_not_sealed_anew() {
     )
     .await;
     edit(&world, &format!("UPDATE openid_identities SET user_id = '{}'", ben.user().as_str())).await;
+    world.grant(&ana.user(), TOOL).await;
+    edit(&world, "UPDATE tool_grants SET scopes = 'route search write'").await;
     let mut resealed = rotate(&world).await;
     resealed.broken.sort();
     let mut named = [
         of_ana.clone(),
         format!("{of_ben} (its refresh token)"),
         format!("{} (its identity at https://id.example)", ben.user()),
+        format!("{} (its grant of places)", ana.user()),
     ];
     named.sort();
     assert_eq!(resealed.broken, named);

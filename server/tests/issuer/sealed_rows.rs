@@ -154,6 +154,9 @@ async fn t13_a_tool_edited_by_hand_gets_no_tokens() {
         "UPDATE tools SET min_assurance = 'server' WHERE id = 'places'",
         "UPDATE tools SET scopes = 'route search write' WHERE id = 'places'",
         "UPDATE tools SET required_scopes = 'search' WHERE id = 'places'",
+        "UPDATE tools SET access = 'open' WHERE id = 'places'",
+        "UPDATE tools SET callers = 'page direct user public' WHERE id = 'places'",
+        "UPDATE tools SET open_scopes = 'search' WHERE id = 'places'",
         "UPDATE tools SET epoch = 2 WHERE id = 'places'",
         "UPDATE tools SET epoch = NULL, seal = NULL WHERE id = 'places'",
         // Another tool's row, with its seal.

@@ -19,7 +19,7 @@ use bmap_server::domain::roots::Roots;
 use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::session::{Session, SessionId, SessionState};
 use bmap_server::domain::ticket::{EndUser, PlainTicket, RecordedTicket, Ticket, TicketHash};
-use bmap_server::domain::tool::{Tool, ToolOrigins};
+use bmap_server::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use bmap_server::domain::user::{User, UserName, UserState};
 use bmap_server::rng::SystemRandom;
 use bmap_server::store::schema::Pending;
@@ -138,6 +138,9 @@ async fn tools(store: &Database) -> ToolId {
         min_assurance: Assurance::Server,
         scopes: Scopes::parse("a b").unwrap(),
         required_scopes: Scopes::default(),
+        access: Access::Granted,
+        callers: CallerKinds::default(),
+        open_scopes: Scopes::default(),
         created_at: NOW,
         seal: None,
     };

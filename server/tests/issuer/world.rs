@@ -2,7 +2,7 @@
 
 use crate::actors::Host;
 use crate::database::TestDatabase;
-use bmap_protocol::ids::{Issuer as IssuerUrl, ToolId};
+use bmap_protocol::ids::{Issuer as IssuerUrl, ToolId, UserId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
@@ -15,7 +15,8 @@ use bmap_server::domain::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_use
 use bmap_server::domain::openid::provider::Provider;
 use bmap_server::domain::openid::service::OpenidService;
 use bmap_server::domain::scope::Scopes;
-use bmap_server::domain::tool::{Tool, ToolOrigins};
+use bmap_server::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
+use bmap_server::domain::tool_grant::{Giver, ToolGrant};
 use bmap_server::domain::user::UserName;
 use bmap_server::listener::{ConnectionLimits, Listener};
 use bmap_server::mail::carrier::Carrier;
@@ -23,7 +24,7 @@ use bmap_server::mail::post_office::PostOffice;
 use bmap_server::outbound::Outbound;
 use bmap_server::rng::SystemRandom;
 use bmap_server::router::App;
-use bmap_server::store::{ApiKeys, Tools, Users};
+use bmap_server::store::{ApiKeys, Given, ToolGrants, Tools, Users};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -139,10 +140,46 @@ impl World {
             min_assurance: Assurance::Origin,
             scopes: Scopes::parse("search route").unwrap(),
             required_scopes: Scopes::default(),
+            access: Access::Granted,
+            callers: CallerKinds::parse("page direct user").unwrap(),
+            open_scopes: Scopes::default(),
             created_at: self.clock.now(),
             seal: None,
         };
         self.issuer.store.add_tool(&tool.sealed(&self.issuer.roots.sealing()), &event()).await.unwrap();
+    }
+
+    /// A grant of every scope of a tool, as an operator gives it.
+    pub(crate) async fn grant(&self, user: &UserId, tool: &str) {
+        self.grant_until(user, tool, "search route", None).await;
+    }
+
+    pub(crate) async fn grant_until(&self, user: &UserId, tool: &str, scopes: &str, ends_at: Option<UnixMillis>) {
+        let grant = ToolGrant {
+            tool: ToolId::parse(tool).unwrap(),
+            user: user.clone(),
+            scopes: Scopes::parse(scopes).unwrap(),
+            ends_at,
+            given_by: Giver::Operator,
+            given_at: self.clock.now(),
+            seal: None,
+        };
+        let grant = grant.sealed(&self.issuer.roots.sealing());
+        assert_ne!(self.issuer.store.give_grant(&grant, &event()).await.unwrap(), Given::NoSuchTool);
+    }
+
+    pub(crate) async fn take_grant(&self, user: &UserId, tool: &str) {
+        let tool = ToolId::parse(tool).unwrap();
+        assert!(self.issuer.store.revoke_grant(&tool, user, &event()).await.unwrap());
+    }
+
+    /// A tool as `change` makes it.
+    pub(crate) async fn change_tool(&self, id: &str, change: impl FnOnce(&mut Tool)) {
+        let before = self.issuer.store.tool(&ToolId::parse(id).unwrap()).await.unwrap().unwrap();
+        let mut after = before.clone();
+        change(&mut after);
+        let after = after.sealed(&self.issuer.roots.sealing());
+        assert!(self.issuer.store.change_tool(&before, &after, &event()).await.unwrap());
     }
 
     /// A host with a key for both tools and its page.
@@ -168,6 +205,11 @@ impl World {
         let new = NewApiKey { owner: user.id.clone(), name, signing, scope: &scope };
         let (key, secret) = new_api_key(&self.issuer.roots, now, &SystemRandom, new).unwrap();
         self.issuer.store.add_api_key(&key, &scope, &event()).await.unwrap();
+        for tool in self.issuer.store.tools().await.unwrap() {
+            if scope.tools.contains(&tool.id) {
+                self.grant(&user.id, tool.id.as_str()).await;
+            }
+        }
         Host { world: self, user: user.id, id: key.id, secret, signing }
     }
 

@@ -108,8 +108,9 @@ export class Admin {
     return this.#json('user', 'add', name);
   }
 
+  /** A tool for everybody who signs in: the demo's visitors register themselves. */
   addTool(id, url) {
-    return this.#json('tool', 'add', id, '--url', url);
+    return this.#json('tool', 'add', id, '--url', url, '--open', '--callers', 'page direct user');
   }
 
   addKey(user, tools, origins) {

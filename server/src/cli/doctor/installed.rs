@@ -8,7 +8,7 @@ use crate::domain::role::Role;
 use crate::domain::root_check;
 use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
 use crate::domain::user::UserState;
-use crate::store::{ApiKeys, Database, Epochs, Health, IgnoredProxies, IssuerKeys, Result, Settings, Tools, Users};
+use crate::store::{ApiKeys, Database, Epochs, Health, IgnoredProxies, IssuerKeys, Result, Settings, Users};
 
 /// This program is younger than this (2026-01-01): a clock before it was never set.
 const NOT_BEFORE: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -45,16 +45,6 @@ pub(super) async fn examine(
     {
         let says = format!("it was {remembered} when the server last ran and is {} now", issuer.as_str());
         found.warning("issuer", says, "every tool needs a new credential: bmap tool credential ID");
-    }
-    for tool in store.tools().await? {
-        if let Some(Err(fault)) = roots.map(|roots| tool.check_seal(roots)) {
-            let advice = "look at it (bmap tool list); where it is right, bmap tool confirm ID";
-            found.fault("tool", format!("the row of {} is not as it was written: {fault}", tool.id), advice);
-        }
-        if tool.base_url.scheme() == "http" && !tool.base_url.is_loopback() {
-            let says = format!("{} is called at {}, which is not encrypted", tool.id, tool.base_url);
-            found.warning("tool", says, "signed requests don't hide what is in them: use https");
-        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `bmap doctor`: what is wrong with a set-up, and what to do about it. It changes nothing and makes nothing.
 
 mod findings;
+mod grants;
 mod installed;
 mod machine;
 mod mail;
@@ -104,6 +105,7 @@ async fn examine(context: &Context, found: &mut Findings) {
     let now = SystemClock.now();
     let examined = async {
         installed::examine(&store, roots.as_ref(), &config, now, found).await?;
+        grants::examine(&store, roots.as_ref(), now, found).await?;
         mail::outbox(&store, &config, now, found).await
     };
     if let Err(error) = examined.await {

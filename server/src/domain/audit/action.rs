@@ -84,7 +84,15 @@ actions! {
     ToolCreate = "tool.create",
     /// A tool's row was looked at by an operator, and sealed as it is.
     ToolConfirm = "tool.confirm",
-    /// A tool was removed.
+    /// What a tool is and whom it takes was changed.
+    ToolUpdate = "tool.update",
+    /// A user was given a grant of a tool, or another one.
+    ToolGrant = "tool.grant",
+    /// A user's grant of a tool was taken away.
+    ToolRevokeGrant = "tool.revoke_grant",
+    /// The program's upgrade sealed the tools anew and turned the tools of keys into grants.
+    GrantsUpgrade = "grants.upgrade",
+    /// A tool was removed, and its grants with it.
     ToolRemove = "tool.remove",
     /// A tool's credential was shown.
     ToolCredential = "tool.credential",

@@ -10,7 +10,7 @@ use crate::domain::openid::provider::ProviderName;
 use crate::domain::role::Role;
 use crate::domain::scope::Scopes;
 use crate::domain::session::SessionId;
-use crate::domain::tool::ToolOrigins;
+use crate::domain::tool::{CallerKinds, ToolOrigins};
 use crate::domain::user::UserName;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
@@ -127,6 +127,12 @@ impl From<&ToolSet> for Fact {
 impl From<&ToolOrigins> for Fact {
     fn from(origins: &ToolOrigins) -> Self {
         Self::of_text(&origins.to_list().join(" "))
+    }
+}
+
+impl From<&CallerKinds> for Fact {
+    fn from(callers: &CallerKinds) -> Self {
+        Self::of_text(&callers.to_string())
     }
 }
 

@@ -4,6 +4,7 @@ use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, MAX_SCOPE_ENTRIES, ToolSet};
 use crate::domain::page_origin::page_origin;
 use crate::domain::refusal::Refusal;
+use crate::domain::scope::Scopes;
 use crate::domain::user::UserName;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
@@ -42,6 +43,10 @@ pub struct KeyChange {
     pub cidrs: Option<Vec<IpNet>>,
     /// End of its life, seconds since 1970; `Some(None)` for no end.
     pub expires_at: Option<Option<i64>>,
+    /// Scopes of its own; `Some(None)` for whatever its owner may have.
+    pub scopes: Option<Option<Scopes>>,
+    /// Whether it administers this installation.
+    pub administer: Option<bool>,
 }
 
 impl KeyChange {
@@ -52,6 +57,8 @@ impl KeyChange {
             origins: self.origins.clone().unwrap_or(scope.origins),
             cidrs: self.cidrs.clone().unwrap_or(scope.cidrs),
             expires_at: self.expires_at.unwrap_or(scope.expires_at),
+            scopes: self.scopes.clone().unwrap_or(scope.scopes),
+            administer: self.administer.unwrap_or(scope.administer),
         }
     }
 }
@@ -107,6 +114,14 @@ pub fn origins(texts: &[String]) -> Result<Vec<Origin>, Refusal> {
 /// [`Refusal::Invalid`].
 pub fn cidrs(texts: &[String]) -> Result<Vec<IpNet>, Refusal> {
     entries("cidrs", texts, network)
+}
+
+/// Reads scopes of tokens, with a space between them.
+///
+/// # Errors
+/// [`Refusal::Invalid`].
+pub fn scopes(field: &'static str, text: &str) -> Result<Scopes, Refusal> {
+    Scopes::parse(text).map_err(|error| invalid(field, error.to_string()))
 }
 
 /// Reads the end of a key's life in milliseconds since 1970; what is kept are whole seconds.

@@ -32,6 +32,11 @@ impl Manager {
         }
     }
 
+    /// Whether they see which tools there are.
+    pub const fn sees_every_tool(&self) -> bool {
+        matches!(self.right, Right::Admin(_) | Right::Operator)
+    }
+
     /// Whether they may make a key for every tool, also for those to come.
     pub const fn may_allow_every_tool(&self) -> bool {
         matches!(self.right, Right::Admin(_) | Right::Operator)

@@ -14,7 +14,7 @@ use crate::domain::page_origin::OriginRules;
 use crate::domain::refusal::Refusal;
 use crate::domain::roots::Roots;
 use crate::rng::{self, Random};
-use crate::store::{ApiKeys, Created, Database, ManagedKeys, Tools};
+use crate::store::{ApiKeys, Created, Database, ManagedKeys, ToolGrants};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, UserId};
 use bmap_protocol::origin::Origin;
@@ -138,9 +138,9 @@ impl<'a> KeyService<'a> {
     /// Makes a key for a user.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] for tools that are not there, or that this manager may not put into a key.
+    /// [`Refusal::ToolsDenied`] for tools that are neither open nor granted to the owner, [`Refusal::Invalid`] for tools that are not there.
     pub async fn make(&self, who: &Manager, owner: UserId, form: KeyForm) -> Result<NewKey, Refusal> {
-        self.check_tools(who, &form.scope.tools).await?;
+        self.check_tools(who, &owner, &form.scope.tools).await?;
         self.check_origins(&form.scope.origins)?;
         let KeyForm { name, signing, scope } = form;
         let new = NewApiKey { owner, name, signing, scope: &scope };
@@ -232,7 +232,7 @@ impl<'a> KeyService<'a> {
             let before = found.rows;
             let scope = change.apply(self.live_scope(&before.current)?);
             if let (Some(tools), false) = (&change.tools, is_checked) {
-                self.check_tools(who, tools).await?;
+                self.check_tools(who, &before.current.owner, tools).await?;
                 is_checked = true;
             }
             let mut current = self.sealed_again(&before.current, &scope)?;
@@ -284,15 +284,28 @@ impl<'a> KeyService<'a> {
         key.with_scope(scope, self.roots, nonce).map_err(|broken| unusable(&key.id, broken))
     }
 
-    async fn check_tools(&self, who: &Manager, tools: &ToolSet) -> Result<(), Refusal> {
+    /// Whether a key of that owner may be for these tools: each is open, or granted to the owner.
+    async fn check_tools(&self, who: &Manager, owner: &UserId, tools: &ToolSet) -> Result<(), Refusal> {
         let tools = match tools {
             ToolSet::Any if who.may_allow_every_tool() => return Ok(()),
             ToolSet::Any => return Err(invalid("tools", "a key for every tool is an administrator's: name the tools")),
             ToolSet::Only(tools) => tools,
         };
-        for tool in tools {
-            if self.store.tool(tool).await?.is_none() {
-                return Err(invalid("tools", format!("there is no tool {tool}")));
+        let found = tools.iter().map(|tool| self.store.tool_of_user(tool, owner));
+        let found = futures_util::future::try_join_all(found).await?;
+        for (tool, found) in tools.iter().zip(found) {
+            let denied = || Refusal::ToolsDenied {
+                hint: format!("there is no tool {tool} that is open or granted to the key's user: an admin grants it"),
+            };
+            match found {
+                // Which tools there are is for those to know who see them all.
+                None if who.sees_every_tool() => return Err(invalid("tools", format!("there is no tool {tool}"))),
+                None => return Err(denied()),
+                Some(found) => match found.scopes(self.roots, self.clock.now()) {
+                    Ok(_) => {}
+                    Err(Refusal::ToolDenied) => return Err(denied()),
+                    Err(refusal) => return Err(refusal),
+                },
             }
         }
         Ok(())

@@ -21,7 +21,7 @@ use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-/// What is to change (RFC 7396): what is not there stays. Only `expires_at` may be `null`: no end.
+/// What is to change (RFC 7396): what is not there stays. Only `expires_at` may be `null`, for no end, and `scopes`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyChangeForm {
@@ -40,6 +40,10 @@ struct KeyChangeForm {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<i64>, required = false, minimum = 0, maximum = 253402300799999_i64)]
     expires_at: Option<Option<i64>>,
+    /// `null` for whatever its user may have.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<grammar::Scope>, required = false)]
+    scopes: Option<Option<String>>,
 }
 
 /// One key.
@@ -100,6 +104,7 @@ pub fn patch_doc() -> Doc {
         .takes::<KeyChangeForm>()
         .answers::<KeyAnswer>(StatusCode::OK, "The key as it is then")
         .refuses(Code::KeyRevoked)
+        .refuses(Code::ToolDenied)
         .refuses(IssuerCode::InvalidState)
         .refuses(IssuerCode::Conflict)
 }
@@ -133,6 +138,13 @@ fn read(form: KeyChangeForm, now: UnixMillis) -> Result<KeyChange, Refusal> {
             Some(None) => Some(None),
             Some(Some(millis)) => Some(Some(form::end_of_life(millis, now)?)),
         },
+        scopes: match form.scopes {
+            None => None,
+            Some(None) => Some(None),
+            Some(Some(text)) => Some(Some(form::scopes("scopes", &text)?)),
+        },
+        // Never over HTTP.
+        administer: None,
     })
 }
 

@@ -25,6 +25,7 @@ use crate::router::App;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use bmap_protocol::code::Code;
 use bmap_protocol::ids::{ApiKeyId, UserId};
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
@@ -39,7 +40,7 @@ use view::{KeyView, KeyWithSecret};
 struct NewKeyForm {
     #[schema(required, value_type = grammar::Name)]
     name: Option<String>,
-    /// Ids of tools that there are.
+    /// Ids of tools that are open, or granted to the key's user.
     #[schema(required, value_type = Vec<grammar::KeyTool>, max_items = 64)]
     tools: Option<Vec<String>>,
     /// Serialised origins of pages, like `https://shop.example`.
@@ -56,6 +57,9 @@ struct NewKeyForm {
     /// `hmac-sha256`, which it is without, or `ed25519`.
     #[schema(value_type = Option<grammar::Signing>)]
     signing: Option<String>,
+    /// Scopes that its tokens may have at most; whatever its user may have where it is not said.
+    #[schema(value_type = Option<grammar::Scope>)]
+    scopes: Option<String>,
 }
 
 /// Which part of the list.
@@ -156,6 +160,7 @@ pub fn post_doc() -> Doc {
         .takes::<NewKeyForm>()
         .answers::<KeyWithSecret<'_>>(StatusCode::CREATED, "The key with its secret, shown this once")
         .with_header("location", "The key's path")
+        .refuses(Code::ToolDenied)
         .refuses(IssuerCode::LimitReached)
         .refuses(IssuerCode::Conflict)
         .refuses(IssuerCode::RequestInProgress)
@@ -173,6 +178,8 @@ fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
             origins: form::origins(&form.origins)?,
             cidrs: form::cidrs(&form.cidrs)?,
             expires_at: form.expires_at.map(|millis| form::end_of_life(millis, now)).transpose()?,
+            scopes: form.scopes.map(|text| form::scopes("scopes", &text)).transpose()?,
+            administer: false,
         },
     })
 }

@@ -26,6 +26,11 @@ pub(super) struct KeyView {
     cidrs: Vec<String>,
     #[schema(required)]
     expires_at: Option<i64>,
+    /// Scopes that its tokens may have at most; null for whatever its user may have.
+    #[schema(required)]
+    scopes: Option<String>,
+    /// Whether it administers this installation.
+    administer: bool,
     created_at: i64,
     #[schema(required)]
     revoked_at: Option<i64>,
@@ -73,7 +78,7 @@ impl KeyView {
         // Of a row that does not open nothing is shown that it says of itself.
         let scope = key.rows.scope(roots).unwrap_or_default();
         let last_used = app.last_uses.newest(&current.id, key.last_use);
-        let KeyScope { tools, origins, cidrs, expires_at } = scope;
+        let KeyScope { tools, origins, cidrs, expires_at, scopes, administer } = scope;
         Self {
             id: current.id.to_string(),
             user: current.owner.to_string(),
@@ -87,6 +92,8 @@ impl KeyView {
             origins: origins.iter().map(ToString::to_string).collect(),
             cidrs: cidrs.iter().map(ToString::to_string).collect(),
             expires_at: expires_at.map(millis),
+            scopes: scopes.map(|scopes| scopes.to_string()),
+            administer,
             created_at: current.created_at.0,
             revoked_at: match current.state {
                 KeyState::Active => None,

@@ -53,7 +53,8 @@ async fn rounds(engine: &str, installation: &Installation, cluster: Option<&Clus
     eprintln!("f01 {engine}: {rounds} rounds, KILL_SEED={seed}");
     let mut chance = Chance(seed);
     let first = installation.serve();
-    installation.out(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
+    // Its clients are strangers who registered.
+    installation.out(&["tool", "add", "places", "--url", "http://127.0.0.1:4001", "--open"]);
     let mut clients = Vec::new();
     for number in 1..=CLIENTS {
         clients.push(Client::register(chance.next() >> 40 | number, &first, installation).await);

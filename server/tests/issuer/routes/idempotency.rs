@@ -66,7 +66,7 @@ async fn another_request_with_the_same_key_is_refused() {
     twice.body("application/json", form().to_string()).send(world.address).await.assert_refused("malformed_request");
     // What was refused is not kept: the corrected request may have the same key.
     other["tools"] = json!(["nowhere"]);
-    make(&ana, "retry", &other).await.assert_refused("malformed_request");
+    make(&ana, "retry", &other).await.assert_refused("tool_denied");
     assert_eq!(make(&ana, "retry", &form()).await.status, 201);
     assert_eq!(number_of_keys(&ana).await, 2);
 }

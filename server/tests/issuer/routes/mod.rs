@@ -9,6 +9,7 @@ mod refresh_grant;
 mod renewal;
 mod tickets;
 mod tokens_of_others;
+mod tools;
 mod user_grant;
 mod users;
 mod well_known;

@@ -318,6 +318,9 @@ async fn u06_a_grant_that_does_not_hold_is_no_failed_client() {
     let host = world.host().await;
     let (ana, ben) = (world.person("ana@shop.example").await, world.person("ben@shop.example").await);
     let (ana, ben) = (ana.sign_in().await, ben.sign_in().await);
+    for pair in [&ana, &ben] {
+        world.grant(&pair.user(), TOOL).await;
+    }
     let of_user = |access: &str| {
         let fields = [
             ("grant_type", EXCHANGE),

@@ -8,7 +8,6 @@ use bmap_protocol::token::Assurance;
 use bmap_server::clock::{Clock, UnixMillis};
 use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::session::SessionId;
-use bmap_server::domain::tool::Tool;
 use bmap_server::store::{ApiKeys, Sessions, Tools, Users};
 use serde_json::json;
 
@@ -168,14 +167,13 @@ async fn what_a_tool_no_longer_takes_counts_at_once() {
     let ticket = async || host.send(scoped()).await.granted()["ticket"].as_str().unwrap().to_owned();
     let page = PageToken { world: &world, answer: exchange(&ticket().await).send(world.address).await.granted() };
     let waiting = ticket().await;
-    // The tool is made anew, without that scope.
-    let (store, id) = (&world.issuer.store, ToolId::parse(TOOL).unwrap());
-    let tool = store.tool(&id).await.unwrap().unwrap();
-    assert!(store.remove_tool(&id, &event()).await.unwrap());
-    page.renew().await.assert_refused("tool_denied");
-    let narrower = Tool { scopes: Scopes::parse("search").unwrap(), min_assurance: Assurance::Server, ..tool };
-    let narrower = narrower.sealed(&world.issuer.roots.sealing());
-    store.add_tool(&narrower, &event()).await.unwrap();
+    world
+        .change_tool(TOOL, |tool| {
+            (tool.scopes, tool.min_assurance) = (Scopes::parse("search").unwrap(), Assurance::Server);
+        })
+        .await;
     page.renew().await.assert_refused("scope_denied");
     exchange(&waiting).send(world.address).await.assert_refused("scope_denied");
+    assert!(world.issuer.store.remove_tool(&ToolId::parse(TOOL).unwrap(), &event()).await.unwrap());
+    page.renew().await.assert_refused("tool_denied");
 }

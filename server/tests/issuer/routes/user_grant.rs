@@ -44,7 +44,7 @@ async fn other_host(world: &World) -> Host<'_> {
 async fn whoever_is_signed_in_gets_a_token_about_themselves_from_the_pages_key() {
     let world = World::start().await;
     let host = world.host().await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     let answer = exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await;
     assert_eq!(answer.header("access-control-allow-origin"), Some(PAGE));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -85,6 +85,7 @@ async fn what_ends_the_persons_session_ends_the_renewals_at_once() {
     {
         let person = world.person(&format!("ana{number}@shop.example")).await;
         let (ana, elsewhere) = (person.sign_in().await, person.sign_in().await);
+        world.grant(&ana.user(), TOOL).await;
         let page = page_token(&host, &ana).await;
         page.renew().await.granted();
         match number {
@@ -121,7 +122,7 @@ async fn what_ends_the_persons_session_ends_the_renewals_at_once() {
 async fn what_ends_the_key_ends_the_renewals_at_once() {
     let world = World::start().await;
     let host = world.host().await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     let page = page_token(&host, &ana).await;
     let store = &world.issuer.store;
     let again = || exchange(&ana.access, &host.id, TOOL, PAGE);
@@ -150,7 +151,7 @@ async fn what_ends_the_key_ends_the_renewals_at_once() {
 async fn a_session_at_a_tool_is_never_longer_than_the_persons() {
     let world = World::start().await;
     let host = world.host().await;
-    let mut ana = world.person("ana@shop.example").await.sign_in().await;
+    let mut ana = world.guest("ana@shop.example").await;
     world.clock.advance_seconds(30 * 86_400 - 400);
     ana = Pair::of(&world.refresh(&ana.refresh).await);
     let page = page_token(&host, &ana).await;
@@ -164,8 +165,8 @@ async fn a_session_at_a_tool_is_never_longer_than_the_persons() {
 async fn t11_no_users_token_becomes_another_users() {
     let world = World::start().await;
     let host = world.host().await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
-    let ben = world.person("ben@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
+    let ben = world.guest("ben@shop.example").await;
     let (of_ana, of_ben) = (page_token(&host, &ana).await, page_token(&host, &ben).await);
     assert_ne!(of_ana.claims()["sub"], of_ben.claims()["sub"]);
     // Ben's key over Ana's token, Ana's token named in a request that Ben signed, and Ana's access token in Ben's signature.
@@ -203,7 +204,7 @@ async fn t11_no_users_token_becomes_another_users() {
 async fn t11_r50_no_page_uses_another_pages_key() {
     let world = World::start().await;
     let (host, other) = (world.host().await, other_host(&world).await);
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await.granted();
     exchange(&ana.access, &other.id, TOOL, OTHER_PAGE).send(world.address).await.granted();
     for (client, page) in [(&host.id, OTHER_PAGE), (&other.id, PAGE)] {
@@ -232,6 +233,7 @@ async fn t11_r50_no_page_uses_another_pages_key() {
     // A tool that takes its own pages only.
     world.add_tool("closed", ToolOrigins::Only(vec![OTHER_PAGE.parse().unwrap()])).await;
     let all = world.host_with(SigningKind::HmacSha256, KeyScope { tools: ToolSet::Any, ..World::scope() }).await;
+    world.grant(&ana.user(), "closed").await;
     exchange(&ana.access, &all.id, "closed", PAGE).send(world.address).await.assert_refused("origin_denied");
 }
 
@@ -240,7 +242,7 @@ async fn t11_a_key_opens_its_own_tools_and_tokens_stay_with_theirs() {
     let world = World::start().await;
     let only_places = KeyScope { tools: ToolSet::Only(vec![ToolId::parse(TOOL).unwrap()]), ..World::scope() };
     let host = world.host_with(SigningKind::HmacSha256, only_places).await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     for tool in [OTHER_TOOL, "no-such-tool"] {
         exchange(&ana.access, &host.id, tool, PAGE).send(world.address).await.assert_refused("tool_denied");
     }
@@ -256,6 +258,7 @@ async fn t11_a_key_opens_its_own_tools_and_tokens_stay_with_theirs() {
     let strict = strict.sealed(&world.issuer.roots.sealing());
     world.issuer.store.add_tool(&strict, &crate::world::event()).await.unwrap();
     let all = world.host_with(SigningKind::HmacSha256, KeyScope { tools: ToolSet::Any, ..World::scope() }).await;
+    world.grant(&ana.user(), "strict").await;
     exchange(&ana.access, &all.id, "strict", PAGE).send(world.address).await.assert_refused("assurance_too_low");
 }
 
@@ -263,7 +266,7 @@ async fn t11_a_key_opens_its_own_tools_and_tokens_stay_with_theirs() {
 async fn an_audience_says_what_a_subject_token_is_and_each_kind_is_checked_as_what_it_is() {
     let world = World::start().await;
     let host = world.host().await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     let page = page_token(&host, &ana).await;
     // A tool's token is renewed by a signature and by nothing else, whatever else the form says.
     exchange(page.token(), &host.id, TOOL, PAGE).send(world.address).await.assert_refused("missing_signature");
@@ -304,7 +307,7 @@ async fn r31_an_unknown_client_and_one_of_another_page_get_the_same_answer() {
     let host = world.host().await;
     world.clock.advance_seconds(1);
     let other = other_host(&world).await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     exchange(&ana.access, &host.id, TOOL, PAGE).send(world.address).await.granted();
     world.issuer.store.revoke_api_key(&other.id, world.clock.now(), &crate::world::event()).await.unwrap();
     let mut answers = Vec::new();
@@ -325,7 +328,7 @@ async fn r52_a_keys_networks_are_its_backends_and_not_its_visitors() {
     let world = World::with(vec![loopback]).await;
     let scope = KeyScope { cidrs: vec!["10.0.0.0/8".parse().unwrap()], ..World::scope() };
     let host = world.host_with(SigningKind::HmacSha256, scope).await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     let from = |call: Call| call.header("x-forwarded-for", "10.0.0.1, 203.0.113.9");
     host.send(from(host.direct_call())).await.assert_refused("ip_denied");
     let page = from(exchange(&ana.access, &host.id, TOOL, PAGE)).send(world.address).await.granted();
@@ -337,7 +340,7 @@ async fn r52_a_keys_networks_are_its_backends_and_not_its_visitors() {
 async fn other_forms_are_malformed() {
     let world = World::start().await;
     let host = world.host().await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     let form = |client: &str, more: &str| {
         let body = format!(
             "grant_type={EXCHANGE}&subject_token={}&subject_token_type={ACCESS_TOKEN}&audience={TOOL}{client}{more}",
@@ -366,12 +369,8 @@ async fn other_forms_are_malformed() {
 async fn a_tool_that_asks_for_more_by_now_renews_nothing() {
     let world = World::start().await;
     let host = world.host().await;
-    let ana = world.person("ana@shop.example").await.sign_in().await;
+    let ana = world.guest("ana@shop.example").await;
     let page = page_token(&host, &ana).await;
-    let (store, id) = (&world.issuer.store, ToolId::parse(TOOL).unwrap());
-    let tool = store.tool(&id).await.unwrap().unwrap();
-    assert!(store.remove_tool(&id, &crate::world::event()).await.unwrap());
-    let stricter = Tool { min_assurance: Assurance::Server, ..tool }.sealed(&world.issuer.roots.sealing());
-    store.add_tool(&stricter, &crate::world::event()).await.unwrap();
+    world.change_tool(TOOL, |tool| tool.min_assurance = Assurance::Server).await;
     page.renew().await.assert_refused("assurance_too_low");
 }

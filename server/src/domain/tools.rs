@@ -1,0 +1,189 @@
+//! Tools and their grants as admins and operators change them: every change is read, checked, sealed, and put in the place of what was
+//! read.
+
+use super::audit::{Action, Event, Source};
+use super::issuer::Issuer;
+use super::keys::form::invalid;
+use super::refusal::Refusal;
+use super::roots::Roots;
+use super::scope::Scopes;
+use super::tool::{Access, CallerKinds, OpenToolFault, Tool, ToolOrigins};
+use super::tool_grant::{Giver, ToolGrant};
+use crate::clock::{Clock, UnixMillis};
+use crate::store::{Database, Given, StoreError, ToolGrants, Tools, Users};
+use bmap_protocol::ids::{ToolId, UserId};
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::Assurance;
+
+/// The last end of a grant: that of the year 9999.
+const LAST_END: UnixMillis = UnixMillis(253_402_300_799_999);
+/// How often a change is tried again where another one changes the same tool.
+const ATTEMPTS: usize = 8;
+
+/// Changes tools and grants.
+#[derive(Clone, Copy)]
+pub struct ToolService<'a> {
+    store: &'a Database,
+    roots: &'a Roots,
+    clock: &'a dyn Clock,
+}
+
+/// What is to change in a tool; `None` stays.
+#[derive(Clone, Debug, Default)]
+pub struct ToolChange {
+    /// Its public address.
+    pub base_url: Option<Origin>,
+    /// Pages that may use it.
+    pub origins: Option<ToolOrigins>,
+    /// The lowest assurance that it accepts.
+    pub min_assurance: Option<Assurance>,
+    /// Scopes that tokens for it may have.
+    pub scopes: Option<Scopes>,
+    /// Scopes that every token for it must have.
+    pub required_scopes: Option<Scopes>,
+    /// Who may have it.
+    pub access: Option<Access>,
+    /// The kinds of callers that it takes.
+    pub callers: Option<CallerKinds>,
+    /// Scopes that it gives to all while it is open.
+    pub open_scopes: Option<Scopes>,
+}
+
+impl ToolChange {
+    fn apply(&self, tool: Tool) -> Tool {
+        Tool {
+            base_url: self.base_url.clone().unwrap_or(tool.base_url),
+            origins: self.origins.clone().unwrap_or(tool.origins),
+            min_assurance: self.min_assurance.unwrap_or(tool.min_assurance),
+            scopes: self.scopes.clone().unwrap_or(tool.scopes),
+            required_scopes: self.required_scopes.clone().unwrap_or(tool.required_scopes),
+            access: self.access.unwrap_or(tool.access),
+            callers: self.callers.clone().unwrap_or(tool.callers),
+            open_scopes: self.open_scopes.clone().unwrap_or(tool.open_scopes),
+            ..tool
+        }
+    }
+}
+
+/// What a grant is to give.
+#[derive(Clone, Debug)]
+pub struct GrantForm {
+    /// The tool.
+    pub tool: ToolId,
+    /// The user.
+    pub user: UserId,
+    /// Scopes; `None` for all of the tool's.
+    pub scopes: Option<Scopes>,
+    /// Its end.
+    pub ends_at: Option<UnixMillis>,
+}
+
+impl Issuer {
+    /// Changes tools of this issuer.
+    pub fn tools(&self) -> ToolService<'_> {
+        ToolService { store: &self.store, roots: &self.roots, clock: &*self.clock }
+    }
+}
+
+impl<'a> ToolService<'a> {
+    /// Changes tools of a store.
+    pub const fn new(store: &'a Database, roots: &'a Roots, clock: &'a dyn Clock) -> Self {
+        Self { store, roots, clock }
+    }
+
+    /// The tool, as it was written.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`]; [`Refusal::InvalidState`] for a row that was edited by hand.
+    pub async fn find(&self, id: &ToolId) -> Result<Tool, Refusal> {
+        let tool = self.store.tool(id).await?.ok_or(NOT_FOUND)?;
+        tool.check_seal(self.roots).map_err(|fault| {
+            tracing::error!(tool = id.as_str(), "ALARM: the row of a tool is not as it was written: {fault}");
+            Refusal::InvalidState {
+                hint: "the tool's row is not as it was written: bmap tool confirm, on the issuer's machine",
+            }
+        })?;
+        Ok(tool)
+    }
+
+    /// Adds a tool, made now.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] for an open tool that is none, [`Refusal::InvalidState`] for an id that is taken.
+    pub async fn add(&self, tool: Tool, source: &Source) -> Result<Tool, Refusal> {
+        check(&tool)?;
+        source.is_about(&tool.id);
+        let tool = Tool { created_at: self.clock.now(), ..tool }.sealed(&self.roots.sealing());
+        match self.store.add_tool(&tool, &tool.added(source)).await {
+            Ok(()) => Ok(tool),
+            Err(StoreError::Taken { .. }) => Err(Refusal::InvalidState { hint: "there is a tool of that id" }),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Changes a tool. Two changes at once are both made.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find) and [`add`](Self::add); [`Refusal::Conflict`] where others keep changing the same tool.
+    pub async fn change(&self, id: &ToolId, change: &ToolChange, source: &Source) -> Result<Tool, Refusal> {
+        source.is_about(id);
+        for _ in 0..ATTEMPTS {
+            let before = self.find(id).await?;
+            let after = change.apply(before.clone());
+            check(&after)?;
+            let after = after.sealed(&self.roots.sealing());
+            let event = after.told(Event::done(Action::ToolUpdate, source, self.clock.now()).on(id));
+            if self.store.change_tool(&before, &after, &event).await? {
+                return Ok(after);
+            }
+        }
+        Err(Refusal::Conflict)
+    }
+
+    /// Gives a grant, in the place of any that the user has of the tool.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for a tool or a user that is not there; [`Refusal::Invalid`] for scopes that are none of the tool's.
+    pub async fn grant(&self, form: GrantForm, by: Giver, source: &Source) -> Result<(ToolGrant, Given), Refusal> {
+        let GrantForm { tool, user, scopes, ends_at } = form;
+        source.is_about(&user);
+        let of_tool = self.find(&tool).await?.all_scopes();
+        if self.store.user(&user).await?.is_none() {
+            return Err(NO_USER);
+        }
+        let scopes = scopes.unwrap_or_else(|| of_tool.clone());
+        if !scopes.is_within(&of_tool) {
+            return Err(invalid("scopes", format!("scopes of the tool: {of_tool}")));
+        }
+        let given_at = self.clock.now();
+        if ends_at.is_some_and(|end| end <= given_at || end > LAST_END) {
+            return Err(invalid("ends_at", "milliseconds since 1970, in the future and before the year 10000"));
+        }
+        let grant = ToolGrant { tool, user, scopes, ends_at, given_by: by, given_at, seal: None };
+        let grant = grant.sealed(&self.roots.sealing());
+        match self.store.give_grant(&grant, &grant.given(source)).await? {
+            Given::NoSuchTool => Err(NOT_FOUND),
+            given => Ok((grant, given)),
+        }
+    }
+
+    /// Takes a grant away. What it gave ends with the tokens that there are, at their next issue.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`].
+    pub async fn revoke_grant(&self, tool: &ToolId, user: &UserId, source: &Source) -> Result<(), Refusal> {
+        source.is_about(user);
+        let event = Event::done(Action::ToolRevokeGrant, source, self.clock.now()).on(user).with("tool", tool);
+        match self.store.revoke_grant(tool, user, &event).await? {
+            true => Ok(()),
+            false => Err(Refusal::NotFound { what: "grant" }),
+        }
+    }
+}
+
+const NOT_FOUND: Refusal = Refusal::NotFound { what: "tool" };
+const NO_USER: Refusal = Refusal::NotFound { what: "user" };
+
+fn check(tool: &Tool) -> Result<(), Refusal> {
+    tool.check_open_scopes().map_err(|fault: OpenToolFault| invalid("open_scopes", fault.to_string()))
+}

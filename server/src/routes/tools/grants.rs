@@ -1,0 +1,190 @@
+//! `/tools/{id}/grants…`: who may have a tool.
+
+use super::super::body;
+use super::super::problem::Refused;
+use super::view::GrantView;
+use super::{named, signed_in_admin};
+use crate::clock::UnixMillis;
+use crate::domain::audit::Action;
+use crate::domain::issuer_code::IssuerCode;
+use crate::domain::keys::form::{self, invalid};
+use crate::domain::refusal::Refusal;
+use crate::domain::tool_grant::{Giver, ToolGrant};
+use crate::domain::tools::GrantForm;
+use crate::openapi::{Doc, grammar};
+use crate::router::App;
+use crate::store::{Given, ToolGrants, Tools};
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use bmap_protocol::ids::{ToolId, UserId};
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Grants on a page, where the caller doesn't say, and at most.
+const PAGE: u16 = 100;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct GrantsQuery {
+    /// The `next_cursor` of the page before.
+    #[param(pattern = "^usr_[0-9a-f]{32}$")]
+    cursor: Option<String>,
+    /// Grants on a page; 100 where it is not said.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u16>,
+}
+
+/// What a grant is to give.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewGrantForm {
+    #[schema(required, value_type = grammar::UserId)]
+    user: Option<String>,
+    /// Scopes of the tool; all of them where it is not said.
+    #[schema(value_type = Option<grammar::Scope>)]
+    scopes: Option<String>,
+    /// Its end, milliseconds since 1970; without end where it is not said.
+    #[schema(minimum = 0, maximum = 253402300799999_i64)]
+    ends_at: Option<i64>,
+}
+
+/// A page of grants.
+#[derive(Serialize, ToSchema)]
+struct GrantsAnswer {
+    grants: Vec<GrantView>,
+    /// For the next page; null on the last one.
+    #[schema(required)]
+    next_cursor: Option<String>,
+    server_time: i64,
+}
+
+/// One grant.
+#[derive(Serialize, ToSchema)]
+struct GrantAnswer {
+    #[serde(flatten)]
+    grant: GrantView,
+    server_time: i64,
+}
+
+/// Grants of the tool, by user, a page at a time.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn get(
+    State(app): State<App>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    app.admin(&parts, &body::read(body).await?, Action::Request).await?;
+    let query = parts.uri.query().unwrap_or_default();
+    let query: GrantsQuery = serde_urlencoded::from_str(query).map_err(|_| Refusal::Malformed { field: "query" })?;
+    let limit = query.limit.unwrap_or(PAGE);
+    if !(1..=PAGE).contains(&limit) {
+        return Err(Refusal::Malformed { field: "limit" }.into());
+    }
+    let after = query.cursor.as_deref().map(UserId::parse).transpose();
+    let after = after.map_err(|_| Refusal::Malformed { field: "cursor" })?;
+    let tool = named(id)?;
+    let store = &app.issuer.store;
+    store.tool(&tool).await.map_err(Refusal::from)?.ok_or(Refusal::NotFound { what: "tool" })?;
+    let behind = after.as_ref().map(|user| (&tool, user));
+    let mut grants = store.grants(Some(&tool), behind, limit.saturating_add(1)).await.map_err(Refusal::from)?;
+    let is_last = grants.len() <= usize::from(limit);
+    grants.truncate(usize::from(limit));
+    let now = app.issuer.clock.now();
+    let answer = GrantsAnswer {
+        grants: grants.iter().map(|grant| GrantView::of(grant, &app.issuer.roots, now)).collect(),
+        next_cursor: grants.last().filter(|_| !is_last).map(|last| last.user.to_string()),
+        server_time: now.0,
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// Gives a grant: 201, or 200 in the place of the one that the user has.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(
+    State(app): State<App>,
+    id: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let admin = signed_in_admin(&app, &parts, &body, Action::ToolGrant).await?;
+    let form = read(named(id)?, body::form(&parts.headers, &body)?)?;
+    let (grant, given) = app.issuer.tools().grant(form, Giver::Admin(admin.user.id), &admin.source).await?;
+    let status = if given == Given::New { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, answer(&app, &grant)).into_response())
+}
+
+/// Takes a user's grant away: 204. Tokens that there are live on for their minutes; none is given or renewed.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn delete(
+    State(app): State<App>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    request: Request,
+) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let admin = signed_in_admin(&app, &parts, &body, Action::ToolRevokeGrant).await?;
+    let parsed =
+        path.ok().and_then(|Path((tool, user))| Some((ToolId::parse(&tool).ok()?, UserId::parse(&user).ok()?)));
+    let (tool, user) = parsed.ok_or(Refusal::NotFound { what: "grant" })?;
+    app.issuer.tools().revoke_grant(&tool, &user, &admin.source).await?;
+    Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
+}
+
+/// How the document describes the list.
+pub fn get_doc() -> Doc {
+    Doc::new("Grants of a tool, by user, a page at a time")
+        .path_part("id", "The tool's id")
+        .query::<GrantsQuery>()
+        .answers::<GrantsAnswer>(StatusCode::OK, "A page of grants")
+        .refuses(IssuerCode::NotFound)
+}
+
+/// How the document describes the giving.
+pub fn post_doc() -> Doc {
+    Doc::new("Grant a tool to a user")
+        .about("For a signed-in admin. The grant stands in the place of any that the user has of the tool.")
+        .path_part("id", "The tool's id")
+        .takes::<NewGrantForm>()
+        .answers::<GrantAnswer>(StatusCode::CREATED, "The grant")
+        .answers::<GrantAnswer>(StatusCode::OK, "The grant, in the place of the former one")
+        .refuses(IssuerCode::NotFound)
+        .refuses(IssuerCode::InvalidState)
+}
+
+/// How the document describes the taking away.
+pub fn delete_doc() -> Doc {
+    Doc::new("Take a user's grant of a tool away")
+        .about("For a signed-in admin. Tokens that there are live on for their minutes; none is given or renewed.")
+        .path_part("id", "The tool's id")
+        .path_part("user", "The user's id")
+        .answers_empty(StatusCode::NO_CONTENT, "It is gone")
+        .refuses(IssuerCode::NotFound)
+}
+
+fn answer(app: &App, grant: &ToolGrant) -> Response {
+    let now = app.issuer.clock.now();
+    let answer = GrantAnswer { grant: GrantView::of(grant, &app.issuer.roots, now), server_time: now.0 };
+    ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}
+
+fn read(tool: ToolId, form: NewGrantForm) -> Result<GrantForm, Refusal> {
+    let user = form.user.ok_or_else(|| invalid("user", "the id of a user"))?;
+    Ok(GrantForm {
+        tool,
+        user: UserId::parse(&user).map_err(|error| invalid("user", error.to_string()))?,
+        scopes: form.scopes.map(|text| form::scopes("scopes", &text)).transpose()?,
+        ends_at: form.ends_at.map(UnixMillis),
+    })
+}

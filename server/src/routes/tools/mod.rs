@@ -1,0 +1,182 @@
+//! `/tools…`: tools and their grants, for admins.
+
+pub mod grants;
+pub mod id;
+pub(super) mod view;
+
+use super::body;
+use super::problem::Refused;
+use crate::domain::audit::Action;
+use crate::domain::issuer_code::IssuerCode;
+use crate::domain::keys::form::{self, invalid};
+use crate::domain::page_origin::{base_url, page_origin};
+use crate::domain::refusal::Refusal;
+use crate::domain::scope::Scopes;
+use crate::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
+use crate::domain::users::Admin;
+use crate::openapi::{Doc, grammar};
+use crate::router::App;
+use crate::store::Tools;
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use bmap_protocol::ids::ToolId;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::Assurance;
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use view::{OneToolAnswer, ToolView};
+
+/// Most origins of a tool that are named over HTTP.
+const MAX_ORIGINS: usize = 64;
+
+/// What a new tool is to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewToolForm {
+    #[schema(required, value_type = grammar::ToolId)]
+    id: Option<String>,
+    /// Its public base URL: scheme, host and port only.
+    #[schema(required, value_type = grammar::Origin)]
+    base_url: Option<String>,
+    /// Pages that may use it; `*` alone, as where nothing is said, for every page that an API key registered.
+    #[schema(value_type = Option<Vec<grammar::ToolOrigin>>, min_items = 1, max_items = 64)]
+    origins: Option<Vec<String>>,
+    /// The lowest assurance that it accepts; `origin` where it is not said.
+    min_assurance: Option<view::AssuranceWord>,
+    /// Scopes that tokens for it may have.
+    #[schema(value_type = Option<grammar::Scope>)]
+    scopes: Option<String>,
+    /// Scopes that every token for it must have.
+    #[schema(value_type = Option<grammar::Scope>)]
+    required_scopes: Option<String>,
+    /// Who may have it; `granted` where it is not said.
+    access: Option<view::AccessWord>,
+    /// The kinds of callers that it takes; `page` and `direct` where it is not said.
+    #[schema(min_items = 1, max_items = 4)]
+    callers: Option<Vec<view::CallerWord>>,
+    /// While it is open: the scopes that a user without a grant may have. They hold the required ones.
+    #[schema(value_type = Option<grammar::Scope>)]
+    open_scopes: Option<String>,
+}
+
+/// Every tool.
+#[derive(Serialize, ToSchema)]
+struct ToolsAnswer {
+    tools: Vec<ToolView>,
+    server_time: i64,
+}
+
+/// `GET /tools`: every tool, by id.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    app.admin(&parts, &body::read(body).await?, Action::Request).await?;
+    let tools = app.issuer.store.tools().await.map_err(Refusal::from)?;
+    let view = |tool: &Tool| ToolView::of(tool, &app.issuer.roots);
+    let answer = ToolsAnswer { tools: tools.iter().map(view).collect(), server_time: app.issuer.clock.now().0 };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// `POST /tools`: adds one: 201.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let body = body::read(body).await?;
+    let admin = signed_in_admin(&app, &parts, &body, Action::ToolCreate).await?;
+    let tool = app.issuer.tools().add(read(body::form(&parts.headers, &body)?, &app)?, &admin.source).await?;
+    let location = [(LOCATION, format!("/tools/{}", tool.id))];
+    Ok((StatusCode::CREATED, location, answer(&app, &tool)).into_response())
+}
+
+/// How the document describes the list.
+pub fn get_doc() -> Doc {
+    Doc::new("Tools").answers::<ToolsAnswer>(StatusCode::OK, "Every tool, by id")
+}
+
+/// How the document describes the making.
+pub fn post_doc() -> Doc {
+    Doc::new("Add a tool")
+        .about("For a signed-in admin. Its credential is made on the issuer's machine: `bmap tool credential`.")
+        .takes::<NewToolForm>()
+        .answers::<OneToolAnswer>(StatusCode::CREATED, "The tool")
+        .with_header("location", "The tool's path")
+        .refuses(IssuerCode::InvalidState)
+}
+
+/// A signed-in admin: an API key may look at tools and edit them, and neither adds one nor changes grants. What else is asked of those
+/// who do (profile §7) is to be asked here.
+///
+/// # Errors
+/// [`Refusal`]; [`Refusal::NotAdmin`] for an API key.
+async fn signed_in_admin(app: &App, head: &Parts, body: &Bytes, action: Action) -> Result<Admin, Refusal> {
+    let admin = app.admin(head, body, action).await?;
+    if admin.key.is_some() { Err(Refusal::NotAdmin) } else { Ok(admin) }
+}
+
+fn answer(app: &App, tool: &Tool) -> Response {
+    let answer = OneToolAnswer { tool: ToolView::of(tool, &app.issuer.roots), server_time: app.issuer.clock.now().0 };
+    ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}
+
+/// The tool that a path names.
+fn named(id: Result<Path<String>, PathRejection>) -> Result<ToolId, Refusal> {
+    let id = id.ok().and_then(|Path(id)| ToolId::parse(&id).ok());
+    id.ok_or(Refusal::NotFound { what: "tool" })
+}
+
+fn read(form: NewToolForm, app: &App) -> Result<Tool, Refusal> {
+    let id = form.id.ok_or_else(|| invalid("id", "1 to 32 of a-z, 0-9 and -"))?;
+    let base_url = form.base_url.ok_or_else(|| invalid("base_url", "the tool's public address"))?;
+    let scopes = |field, text: Option<String>| form::scopes(field, &text.unwrap_or_default());
+    Ok(Tool {
+        id: ToolId::parse(&id).map_err(|error| invalid("id", error.to_string()))?,
+        base_url: url(&base_url)?,
+        origins: form.origins.map_or(Ok(ToolOrigins::AnyRegistered), |texts| origins(&texts))?,
+        min_assurance: form.min_assurance.map_or(Assurance::Origin, Into::into),
+        scopes: scopes("scopes", form.scopes)?,
+        required_scopes: scopes("required_scopes", form.required_scopes)?,
+        access: form.access.map_or(Access::Granted, Into::into),
+        callers: form.callers.map_or(Ok(CallerKinds::default()), |words| callers(&words))?,
+        open_scopes: scopes("open_scopes", form.open_scopes)?,
+        created_at: app.issuer.clock.now(),
+        seal: None,
+    })
+}
+
+fn url(text: &str) -> Result<Origin, Refusal> {
+    base_url(text).map_err(|problem| invalid("base_url", problem))
+}
+
+fn scopes(field: &'static str, text: &str) -> Result<Scopes, Refusal> {
+    form::scopes(field, text)
+}
+
+fn callers(words: &[view::CallerWord]) -> Result<CallerKinds, Refusal> {
+    CallerKinds::of(words.iter().map(|word| (*word).into())).map_err(|error| invalid("callers", error.to_string()))
+}
+
+fn origins(texts: &[String]) -> Result<ToolOrigins, Refusal> {
+    if texts.iter().any(|text| text == "*") {
+        return match texts {
+            [_] => Ok(ToolOrigins::AnyRegistered),
+            _ => Err(invalid("origins", "\"*\" stands for every page and goes with no other")),
+        };
+    }
+    if !(1..=MAX_ORIGINS).contains(&texts.len()) {
+        return Err(invalid("origins", "1 to 64, or \"*\""));
+    }
+    let parse = |(index, text): (usize, &String)| {
+        page_origin(text).map_err(|problem| invalid("origins", format!("entry {}: {problem}", index.saturating_add(1))))
+    };
+    texts.iter().enumerate().map(parse).collect::<Result<_, _>>().map(ToolOrigins::Only)
+}
