@@ -51,7 +51,7 @@ export async function refused(problem: { code: string; title: string } & ErrorDe
   }
   if (signed && (code === 'invalid_signature' || code === 'invalid_credentials')) {
     const given = endpoint.href.replace(/\/oauth\/token$/, '');
-    const name = await ownName(endpoint, fetcher);
+    const name = await ownName(new URL(given), fetcher);
     if (name !== undefined && name !== given) {
       return new BmapError('bad_options', `issuer: its own name is ${name}, and createClient was given ${given}; signatures hold for its own name only`, { ...problem, retryable: false });
     }
@@ -59,10 +59,10 @@ export async function refused(problem: { code: string; title: string } & ErrorDe
   return new BmapError(code, title, problem);
 }
 
-/** What the issuer calls itself (RFC 8414); `undefined` where it does not say. */
-async function ownName(endpoint: URL, fetcher: typeof fetch): Promise<string | undefined> {
+/** What the issuer at an address calls itself; `undefined` where it does not say. Its document lies between host and path (RFC 8414 §3.1). */
+async function ownName({ origin, pathname }: URL, fetcher: typeof fetch): Promise<string | undefined> {
   try {
-    const answer = await fetcher(new URL('/.well-known/oauth-authorization-server', endpoint).href, { redirect: 'manual' });
+    const answer = await fetcher(`${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`, { redirect: 'manual' });
     const { issuer } = (await answer.json()) as { issuer?: unknown };
     return typeof issuer === 'string' ? new URL(issuer).href.replace(/\/$/, '') : undefined;
   } catch {

@@ -206,12 +206,15 @@ test('an issuer by another name than its own is said so', async (t) => {
   const world = await startWorld(t);
   world.apiKey = apiKey();
   const issuer = await listen(t, (request, response) => {
-    if (request.url.startsWith('/.well-known')) return response.end(JSON.stringify({ issuer: 'https://auth.example' }));
+    if (request.url === '/.well-known/oauth-authorization-server') return response.end(JSON.stringify({ issuer: 'https://auth.example' }));
+    if (request.url === '/.well-known/oauth-authorization-server/tenant') return response.end(JSON.stringify({ issuer: 'https://auth.example/tenant' }));
     response.writeHead(401, { 'content-type': 'application/problem+json' });
     response.end(JSON.stringify({ code: 'invalid_signature', title: 'no', status: 401 }));
   });
   const client = createClient({ issuer: issuer.url, apiKey: { id: world.apiKey.id, secret: world.apiKey.secret } });
   await assert.rejects(client.tool('places').fetch('/'), (error) => error.code === 'bad_options' && error.message.includes('https://auth.example') && error.message.includes(issuer.url));
+  const beneath = createClient({ issuer: `${issuer.url}/tenant/`, apiKey: { id: world.apiKey.id, secret: world.apiKey.secret } });
+  await assert.rejects(beneath.tool('places').fetch('/'), (error) => error.code === 'bad_options' && error.message.includes('https://auth.example/tenant,'));
   world.issuerRefuses.push({ status: 401, code: 'invalid_signature' });
   const right = createClient({ issuer: world.issuer, apiKey: { id: world.apiKey.id, secret: world.apiKey.secret } });
   await assert.rejects(right.tool('places').fetch('/'), (error) => error.code === 'invalid_signature');
