@@ -1,7 +1,7 @@
 /**
  * `fetch` with a signature, for tools that bmap-auth protects.
  *
- * Reading path of one request: `fetch.ts` → `tokens.ts` → `issuer.ts` → `sign.ts` → the `sdk-wasm` crate's `signer.rs`.
+ * Reading path of one request: `client.ts` → `request.ts` → `engine.ts` → `fetch.ts` → `tokens.ts` → `issuer.ts` → `sign.ts` → the `sdk-wasm` crate's `signer.rs`.
  *
  * @module
  */
