@@ -38,6 +38,7 @@ pub mod metrics;
 pub mod outbound;
 pub mod rng;
 pub mod trace_id;
+pub mod utc;
 
 mod certificate;
 

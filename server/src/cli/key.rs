@@ -136,9 +136,9 @@ pub(super) struct Edit {
     /// Whatever scopes its user may have
     #[arg(long, conflicts_with = "scopes")]
     any_scope: bool,
-    /// It administers this installation over HTTP, as the key of the first start does
-    #[arg(long)]
-    administer: bool,
+    /// Whether it administers this installation over HTTP, as the key of the first start does; its user must be an admin
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    administer: Option<bool>,
     /// It administers nothing
     #[arg(long, conflicts_with = "administer")]
     no_administer: bool,
@@ -164,7 +164,7 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
         }
         KeyCommand::Edit(edit) => {
             let change = change(&edit)?;
-            let key = service(&installation).change(&operator(), &edit.id, &change).await.map_err(refused)?;
+            let key = service(&installation).change(&operator(), &edit.id, &change, None).await.map_err(refused)?;
             shown(&key, edit.json, &installation)?;
         }
         KeyCommand::Regenerate { id, grace, json } => regenerate(&id, grace, json, &installation).await?,
@@ -248,7 +248,7 @@ async fn left(id: &ApiKeyId, installation: &Installation) -> Result<(), CliError
 async fn regenerate(id: &ApiKeyId, grace: i64, json: bool, installation: &Installation) -> Result<(), CliError> {
     let keys = service(installation);
     let new = keys.make_secret(&operator(), id, grace).await.map_err(refused)?;
-    keys.store_secret(&new, None).await.map_err(refused)?;
+    keys.store_secret(&new, None, None).await.map_err(refused)?;
     if new.ends_former {
         eprintln!("bmap: note: the secret before the last one had a grace, which is ended: two of a key work at most");
     }
@@ -321,7 +321,7 @@ fn change(edit: &Edit) -> Result<KeyChange, CliError> {
             (None, true) => Some(None),
             (None, false) => None,
         },
-        administer: named(edit.administer, edit.no_administer).then_some(edit.administer),
+        administer: edit.administer.or(edit.no_administer.then_some(false)),
     })
 }
 

@@ -17,6 +17,7 @@ pub use openid::OPENID_FIELDS;
 pub use root::{RootError, RootPlace, load_root};
 pub use show::{Shown, show};
 
+use crate::domain::account::registration::RegistrationMode;
 use crate::domain::issuer::Lives;
 use crate::domain::mint::MAX_TOKEN_SECONDS;
 use crate::domain::openid::provider::Provider;
@@ -151,6 +152,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The mail server, where there is one.
     pub mail: Option<MailConfig>,
+    /// Who may begin an account.
+    pub registration: RegistrationMode,
     /// The pages that people sign in from with an OpenID provider.
     pub sign_in_origins: Vec<Origin>,
     /// The OpenID providers, by name.
@@ -236,6 +239,9 @@ impl Config {
                 .unwrap_or(usize::MAX),
             trusted_proxies: layers.get("trusted_proxies")?.parse(networks)?,
             mail: mail::read(&layers)?,
+            registration: layers.get("registration")?.parse(|text| {
+                RegistrationMode::from_word(text).ok_or_else(|| "neither open, invited nor closed".to_owned())
+            })?,
             development: layers.get("development")?.parse(yes_or_no)?,
             migrate_at_start: layers.get("migrate_at_start")?.parse(yes_or_no)?,
             sign_in_origins: layers.get("sign_in_origins")?.parse(|text| {

@@ -1,8 +1,9 @@
 mod api_keys;
 mod audit;
-mod auth;
+pub(crate) mod auth;
 mod health;
 mod idempotency;
+mod invitations;
 mod oauth_token;
 mod refresh_grant;
 mod renewal;

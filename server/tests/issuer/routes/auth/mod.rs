@@ -1,4 +1,4 @@
-mod confirm;
+pub(in crate::routes) mod confirm;
 mod deactivate;
 mod email;
 mod login;
@@ -10,3 +10,4 @@ mod register;
 mod rehash;
 mod reset;
 mod sessions;
+mod step_up;
