@@ -44,6 +44,12 @@ enum Act {
     ListUsers,
     Invite,
     ReadAudit,
+    ListTools,
+    EditTool,
+    AddTool,
+    ListGrants,
+    GiveGrant,
+    TakeGrant,
     DirectToken,
     Ticket,
     TokenForTicket,
@@ -52,7 +58,7 @@ enum Act {
 }
 
 impl Act {
-    const ALL: [Act; 20] = [
+    const ALL: [Act; 26] = [
         Act::MakeKey,
         Act::NewSecretOfOwn,
         Act::NewSecretOfAnothers,
@@ -68,6 +74,12 @@ impl Act {
         Act::ListUsers,
         Act::Invite,
         Act::ReadAudit,
+        Act::ListTools,
+        Act::EditTool,
+        Act::AddTool,
+        Act::ListGrants,
+        Act::GiveGrant,
+        Act::TakeGrant,
         Act::DirectToken,
         Act::Ticket,
         Act::TokenForTicket,
@@ -93,6 +105,12 @@ impl Act {
             Act::ListUsers => "list users",
             Act::Invite => "invite an address",
             Act::ReadAudit => "read the audit log",
+            Act::ListTools => "list tools",
+            Act::EditTool => "edit a tool",
+            Act::AddTool => "add a tool",
+            Act::ListGrants => "list grants",
+            Act::GiveGrant => "give a grant",
+            Act::TakeGrant => "take a grant away",
             Act::DirectToken => "a direct token (`client_credentials`)",
             Act::Ticket => "a ticket",
             Act::TokenForTicket => "a page's token for its ticket",
@@ -116,6 +134,12 @@ impl Act {
             Act::ListUsers => "user list",
             Act::Invite => "user invite eve@shop.example",
             Act::ReadAudit => "audit list",
+            Act::ListTools => "tool list",
+            Act::EditTool => "tool edit places --any-origin",
+            Act::AddTool => "tool add more --url http://127.0.0.1:4002",
+            Act::ListGrants => "tool grants places",
+            Act::GiveGrant => "tool grant ana places",
+            Act::TakeGrant => "tool revoke-grant ana places",
             Act::DirectToken | Act::Ticket | Act::TokenForTicket | Act::TokenForUser | Act::Renewal => return None,
         })
     }
@@ -182,6 +206,7 @@ async fn tried(world: &World, who: &Who<'_>, act: Act, another: &UserId, shop: &
     let path = format!("/api-keys/{key}");
     let json = |method, path: &str, body| Call { method, ..Call::json(path, &body) };
     let of_user = |verb: &str| format!("/users/{another}/{verb}");
+    let grants = format!("/tools/{TOOL}/grants");
     let exchange = |subject: &str, kind: &str, more: &[(&str, &str)]| {
         let fields = [
             &[("grant_type", EXCHANGE), ("subject_token", subject), ("subject_token_type", kind), ("audience", TOOL)][..],
@@ -202,6 +227,15 @@ async fn tried(world: &World, who: &Who<'_>, act: Act, another: &UserId, shop: &
         Act::ListUsers => Call::new("GET", "/users"),
         Act::Invite => Call::json("/invitations", &json!({ "email": "eve@shop.example" })),
         Act::ReadAudit => Call::new("GET", "/audit"),
+        Act::ListTools => Call::new("GET", "/tools"),
+        Act::EditTool => json("PATCH", &format!("/tools/{TOOL}"), json!({ "scopes": "search route" })),
+        Act::AddTool => Call::json("/tools", &json!({ "id": "more", "base_url": "https://more.example" })),
+        Act::ListGrants => Call::new("GET", &grants),
+        Act::GiveGrant => Call::json(&grants, &json!({ "user": another.as_str() })),
+        Act::TakeGrant => {
+            world.grant(another, TOOL).await;
+            Call::new("DELETE", &format!("{grants}/{another}"))
+        }
         Act::DirectToken => Call::form("/oauth/token", &[("grant_type", "client_credentials"), ("audience", TOOL)]),
         Act::Ticket => Call::json("/tickets", &json!({ "tool": TOOL, "origin": PAGE })),
         // The page has the ticket that its backend gave it; a backend has one too. Grants by what stands in the form need no credential.
@@ -258,6 +292,7 @@ async fn o06_o07_o17_the_table_of_who_may_do_what_is_what_comes_of_trying() {
     let another = world.person("ben@shop.example").await.sign_in().await.user();
     let shop = world.host().await;
     let admin = world.admin("root@shop.example").await;
+    world.grant(&admin.user(), TOOL).await;
     let admins_key = async |administer: bool| {
         let host = world.host().await;
         world.issuer.set_role(&host.user, Role::Admin, None, &crate::world::source()).await.unwrap();
@@ -266,13 +301,13 @@ async fn o06_o07_o17_the_table_of_who_may_do_what_is_what_comes_of_trying() {
     };
     let callers = [
         Who::Stranger,
-        Who::User(world.person("ana@shop.example").await.sign_in().await),
+        Who::User(world.guest("ana@shop.example").await),
         Who::Key(world.host().await),
         Who::AdminsKey(admins_key(false).await),
         Who::AdministeringKey(admins_key(true).await),
         Who::Admin(admin),
         Who::Page(shop.page_token().await),
-        Who::SignedInPage(world.person("cem@shop.example").await.sign_in().await),
+        Who::SignedInPage(world.guest("cem@shop.example").await),
     ];
     let operator = Operator::new();
     operator.out(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);

@@ -153,12 +153,12 @@ impl World {
             seal: None,
         };
         let grant = grant.sealed(&self.issuer.roots.sealing());
-        assert_ne!(self.issuer.store.give_grant(&grant, &event()).await.unwrap(), Given::NoSuchTool);
+        assert_ne!(self.issuer.store.give_grant(&grant, None, &event()).await.unwrap(), Given::NoSuchTool);
     }
 
     pub(crate) async fn take_grant(&self, user: &UserId, tool: &str) {
         let tool = ToolId::parse(tool).unwrap();
-        assert!(self.issuer.store.revoke_grant(&tool, user, &event()).await.unwrap());
+        assert!(self.issuer.store.revoke_grant(&tool, user, None, &event()).await.unwrap());
     }
 
     /// A tool as `change` makes it.

@@ -23,6 +23,7 @@ async fn the_exchange_gives_one_and_a_fresh_sign_in_another() {
     let code = code_of(&fake, &world, "ana", "sign_in").await;
     let answer = swap(&code, VERIFIER).send(world.address).await;
     let (pair, first) = (Pair::of(&answer), answer.json()["step_up"].as_str().unwrap().to_owned());
+    world.grant(&pair.user(), crate::world::TOOL).await;
     assert_eq!(make(&world, &pair, &first).await.status, 201);
     make(&world, &pair, &first).await.assert_refused("step_up_required");
     let code = code_of(&fake, &world, "ana", "step_up").await;
