@@ -4,6 +4,7 @@
 use crate::domain::refusal::Refusal;
 use crate::router::App;
 use crate::routes::problem::Refused;
+use crate::routes::step_up;
 use crate::store::ApiKeys;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
@@ -85,7 +86,7 @@ pub async fn sign_in_pages(State(app): State<App>, request: Request, next: Next)
     };
     let is_listed = is_sign_in_page(&app, &origin);
     let mut response = match (is_listed, is_preflight(&request)) {
-        (true, true) => preflight("GET, POST, DELETE"),
+        (true, true) => account_preflight(),
         _ => next.run(request).await,
     };
     if is_listed {
@@ -147,7 +148,7 @@ fn expose_to(response: &mut Response, origin: HeaderValue) {
 
 /// What signing in with an OpenID provider needs.
 fn is_account_route(path: &str) -> bool {
-    matches!(path, "/auth/openid" | "/auth/me" | "/auth/refresh" | "/auth/logout")
+    matches!(path, "/auth/openid" | "/auth/me" | "/auth/refresh" | "/auth/logout" | "/auth/step-up")
         || path.strip_prefix("/auth/openid/").is_some_and(|rest| !rest.ends_with("/callback"))
 }
 
@@ -181,4 +182,14 @@ fn preflight(methods: &'static str) -> Response {
         (ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE)),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// The same for the account routes: what outlives a session needs a step-up, in a header of its own.
+fn account_preflight() -> Response {
+    let mut response = preflight("GET, POST, DELETE");
+    // Names with commas between them are a value.
+    if let Ok(allowed) = HeaderValue::from_str(&format!("{ALLOW_HEADERS}, {}", step_up::HEADER)) {
+        response.headers_mut().insert(ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    }
+    response
 }

@@ -40,6 +40,7 @@ pub mod outbound;
 pub mod rng;
 pub mod trace_id;
 pub mod unbelieved;
+pub mod utc;
 
 mod certificate;
 

@@ -9,6 +9,7 @@ use crate::metrics::{self, InFlight};
 use crate::router::{AccessOfRoutes, App};
 use crate::routes::challenge::Challenge;
 use crate::routes::problem::{self, Refused, RefusedPage};
+use crate::routes::step_up;
 use crate::trace_id::trace_id;
 use crate::{bodies, client_address, cors, host, rate_limit, unbelieved};
 use axum::Router;
@@ -149,9 +150,17 @@ async fn bounded_size(request: Request, next: Next) -> Response {
     next.run(request.map(|body| Body::new(Limited::new(body, MAX_BODY)))).await
 }
 
-/// Removes every inbound `bmap-*` header, in any spelling: who is calling is found out here, and never read from a header (R09).
+/// Removes every inbound `bmap-*` header, in any spelling: who is calling is found out here, and never read from a header (R09). The one that
+/// stays is `Bmap-Step-Up`: a secret that a caller shows, and no word about who it is.
 async fn without_identity_headers(mut request: Request, next: Next) -> Response {
-    let dropped = drop_identity_headers(request.headers_mut());
+    let headers = request.headers_mut();
+    let step_ups: Vec<HeaderValue> = headers.get_all(step_up::HEADER).iter().cloned().collect();
+    headers.remove(step_up::HEADER);
+    let dropped = drop_identity_headers(headers);
+    for mut value in step_ups {
+        value.set_sensitive(true);
+        headers.append(step_up::HEADER, value);
+    }
     if dropped > 0 {
         metrics::identity_headers_dropped(u64::try_from(dropped).unwrap_or(u64::MAX));
     }

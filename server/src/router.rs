@@ -2,7 +2,8 @@
 
 use crate::beneath::{self, SentTo};
 use crate::bodies::Shares;
-use crate::domain::account::service::{AccountService, LinkDelivery};
+use crate::domain::account::registration::RegistrationMode;
+use crate::domain::account::service::{AccountService, LinkDelivery, SignedIn};
 use crate::domain::audit::{Action, Source};
 use crate::domain::authenticate::Caller;
 use crate::domain::grant::Renewable;
@@ -19,7 +20,9 @@ use crate::openapi::Doc;
 use crate::routes::credentials::{self, Credential};
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
-use crate::routes::{api_keys, audit, auth, bearer, health, oauth, openapi, tickets, tools, users, well_known};
+use crate::routes::{
+    api_keys, audit, auth, bearer, health, invitations, oauth, openapi, tickets, tools, users, well_known,
+};
 use crate::store::{IgnoredProxies, IgnoredProxy};
 use crate::unbelieved::Unbelieved;
 use axum::Router;
@@ -82,7 +85,7 @@ pub enum Access {
     Credential,
     /// Only with a user's access token, asked for in the same way.
     User,
-    /// Only as an admin: with an admin's access token, or with an API key of an admin in any of its ways. The handler asks for it
+    /// Only as an admin: with an admin's access token, or with an API key of an admin that administers, in any of its ways. The handler asks for it
     /// in the same way.
     Admin,
     /// Anybody may send it, and what its own fields hold decides: a password, a refresh token, a link's token. None of these
@@ -146,6 +149,10 @@ pub fn routes() -> Vec<Route> {
         own_proof("POST", "/auth/login", post(auth::login::post), auth::login::post_doc()),
         own_proof("POST", "/auth/refresh", post(auth::refresh::post), auth::refresh::post_doc()),
         own_proof("POST", "/auth/logout", post(auth::logout::post), auth::logout::post_doc()),
+        user("POST", "/auth/step-up", post(auth::step_up::post), auth::step_up::post_doc()),
+        own_proof("GET", "/auth/invitation", get(auth::invitation::page), auth::invitation::page_doc()),
+        own_proof("POST", "/auth/invitation", post(auth::invitation::post), auth::invitation::post_doc()),
+        own_proof("POST", "/api-keys/revoke", post(api_keys::revoke::post), api_keys::revoke::post_doc()),
         user("GET", "/api-keys", get(api_keys::get), api_keys::get_doc()),
         user("POST", "/api-keys", post(api_keys::post), api_keys::post_doc()),
         user("GET", "/api-keys/{id}", get(api_keys::id::get), api_keys::id::get_doc()),
@@ -194,6 +201,7 @@ pub fn routes() -> Vec<Route> {
         own_proof("POST", "/auth/email/confirm", post(auth::email::confirm::post), auth::email::confirm::post_doc()),
         user("GET", "/auth/audit", get(audit::get_own), audit::get_own_doc()),
         admin("GET", "/audit", get(audit::get), audit::get_doc()),
+        admin("POST", "/invitations", post(invitations::post), invitations::post_doc()),
         admin("GET", "/users", get(users::get), users::get_doc()),
         admin("GET", "/users/{id}", get(users::user::get), users::user::get_doc()),
         admin("POST", "/users/{id}/deactivate", post(users::deactivate::post), users::deactivate::post_doc()),
@@ -251,8 +259,14 @@ impl App {
 
     /// The same, where links get to their readers: without this nobody can register.
     #[must_use]
-    pub fn with_links(mut self, links: LinkDelivery) -> Self {
-        let accounts = AccountService::new(Arc::clone(&self.issuer), links);
+    pub fn with_links(self, links: LinkDelivery) -> Self {
+        self.with_accounts(links, RegistrationMode::default())
+    }
+
+    /// The same, with another answer to who may begin an account.
+    #[must_use]
+    pub fn with_accounts(mut self, links: LinkDelivery, registration: RegistrationMode) -> Self {
+        let accounts = AccountService::new(Arc::clone(&self.issuer), links).with_registration(registration);
         Arc::make_mut(&mut self.0).accounts = Arc::new(accounts);
         self
     }
@@ -335,17 +349,37 @@ impl App {
         Ok(caller)
     }
 
-    /// The admin who is calling: signed in, or with an API key of its own by whichever of the four ways.
+    /// The admin who is calling: signed in, or with an API key of its own that administers, by whichever of the four ways.
     ///
     /// # Errors
     /// [`Refusal`]; whoever is known and no admin is [`Refusal::NotAdmin`].
     pub async fn admin(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Admin, Refusal> {
         if !bearer::is_shown(&head.headers) {
             let caller = self.caller(head, body, action).await?;
-            return self.issuer.admin(caller.user, Some(caller.key.id), &caller.source);
+            return self.issuer.admin(caller.user, Some(&caller.key), &caller.source);
         }
         let signed_in = bearer::signed_in(self, head, action).await?;
         self.issuer.admin(signed_in.user, None, &signed_in.source)
+    }
+
+    /// The admin who is signed in, for an act that needs a step-up; the route demands it when it has read what is asked for.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`Refusal::NotAdmin`] for a user who is none, and [`Refusal::StepUpRequired`] for an API key, which never has one.
+    pub async fn signed_in_admin(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        action: Action,
+    ) -> Result<(Admin, SignedIn), Refusal> {
+        if !bearer::is_shown(&head.headers) {
+            let caller = self.caller(head, body, action).await?;
+            self.issuer.admin(caller.user, Some(&caller.key), &caller.source)?;
+            return Err(Refusal::StepUpRequired);
+        }
+        let signed_in = bearer::signed_in(self, head, action).await?;
+        let admin = self.issuer.admin(signed_in.user.clone(), None, &signed_in.source)?;
+        Ok((admin, signed_in))
     }
 
     /// The verified token that a request was signed with, which must be the one that it asks to renew.

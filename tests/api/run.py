@@ -82,7 +82,8 @@ def seed(folder, issuer, log):
     token, other = (call(f"{issuer}/auth/login", {"email": EMAIL, "password": PASSWORD})["access_token"] for _ in range(2))
     me, other = (call(f"{issuer}/auth/me", token=one) for one in (token, other))
     instead = {me["id"]: spare, owner: spare, me["session"]["id"]: other["session"]["id"]}
-    return {"ACCESS_TOKEN": token, "KEY_ID": key["id"], "KEY_SECRET": key["secret"], "SPARE": json.dumps(instead)}
+    step_up = {"PASSWORD": PASSWORD, "STEP_UP_AT": f"{issuer}/auth/step-up"}
+    return step_up | {"ACCESS_TOKEN": token, "KEY_ID": key["id"], "KEY_SECRET": key["secret"], "SPARE": json.dumps(instead)}
 
 
 def bmap(folder, *words):

@@ -17,7 +17,7 @@ use crate::domain::scope::Scopes;
 use crate::domain::tool_grant::ToolOfUser;
 use crate::domain::user::UserName;
 use crate::rng::SystemRandom;
-use crate::store::{ApiKeys, ToolGrants, Tools};
+use crate::store::{ToolGrants, Tools};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
@@ -139,9 +139,9 @@ pub(super) struct Edit {
     /// Whatever scopes its user may have
     #[arg(long, conflicts_with = "scopes")]
     any_scope: bool,
-    /// It administers this installation over HTTP, as the key of the first start does
-    #[arg(long)]
-    administer: bool,
+    /// Whether it administers this installation over HTTP, as the key of the first start does; its user must be an admin
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    administer: Option<bool>,
     /// It administers nothing
     #[arg(long, conflicts_with = "administer")]
     no_administer: bool,
@@ -167,7 +167,7 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
         }
         KeyCommand::Edit(edit) => {
             let change = change(&edit)?;
-            let key = service(&installation).change(&operator(), &edit.id, &change).await.map_err(refused)?;
+            let key = service(&installation).change(&operator(), &edit.id, &change, None).await.map_err(refused)?;
             shown(&key, edit.json, &installation)?;
         }
         KeyCommand::Regenerate { id, grace, end_former, json } => {
@@ -256,7 +256,7 @@ async fn regenerate(
         }
         other => refused(other),
     })?;
-    keys.store_secret(&new, None).await.map_err(refused)?;
+    keys.store_secret(&new, None, None).await.map_err(refused)?;
     Ok(new)
 }
 
@@ -327,7 +327,7 @@ fn change(edit: &Edit) -> Result<KeyChange, CliError> {
             (None, true) => Some(None),
             (None, false) => None,
         },
-        administer: named(edit.administer, edit.no_administer).then_some(edit.administer),
+        administer: edit.administer.or(edit.no_administer.then_some(false)),
     })
 }
 

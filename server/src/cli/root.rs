@@ -198,7 +198,7 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
     if !needed.is_empty() {
         return refused(format!(
             "{} need it. Keys are sealed anew by bmap root rotate; a password when its owner signs in or \
-             resets it, or else it has to be forgotten (--forget-passwords); everything else ends by itself within a day",
+             resets it, or else it has to be forgotten (--forget-passwords); everything else ends by itself, an invitation within seven days and the rest within two",
             needed.join(", ")
         ));
     }

@@ -6,10 +6,12 @@ use super::{CliError, Context};
 use super::{follow_roots, serve_metrics};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, readable_by_others};
+use crate::domain::account::registration::RegistrationMode;
 use crate::domain::account::service::LinkDelivery;
 use crate::domain::clean_up;
 use crate::domain::issuer::{Issuer, first_credential};
 use crate::domain::keys::last_use;
+use crate::domain::openid::provider::Provider;
 use crate::domain::openid::service::OpenidService;
 use crate::domain::role::Role;
 use crate::domain::user::UserState;
@@ -85,20 +87,24 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
         App::new(Arc::clone(&issuer), config.trusted_proxies).map_err(|error| CliError::Usage(error.to_string()))?;
     let app = app.with_rates(config.rates);
     let outbound = Outbound::new().map_err(CliError::failed)?;
-    let openid = OpenidService::new(Arc::clone(&issuer), &outbound, config.openid, config.sign_in_origins);
+    // Where not everyone may register, no provider makes users either.
+    let takes_newcomers = config.registration == RegistrationMode::Open;
+    let provider = |provider: Provider| Provider { sign_up: provider.sign_up && takes_newcomers, ..provider };
+    let providers = config.openid.into_iter().map(provider).collect();
+    let openid = OpenidService::new(Arc::clone(&issuer), &outbound, providers, config.sign_in_origins);
     let app = app.with_openid(openid.map_err(|error| CliError::Usage(error.to_string()))?);
     let (app, carrier) = match (&config.mail, config.development) {
         (Some(mail), _) => {
             let smtp = mail.smtp(&url).map_err(|error| CliError::Usage(error.to_string()))?;
-            (app.with_links(LinkDelivery::Mail), Some(Carrier::Smtp(Box::new(smtp))))
+            (app.with_accounts(LinkDelivery::Mail, config.registration), Some(Carrier::Smtp(Box::new(smtp))))
         }
         (None, true) => {
             tracing::warn!(
                 "development: links that would be mailed go to this log, so whoever reads it can register any address and set any password"
             );
-            (app.with_links(LinkDelivery::Log), Some(Carrier::Log))
+            (app.with_accounts(LinkDelivery::Log, config.registration), Some(Carrier::Log))
         }
-        (None, false) => (app, None),
+        (None, false) => (app.with_accounts(LinkDelivery::None, config.registration), None),
     };
     let mail = carrier.map(|carrier| Mail::start(PostOffice::new(Arc::clone(&issuer), carrier, app.accounts.mail())));
 

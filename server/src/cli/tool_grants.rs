@@ -60,14 +60,14 @@ pub(super) async fn grant(grant: Grant, installation: &Installation) -> Result<(
         Until::Seconds(seconds) => SystemClock.now().plus_seconds(seconds),
     });
     let form = GrantForm { tool: grant.tool, user, scopes: grant.scopes, ends_at };
-    let done = service(installation).grant(form, Giver::Operator, &Source::command_line()).await;
+    let done = service(installation).grant(form, Giver::Operator, None, &Source::command_line()).await;
     let (given, _) = done.map_err(refused)?;
     if grant.json { output::json(&describe(&given, installation)) } else { output::text(&told(&given)) }
 }
 
 pub(super) async fn revoke(user: &str, tool: &ToolId, installation: &Installation) -> Result<(), CliError> {
     let user = user::find(&installation.store, user).await?.id;
-    match service(installation).revoke_grant(tool, &user, &Source::command_line()).await {
+    match service(installation).revoke_grant(tool, &user, None, &Source::command_line()).await {
         Ok(()) => output::text(&format!("{user} has no grant of {tool} any more: no token is given or renewed by it")),
         Err(Refusal::NotFound { .. }) => Err(CliError::NotFound(format!("{user} has no grant of {tool}"))),
         Err(refusal) => Err(refused(refusal)),

@@ -5,13 +5,15 @@ use super::installation::{IfNone, Installation};
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::account::email::EmailAddress;
+use crate::domain::account::invitation::InvitationRow;
+use crate::domain::account::registration::RegistrationMode;
 use crate::domain::audit::{Action, Event, Source};
 use crate::domain::issuer::{new_user, user_created};
 use crate::domain::role::{Role, UnverifiedRole};
 use crate::domain::roots::Roots;
 use crate::domain::user::{InvalidUserName, User, UserName, UserState};
 use crate::rng::SystemRandom;
-use crate::store::{Accounts, Database, UserChange, UserSessions, Users};
+use crate::store::{Accounts, Database, Invitations, UserChange, UserSessions, Users};
 use bmap_protocol::ids::UserId;
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -52,6 +54,15 @@ pub(super) enum UserCommand {
         user: String,
         /// `admin` or `member`
         role: Role,
+    },
+    /// Invite an address: prints a link that makes its account, for you to hand on; it works for seven days and once
+    Invite {
+        /// The address
+        #[arg(value_parser = email)]
+        email: EmailAddress,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Who users are at OpenID providers
     #[command(subcommand)]
@@ -123,13 +134,37 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
             // The operator may leave nobody: whoever can run this can make another one.
             let change = UserChange::Role(UnverifiedRole::seal(roots, &user.id, role));
             let event = change.event(&user.id, &Source::command_line(), SystemClock.now());
-            store.change_user(&user.id, &change, &|_, _| true, &event).await.map_err(CliError::failed)?;
+            store.change_user(&user.id, &change, &|_, _| true, None, &event).await.map_err(CliError::failed)?;
             output::text(&format!("{} has the role {}", named(&user), role.as_str()))?;
         }
+        UserCommand::Invite { email, json } => invite(email, json, &installation).await?,
         UserCommand::Identity(command) => identity::run(command, &installation).await?,
     }
     installation.store.close().await;
     Ok(())
+}
+
+fn email(text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse(text).map_err(|error| error.to_string())
+}
+
+async fn invite(email: EmailAddress, json: bool, installation: &Installation) -> Result<(), CliError> {
+    let Installation { store, roots, config, .. } = installation;
+    if config.registration == RegistrationMode::Closed {
+        return Err(CliError::Failed("registration is closed: set it to invited or open".to_owned()));
+    }
+    if store.account_by_email(&email).await.map_err(CliError::failed)?.is_some() {
+        return Err(CliError::Failed(format!("{email} has an account already")));
+    }
+    let now = SystemClock.now();
+    let (token, row) = InvitationRow::new(roots, &SystemRandom, email, now).map_err(CliError::failed)?;
+    let event = Event::done(Action::UserInvite, &Source::command_line(), now);
+    store.add_invitation(&row, None, None, &event).await.map_err(CliError::failed)?;
+    let link = format!("{}/auth/invitation?token={}", installation.issuer().await?, *token.reveal());
+    match json {
+        true => output::json(&json!({ "link": link, "expires_at": row.expires_at.0 })),
+        false => output::text(&link),
+    }
 }
 
 /// The user with that id, name or email address.

@@ -51,6 +51,7 @@ pub const KEYS: &[Key] = &[
     secret(key("mail_url", "BMAP_MAIL_URL", None)),
     key("mail_from", "BMAP_MAIL_FROM", None),
     key("mail_ca_file", "BMAP_MAIL_CA_FILE", None),
+    key("registration", "BMAP_REGISTRATION", Some("open")),
     key("sign_in_origins", "BMAP_SIGN_IN_ORIGINS", Some("")),
     key("development", "BMAP_DEVELOPMENT", Some("false")),
     key("log", "BMAP_LOG", Some("info")),

@@ -19,6 +19,7 @@ pub use readable::readable_by_others;
 pub use root::{RootError, RootPlace, load_root};
 pub use show::{Shown, show};
 
+use crate::domain::account::registration::RegistrationMode;
 use crate::domain::issuer::Lives;
 use crate::domain::mint::MAX_TOKEN_SECONDS;
 use crate::domain::openid::provider::Provider;
@@ -154,6 +155,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The mail server, where there is one.
     pub mail: Option<MailConfig>,
+    /// Who may begin an account.
+    pub registration: RegistrationMode,
     /// The pages that people sign in from with an OpenID provider.
     pub sign_in_origins: Vec<Origin>,
     /// The OpenID providers, by name.
@@ -246,6 +249,9 @@ impl Config {
                 http_on_lan: layers.get("http_origins_on_lan")?.parse(yes_or_no)?,
                 wildcards: layers.get("wildcard_origins")?.parse(yes_or_no)?,
             },
+            registration: layers.get("registration")?.parse(|text| {
+                RegistrationMode::from_word(text).ok_or_else(|| "neither open, invited nor closed".to_owned())
+            })?,
             development: layers.get("development")?.parse(yes_or_no)?,
             migrate_at_start: layers.get("migrate_at_start")?.parse(yes_or_no)?,
             sign_in_origins: layers.get("sign_in_origins")?.parse(|text| {

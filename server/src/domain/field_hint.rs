@@ -1,5 +1,8 @@
 //! What each field of a request is to hold, for the `hint` of a 400: one line for each name, because one name means the same on every route.
 
+use bmap_protocol::digest::DigestFault;
+use bmap_protocol::refusal::Refusal as SignedRefusal;
+
 /// What the field is to hold. `None` where the refusal is about no field.
 pub(super) const fn field_hint(field: &str) -> Option<&'static str> {
     // A `const fn` compares bytes.
@@ -39,4 +42,16 @@ pub(super) const fn field_hint(field: &str) -> Option<&'static str> {
         b"ttl" => "1 to 120 seconds",
         _ => return None,
     })
+}
+
+/// What of a signed request is outside its grammar. What about a proof does not hold is not told.
+pub(super) const fn field_of_signed(refusal: &SignedRefusal) -> Option<&'static str> {
+    match refusal {
+        SignedRefusal::Header { name } | SignedRefusal::UncoveredOverride { header: name } => Some(name),
+        SignedRefusal::Target(_) => Some("target-uri"),
+        SignedRefusal::Signature(_) => Some("signature"),
+        SignedRefusal::Digest(DigestFault::Malformed) => Some("content-digest"),
+        SignedRefusal::BodyCut => Some("body"),
+        _ => None,
+    }
 }

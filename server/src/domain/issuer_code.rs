@@ -8,6 +8,12 @@
 pub enum IssuerCode {
     /// 403: only an admin may.
     AdminRequired,
+    /// 403: the password, or a sign-in with a provider, is to be entered once more; `Bmap-Step-Up` shows that it was.
+    StepUpRequired,
+    /// 403: only the owner of the key may, or the operator on the issuer's machine.
+    OwnerRequired,
+    /// 403: this issuer takes no registrations, or invited addresses only.
+    RegistrationClosed,
     /// 404: no such thing, or somebody else's: not told apart.
     NotFound,
     /// 405: the path has other methods, which `Allow` names.
@@ -30,8 +36,11 @@ pub enum IssuerCode {
 
 impl IssuerCode {
     /// Every code, for tables and tests.
-    pub const ALL: [IssuerCode; 10] = [
+    pub const ALL: [IssuerCode; 13] = [
         IssuerCode::AdminRequired,
+        IssuerCode::StepUpRequired,
+        IssuerCode::OwnerRequired,
+        IssuerCode::RegistrationClosed,
         IssuerCode::NotFound,
         IssuerCode::MethodNotAllowed,
         IssuerCode::Conflict,
@@ -46,6 +55,9 @@ impl IssuerCode {
     const fn row(self) -> (&'static str, u16, &'static str) {
         match self {
             IssuerCode::AdminRequired => ("admin_required", 403, "Only for an admin"),
+            IssuerCode::StepUpRequired => ("step_up_required", 403, "Enter the password again"),
+            IssuerCode::OwnerRequired => ("owner_required", 403, "Only for the owner of the key"),
+            IssuerCode::RegistrationClosed => ("registration_closed", 403, "No registrations are taken"),
             IssuerCode::NotFound => ("not_found", 404, "Not found"),
             IssuerCode::MethodNotAllowed => ("method_not_allowed", 405, "Method not allowed"),
             IssuerCode::Conflict => ("conflict", 409, "Changed meanwhile"),

@@ -38,6 +38,8 @@ pub mod grant_upgrade;
 pub mod issuer_code;
 pub mod problem_code;
 pub mod refusal;
+#[cfg(test)]
+mod refusal_tests;
 pub mod reseal;
 pub mod root_check;
 pub mod roots;

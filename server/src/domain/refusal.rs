@@ -3,7 +3,7 @@
 
 use super::account::password::PasswordFault;
 use super::api_key::BrokenRow;
-use super::field_hint::field_hint;
+use super::field_hint::{field_hint, field_of_signed};
 use super::issuer_code::IssuerCode;
 use super::openid::ProviderFault;
 use super::problem_code::ProblemCode;
@@ -11,7 +11,6 @@ use super::row_seal::RowFault;
 use crate::mail::errand::ErrandError;
 use crate::rng::NoRandomness;
 use crate::store::StoreError;
-use bmap_protocol::digest::DigestFault;
 use bmap_protocol::refusal::{Denial, Refusal as SignedRefusal};
 use bmap_protocol::seal::SealError;
 use bmap_protocol::token::TokenFault;
@@ -193,6 +192,18 @@ pub enum Refusal {
     /// Only an admin may.
     #[error("the user is no admin")]
     NotAdmin,
+    /// The act needs a step-up, and none that is good was shown.
+    #[error("no step-up, or one that was used, has ended, or is of another session")]
+    StepUpRequired,
+    /// Only the owner of the key may: no one receives another user's secret.
+    #[error("the API key is another user's")]
+    NotOwner,
+    /// This issuer takes no registrations, or invited addresses only.
+    #[error("registration is {mode}")]
+    RegistrationClosed {
+        /// The setting.
+        mode: &'static str,
+    },
 
     // What is there does not allow it.
     /// No such thing, or not this caller's.
@@ -287,6 +298,9 @@ impl Refusal {
     pub const fn issuer_code(&self) -> Option<IssuerCode> {
         match self {
             Refusal::NotAdmin => Some(IssuerCode::AdminRequired),
+            Refusal::StepUpRequired | Refusal::Store(StoreError::StepUp) => Some(IssuerCode::StepUpRequired),
+            Refusal::NotOwner => Some(IssuerCode::OwnerRequired),
+            Refusal::RegistrationClosed { .. } => Some(IssuerCode::RegistrationClosed),
             Refusal::NotFound { .. } => Some(IssuerCode::NotFound),
             Refusal::MethodNotAllowed => Some(IssuerCode::MethodNotAllowed),
             Refusal::MediaType => Some(IssuerCode::UnsupportedMediaType),
@@ -319,6 +333,14 @@ impl Refusal {
                 Some(hint)
             }
             Refusal::InvalidState { hint } | Refusal::LimitReached { hint } => Some(hint),
+            Refusal::StepUpRequired | Refusal::Store(StoreError::StepUp) => {
+                Some("POST /auth/step-up, and send its step_up in the header Bmap-Step-Up")
+            }
+            Refusal::NotOwner => Some("only its owner is given its secret; you may revoke it"),
+            Refusal::RegistrationClosed { mode: "invited" } => {
+                Some("ask the operator of this issuer for an invitation")
+            }
+            Refusal::RegistrationClosed { .. } => Some("this issuer takes no registrations"),
             refusal => refusal.field().map(|field| field_hint(field).unwrap_or("once, and as the route describes it")),
         }
     }
@@ -344,7 +366,11 @@ impl Refusal {
         match self {
             Refusal::Malformed { field } | Refusal::Invalid { field, .. } => SignedRefusal::Header { name: field },
             Refusal::NotFound { what } => SignedRefusal::Header { name: what },
-            Refusal::NotAdmin => SignedRefusal::Denied(Denial::Scope),
+            Refusal::NotAdmin
+            | Refusal::StepUpRequired
+            | Refusal::Store(StoreError::StepUp)
+            | Refusal::NotOwner
+            | Refusal::RegistrationClosed { .. } => SignedRefusal::Denied(Denial::Scope),
             Refusal::Conflict
             | Refusal::InvalidState { .. }
             | Refusal::LimitReached { .. }
@@ -410,41 +436,5 @@ impl Refusal {
             | Refusal::Panicked => SignedRefusal::IssuerUnavailable,
             Refusal::Busy | Refusal::PoolFull | Refusal::AuditFull | Refusal::Slow => SignedRefusal::Overloaded,
         }
-    }
-}
-
-/// What of a signed request is outside its grammar. What about a proof does not hold is not told.
-const fn field_of_signed(refusal: &SignedRefusal) -> Option<&'static str> {
-    match refusal {
-        SignedRefusal::Header { name } | SignedRefusal::UncoveredOverride { header: name } => Some(name),
-        SignedRefusal::Target(_) => Some("target-uri"),
-        SignedRefusal::Signature(_) => Some("signature"),
-        SignedRefusal::Digest(DigestFault::Malformed) => Some("content-digest"),
-        SignedRefusal::BodyCut => Some("body"),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn u06_what_is_no_401_of_a_grant_stays() {
-        let code = |refusal: Refusal| refusal.of_grant().code().as_str();
-        for dead in [Refusal::UnknownTicket, Refusal::RefreshReused, Refusal::AccessTokenOver, Refusal::KeyOver] {
-            assert_eq!(code(dead), "invalid_grant");
-        }
-        assert_eq!(code(Refusal::KeyRevoked), "key_revoked");
-        assert_eq!(code(Refusal::Busy), "overloaded");
-        assert_eq!(code(Refusal::Signed(SignedRefusal::Unsigned)), "missing_signature");
-    }
-
-    #[test]
-    fn r31_an_unknown_key_and_a_wrong_secret_look_alike() {
-        assert_eq!(Refusal::UnknownKey.for_the_wire(), Refusal::WrongSecret.for_the_wire());
-        assert_eq!(Refusal::UnknownKey.for_the_wire(), Refusal::BadCredential.for_the_wire());
-        assert_eq!(Refusal::WrongPassword.for_the_wire(), Refusal::UnknownKey.for_the_wire());
-        assert_eq!(Refusal::BrokenPassword(PasswordFault::Cost).for_the_wire(), Refusal::WrongPassword.for_the_wire(),);
     }
 }

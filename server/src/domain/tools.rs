@@ -1,6 +1,7 @@
 //! Tools and their grants as admins and operators change them: every change is read, checked, sealed, and put in the place of what was
 //! read.
 
+use super::account::step_up::SteppedUp;
 use super::audit::{Action, Event, Source};
 use super::issuer::Issuer;
 use super::keys::form::invalid;
@@ -144,7 +145,13 @@ impl<'a> ToolService<'a> {
     ///
     /// # Errors
     /// [`Refusal::NotFound`] for a tool or a user that is not there; [`Refusal::Invalid`] for scopes that are none of the tool's.
-    pub async fn grant(&self, form: GrantForm, by: Giver, source: &Source) -> Result<(ToolGrant, Given), Refusal> {
+    pub async fn grant(
+        &self,
+        form: GrantForm,
+        by: Giver,
+        stepped_up: Option<&SteppedUp>,
+        source: &Source,
+    ) -> Result<(ToolGrant, Given), Refusal> {
         let GrantForm { tool, user, scopes, ends_at } = form;
         source.is_about(&user);
         let of_tool = self.find(&tool).await?.all_scopes();
@@ -161,7 +168,7 @@ impl<'a> ToolService<'a> {
         }
         let grant = ToolGrant { tool, user, scopes, ends_at, given_by: by, given_at, seal: None };
         let grant = grant.sealed(&self.roots.sealing());
-        match self.store.give_grant(&grant, &grant.given(source)).await? {
+        match self.store.give_grant(&grant, stepped_up, &grant.given(source)).await? {
             Given::NoSuchTool => Err(NOT_FOUND),
             given => Ok((grant, given)),
         }
@@ -171,10 +178,16 @@ impl<'a> ToolService<'a> {
     ///
     /// # Errors
     /// [`Refusal::NotFound`].
-    pub async fn revoke_grant(&self, tool: &ToolId, user: &UserId, source: &Source) -> Result<(), Refusal> {
+    pub async fn revoke_grant(
+        &self,
+        tool: &ToolId,
+        user: &UserId,
+        stepped_up: Option<&SteppedUp>,
+        source: &Source,
+    ) -> Result<(), Refusal> {
         source.is_about(user);
         let event = Event::done(Action::ToolRevokeGrant, source, self.clock.now()).on(user).with("tool", tool);
-        match self.store.revoke_grant(tool, user, &event).await? {
+        match self.store.revoke_grant(tool, user, stepped_up, &event).await? {
             true => Ok(()),
             false => Err(Refusal::NotFound { what: "grant" }),
         }

@@ -1,6 +1,8 @@
 //! Administration of users: who may, and what becomes of whom.
 
 use super::account::email::EmailAddress;
+use super::account::step_up::SteppedUp;
+use super::api_key::ApiKey;
 use super::audit::Source;
 use super::issuer::Issuer;
 use super::refusal::Refusal;
@@ -14,7 +16,7 @@ use bmap_protocol::ids::{ApiKeyId, UserId};
 pub struct Admin {
     /// The user.
     pub user: User,
-    /// The API key, where it used one of its own; else it is signed in.
+    /// The API key with the capability `administer`, where it used one of its own; else it is signed in.
     pub key: Option<ApiKeyId>,
     /// Where it calls from.
     pub source: Source,
@@ -37,14 +39,16 @@ impl Issuer {
         user.role(&self.roots)
     }
 
-    /// An active user as the admin that it is.
+    /// An active user as the admin that it is: signed in, or with an API key that has the capability `administer`. An admin's other keys are
+    /// worth what their tools are, and no more (O07).
     ///
     /// # Errors
     /// [`Refusal::NotAdmin`].
-    pub fn admin(&self, user: User, key: Option<ApiKeyId>, source: &Source) -> Result<Admin, Refusal> {
+    pub fn admin(&self, user: User, key: Option<&ApiKey>, source: &Source) -> Result<Admin, Refusal> {
+        let may = key.is_none_or(|key| key.scope.administer);
         match self.role(&user) {
-            Role::Admin => Ok(Admin { user, key, source: source.clone() }),
-            Role::Member => Err(Refusal::NotAdmin),
+            Role::Admin if may => Ok(Admin { user, key: key.map(|key| key.id.clone()), source: source.clone() }),
+            Role::Admin | Role::Member => Err(Refusal::NotAdmin),
         }
     }
 
@@ -73,7 +77,7 @@ impl Issuer {
     /// # Errors
     /// [`Refusal::NotFound`], or [`Refusal::InvalidState`] where nobody would be left to activate it again.
     pub async fn deactivate_user(&self, id: &UserId, source: &Source) -> Result<(), Refusal> {
-        self.change_user(id, &UserChange::Deactivate(self.clock.now()), source).await
+        self.change_user(id, &UserChange::Deactivate(self.clock.now()), None, source).await
     }
 
     /// Activates a user again.
@@ -81,25 +85,38 @@ impl Issuer {
     /// # Errors
     /// [`Refusal::NotFound`].
     pub async fn activate_user(&self, id: &UserId, source: &Source) -> Result<(), Refusal> {
-        self.change_user(id, &UserChange::Activate, source).await
+        self.change_user(id, &UserChange::Activate, None, source).await
     }
 
-    /// Gives a user a role.
+    /// Gives a user a role, with the step-up of the admin who does; the operator needs none.
     ///
     /// # Errors
     /// [`Refusal::NotFound`] or [`Refusal::InvalidState`].
-    pub async fn set_role(&self, id: &UserId, role: Role, source: &Source) -> Result<(), Refusal> {
-        self.change_user(id, &UserChange::Role(UnverifiedRole::seal(&self.roots, id, role)), source).await
+    pub async fn set_role(
+        &self,
+        id: &UserId,
+        role: Role,
+        stepped_up: Option<&SteppedUp>,
+        source: &Source,
+    ) -> Result<(), Refusal> {
+        let change = UserChange::Role(UnverifiedRole::seal(&self.roots, id, role));
+        self.change_user(id, &change, stepped_up, source).await
     }
 
     /// Changes a user, unless that takes the last active admin away. Where there is none, nothing is taken away.
-    async fn change_user(&self, id: &UserId, change: &UserChange, source: &Source) -> Result<(), Refusal> {
+    async fn change_user(
+        &self,
+        id: &UserId,
+        change: &UserChange,
+        stepped_up: Option<&SteppedUp>,
+        source: &Source,
+    ) -> Result<(), Refusal> {
         source.is_about(id);
         let any_admin = |users: &[User]| users.iter().any(|user| self.role(user) == Role::Admin);
         // Looked at within the change: whoever becomes an admin or stops being one at the same moment is counted.
         let keep = |before: &[User], after: &[User]| !any_admin(before) || any_admin(after);
         let event = change.event(id, source, self.clock.now());
-        match self.store.change_user(id, change, &keep, &event).await? {
+        match self.store.change_user(id, change, &keep, stepped_up, &event).await? {
             UserChanged::Done => Ok(()),
             UserChanged::NoSuchUser => Err(Refusal::NotFound { what: "user" }),
             UserChanged::Refused => {

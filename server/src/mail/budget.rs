@@ -1,5 +1,5 @@
 //! How much is mailed to one address. One budget for whatever it is would be a weapon: somebody who has an address written to
-//! until it is used up would hold back the link that its owner waits for. So there are three, and no use of one touches another.
+//! until it is used up would hold back the link that its owner waits for. So there are four, and no use of one touches another.
 
 /// What a mail counts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,9 @@ pub enum Budget {
     Asked,
     /// Word of what was done by somebody who is signed in to the account of the address.
     Word,
+    /// Notices of acts that outlive a session, such as a new API key. They have a budget of their own, so that no other word uses it up, and
+    /// those over it are mailed in the hours after (`store/sql_outbox.rs`): every act is told.
+    Act,
 }
 
 impl Budget {
@@ -18,7 +21,7 @@ impl Budget {
     pub const fn per_hour(self) -> i64 {
         match self {
             Budget::NewPassword | Budget::Asked => 3,
-            Budget::Word => 6,
+            Budget::Word | Budget::Act => 6,
         }
     }
 
@@ -28,6 +31,7 @@ impl Budget {
             Budget::NewPassword => b"new-password\n",
             Budget::Asked => b"asked\n",
             Budget::Word => b"word\n",
+            Budget::Act => b"act\n",
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What waits to be sent: whom to, and why. It holds a link's token, so it rests sealed under a key of the root secret, bound to
 //! the id of its row: a copy of the database gives nobody a link (T12), and a row that was edited or copied does not open (T13).
 
+use super::act::Notice;
 use super::budget::Budget;
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::account::key_review::Span;
 use crate::domain::account::opaque::{Kind, OpaqueToken};
 use crate::domain::openid::provider::ProviderName;
 use crate::domain::roots::Roots;
@@ -36,6 +38,8 @@ pub enum Why {
     Registration(OpaqueToken),
     /// Somebody forgot the password of the address, or says so.
     PasswordReset(OpaqueToken),
+    /// An admin invited the address.
+    Invitation(OpaqueToken),
     /// Somebody who has an account wants this address for it.
     NewAddress(OpaqueToken),
     /// The account of this address is to have another one.
@@ -49,7 +53,12 @@ pub enum Why {
         new: EmailAddress,
     },
     /// The password of the account of this address was changed.
-    PasswordChanged,
+    PasswordChanged {
+        /// The keys to look through; `None` in an errand from before there was such a list.
+        keys: Option<Span>,
+    },
+    /// An act that outlives a session was done by the user of this address, or to them.
+    Act(Notice),
     /// The account of this address can be signed in to with an OpenID provider too.
     ProviderLinked {
         /// The provider, as it is configured.
@@ -62,11 +71,12 @@ impl Why {
     pub const fn budget(&self) -> Budget {
         match self {
             Why::PasswordReset(_) => Budget::NewPassword,
-            Why::Registration(_) | Why::NewAddress(_) => Budget::Asked,
+            Why::Registration(_) | Why::Invitation(_) | Why::NewAddress(_) => Budget::Asked,
             Why::AddressChange { .. }
             | Why::AddressChanged { .. }
-            | Why::PasswordChanged
+            | Why::PasswordChanged { .. }
             | Why::ProviderLinked { .. } => Budget::Word,
+            Why::Act(_) => Budget::Act,
         }
     }
 }
@@ -137,7 +147,7 @@ pub enum ErrandError {
 struct Written {
     to: String,
     why: Reason,
-    /// The token, the new address, the provider, or nothing.
+    /// The token, the new address, the provider, the span, the notice, or nothing.
     about: Zeroizing<String>,
 }
 
@@ -151,6 +161,8 @@ enum Reason {
     AddressChanged,
     PasswordChanged,
     ProviderLinked,
+    Act,
+    Invitation,
 }
 
 impl Errand {
@@ -173,7 +185,11 @@ impl Errand {
             Why::NewAddress(token) => (Reason::NewAddress, token.reveal()),
             Why::AddressChange { new } => (Reason::AddressChange, new.as_str().to_owned().into()),
             Why::AddressChanged { new } => (Reason::AddressChanged, new.as_str().to_owned().into()),
-            Why::PasswordChanged => (Reason::PasswordChanged, String::new().into()),
+            Why::PasswordChanged { keys } => {
+                (Reason::PasswordChanged, keys.as_ref().map(Span::to_text).unwrap_or_default().into())
+            }
+            Why::Act(notice) => (Reason::Act, notice.to_text().into()),
+            Why::Invitation(token) => (Reason::Invitation, token.reveal()),
             Why::ProviderLinked { provider } => (Reason::ProviderLinked, provider.as_str().to_owned().into()),
         };
         let written = Written { to: self.to.as_str().to_owned(), why, about };
@@ -201,7 +217,14 @@ impl Errand {
             Reason::NewAddress => Why::NewAddress(token(Kind::EmailChange)?),
             Reason::AddressChange => Why::AddressChange { new: address(&written.about)? },
             Reason::AddressChanged => Why::AddressChanged { new: address(&written.about)? },
-            Reason::PasswordChanged => Why::PasswordChanged,
+            Reason::PasswordChanged => Why::PasswordChanged {
+                keys: match written.about.as_str() {
+                    "" => None,
+                    span => Some(Span::parse(span).ok_or(ErrandError::Form)?),
+                },
+            },
+            Reason::Act => Why::Act(Notice::parse(&written.about).ok_or(ErrandError::Form)?),
+            Reason::Invitation => Why::Invitation(token(Kind::Invitation)?),
             Reason::ProviderLinked => {
                 Why::ProviderLinked { provider: ProviderName::parse(&written.about).ok_or(ErrandError::Form)? }
             }
@@ -226,7 +249,10 @@ fn recipient(keys: &EpochKeys, to: &EmailAddress, budget: Budget) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::role::Role;
+    use crate::mail::act::Act;
     use crate::rng::SystemRandom;
+    use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
     use bmap_protocol::keys::RootSecret;
 
     fn roots(root: u8, epoch: u32) -> Roots {
@@ -250,7 +276,11 @@ mod tests {
             Why::NewAddress(OpaqueToken::from_bytes(Kind::EmailChange, [3; 32])),
             Why::AddressChange { new: new.clone() },
             Why::AddressChanged { new },
-            Why::PasswordChanged,
+            Why::PasswordChanged { keys: None },
+            Why::PasswordChanged {
+                keys: Some(Span { user: UserId::from_uuid([4; 16]), since: UnixMillis(5), until: UnixMillis(6) }),
+            },
+            Why::Invitation(OpaqueToken::from_bytes(Kind::Invitation, [5; 32])),
             Why::ProviderLinked { provider: ProviderName::parse("acme").unwrap() },
         ] {
             let shown = format!("{why:?}");
@@ -259,6 +289,29 @@ mod tests {
             assert_eq!((errand.to, format!("{:?}", errand.why)), (ana(), shown));
             assert_eq!(MailId::parse(row.id.as_str()), Some(row.id));
         }
+    }
+
+    #[test]
+    fn every_act_comes_back() {
+        let (key, user) = (ApiKeyId::from_uuid([1; 16]), UserId::from_uuid([2; 16]));
+        for act in [
+            Act::KeyMade(key.clone()),
+            Act::KeyChanged(key.clone()),
+            Act::NewSecret(key),
+            Act::RoleGiven { user: user.clone(), role: Role::Admin },
+            Act::RoleGiven { user, role: Role::Member },
+            Act::GrantGiven { user: UserId::from_uuid([2; 16]), tool: ToolId::parse("places").unwrap() },
+            Act::GrantTaken { user: UserId::from_uuid([2; 16]), tool: ToolId::parse("places").unwrap() },
+            Act::Invited(ana()),
+        ] {
+            for address in [None, Some("2001:db8::7".parse().unwrap())] {
+                let notice = Notice { act: act.clone(), at: UnixMillis(7), address };
+                let row = sealed(Why::Act(notice.clone()));
+                let errand = Errand::open(&roots(7, 1), &row.id, row.epoch, &row.sealed).unwrap();
+                assert!(matches!(errand.why, Why::Act(back) if back == notice));
+            }
+        }
+        assert!(Notice::parse("key_made\nbmk_1\n7\n").is_none() && Notice::parse("").is_none());
     }
 
     #[test]
@@ -285,8 +338,11 @@ mod tests {
         assert_ne!(of(7, "ana@shop.example"), of(7, "ben@shop.example"));
         assert_ne!(of(7, "ana@shop.example"), of(8, "ana@shop.example"));
         // But for each budget there is one: what uses up one leaves the others.
-        let by =
-            [token(), Why::PasswordReset(OpaqueToken::from_bytes(Kind::PasswordReset, [1; 32])), Why::PasswordChanged];
+        let by = [
+            token(),
+            Why::PasswordReset(OpaqueToken::from_bytes(Kind::PasswordReset, [1; 32])),
+            Why::PasswordChanged { keys: None },
+        ];
         let [asked, link, word] = by.map(|why| sealed(why).recipient);
         assert!(asked != link && link != word && word != asked);
     }

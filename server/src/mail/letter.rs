@@ -3,11 +3,15 @@
 //! Nothing in them was written by whoever caused them, but for an address in its canonical spelling: nobody can have the
 //! issuer mail words of their own to somebody else.
 
+use super::act::Notice;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::account::key_review::{Given, GivenKey};
 use crate::domain::account::opaque::OpaqueToken;
 use crate::domain::openid::provider::ProviderName;
+use crate::utc;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use std::fmt;
+use std::net::IpAddr;
 use zeroize::Zeroizing;
 
 /// A letter. Its body holds a secret where it has a link, so `Debug` shows neither.
@@ -116,16 +120,52 @@ impl Letter {
     }
 
     /// To the address of an account whose password is another one now.
-    pub fn password_has_changed(issuer: &IssuerUrl, to: EmailAddress) -> Self {
+    pub fn password_has_changed(issuer: &IssuerUrl, to: EmailAddress, keys: &[GivenKey]) -> Self {
+        let keys = key_list(keys);
         let body = format!(
             "The password of your account at\n\
              {issuer}\n\
              was changed, and the other sessions of the account have ended.\n\n\
+             {keys}\
              If it was you, there is nothing to do.\n\n\
              If it was not you, ask there for a link to set a new password: it comes\n\
              to this address, and ends whatever somebody else began.\n"
         );
         Self { to, subject: "Your password was changed", body: body.into(), link: None }
+    }
+
+    /// To the address of a user of whom, or by whom, something was done that outlives a session.
+    pub fn act(issuer: &IssuerUrl, to: EmailAddress, notice: &Notice) -> Self {
+        let (subject, what) = notice.act.told();
+        let (at, from) = (utc::time(notice.at.0), from(notice.address));
+        let body = format!(
+            "At\n\
+             {issuer}\n\
+             {what}\n\n\
+             when  {at}\n\
+             from  {from}\n\n\
+             It was done by a user who was signed in and had just entered the password\n\
+             or signed in with a provider.\n\n\
+             If you know of it, there is nothing to do.\n\n\
+             If not, ask there for a link to set a new password: that ends every\n\
+             session, and shows the API keys that were made, to be revoked. Without a\n\
+             password, sign in and revoke the key.\n"
+        );
+        Self { to, subject, body: body.into(), link: None }
+    }
+
+    /// To an address that an admin invited.
+    pub fn invitation(issuer: &IssuerUrl, to: EmailAddress, token: &OpaqueToken) -> Self {
+        Self::with_link(to, "You are invited", link(issuer, "/auth/invitation", token), |link| {
+            format!(
+                "You are invited to have an account with this email address at\n\
+                 {issuer}\n\n\
+                 Open this link and choose a password:\n\n\
+                 {link}\n\n\
+                 The link works for seven days and once.\n\n\
+                 If you do not want an account, there is nothing to do.\n"
+            )
+        })
     }
 
     /// To the address of an account that has one more way to sign in.
@@ -151,6 +191,33 @@ impl Letter {
     }
 }
 
+/// The keys to look through. Their names are not in it: a thief chooses them.
+fn key_list(keys: &[GivenKey]) -> String {
+    if keys.is_empty() {
+        return String::new();
+    }
+    let lines: String = keys
+        .iter()
+        .map(|key| {
+            let how = match key.given {
+                Given::Made => "made",
+                Given::NewSecret => "given a new secret",
+            };
+            format!("{}\n  {how} {}\n  from {}\n", key.id, utc::time(key.at.0), from(key.address))
+        })
+        .collect();
+    format!(
+        "These API keys work on. They were made, or given a new secret, since this\n\
+         mailbox last set the password, or since the account began. Revoke those\n\
+         that you do not know:\n\n\
+         {lines}\n"
+    )
+}
+
+fn from(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "an address that is not known".to_owned(), |address| address.to_string())
+}
+
 fn link(issuer: &IssuerUrl, path: &str, token: &OpaqueToken) -> Zeroizing<String> {
     format!("{issuer}{path}?token={}", *token.reveal()).into()
 }
@@ -158,12 +225,27 @@ fn link(issuer: &IssuerUrl, path: &str, token: &OpaqueToken) -> Zeroizing<String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::UnixMillis;
     use crate::domain::account::opaque::Kind;
+    use crate::domain::role::Role;
+    use crate::domain::user::UserName;
+    use crate::mail::act::Act;
+    use bmap_protocol::ids::{ApiKeyId, UserId};
 
     #[test]
     fn letters_are_plain_lines_and_name_their_issuer() {
         let issuer = IssuerUrl::parse("https://auth.example").unwrap();
         let to = || EmailAddress::parse("ana@shop.example").unwrap();
+        let address = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().ok();
+        let at = UnixMillis(1_795_000_000_000);
+        let notice = |act| Notice { act, at, address };
+        let given = |given| GivenKey {
+            id: ApiKeyId::from_uuid([1; 16]),
+            name: UserName::parse("website").unwrap(),
+            given,
+            at,
+            address,
+        };
         let token = |kind| OpaqueToken::from_bytes(kind, [1; 32]);
         let letters = [
             Letter::confirm_registration(&issuer, to(), &token(Kind::Confirmation)),
@@ -172,7 +254,15 @@ mod tests {
             Letter::confirm_new_address(&issuer, to(), &token(Kind::EmailChange)),
             Letter::address_is_to_change(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
             Letter::address_has_changed(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
-            Letter::password_has_changed(&issuer, to()),
+            Letter::password_has_changed(&issuer, to(), &[]),
+            Letter::password_has_changed(&issuer, to(), &[given(Given::Made), given(Given::NewSecret)]),
+            Letter::invitation(&issuer, to(), &token(Kind::Invitation)),
+            Letter::act(&issuer, to(), &notice(Act::KeyMade(ApiKeyId::from_uuid([1; 16])))),
+            Letter::act(
+                &issuer,
+                to(),
+                &notice(Act::RoleGiven { user: UserId::from_uuid([1; 16]), role: Role::Member }),
+            ),
             Letter::provider_was_linked(&issuer, to(), &ProviderName::parse("acme").unwrap()),
         ];
         for letter in letters {

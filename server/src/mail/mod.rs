@@ -7,6 +7,7 @@
 
 pub mod server;
 
+pub mod act;
 pub mod budget;
 pub mod errand;
 

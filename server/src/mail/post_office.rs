@@ -14,7 +14,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::user::UserState;
 use crate::metrics;
 use crate::rng;
-use crate::store::{AccountLinks, Accounts, ClaimedMail, Outbox};
+use crate::store::{AccountLinks, Accounts, ClaimedMail, GivenSecrets, Outbox};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use std::future::Future;
 use std::sync::Arc;
@@ -207,7 +207,16 @@ impl PostOffice {
             (Why::PasswordReset(_) | Why::AddressChange { .. }, _) => None,
             // Whatever the address is by now: it was told of the account, and this is the end of that.
             (Why::AddressChanged { new }, _) => Some(Letter::address_has_changed(url, to, &new)),
-            (Why::PasswordChanged, _) => Some(Letter::password_has_changed(url, to)),
+            (Why::PasswordChanged { keys }, _) => {
+                let keys = match &keys {
+                    Some(span) => store.given_keys(span).await?,
+                    None => Vec::new(),
+                };
+                Some(Letter::password_has_changed(url, to, &keys))
+            }
+            (Why::Act(notice), _) => Some(Letter::act(url, to, &notice)),
+            (Why::Invitation(_), Some(_)) => Some(Letter::address_has_account(url, to)),
+            (Why::Invitation(token), None) => Some(Letter::invitation(url, to, &token)),
             (Why::ProviderLinked { provider }, _) => Some(Letter::provider_was_linked(url, to, &provider)),
         })
     }

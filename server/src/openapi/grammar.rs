@@ -45,7 +45,7 @@ pub struct Scope(pub String);
 
 /// The token of a link that was mailed.
 #[derive(ToSchema)]
-#[schema(value_type = String, pattern = "^bm[cpe]_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
+#[schema(value_type = String, pattern = "^bm[cpeg]_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
 pub struct LinkToken(pub String);
 
 /// What people call something.
@@ -76,6 +76,11 @@ pub struct ToolOrigin(pub String);
 #[derive(ToSchema)]
 #[schema(value_type = String, pattern = "^usr_[0-9a-f]{32}$")]
 pub struct UserId(pub String);
+
+/// An API key's id.
+#[derive(ToSchema)]
+#[schema(value_type = String, pattern = "^bmk_[0-9a-f]{32}$")]
+pub struct KeyId(pub String);
 
 /// How an API key signs.
 #[derive(ToSchema)]

@@ -6,6 +6,7 @@ pub mod auth;
 #[cfg(feature = "docs-ui")]
 pub mod docs;
 pub mod health;
+pub mod invitations;
 pub mod oauth;
 pub mod openapi;
 pub mod tickets;
@@ -19,3 +20,4 @@ pub mod challenge;
 pub mod credentials;
 pub mod once;
 pub mod problem;
+pub mod step_up;

@@ -1,6 +1,9 @@
 //! Creating routes that take an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): what is sent twice is done once.
 
 use super::problem::Refused;
+use super::step_up;
+use crate::domain::account::service::SignedIn;
+use crate::domain::account::step_up::SteppedUp;
 use crate::domain::idempotency::{Answer, Attempt, IdempotencyKey, MAX_KEPT, SealedAnswer, Turn};
 use crate::domain::refusal::Refusal;
 use crate::router::App;
@@ -33,7 +36,38 @@ pub enum Begun {
     Again(Response),
 }
 
+/// What a request of a user whose act needs a step-up is.
+pub enum BegunAct {
+    /// The first of its key, or one without a key: it is to be done, with the step-up that was shown.
+    First(Once, SteppedUp),
+    /// One that was done before: this was its answer. It needs no second step-up.
+    Again(Response),
+}
+
 impl Once {
+    /// Begins a request whose act needs a step-up.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin), and [`Refusal::StepUpRequired`].
+    pub async fn begin_act(app: &App, signed_in: &SignedIn, parts: &Parts, body: &Bytes) -> Result<BegunAct, Refusal> {
+        let once = match Self::begin(app, signed_in.user.id.as_str(), parts, body).await? {
+            Begun::First(once) => once,
+            Begun::Again(answer) => return Ok(BegunAct::Again(answer)),
+        };
+        match step_up::demand(app, parts, signed_in).await {
+            Ok(stepped_up) => Ok(BegunAct::First(once, stepped_up)),
+            // Another process may have done this very request with it, since its answer was looked for.
+            Err(refusal) => Ok(BegunAct::Again(once.kept().await?.ok_or(refusal)?)),
+        }
+    }
+
+    async fn kept(&self) -> Result<Option<Response>, Refusal> {
+        let Some((attempt, _)) = &self.attempt else { return Ok(None) };
+        let issuer = &self.app.issuer;
+        let kept = issuer.store.kept_answer(attempt, issuer.clock.now()).await?;
+        kept.map(|kept| Ok(response(&kept.open(attempt, &issuer.roots)?))).transpose()
+    }
+
     /// Begins a request. Everything that the caller may not is refused before; `caller` is an id.
     ///
     /// # Errors
@@ -82,14 +116,13 @@ impl Once {
     /// # Errors
     /// [`Refused`], as the change was.
     pub async fn answer(self, answer: Answer, written: Result<(), Refusal>) -> Result<Response, Refused> {
-        let issuer = &self.app.issuer;
-        match (written, &self.attempt) {
-            (Ok(()), _) => Ok(response(&answer)),
-            (Err(Refusal::Store(StoreError::Taken { what: ANSWER })), Some((attempt, _))) => {
-                let kept = issuer.store.kept_answer(attempt, issuer.clock.now()).await?;
-                Ok(response(&kept.ok_or(Refusal::Conflict)?.open(attempt, &issuer.roots)?))
+        match written {
+            Ok(()) => Ok(response(&answer)),
+            Err(Refusal::Store(StoreError::Taken { what: ANSWER })) => {
+                Ok(self.kept().await?.ok_or(Refusal::Conflict)?)
             }
-            (Err(refusal), _) => Err(refusal.into()),
+            Err(Refusal::Store(StoreError::StepUp)) => Ok(self.kept().await?.ok_or(Refusal::StepUpRequired)?),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::challenge::Challenge;
 use crate::domain::refusal::Refusal;
+use crate::store::StoreError;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bmap_verifier::UnixTime;
@@ -55,7 +56,11 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::RequestInProgress
         | Refusal::IdempotencyKeyReused => "invalid_request",
         Refusal::Edited { like, .. } => oauth_error(like),
-        Refusal::NotAdmin => "access_denied",
+        Refusal::NotAdmin
+        | Refusal::StepUpRequired
+        | Refusal::Store(StoreError::StepUp)
+        | Refusal::NotOwner
+        | Refusal::RegistrationClosed { .. } => "access_denied",
         Refusal::UnknownGrant => "unsupported_grant_type",
         Refusal::NoCredential
         | Refusal::BadCredential

@@ -3,9 +3,11 @@
 use super::Result;
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::account::key_review::ReviewRow;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::password::StoredPassword;
 use crate::domain::account::refresh::{FoundToken, RefreshRow, Rotation};
+use crate::domain::account::step_up::StepUpRow;
 use crate::domain::account::{Account, LiveSession, Registration, SessionProof, UserSession};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
@@ -25,6 +27,8 @@ pub struct NewPassword<'a> {
     pub at: UnixMillis,
     /// Word of it to the account's address.
     pub word: Option<&'a SealedErrand>,
+    /// What revokes the keys that are to be looked through.
+    pub review: Option<&'a ReviewRow>,
 }
 
 /// Accounts, and what waits to become one.
@@ -87,12 +91,13 @@ pub trait Accounts {
 
 /// Sessions of people.
 pub trait UserSessions {
-    /// Adds one with its first refresh token; `false` if the proof does not hold any more or the user is not active.
+    /// Adds one with its first refresh token and step-up; `false` if the proof does not hold any more or the user is not active.
     fn add_user_session(
         &self,
         session: &UserSession,
         refresh: &RefreshRow,
         proof: SessionProof<'_>,
+        step_up: Option<&StepUpRow>,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// The session with that id.

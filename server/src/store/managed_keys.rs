@@ -2,6 +2,7 @@
 
 use super::Result;
 use crate::clock::UnixMillis;
+use crate::domain::account::step_up::SteppedUp;
 use crate::domain::api_key::KeyScope;
 use crate::domain::audit::Event;
 use crate::domain::idempotency::{Attempt, SealedAnswer};
@@ -23,13 +24,15 @@ pub enum Created {
 
 /// API keys as their owners manage them.
 pub trait ManagedKeys {
-    /// Adds one, if its user is active and has fewer than `most` that are not revoked; keeps the answer to the request with it.
+    /// Adds one, if its user is active and has fewer than `most` that are not revoked; keeps the answer to the request with it, and uses
+    /// the step-up up: [`super::StoreError::StepUp`], and nothing is added, if another request was first.
     /// [`super::StoreError::Taken`] with [`super::ANSWER`], and nothing is added, if an answer to that request is kept already.
     fn create_api_key(
         &self,
         new: &NewKey,
         most: u16,
         answer: Option<&SealedAnswer>,
+        stepped_up: Option<&SteppedUp>,
     ) -> impl Future<Output = Result<Created>> + Send;
     /// The key with that id.
     fn managed_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<ManagedKey>>> + Send;
@@ -47,6 +50,7 @@ pub trait ManagedKeys {
         &self,
         new: &NewSecret,
         answer: Option<&SealedAnswer>,
+        stepped_up: Option<&SteppedUp>,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// Puts changed rows in the place of a key's rows, with the origins that it registers; `false`, and nothing changes, if they
     /// are not as they were read, or the key was revoked.
@@ -55,6 +59,7 @@ pub trait ManagedKeys {
         before: &KeyRows,
         after: &KeyRows,
         scope: &KeyScope,
+        stepped_up: Option<&SteppedUp>,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// Writes the last uses of some keys, where they are later than what is there.

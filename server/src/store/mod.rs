@@ -8,6 +8,7 @@ mod audit_filter;
 mod bounded;
 mod connect;
 mod epochs;
+mod invitations;
 mod known_networks;
 mod lookups;
 mod mail;
@@ -23,6 +24,7 @@ mod sql_epochs;
 mod sql_grants_upgrade;
 mod sql_health;
 mod sql_idempotent_answers;
+mod sql_invitations;
 mod sql_issuer_keys;
 mod sql_known_networks;
 mod sql_managed_keys;
@@ -34,11 +36,13 @@ mod sql_portions;
 mod sql_row;
 mod sql_sessions;
 mod sql_settings;
+mod sql_step_ups;
 mod sql_tickets;
 mod sql_tool_grants;
 mod sql_tools;
 mod sql_user_sessions;
 mod sql_users;
+mod step_ups;
 mod tool_grants;
 
 pub mod address;
@@ -50,15 +54,18 @@ pub mod schema;
 pub use accounts::{Accounts, NewPassword, UserSessions};
 pub use connect::Database;
 pub use epochs::{EpochUse, Epochs, Reseal, SealedRow};
+pub use invitations::{Invitations, InvitedAccount};
 pub use known_networks::{IgnoredProxies, IgnoredProxy, KnownNetworks};
 pub use mail::{AccountLinks, ClaimedMail, Outbox};
 pub use managed_keys::{Created, IdempotentAnswers, ManagedKeys};
 pub use openid::{Openid, Unlinked};
 pub use sql_idempotent_answers::ANSWER;
+pub use step_ups::{GivenSecrets, StepUps};
 pub use tool_grants::{Given, GrantsUpgrade, ToolGrants, Widen};
 
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::account::step_up::SteppedUp;
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::chain::{Head, Row};
 use crate::domain::audit::kept::KeptKey;
@@ -137,6 +144,9 @@ pub enum StoreError {
         /// How many are missing.
         pending: usize,
     },
+    /// A step-up was used, or its session has ended, before the act that it was shown for.
+    #[error("the step-up was used, or its session has ended")]
+    StepUp,
     /// The database could not be written when it was last tried, a moment ago.
     #[error("the database could not be written a moment ago")]
     Unwritable,
@@ -232,6 +242,7 @@ pub trait Users {
         id: &UserId,
         change: &UserChange,
         keep: &(dyn Fn(&[User], &[User]) -> bool + Sync),
+        stepped_up: Option<&SteppedUp>,
         event: &Event,
     ) -> impl Future<Output = Result<UserChanged>> + Send;
     /// Deactivates at a time, which ends the user's sessions for good, or activates with `None`; whether there is such a user.

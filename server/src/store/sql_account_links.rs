@@ -81,6 +81,11 @@ impl AccountLinks for Database {
         if used.rows_affected() == 0 || !set_password(&mut transaction, account, new).await? {
             return Ok(None);
         }
+        sqlx::query("UPDATE accounts SET reset_at = $1 WHERE user_id = $2")
+            .bind(new.at.0)
+            .bind(account.user.as_str())
+            .execute(&mut *transaction)
+            .await?;
         let ended = end_sessions(&mut transaction, &account.user, new.at).await?;
         let is_told = queue_word(&mut transaction, new.word).await?;
         self.record(&mut transaction, event).await?;

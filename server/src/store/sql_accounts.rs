@@ -4,6 +4,7 @@ use super::bounded::InTransaction;
 use super::connect::taken;
 use super::sql_outbox::{queue, queue_word};
 use super::sql_row::Columns;
+use super::sql_step_ups::insert_review;
 use super::{Accounts, Database, NewPassword, Result};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
@@ -132,26 +133,8 @@ impl Accounts for Database {
         let Some(row) = &row else { return Ok(false) };
         let columns = Columns { table: "registrations", row };
         let email = columns.text("email")?;
-        sqlx::query("INSERT INTO users (id, name, created_at) VALUES ($1, $2, $3)")
-            .bind(user.id.as_str())
-            .bind(user.name.as_str())
-            .bind(user.created_at.0)
-            .execute(&mut *transaction)
-            .await
-            .map_err(taken("user"))?;
-        sqlx::query(
-            "INSERT INTO accounts (user_id, email, password, pepper_epoch, seal, created_at, password_changed_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $6)",
-        )
-        .bind(user.id.as_str())
-        .bind(email.as_str())
-        .bind(columns.text("password")?)
-        .bind(i64::from(columns.epoch("pepper_epoch")?))
-        .bind(seal)
-        .bind(user.created_at.0)
-        .execute(&mut *transaction)
-        .await
-        .map_err(taken("account"))?;
+        let password = StoredPassword { phc: columns.text("password")?, epoch: columns.epoch("pepper_epoch")? };
+        insert_account(&mut transaction, user, &email, &password, seal).await?;
         sqlx::query("DELETE FROM registrations WHERE email = $1")
             .bind(email.as_str())
             .execute(&mut *transaction)
@@ -212,6 +195,37 @@ impl Accounts for Database {
     }
 }
 
+/// Adds a new user with its account.
+pub(super) async fn insert_account(
+    inside: &mut InTransaction,
+    user: &User,
+    email: &str,
+    password: &StoredPassword,
+    seal: &str,
+) -> Result<()> {
+    sqlx::query("INSERT INTO users (id, name, created_at) VALUES ($1, $2, $3)")
+        .bind(user.id.as_str())
+        .bind(user.name.as_str())
+        .bind(user.created_at.0)
+        .execute(&mut *inside)
+        .await
+        .map_err(taken("user"))?;
+    sqlx::query(
+        "INSERT INTO accounts (user_id, email, password, pepper_epoch, seal, created_at, password_changed_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $6)",
+    )
+    .bind(user.id.as_str())
+    .bind(email)
+    .bind(password.phc.as_str())
+    .bind(i64::from(password.epoch))
+    .bind(seal)
+    .bind(user.created_at.0)
+    .execute(&mut *inside)
+    .await
+    .map_err(taken("account"))?;
+    Ok(())
+}
+
 /// Sets the password that the account had until now, and ends every link to it; `false` if it has another one by now.
 pub(super) async fn set_password(inside: &mut InTransaction, account: &Account, new: &NewPassword<'_>) -> Result<bool> {
     let done = sqlx::query(
@@ -230,12 +244,19 @@ pub(super) async fn set_password(inside: &mut InTransaction, account: &Account, 
         return Ok(false);
     }
     end_links(inside, &account.user).await?;
+    if let Some(review) = new.review {
+        insert_review(inside, review).await?;
+    }
     Ok(true)
 }
 
-/// Ends every link that changes something about a user's account.
+/// Ends every link that changes something about a user's account, and every step-up: each was given for what proved the user until now.
 pub(super) async fn end_links(inside: &mut InTransaction, user: &UserId) -> Result<()> {
-    for sql in ["DELETE FROM password_resets WHERE user_id = $1", "DELETE FROM email_changes WHERE user_id = $1"] {
+    for sql in [
+        "DELETE FROM password_resets WHERE user_id = $1",
+        "DELETE FROM email_changes WHERE user_id = $1",
+        "DELETE FROM step_ups WHERE user_id = $1",
+    ] {
         sqlx::query(sql).bind(user.as_str()).execute(&mut *inside).await?;
     }
     Ok(())

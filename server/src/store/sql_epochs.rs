@@ -38,6 +38,8 @@ impl Epochs for Database {
              UNION ALL SELECT 'mails', epoch, COUNT(*) FROM outbox GROUP BY epoch \
              UNION ALL SELECT 'password resets', epoch, COUNT(*) FROM password_resets GROUP BY epoch \
              UNION ALL SELECT 'changes of address', pepper_epoch, COUNT(*) FROM email_changes GROUP BY pepper_epoch \
+             UNION ALL SELECT 'key reviews', epoch, COUNT(*) FROM key_reviews WHERE epoch IS NOT NULL GROUP BY epoch \
+             UNION ALL SELECT 'invitations', epoch, COUNT(*) FROM invitations WHERE epoch IS NOT NULL GROUP BY epoch \
              UNION ALL SELECT 'sign-ins', epoch, COUNT(*) FROM openid_flows GROUP BY epoch \
              UNION ALL SELECT 'codes', epoch, COUNT(*) FROM openid_codes GROUP BY epoch \
              UNION ALL SELECT 'passwords', pepper_epoch, COUNT(*) FROM accounts WHERE password <> '' GROUP BY pepper_epoch \

@@ -5,8 +5,11 @@ use super::connect::taken;
 use super::sql_api_keys::{insert, insert_origins, read, stored_hash};
 use super::sql_idempotent_answers::keep;
 use super::sql_row::Columns;
+use super::sql_step_ups::{beside, note_given};
 use super::{Created, Database, ManagedKeys, Result};
 use crate::clock::UnixMillis;
+use crate::domain::account::key_review::Given;
+use crate::domain::account::step_up::SteppedUp;
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::Event;
 use crate::domain::idempotency::SealedAnswer;
@@ -32,7 +35,13 @@ macro_rules! select_keys {
 }
 
 impl ManagedKeys for Database {
-    async fn create_api_key(&self, new: &NewKey, most: u16, answer: Option<&SealedAnswer>) -> Result<Created> {
+    async fn create_api_key(
+        &self,
+        new: &NewKey,
+        most: u16,
+        answer: Option<&SealedAnswer>,
+        stepped_up: Option<&SteppedUp>,
+    ) -> Result<Created> {
         let NewKey { key, scope, event, .. } = new;
         let mut transaction = self.pool.begin().await?;
         // First the user's row: of two who make a key for one user at once, one waits for the other, so the count below holds,
@@ -52,7 +61,9 @@ impl ManagedKeys for Database {
         if live.len() >= usize::from(most) {
             return Ok(Created::TooMany);
         }
+        beside(&mut transaction, stepped_up).await?;
         insert(&mut transaction, key).await?;
+        note_given(&mut transaction, &key.id, Given::Made, stepped_up).await?;
         insert_origins(&mut transaction, &key.id, scope).await?;
         keep(&mut transaction, answer).await?;
         self.record(&mut transaction, event).await?;
@@ -83,8 +94,14 @@ impl ManagedKeys for Database {
         query.fetch_all(&self.pool).await?.iter().map(read_managed).collect()
     }
 
-    async fn replace_secret(&self, new: &NewSecret, answer: Option<&SealedAnswer>) -> Result<bool> {
+    async fn replace_secret(
+        &self,
+        new: &NewSecret,
+        answer: Option<&SealedAnswer>,
+        stepped_up: Option<&SteppedUp>,
+    ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
+        beside(&mut transaction, stepped_up).await?;
         if !replace_current(&mut transaction, &new.before, &new.after.current).await? {
             return Ok(false);
         }
@@ -95,14 +112,23 @@ impl ManagedKeys for Database {
         if let Some(former) = &new.after.former {
             insert_former(&mut transaction, former, new.at).await?;
         }
+        note_given(&mut transaction, &new.before.id, Given::NewSecret, stepped_up).await?;
         keep(&mut transaction, answer).await?;
         self.record(&mut transaction, &new.event).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
-    async fn change_api_key(&self, before: &KeyRows, after: &KeyRows, scope: &KeyScope, event: &Event) -> Result<bool> {
+    async fn change_api_key(
+        &self,
+        before: &KeyRows,
+        after: &KeyRows,
+        scope: &KeyScope,
+        stepped_up: Option<&SteppedUp>,
+        event: &Event,
+    ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
+        beside(&mut transaction, stepped_up).await?;
         // Every change of a key's rows, a new secret too, begins with this statement: one of two waits for the other, and finds
         // that the row is not what it read.
         if !replace_current(&mut transaction, &before.current, &after.current).await? {

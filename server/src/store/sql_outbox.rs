@@ -10,34 +10,64 @@ use crate::mail::errand::{MailId, SealedErrand};
 use sqlx::Row;
 
 const HOUR: i64 = 3_600_000;
+/// How many hours later a notice is due at most.
+const NOTICE_HOURS: i64 = 24;
 
 /// Writes a mail down in a transaction; `false`, and it is not there, where its address was written to enough this hour
 /// ([`Budget`](crate::mail::budget::Budget)).
 pub(super) async fn queue(inside: &mut InTransaction, mail: &SealedErrand) -> Result<bool> {
+    if count(inside, mail, mail.created_at.0.div_euclid(HOUR)).await? > mail.budget.per_hour() {
+        return Ok(false);
+    }
+    insert(inside, mail, mail.created_at.0, mail.expires_at.0).await?;
+    Ok(true)
+}
+
+/// Writes down a notice that is not to be lost: where its address was written to enough this hour, it is due in the next hour that has room,
+/// up to a day later; `false`, and it is not there, where none has.
+pub(super) async fn queue_notice(inside: &mut InTransaction, mail: &SealedErrand) -> Result<bool> {
+    let first = mail.created_at.0.div_euclid(HOUR);
+    for later in 0..NOTICE_HOURS {
+        let hour = first.saturating_add(later);
+        if count(inside, mail, hour).await? > mail.budget.per_hour() {
+            continue;
+        }
+        let due_at = hour.saturating_mul(HOUR).max(mail.created_at.0);
+        let waits = due_at.saturating_sub(mail.created_at.0);
+        insert(inside, mail, due_at, mail.expires_at.0.saturating_add(waits)).await?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Counts a mail to its address in an hour; how many that makes.
+async fn count(inside: &mut InTransaction, mail: &SealedErrand, hour: i64) -> Result<i64> {
     let row = sqlx::query(
         "INSERT INTO mail_counts (recipient, hour, mails) VALUES ($1, $2, 1) \
          ON CONFLICT (recipient, hour) DO UPDATE SET mails = mail_counts.mails + 1 RETURNING mails",
     )
     .bind(mail.recipient.as_str())
-    .bind(mail.created_at.0.div_euclid(HOUR))
+    .bind(hour)
     .fetch_one(&mut *inside)
     .await?;
-    if row.try_get::<i64, _>("mails")? > mail.budget.per_hour() {
-        return Ok(false);
-    }
+    Ok(row.try_get::<i64, _>("mails")?)
+}
+
+async fn insert(inside: &mut InTransaction, mail: &SealedErrand, due_at: i64, expires_at: i64) -> Result<()> {
     sqlx::query(
         "INSERT INTO outbox (id, epoch, sealed, created_at, expires_at, due_at, attempts) \
-         VALUES ($1, $2, $3, $4, $5, $4, 0)",
+         VALUES ($1, $2, $3, $4, $5, $6, 0)",
     )
     .bind(mail.id.as_str())
     .bind(i64::from(mail.epoch))
     .bind(mail.sealed.as_str())
     .bind(mail.created_at.0)
-    .bind(mail.expires_at.0)
+    .bind(expires_at)
+    .bind(due_at)
     .execute(&mut *inside)
     .await
     .map_err(taken("mail"))?;
-    Ok(true)
+    Ok(())
 }
 
 /// Writes word of a change down, in its transaction; whether it is there. A change is made whether or not.

@@ -3,9 +3,11 @@
 use super::bounded::{InTransaction, Transaction};
 use super::connect::taken;
 use super::sql_row::{Columns, epoch_of, mac_of};
+use super::sql_step_ups::beside;
 use super::sql_tools::read as read_tool;
 use super::{Database, Given, Result, StoreError, ToolGrants, Widen, sql_api_keys};
 use crate::clock::UnixMillis;
+use crate::domain::account::step_up::SteppedUp;
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::Event;
 use crate::domain::refusal::Refusal;
@@ -26,20 +28,28 @@ impl ToolGrants for Database {
         self.lookups.tools_of_users.get(&self.pool, &format!("{user}{tool}")).await
     }
 
-    async fn give_grant(&self, grant: &ToolGrant, event: &Event) -> Result<Given> {
+    async fn give_grant(&self, grant: &ToolGrant, stepped_up: Option<&SteppedUp>, event: &Event) -> Result<Given> {
         let mut transaction = self.pool.begin().await?;
         let Some(before) = locked(&mut transaction, &grant.tool, &grant.user).await? else {
             return Ok(Given::NoSuchTool);
         };
+        beside(&mut transaction, stepped_up).await?;
         put(&mut transaction, grant).await?;
         self.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(if before.grant.is_some() { Given::Changed } else { Given::New })
     }
 
-    async fn revoke_grant(&self, tool: &ToolId, user: &UserId, event: &Event) -> Result<bool> {
+    async fn revoke_grant(
+        &self,
+        tool: &ToolId,
+        user: &UserId,
+        stepped_up: Option<&SteppedUp>,
+        event: &Event,
+    ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         lock(&mut transaction, tool).await?;
+        beside(&mut transaction, stepped_up).await?;
         let done = sqlx::query("DELETE FROM tool_grants WHERE tool = $1 AND user_id = $2")
             .bind(tool.as_str())
             .bind(user.as_str())

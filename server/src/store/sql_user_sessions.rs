@@ -3,10 +3,12 @@
 use super::bounded::InTransaction;
 use super::connect::taken;
 use super::sql_row::{Columns, epoch_of, mac_of};
+use super::sql_step_ups::insert_step_up;
 use super::{Database, Result, UserSessions};
 use crate::clock::UnixMillis;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::refresh::{FoundToken, RefreshRow, Rotation, Salt, Used};
+use crate::domain::account::step_up::StepUpRow;
 use crate::domain::account::{LiveSession, SessionProof, UserSession};
 use crate::domain::audit::{Actor, Event};
 use crate::domain::session::{SessionId, SessionState};
@@ -27,6 +29,7 @@ impl UserSessions for Database {
         session: &UserSession,
         refresh: &RefreshRow,
         proof: SessionProof<'_>,
+        step_up: Option<&StepUpRow>,
         event: &Event,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
@@ -80,6 +83,9 @@ impl UserSessions for Database {
         .await
         .map_err(taken("session"))?;
         add_refresh_token(&mut transaction, refresh).await?;
+        if let Some(step_up) = step_up {
+            insert_step_up(&mut transaction, step_up).await?;
+        }
         self.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(true)

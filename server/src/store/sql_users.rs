@@ -4,10 +4,12 @@ use super::bounded::InTransaction;
 use super::connect::taken;
 use super::sql_api_keys;
 use super::sql_row::Columns;
+use super::sql_step_ups::beside;
 use super::sql_user_sessions::end_sessions;
 use super::{Database, Result, UserChange, UserChanged, Users};
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::account::step_up::SteppedUp;
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::Event;
 use crate::domain::role::UnverifiedRole;
@@ -86,6 +88,7 @@ impl Users for Database {
         id: &UserId,
         change: &UserChange,
         keep: &(dyn Fn(&[User], &[User]) -> bool + Sync),
+        stepped_up: Option<&SteppedUp>,
         event: &Event,
     ) -> Result<UserChanged> {
         let mut transaction = self.pool.begin().await?;
@@ -118,6 +121,7 @@ impl Users for Database {
         if !keep(&before, &active_admins(&mut transaction).await?) {
             return Ok(UserChanged::Refused);
         }
+        beside(&mut transaction, stepped_up).await?;
         self.record(&mut transaction, event).await?;
         transaction.commit().await?;
         Ok(UserChanged::Done)

@@ -2,6 +2,7 @@
 
 use super::Result;
 use crate::clock::UnixMillis;
+use crate::domain::account::step_up::SteppedUp;
 use crate::domain::api_key::{KeyScope, SealedApiKey};
 use crate::domain::audit::Event;
 use crate::domain::grant_upgrade::{Former, Upgrade};
@@ -27,10 +28,22 @@ pub enum Given {
 pub trait ToolGrants {
     /// A tool with the grant that a user has of it; one look-up, in a statement with those of other callers.
     fn tool_of_user(&self, tool: &ToolId, user: &UserId) -> impl Future<Output = Result<Option<ToolOfUser>>> + Send;
-    /// Gives a grant, in the place of any that the user has of the tool.
-    fn give_grant(&self, grant: &ToolGrant, event: &Event) -> impl Future<Output = Result<Given>> + Send;
-    /// Takes a grant away; whether there was one.
-    fn revoke_grant(&self, tool: &ToolId, user: &UserId, event: &Event) -> impl Future<Output = Result<bool>> + Send;
+    /// Gives a grant, in the place of any that the user has of the tool. [`StoreError::StepUp`](super::StoreError::StepUp), and nothing changes,
+    /// if the step-up was used meanwhile.
+    fn give_grant(
+        &self,
+        grant: &ToolGrant,
+        stepped_up: Option<&SteppedUp>,
+        event: &Event,
+    ) -> impl Future<Output = Result<Given>> + Send;
+    /// Takes a grant away; whether there was one. As [`give_grant`](Self::give_grant).
+    fn revoke_grant(
+        &self,
+        tool: &ToolId,
+        user: &UserId,
+        stepped_up: Option<&SteppedUp>,
+        event: &Event,
+    ) -> impl Future<Output = Result<bool>> + Send;
     /// Grants of a tool, or of all, behind one of them in the order of tool and user.
     fn grants(
         &self,

@@ -30,6 +30,7 @@ pub(crate) enum Attempt {
     Revoke { key: usize },
     Ticket { key: usize },
     Exchange { ticket: String },
+    StepUp,
 }
 
 pub(crate) struct Client {
@@ -37,6 +38,9 @@ pub(crate) struct Client {
     pub(crate) chance: Chance,
     pub(crate) access: String,
     pub(crate) refresh: String,
+    /// What allows the next change of a key, and whether this server gives no more of them for now.
+    step_up: Option<String>,
+    is_limited: bool,
     pub(crate) keys: Vec<Key>,
     pub(crate) attempt: Option<Attempt>,
     /// Tickets that were acknowledged and not used.
@@ -62,6 +66,8 @@ impl Client {
             chance: Chance(number),
             access: String::new(),
             refresh: String::new(),
+            step_up: None,
+            is_limited: false,
             keys: Vec::new(),
             attempt: None,
             tickets: Vec::new(),
@@ -80,6 +86,7 @@ impl Client {
     /// Does one thing after the other, until the server is gone.
     pub(crate) async fn work(&mut self, server: std::net::SocketAddr) {
         let mut line = Line::to(server);
+        self.is_limited = false;
         loop {
             let attempt = self.choose();
             if self.make(attempt, &mut line).await.is_err() {
@@ -96,15 +103,20 @@ impl Client {
         self.next += 1;
         let number = self.next;
         let mut some_key = || live[self.chance.below(live.len())];
-        match if live.is_empty() {
+        match if self.step_up.is_some() || live.is_empty() {
             0
         } else if live.len() > MOST_KEYS {
             3
         } else {
             some_key() % 2 + self.chance.below(9)
         } {
-            0 | 1 => Attempt::Create { number },
-            2 => Attempt::Regenerate {
+            // A change of a key is allowed by the password, and comes right after it.
+            0..=2 if self.step_up.is_none() && !self.is_limited => Attempt::StepUp,
+            0..=2 if self.step_up.is_none() => Attempt::Refresh,
+            0..=2 if live.is_empty() || (live.len() <= MOST_KEYS && self.chance.below(3) > 0) => {
+                Attempt::Create { number }
+            }
+            0..=2 => Attempt::Regenerate {
                 key: live[self.chance.below(live.len())],
                 number,
                 has_grace: self.chance.below(2) == 0,
@@ -129,6 +141,11 @@ impl Client {
             200 | 201 | 204 => {}
             // The database is gone, or the issuer's limit is met before anything was done.
             503 => return Err(Lost),
+            429 if matches!(attempt, Attempt::StepUp) => {
+                self.is_limited = true;
+                self.attempt = None;
+                return Ok(answer);
+            }
             429 => {
                 self.attempt = None;
                 return Err(Lost);
@@ -143,18 +160,19 @@ impl Client {
 
     fn call(&self, attempt: &Attempt) -> Call {
         let managed = |call: Call| call.header("authorization", format!("Bearer {}", self.access));
+        let stepped_up = |call: Call| managed(call).header("bmap-step-up", self.step_up.clone().unwrap_or_default());
         match attempt {
             Attempt::SignIn => person::login(&self.email),
             Attempt::Refresh => refresh(&self.refresh),
             Attempt::SignOut => Call::json("POST", "/auth/logout", &json!({ "refresh_token": self.refresh })),
             Attempt::Create { number } => {
                 let form = json!({ "name": format!("key {number}"), "tools": ["places"], "origins": [PAGE, "https://b.example"] });
-                managed(Call::json("POST", "/api-keys", &form)).header("idempotency-key", number.to_string())
+                stepped_up(Call::json("POST", "/api-keys", &form)).header("idempotency-key", number.to_string())
             }
             Attempt::Regenerate { key, number, has_grace } => {
                 let form = json!({ "grace_seconds": if *has_grace { 3600 } else { 0 } });
                 let path = format!("/api-keys/{}/regenerate", self.keys[*key].id);
-                managed(Call::json("POST", path, &form)).header("idempotency-key", number.to_string())
+                stepped_up(Call::json("POST", path, &form)).header("idempotency-key", number.to_string())
             }
             Attempt::Revoke { key } => managed(Call::new("DELETE", format!("/api-keys/{}", self.keys[*key].id))),
             Attempt::Ticket { key } => {
@@ -163,6 +181,7 @@ impl Client {
                 with_secret(Call::json("POST", "/tickets", &form), &key.id, &key.secret)
             }
             Attempt::Exchange { ticket } => exchange(ticket),
+            Attempt::StepUp => person::step_up(&self.access),
         }
     }
 
@@ -171,14 +190,20 @@ impl Client {
             Attempt::SignIn | Attempt::Refresh => {
                 self.access = answer.text("access_token");
                 self.refresh = answer.text("refresh_token");
+                if matches!(attempt, Attempt::SignIn) {
+                    self.step_up = Some(answer.text("step_up"));
+                }
             }
+            Attempt::StepUp => self.step_up = Some(answer.text("step_up")),
             Attempt::SignOut => self.ended.push(std::mem::take(&mut self.refresh)),
             Attempt::Create { .. } => {
+                self.step_up = None;
                 self.touched.push(self.keys.len());
                 let (id, secret) = (answer.text("id"), answer.text("secret"));
                 self.keys.push(Key { id, secret, former: None, is_revoked: false });
             }
             Attempt::Regenerate { key, has_grace, .. } => {
+                self.step_up = None;
                 self.touched.push(*key);
                 let key = &mut self.keys[*key];
                 let former = std::mem::replace(&mut key.secret, answer.text("secret"));

@@ -30,6 +30,11 @@ pub(crate) fn login(email: &str) -> Call {
     Call::json("POST", "/auth/login", &json!({ "email": email, "password": PASSWORD }))
 }
 
+pub(crate) fn step_up(access: &str) -> Call {
+    Call::json("POST", "/auth/step-up", &json!({ "password": PASSWORD }))
+        .header("authorization", format!("Bearer {access}"))
+}
+
 pub(crate) fn me(access: &str) -> Call {
     Call::new("GET", "/auth/me").header("authorization", format!("Bearer {access}"))
 }

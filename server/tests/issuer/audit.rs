@@ -108,7 +108,7 @@ async fn what_admins_do_is_recorded_as_theirs() {
         Call::new("POST", &format!("/users/{ben}/activate")),
         Call { method: "PUT", ..Call::json(&format!("/users/{ben}/role"), &json!({ "role": "admin" })) },
     ] {
-        admin.send(&world, call).await.granted();
+        admin.send_stepped_up(&world, call).await.granted();
     }
     assert_eq!(
         after(&world, before).await,

@@ -10,7 +10,7 @@ const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
 const ENDED: i64 = 5_002;
 
 /// Tables with something that ends: their columns, and the values of the row of number `i`; `E` is its end.
-const TABLES: [(&str, &str, &str); 14] = [
+const TABLES: [(&str, &str, &str); 17] = [
     ("tickets", "hash, tool, origin, scope, key_id, user_id, expires_at", "'h' || i, 't', 'o', '', 'k', 'u', E"),
     ("sessions", "id, user_id, key_id, tool, created_at, expires_at", "'s' || i, 'u', 'k', 't', 0, E"),
     ("registrations", "hash, email, password, pepper_epoch, expires_at", "'h' || i, 'a@b', 'p', 1, E"),
@@ -22,6 +22,9 @@ const TABLES: [(&str, &str, &str); 14] = [
     ),
     ("outbox", "id, epoch, sealed, created_at, expires_at, due_at, attempts", "'m' || i, 1, 's', 0, E, E, 0"),
     ("mail_counts", "recipient, hour, mails", "'r' || i, E / 3600000, 1"),
+    ("step_ups", "hash, user_id, session_id, expires_at", "'h' || i, 'u', 's', E"),
+    ("key_reviews", "hash, user_id, since, until, expires_at", "'h' || i, 'u', 0, 0, E"),
+    ("invitations", "hash, email, expires_at", "'h' || i, 'a@b', E"),
     ("user_sessions", "id, user_id, created_at, expires_at", "'s' || i, 'u', 0, E"),
     ("refresh_tokens", "hash, session_id", "'h' || i, 's' || i"),
     ("api_key_former", "key_id, epoch, scope, stored_hash, sealed, replaced_at", "'k' || i, 1, '', 'h', 's', E"),

@@ -69,7 +69,7 @@ fn t33_docs_accounts_does_what_it_says_and_no_log_level_shows_a_secret() {
     assert!(listed("ana@home.example") && !listed("ana@shop.example"), "{users}");
     assert!(operator.out(&["user", "list"]).contains("ana@home.example"));
     let passwords = ["violet-kettle-49-marsh", "copper-lantern-12-frost", "amber-harbour-77-mint", "password1\""];
-    assert_no_secret_in_log(&operator, &printed, &["bmr_", "eyJ"], &passwords);
+    assert_no_secret_in_log(&operator, &printed, &["bmr_", "bmu_", "bmv_", "bmg_", "eyJ"], &passwords);
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn t33_docs_api_keys_does_what_it_says_and_no_log_level_shows_a_secret() {
     let page = include_str!("../../../docs/api-keys.md");
     assert!(script(page).matches("test ").count() > 10 && script(page).contains("bmap key regenerate"));
     let printed = run(&operator, page);
-    assert_no_secret_in_log(&operator, &printed, &["bms_", "eyJ"], &["violet-kettle-49-marsh"]);
+    assert_no_secret_in_log(&operator, &printed, &["bms_", "bmu_", "eyJ"], &["violet-kettle-49-marsh"]);
     let keys = operator.json(&["key", "list"]);
     let states: Vec<_> = keys.as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap()).collect();
     assert_eq!(states.iter().filter(|state| **state == "revoked").count(), 2, "{keys}");

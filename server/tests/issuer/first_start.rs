@@ -38,7 +38,7 @@ async fn a_first_start_that_fails_between_the_user_and_the_key_leaves_neither() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_admin_whose_secret_nobody_saw_is_given_another_key() {
+async fn o07_an_admin_whose_first_key_was_lost_is_given_another_one_that_administers() {
     let operator = Operator::new();
     // Printing fails, so the process ends between the two.
     let nowhere = OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -49,6 +49,11 @@ async fn an_admin_whose_secret_nobody_saw_is_given_another_key() {
     let lost = operator.json(&["key", "list", "--user", "admin"])[0]["id"].as_str().unwrap().to_owned();
 
     let key = operator.json(&["key", "add", "--user", "admin", "--name", "admin"]);
+    // It is worth what every admin's key is, until the operator says more of it.
+    let new = key["id"].as_str().unwrap();
+    assert!(!operator.out(&["key", "show", new]).contains("administer"));
+    operator.out(&["key", "edit", new, "--administer", "true"]);
+    assert!(operator.out(&["key", "show", new]).contains("administer"));
     operator.out(&["key", "revoke", &lost]);
     let basic = Base64::encode_string(
         format!("{}:{}", key["id"].as_str().unwrap(), key["secret"].as_str().unwrap()).as_bytes(),

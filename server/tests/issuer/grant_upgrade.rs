@@ -231,7 +231,9 @@ async fn tools_of_keys_become_grants_and_the_first_key_administers() {
     assert!(told.contains("that of the first start: it administers"), "{told}");
     assert_eq!(notes.len(), 2, "{told}");
     // Once: what is taken away later stays away.
-    assert!(store.revoke_grant(&ToolId::parse("places").unwrap(), &before.ana, &crate::world::event()).await.unwrap());
+    assert!(
+        store.revoke_grant(&ToolId::parse("places").unwrap(), &before.ana, None, &crate::world::event()).await.unwrap()
+    );
     assert!(upgraded(&store).await.unwrap().is_empty());
     assert_eq!(grants(&store).await.len(), 2);
 }
@@ -337,7 +339,7 @@ async fn t13_a_mark_that_was_put_back_by_hand_gives_no_grant_again() {
     let store = open(&database).await;
     upgraded(&store).await.unwrap();
     let places = ToolId::parse("places").unwrap();
-    assert!(store.revoke_grant(&places, &before.ana, &crate::world::event()).await.unwrap());
+    assert!(store.revoke_grant(&places, &before.ana, None, &crate::world::event()).await.unwrap());
     // With the tool's former row out of a backup, too.
     let fields =
         ["tool", "places", "https://tools.example", "*", "origin", "route search", "search", &THEN.0.to_string()];

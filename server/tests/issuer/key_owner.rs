@@ -2,7 +2,7 @@
 
 use crate::actors::Host;
 use crate::http_client::{Answer, Call};
-use crate::person::{PASSWORD, Pair, login};
+use crate::person::{PASSWORD, Pair, STEP_UP, login};
 use crate::world::{PAGE, TOOL, World};
 use base64ct::{Base64, Encoding};
 use bmap_protocol::api_key::ApiSecret;
@@ -16,7 +16,7 @@ pub(crate) struct KeyOwner<'w> {
     pub(crate) world: &'w World,
     pub(crate) access: String,
     pub(crate) user: UserId,
-    email: String,
+    pub(crate) email: String,
 }
 
 impl World {
@@ -39,7 +39,7 @@ impl<'w> KeyOwner<'w> {
 
     /// The same person as an admin.
     pub(crate) async fn become_admin(&self) {
-        self.world.issuer.set_role(&self.user, Role::Admin, &crate::world::source()).await.unwrap();
+        self.world.issuer.set_role(&self.user, Role::Admin, None, &crate::world::source()).await.unwrap();
     }
 
     /// The same person, after another sign-in: access tokens are short-lived.
@@ -52,8 +52,14 @@ impl<'w> KeyOwner<'w> {
         Call::new(method, path).header("authorization", &format!("Bearer {}", self.access))
     }
 
+    /// The call with a body, and with a step-up: what changes a key needs one.
     pub(crate) async fn send(&self, method: &'static str, path: &str, body: &Value) -> Answer {
-        self.call(method, path).body("application/json", body.to_string()).send(self.world.address).await
+        self.stepped_up(self.call(method, path).body("application/json", body.to_string())).await
+    }
+
+    /// The call with a step-up.
+    pub(crate) async fn stepped_up(&self, call: Call) -> Answer {
+        call.header(STEP_UP, &self.world.step_up(&self.access).await).send(self.world.address).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

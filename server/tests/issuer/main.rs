@@ -56,4 +56,5 @@ mod store_audit;
 mod store_mail;
 mod timing;
 mod used_nonces;
+mod who_may;
 mod who_may_have_what;

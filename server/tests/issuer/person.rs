@@ -1,12 +1,20 @@
 //! People with an account.
 
 use crate::http_client::{Answer, Call};
+use crate::sealed_rows::edit;
 use crate::world::{OTHER_TOOL, TOOL, World};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::UserId;
+use bmap_server::clock::UnixMillis;
+use bmap_server::domain::account::opaque::{Kind, OpaqueToken};
+use bmap_server::domain::account::step_up::{STEP_UP_SECONDS, StepUpRow};
 use bmap_server::domain::role::Role;
+use bmap_server::domain::session::SessionId;
+use bmap_server::rng::{SystemRandom, bytes};
 use serde_json::{Value, json};
 
+/// The header of a step-up.
+pub(crate) const STEP_UP: &str = "bmap-step-up";
 pub(crate) const PASSWORD: &str = "violet-kettle-49-marsh";
 
 /// Somebody, with an address of their own in every world.
@@ -89,7 +97,7 @@ impl World {
     /// Somebody who is an admin, signed in.
     pub(crate) async fn admin(&self, email: &str) -> Pair {
         let pair = self.person(email).await.sign_in().await;
-        self.issuer.set_role(&pair.user(), Role::Admin, &crate::world::source()).await.unwrap();
+        self.issuer.set_role(&pair.user(), Role::Admin, None, &crate::world::source()).await.unwrap();
         pair
     }
 }
@@ -105,6 +113,39 @@ impl Person<'_> {
     pub(crate) async fn sign_in(&self) -> Pair {
         Pair::of(&login(&self.email, PASSWORD).send(self.world.address).await)
     }
+}
+
+impl World {
+    /// A step-up for the session of an access token, as if the password had just been entered: no guess is counted, nothing is recorded.
+    pub(crate) async fn step_up(&self, access: &str) -> String {
+        let claims = Pair { access: access.to_owned(), refresh: String::new() }.claims();
+        let token = OpaqueToken::from_bytes(Kind::StepUp, bytes(&SystemRandom).unwrap());
+        let row = StepUpRow {
+            hash: token.hash(),
+            user: UserId::parse(claims["sub"].as_str().unwrap()).unwrap(),
+            session: SessionId::parse(claims["sid"].as_str().unwrap()).unwrap(),
+            expires_at: UnixMillis(self.clock_millis()).plus_seconds(STEP_UP_SECONDS),
+            seal: None,
+        };
+        let row = row.sealed(&self.issuer.roots.sealing());
+        let seal = row.seal.unwrap();
+        let (hash, user, session) = (row.hash.as_str(), row.user.as_str(), row.session.as_str());
+        let (ends, epoch, mac) = (row.expires_at.0, seal.epoch, seal.mac);
+        edit(self, &format!("INSERT INTO step_ups VALUES ('{hash}', '{user}', '{session}', {ends}, {epoch}, '{mac}')"))
+            .await;
+        token.reveal().to_string()
+    }
+}
+
+impl Pair {
+    /// The call with this access token and a step-up.
+    pub(crate) async fn send_stepped_up(&self, world: &World, call: Call) -> Answer {
+        self.send(world, call.header(STEP_UP, &world.step_up(&self.access).await)).await
+    }
+}
+
+pub(crate) fn step_up(access: &str, password: &str) -> Call {
+    Call::json("/auth/step-up", &json!({ "password": password })).header("authorization", &format!("Bearer {access}"))
 }
 
 pub(crate) fn register(email: &str, password: &str) -> Call {

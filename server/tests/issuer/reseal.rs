@@ -87,7 +87,7 @@ async fn a_request_that_is_sent_again_has_its_answer_after_the_former_root_is_go
     let ana = world.key_owner("ana@shop.example").await;
     let make = async |ana: &KeyOwner<'_>| {
         let call = ana.call("POST", "/api-keys").header("idempotency-key", "once");
-        call.body("application/json", form().to_string()).send(world.address).await
+        ana.stepped_up(call.body("application/json", form().to_string())).await
     };
     let first = make(&ana).await;
     assert_eq!((first.status, rows(&world, "kept answers", 1).await), (201, 1));

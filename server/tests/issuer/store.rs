@@ -76,7 +76,7 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
 async fn roles(store: &Database, user: &User) {
     let roots = Roots::from(RootSecret::from_bytes([7; 32]).epoch(1));
     let nobody = UserId::from_uuid([0; 16]);
-    let no_such = store.change_user(&nobody, &UserChange::Activate, &|_, _| true, &event()).await.unwrap();
+    let no_such = store.change_user(&nobody, &UserChange::Activate, &|_, _| true, None, &event()).await.unwrap();
     assert_eq!(no_such, UserChanged::NoSuchUser);
     let mut admins = Vec::new();
     for name in ["first admin", "second admin"] {
@@ -91,30 +91,30 @@ async fn roles(store: &Database, user: &User) {
     let counts = |before: usize, after: usize| move |b: &[User], a: &[User]| (b.len(), a.len()) == (before, after);
     let change = UserChange::Deactivate(NOW);
     let event_of_both = event();
-    let both = admins.iter().map(|id| store.change_user(id, &change, &one_stays, &event_of_both));
+    let both = admins.iter().map(|id| store.change_user(id, &change, &one_stays, None, &event_of_both));
     let mut both: Vec<UserChanged> =
         futures_util::future::join_all(both).await.into_iter().map(Result::unwrap).collect();
     both.sort_by_key(|changed| *changed != UserChanged::Done);
     assert_eq!(both, [UserChanged::Done, UserChanged::Refused]);
     for (id, role) in [(&user.id, Role::Admin), (&admins[0], Role::Member), (&admins[1], Role::Member)] {
         let change = UserChange::Role(UnverifiedRole::seal(&roots, id, role));
-        assert_eq!(store.change_user(id, &change, &one_stays, &event()).await.unwrap(), UserChanged::Done);
+        assert_eq!(store.change_user(id, &change, &one_stays, None, &event()).await.unwrap(), UserChanged::Done);
         assert_eq!(store.user(id).await.unwrap().unwrap().role(&roots), role);
     }
     let again = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, Role::Admin));
-    let one = store.change_user(&user.id, &again, &counts(1, 1), &event()).await.unwrap();
+    let one = store.change_user(&user.id, &again, &counts(1, 1), None, &event()).await.unwrap();
     assert_eq!(one, UserChanged::Done, "one before, one after");
     let last = UserChange::Role(UnverifiedRole::seal(&roots, &user.id, Role::Member));
-    assert_eq!(store.change_user(&user.id, &last, &counts(1, 1), &event()).await.unwrap(), UserChanged::Refused);
-    let gone = store.change_user(&user.id, &last, &counts(1, 0), &event()).await.unwrap();
+    assert_eq!(store.change_user(&user.id, &last, &counts(1, 1), None, &event()).await.unwrap(), UserChanged::Refused);
+    let gone = store.change_user(&user.id, &last, &counts(1, 0), None, &event()).await.unwrap();
     assert_eq!(gone, UserChanged::Done, "one before, none after");
-    let back = store.change_user(&user.id, &again, &counts(0, 1), &event()).await.unwrap();
+    let back = store.change_user(&user.id, &again, &counts(0, 1), None, &event()).await.unwrap();
     assert_eq!(back, UserChanged::Done, "none before, one after");
-    assert_eq!(store.change_user(&user.id, &last, &one_stays, &event()).await.unwrap(), UserChanged::Refused);
+    assert_eq!(store.change_user(&user.id, &last, &one_stays, None, &event()).await.unwrap(), UserChanged::Refused);
     assert_eq!(store.user(&user.id).await.unwrap().unwrap().role(&roots), Role::Admin);
     for id in &admins {
         assert_eq!(
-            store.change_user(id, &UserChange::Activate, &|_, _| true, &event()).await.unwrap(),
+            store.change_user(id, &UserChange::Activate, &|_, _| true, None, &event()).await.unwrap(),
             UserChanged::Done
         );
     }

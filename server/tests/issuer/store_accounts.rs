@@ -44,7 +44,7 @@ fn first_of(session: &UserSession, byte: u8) -> RefreshRow {
 
 /// A password that is set then, without word of it.
 pub(crate) fn set<'a>(hash: &'a StoredPassword, seal: &'a str, at: UnixMillis) -> NewPassword<'a> {
-    NewPassword { hash, seal, at, word: None }
+    NewPassword { hash, seal, at, word: None, review: None }
 }
 
 pub(crate) fn password(text: &str) -> StoredPassword {
@@ -117,21 +117,35 @@ async fn sessions(store: &Database, user: &UserId) {
     for byte in [1, 2, 3] {
         assert!(
             store
-                .add_user_session(&session(byte), &first_token(byte, byte), SessionProof::Password(&first), &event())
+                .add_user_session(
+                    &session(byte),
+                    &first_token(byte, byte),
+                    SessionProof::Password(&first),
+                    None,
+                    &event()
+                )
                 .await
                 .unwrap()
         );
     }
-    let again = store.add_user_session(&session(1), &first_token(1, 9), SessionProof::Password(&first), &event()).await;
+    let again =
+        store.add_user_session(&session(1), &first_token(1, 9), SessionProof::Password(&first), None, &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "session" })));
-    let again = store.add_user_session(&session(9), &first_token(9, 1), SessionProof::Password(&first), &event()).await;
+    let again =
+        store.add_user_session(&session(9), &first_token(9, 1), SessionProof::Password(&first), None, &event()).await;
     assert!(matches!(again, Err(StoreError::Taken { what: "refresh token" })));
     assert_eq!(store.user_session(&session(9).id).await.unwrap(), None);
     assert_eq!(store.user_session(&session(1).id).await.unwrap(), Some(session(1)));
     // A password that is not the account's any more begins nothing, nor does a user that is not active.
     assert!(
         !store
-            .add_user_session(&session(9), &first_token(9, 9), SessionProof::Password(&password("older")), &event())
+            .add_user_session(
+                &session(9),
+                &first_token(9, 9),
+                SessionProof::Password(&password("older")),
+                None,
+                &event()
+            )
             .await
             .unwrap()
     );
@@ -171,7 +185,7 @@ async fn sessions(store: &Database, user: &UserId) {
     assert_eq!(store.user_session(&session(2).id).await.unwrap().unwrap().state, SessionState::Revoked { at: NOW });
     assert!(
         !store
-            .add_user_session(&session(9), &first_token(9, 9), SessionProof::Password(&first), &event())
+            .add_user_session(&session(9), &first_token(9, 9), SessionProof::Password(&first), None, &event())
             .await
             .unwrap()
     );
@@ -181,7 +195,13 @@ async fn sessions(store: &Database, user: &UserId) {
     assert_eq!(store.user_session(&session(1).id).await.unwrap().unwrap().state, ended);
     assert!(
         !store
-            .add_user_session(&session(9), &first_token(9, 9), SessionProof::Password(&password("second")), &event())
+            .add_user_session(
+                &session(9),
+                &first_token(9, 9),
+                SessionProof::Password(&password("second")),
+                None,
+                &event()
+            )
             .await
             .unwrap()
     );
@@ -193,6 +213,7 @@ async fn sessions(store: &Database, user: &UserId) {
                 &session(9),
                 &first_token(9, 9),
                 SessionProof::Password(&password("second")),
+                None,
                 &crate::world::event()
             )
             .await
@@ -253,7 +274,7 @@ pub(crate) async fn r38_and_r39_at_once(store: Database) {
     let accounts = Arc::new(AccountService::new(Arc::new(issuer.unwrap()), LinkDelivery::None));
     accounts.confirm(&token.reveal(), plain(), &source()).await.unwrap();
     let signed_in = accounts.sign_in(&email, plain(), &source()).await.unwrap();
-    let mut current = signed_in.refresh.reveal().to_string();
+    let mut current = signed_in.pair.refresh.reveal().to_string();
     for round in 0..20 {
         let before = current.clone();
         let pairs = at_once(&accounts, &current).await;

@@ -121,7 +121,10 @@ async fn session(store: &Database, account: &Account, byte: u8) -> SessionId {
     };
     let refresh = RefreshRow::new(&keys(), hash(Kind::Refresh, byte), session.id.clone(), None);
     assert!(
-        store.add_user_session(&session, &refresh, SessionProof::Password(&account.password), &event()).await.unwrap()
+        store
+            .add_user_session(&session, &refresh, SessionProof::Password(&account.password), None, &event())
+            .await
+            .unwrap()
     );
     session.id
 }

@@ -12,6 +12,8 @@ use bmap_server::domain::account::service::LinkDelivery;
 use bmap_server::domain::api_key::{KeyScope, ToolSet};
 use bmap_server::domain::audit::{Action, Event, Source};
 use bmap_server::domain::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_user};
+use bmap_server::domain::keys::form::KeyChange;
+use bmap_server::domain::keys::manager::{Manager, Right};
 use bmap_server::domain::openid::provider::Provider;
 use bmap_server::domain::openid::service::OpenidService;
 use bmap_server::domain::scope::Scopes;
@@ -165,12 +167,12 @@ impl World {
             seal: None,
         };
         let grant = grant.sealed(&self.issuer.roots.sealing());
-        assert_ne!(self.issuer.store.give_grant(&grant, &event()).await.unwrap(), Given::NoSuchTool);
+        assert_ne!(self.issuer.store.give_grant(&grant, None, &event()).await.unwrap(), Given::NoSuchTool);
     }
 
     pub(crate) async fn take_grant(&self, user: &UserId, tool: &str) {
         let tool = ToolId::parse(tool).unwrap();
-        assert!(self.issuer.store.revoke_grant(&tool, user, &event()).await.unwrap());
+        assert!(self.issuer.store.revoke_grant(&tool, user, None, &event()).await.unwrap());
     }
 
     /// A tool as `change` makes it.
@@ -211,6 +213,13 @@ impl World {
             }
         }
         Host { world: self, user: user.id, id: key.id, secret, signing }
+    }
+
+    /// Gives a key the capability to administer, or takes it, as the operator does on the machine.
+    pub(crate) async fn administer(&self, host: &Host<'_>, administer: bool) {
+        let operator = Manager { right: Right::Operator, source: Source::command_line() };
+        let change = KeyChange { administer: Some(administer), ..KeyChange::default() };
+        self.issuer.keys().change(&operator, &host.id, &change, None).await.unwrap();
     }
 
     /// The issuer's own key, out of its row: for tokens that only the issuer could have signed.

@@ -2,6 +2,7 @@
 
 use super::EmailChange;
 use super::email::EmailAddress;
+use super::key_review::KeyReview;
 use super::opaque::{Kind, OpaqueToken};
 use super::password::PlainPassword;
 use super::registration::{CONFIRMATION_SECONDS, CONFIRMATION_TRIES};
@@ -16,7 +17,8 @@ use crate::store::{AccountLinks, Accounts, NewPassword, StoreError};
 use std::sync::Arc;
 
 impl AccountService {
-    /// Changes the password of whoever is signed in, and ends every other session; how many.
+    /// Changes the password of the user who is signed in, and ends every other session and every step-up; how many sessions, and which keys
+    /// there are to look through.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -25,19 +27,22 @@ impl AccountService {
         signed_in: &SignedIn,
         current: PlainPassword,
         new: PlainPassword,
-    ) -> Result<u64, Refusal> {
+    ) -> Result<(u64, KeyReview), Refusal> {
         let account = self.proved_account(signed_in, current).await?;
         let new = self.hash(new, "new_password", &account.email).await?;
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
         let seal = sealed::account(roots, random, &account.user, &account.email, &new)?;
         let now = self.issuer.clock.now();
         let event = Event::done(Action::PasswordChange, &signed_in.source, now).on(&account.user);
-        let word = self.word(&account.email, Why::PasswordChanged)?;
-        let new = NewPassword { hash: &new, seal: &seal, at: now, word: Word::errand(word.as_ref()) };
+        let span = self.span(&account.user, now).await?;
+        let word = self.word(&account.email, Why::PasswordChanged { keys: Some(span.clone()) })?;
+        let (token, row) = self.new_review(span.clone())?;
+        let word_errand = Word::errand(word.as_ref());
+        let new = NewPassword { hash: &new, seal: &seal, at: now, word: word_errand, review: Some(&row) };
         let ended = self.issuer.store.change_password(&account, &new, &signed_in.session.id, &event).await?;
         let (ended, is_told) = ended.ok_or(Refusal::WrongPassword)?;
         self.word_waits(word.as_ref(), is_told);
-        Ok(ended)
+        Ok((ended, KeyReview { keys: self.keys_of(&span).await?, token }))
     }
 
     /// Asks for another address: a link goes there, and word of it to the address that the account has. An address that has an

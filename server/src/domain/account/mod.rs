@@ -3,7 +3,7 @@
 //! Modules in reading order: [`email`] and [`password`] (what is presented), [`pool`] (where hashing happens), [`limits`]
 //! (how often), [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that nobody wrote by hand), [`access`] (the
 //! JWT), [`refresh`] (rotation), [`service`] (every decision about sessions), [`go_on`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
-//! that send mail), [`forget`] (passwords of a root that goes), [`first_password`], [`word`] (of what was done), [`own`] (what
+//! that send mail), [`invitation`], [`step_up`] (what outlives a session), [`key_review`] (keys to look through), [`forget`] (passwords of a root that goes), [`first_password`], [`word`] (of what was done), [`own`] (what
 //! somebody who is signed in sees and ends).
 
 pub mod email;
@@ -21,10 +21,13 @@ pub mod sealed;
 
 pub mod go_on;
 pub mod service;
+pub mod step_up;
 
 pub mod change;
 pub mod first_password;
 pub mod forget;
+pub mod invitation;
+pub mod key_review;
 pub mod own;
 pub mod registration;
 pub mod reset;

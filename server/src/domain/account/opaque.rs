@@ -24,11 +24,17 @@ pub enum Kind {
     Browser,
     /// What a page swaps for the session that such a sign-in gave.
     SignInCode,
+    /// Allows one act of a user who entered the password a moment ago.
+    StepUp,
+    /// Revokes keys after a password was reset.
+    KeyReview,
+    /// Makes an account of an invited address.
+    Invitation,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Refresh,
         Kind::Confirmation,
         Kind::PasswordReset,
@@ -36,6 +42,9 @@ impl Kind {
         Kind::SignInState,
         Kind::Browser,
         Kind::SignInCode,
+        Kind::StepUp,
+        Kind::KeyReview,
+        Kind::Invitation,
     ];
 
     const fn prefix(self) -> &'static str {
@@ -47,6 +56,9 @@ impl Kind {
             Kind::SignInState => "bmo_",
             Kind::Browser => "bmn_",
             Kind::SignInCode => "bmi_",
+            Kind::StepUp => "bmu_",
+            Kind::KeyReview => "bmv_",
+            Kind::Invitation => "bmg_",
         }
     }
 }

@@ -19,7 +19,43 @@ pub const CONFIRMATION_SECONDS: i64 = 24 * 3600;
 /// Tries at the password of one link: whoever reads the mail is no stranger to the link, but may be one to the password.
 pub const CONFIRMATION_TRIES: i64 = 5;
 
+/// Who may begin an account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RegistrationMode {
+    /// Everyone who reads the mail of an address.
+    #[default]
+    Open,
+    /// Everyone whom an admin or the operator invited.
+    Invited,
+    /// No one.
+    Closed,
+}
+
+impl RegistrationMode {
+    /// Its word, as it is configured.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RegistrationMode::Open => "open",
+            RegistrationMode::Invited => "invited",
+            RegistrationMode::Closed => "closed",
+        }
+    }
+
+    /// The one for its word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Open, Self::Invited, Self::Closed].into_iter().find(|mode| mode.as_str() == word)
+    }
+}
+
 impl AccountService {
+    /// Refused before anything is looked at: alike for an address that has an account and for one that has none (R31).
+    fn must_be_open(&self) -> Result<(), Refusal> {
+        match self.registration {
+            RegistrationMode::Open => Ok(()),
+            mode => Err(Refusal::RegistrationClosed { mode: mode.as_str() }),
+        }
+    }
+
     /// Registers: keeps address and password until the link is followed. Whether the address has an account is not even looked
     /// at: the letter that is sent says it to its reader alone (R31).
     ///
@@ -31,6 +67,7 @@ impl AccountService {
         password: PlainPassword,
         source: &Source,
     ) -> Result<(), Refusal> {
+        self.must_be_open()?;
         let now = self.issuer.clock.now();
         self.limits_of_mail(Budget::Asked, email, source, now)?;
         let password = self.hash(password, "password", email).await?;
@@ -53,6 +90,7 @@ impl AccountService {
     /// # Errors
     /// [`Refusal::UnknownConfirmation`] for a link that was never made, was used or has ended; [`Refusal::WrongPassword`].
     pub async fn confirm(&self, token: &str, password: PlainPassword, source: &Source) -> Result<(), Refusal> {
+        self.must_be_open()?;
         let link = OpaqueToken::parse(Kind::Confirmation, token).ok_or(Refusal::UnknownConfirmation)?;
         let token = link.hash();
         let now = self.issuer.clock.now();
@@ -79,6 +117,7 @@ impl AccountService {
             Err(error) => Err(error.into()),
         }
     }
+
     /// A new active user whose name is its id: a name of somebody's choice could be one that an operator gives out.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! A new password for whoever forgot theirs, by a link to the account's address.
 
 use super::email::EmailAddress;
+use super::key_review::KeyReview;
 use super::opaque::{Kind, OpaqueToken};
 use super::password::PlainPassword;
 use super::sealed;
@@ -13,6 +14,15 @@ use crate::mail::budget::Budget;
 use crate::mail::errand::{Errand, Why};
 use crate::rng;
 use crate::store::{AccountLinks, Accounts, NewPassword, Outbox};
+
+/// What became of a reset.
+#[derive(Debug)]
+pub struct Reset {
+    /// How many sessions it ended.
+    pub ended_sessions: u64,
+    /// The keys to look through.
+    pub review: KeyReview,
+}
 
 /// Life of a reset link, in seconds.
 pub const RESET_SECONDS: i64 = 3600;
@@ -37,12 +47,12 @@ impl AccountService {
         Ok(())
     }
 
-    /// Sets the password of a link's account and ends every session of its user; how many. The link works once, and not after
+    /// Sets the password of a link's account and ends every session of its user, and every step-up. The link works once, and not after
     /// the password was changed in another way.
     ///
     /// # Errors
     /// [`Refusal::UnknownConfirmation`] for a link that is not good any more; [`Refusal::WeakPassword`], after which it still is.
-    pub async fn reset_password(&self, token: &str, new: PlainPassword, source: &Source) -> Result<u64, Refusal> {
+    pub async fn reset_password(&self, token: &str, new: PlainPassword, source: &Source) -> Result<Reset, Refusal> {
         let token = OpaqueToken::parse(Kind::PasswordReset, token).ok_or(Refusal::UnknownConfirmation)?.hash();
         let now = self.issuer.clock.now();
         let (store, roots) = (&self.issuer.store, &self.issuer.roots);
@@ -59,12 +69,17 @@ impl AccountService {
         let now = self.issuer.clock.now();
         let event =
             Event::done(Action::PasswordReset, source, now).by(Actor::User(account.user.clone())).on(&account.user);
-        let word = self.word(&account.email, Why::PasswordChanged)?;
-        let new = NewPassword { hash: &new, seal: &seal, at: now, word: Word::errand(word.as_ref()) };
+        let span = self.span(&account.user, now).await?;
+        let (review_token, row) = self.new_review(span.clone())?;
+        let word = self.word(&account.email, Why::PasswordChanged { keys: Some(span.clone()) })?;
+        let word_errand = Word::errand(word.as_ref());
+        let new = NewPassword { hash: &new, seal: &seal, at: now, word: word_errand, review: Some(&row) };
         let ended = store.use_password_reset(&token, &account, &new, &event).await?;
-        let (ended, is_told) = ended.ok_or(Refusal::UnknownConfirmation)?;
+        let (ended_sessions, is_told) = ended.ok_or(Refusal::UnknownConfirmation)?;
         self.word_waits(word.as_ref(), is_told);
         self.limits.password_reset(&account.email);
-        Ok(ended)
+        // Looked for after every session has ended: none makes a key any more.
+        let keys = self.keys_of(&span).await?;
+        Ok(Reset { ended_sessions, review: KeyReview { keys, token: review_token } })
     }
 }

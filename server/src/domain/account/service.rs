@@ -7,6 +7,8 @@ use super::opaque::{Kind, OpaqueToken};
 use super::password::{Hasher, Match, PlainPassword, StoredPassword};
 use super::pool::PasswordPool;
 use super::refresh::{self, RefreshRow};
+use super::registration::RegistrationMode;
+use super::step_up::StepUp;
 use super::{Account, SessionProof, UserSession, sealed};
 use crate::clock::UnixMillis;
 use crate::domain::audit::{Action, Actor, Event, Source};
@@ -48,6 +50,7 @@ pub struct AccountService {
     pub(super) limits: Limits,
     passwords: PasswordPool,
     pub(super) links: LinkDelivery,
+    pub(super) registration: RegistrationMode,
     mail: Arc<Notify>,
 }
 
@@ -60,6 +63,15 @@ pub struct TokenPair {
     pub expires_in: i64,
     /// The refresh token.
     pub refresh: OpaqueToken,
+}
+
+/// What somebody who signed in is given: the pair, and a step-up beside it.
+#[derive(Debug)]
+pub struct SignIn {
+    /// Access token and refresh token.
+    pub pair: TokenPair,
+    /// For one act that outlives the session.
+    pub step_up: StepUp,
 }
 
 /// Who is signed in, by whatever way.
@@ -77,7 +89,14 @@ impl AccountService {
     /// Accounts of an issuer.
     pub fn new(issuer: Arc<Issuer>, links: LinkDelivery) -> Self {
         let passwords = PasswordPool::new(Hasher::new(issuer.roots.clone()));
-        Self { issuer, limits: Limits::default(), passwords, links, mail: Arc::default() }
+        let registration = RegistrationMode::default();
+        Self { issuer, limits: Limits::default(), passwords, links, registration, mail: Arc::default() }
+    }
+
+    /// The same, where not everyone may register.
+    #[must_use]
+    pub fn with_registration(self, registration: RegistrationMode) -> Self {
+        Self { registration, ..self }
     }
 
     /// Is notified when mail was written down, for whoever sends it.
@@ -94,7 +113,7 @@ impl AccountService {
         email: &EmailAddress,
         password: PlainPassword,
         source: &Source,
-    ) -> Result<TokenPair, Refusal> {
+    ) -> Result<SignIn, Refusal> {
         let guess = self.limits.sign_in(email, source.ip(), self.issuer.clock.now())?;
         if let Some(retry_after) = guess.if_stranger
             && !self.is_known_network(email, source).await?
@@ -117,12 +136,12 @@ impl AccountService {
             let account = account.filter(|account| matches.holds() && account.user_state == UserState::Active);
             let account = account.ok_or(Refusal::WrongPassword)?;
             account.check_seal(&self.issuer.roots)?;
-            if let Some(pair) =
+            if let Some(sign_in) =
                 self.begin_session(&account.user, SessionProof::Password(&account.password), source).await?
             {
                 self.limits.signed_in(email, &guess);
                 self.freshen(&account, password, matches, source).await;
-                return Ok(pair);
+                return Ok(sign_in);
             }
         }
         Err(Refusal::WrongPassword)
@@ -146,7 +165,7 @@ impl AccountService {
         user: &UserId,
         proof: SessionProof<'_>,
         source: &Source,
-    ) -> Result<Option<TokenPair>, Refusal> {
+    ) -> Result<Option<SignIn>, Refusal> {
         let now = self.issuer.clock.now();
         let session = UserSession {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.issuer.random)?),
@@ -160,16 +179,18 @@ impl AccountService {
         let session = session.sealed(&keys);
         let refresh = OpaqueToken::from_bytes(Kind::Refresh, rng::bytes(&*self.issuer.random)?);
         let first = RefreshRow::new(&keys, refresh.hash(), session.id.clone(), None);
+        let (step_up, step_up_row) = self.new_step_up(&session, now)?;
         source.acts_as(Actor::User(session.user.clone()));
         let event = proof.told(Event::done(Action::UserSignIn, source, now).on(session.target()));
-        if !self.issuer.store.add_user_session(&session, &first, proof, &event).await? {
+        if !self.issuer.store.add_user_session(&session, &first, proof, Some(&step_up_row), &event).await? {
             return Ok(None);
         }
         self.end_excess(user, source, now).await;
         self.remember_network(user, source, now).await;
         let jti = rng::bytes(&*self.issuer.random)?;
         let access = self.issuer.mint_access(&session.user, &session.id, now, &jti)?;
-        Ok(Some(TokenPair { access, expires_in: ACCESS_SECONDS, refresh }))
+        let pair = TokenPair { access, expires_in: ACCESS_SECONDS, refresh };
+        Ok(Some(SignIn { pair, step_up }))
     }
 
     /// Ends what is too much, so that whoever signs in again and again without signing out has no more sessions than somebody needs. A

@@ -38,6 +38,10 @@ actions! {
     UserConfirm = "user.confirm",
     /// Somebody signed in.
     UserSignIn = "user.sign_in",
+    /// A user who is signed in entered the password once more, or signed in with a provider once more, for an act that needs it.
+    UserStepUp = "user.step_up",
+    /// An address was invited to have an account.
+    UserInvite = "user.invite",
     /// Somebody came back from an OpenID provider: only ever refused.
     OpenidReturn = "openid.return",
     /// An identity of an OpenID provider was linked to a user.

@@ -24,8 +24,22 @@ pub const MAX_FACTS: usize = 12;
 pub const MAX_FACT: usize = 256;
 
 /// How texts begin that are secrets: a name that holds one of these was meant for another field.
-const SECRETS: &[&str] =
-    &["bms_", "bmt_", "bmr_", "bmc_", "bmp_", "bme_", "bmo_", "bmn_", "bmi_", "bmap-tool-1.", "eyJ"];
+const SECRETS: &[&str] = &[
+    "bms_",
+    "bmt_",
+    "bmr_",
+    "bmc_",
+    "bmp_",
+    "bme_",
+    "bmo_",
+    "bmn_",
+    "bmi_",
+    "bmu_",
+    "bmv_",
+    "bmg_",
+    "bmap-tool-1.",
+    "eyJ",
+];
 
 /// One fact: printable and short.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -50,6 +50,13 @@ pub struct KeyChange {
 }
 
 impl KeyChange {
+    /// Whether it changes what the key may do, and not only what it is called.
+    pub const fn is_of_limits(&self) -> bool {
+        let Self { name: _, tools, origins, cidrs, expires_at, scopes, administer } = self;
+        let is_of_where = tools.is_some() || origins.is_some() || cidrs.is_some();
+        is_of_where || expires_at.is_some() || scopes.is_some() || administer.is_some()
+    }
+
     /// The scope after the change.
     pub fn apply(&self, scope: KeyScope) -> KeyScope {
         KeyScope {

@@ -17,7 +17,7 @@ pub struct Manager {
 pub enum Right {
     /// Somebody who is signed in: their own keys.
     Owner(UserId),
-    /// An admin: every key.
+    /// An admin: every key, but no secret of another user's.
     Admin(UserId),
     /// Whoever has the data folder: every key.
     Operator,
@@ -35,6 +35,14 @@ impl Manager {
     /// Whether they see which tools there are.
     pub const fn sees_every_tool(&self) -> bool {
         matches!(self.right, Right::Admin(_) | Right::Operator)
+    }
+
+    /// Whether they may be given the secret of a key of that user: its owner may, and the operator, who has the root secret anyway (O07).
+    pub fn may_have_secret(&self, owner: &UserId) -> bool {
+        match &self.right {
+            Right::Owner(user) | Right::Admin(user) => user == owner,
+            Right::Operator => true,
+        }
     }
 
     /// Whether they may make a key for every tool, also for those to come.

@@ -6,6 +6,7 @@ use super::last_use::LastUse;
 use super::manager::Manager;
 use super::{KeyRows, ManagedKey};
 use crate::clock::{Clock, UnixMillis};
+use crate::domain::account::step_up::SteppedUp;
 use crate::domain::api_key::{BrokenRow, KeyScope, KeyState, SealedApiKey, ToolSet};
 use crate::domain::audit::{Action, Event, Target};
 use crate::domain::idempotency::SealedAnswer;
@@ -119,6 +120,15 @@ impl<'a> KeyService<'a> {
         if who.may_manage(&found.rows.current.owner) { Ok(found) } else { Err(NOT_FOUND) }
     }
 
+    /// One key whose secret somebody may be given.
+    ///
+    /// # Errors
+    /// As [`find`](Self::find), and [`Refusal::NotOwner`] for an admin who asks for another user's.
+    pub async fn find_own(&self, who: &Manager, id: &ApiKeyId) -> Result<ManagedKey, Refusal> {
+        let found = self.find(who, id).await?;
+        if who.may_have_secret(&found.rows.current.owner) { Ok(found) } else { Err(Refusal::NotOwner) }
+    }
+
     /// The keys of a user behind one of them, oldest first, and whether there are more.
     ///
     /// # Errors
@@ -152,9 +162,15 @@ impl<'a> KeyService<'a> {
     /// Stores a key that was made.
     ///
     /// # Errors
-    /// [`Refusal::LimitReached`], [`Refusal::UserInactive`], or [`crate::store::StoreError::Taken`] for an answer that is kept already.
-    pub async fn store(&self, new: &NewKey, answer: Option<&SealedAnswer>) -> Result<(), Refusal> {
-        match self.store.create_api_key(new, MAX_KEYS, answer).await? {
+    /// [`Refusal::LimitReached`], [`Refusal::UserInactive`], [`StoreError::StepUp`](crate::store::StoreError::StepUp) for a step-up that was
+    /// used meanwhile, or [`crate::store::StoreError::Taken`] for an answer that is kept already.
+    pub async fn store(
+        &self,
+        new: &NewKey,
+        answer: Option<&SealedAnswer>,
+        stepped_up: Option<&SteppedUp>,
+    ) -> Result<(), Refusal> {
+        match self.store.create_api_key(new, MAX_KEYS, answer, stepped_up).await? {
             Created::Yes => Ok(()),
             Created::UserInactive => Err(Refusal::UserInactive),
             Created::TooMany => {
@@ -169,7 +185,8 @@ impl<'a> KeyService<'a> {
     ///
     /// # Errors
     /// [`Refusal`] for a key that is not there, was revoked, has ended or does not open; [`Refusal::InvalidState`] while a former secret
-    /// works.
+    /// works, and
+    /// [`Refusal::NotOwner`] for an admin who asks for another user's.
     pub async fn make_secret(
         &self,
         who: &Manager,
@@ -177,7 +194,7 @@ impl<'a> KeyService<'a> {
         grace: i64,
         if_former: IfFormer,
     ) -> Result<NewSecret, Refusal> {
-        let ManagedKey { rows: KeyRows { current: before, former }, last_use } = self.find(who, id).await?;
+        let ManagedKey { rows: KeyRows { current: before, former }, last_use } = self.find_own(who, id).await?;
         let at = self.clock.now();
         let scope = self.live_scope(&before)?;
         if scope.is_over(at) {
@@ -213,8 +230,13 @@ impl<'a> KeyService<'a> {
     /// # Errors
     /// [`Refusal::Conflict`] where the key was changed meanwhile, so that of many at once one succeeds and nobody holds a
     /// secret that was replaced before they had it.
-    pub async fn store_secret(&self, new: &NewSecret, answer: Option<&SealedAnswer>) -> Result<(), Refusal> {
-        match self.store.replace_secret(new, answer).await? {
+    pub async fn store_secret(
+        &self,
+        new: &NewSecret,
+        answer: Option<&SealedAnswer>,
+        stepped_up: Option<&SteppedUp>,
+    ) -> Result<(), Refusal> {
+        match self.store.replace_secret(new, answer, stepped_up).await? {
             true => Ok(()),
             false => Err(Refusal::Conflict),
         }
@@ -224,7 +246,13 @@ impl<'a> KeyService<'a> {
     ///
     /// # Errors
     /// [`Refusal`]; [`Refusal::Conflict`] where others keep changing the same key. Two changes at once are both made.
-    pub async fn change(&self, who: &Manager, id: &ApiKeyId, change: &KeyChange) -> Result<ManagedKey, Refusal> {
+    pub async fn change(
+        &self,
+        who: &Manager,
+        id: &ApiKeyId,
+        change: &KeyChange,
+        stepped_up: Option<&SteppedUp>,
+    ) -> Result<ManagedKey, Refusal> {
         let mut is_checked = false;
         self.check_origins(change.origins.as_deref().unwrap_or_default())?;
         for _ in 0..ATTEMPTS {
@@ -246,7 +274,7 @@ impl<'a> KeyService<'a> {
             let after = KeyRows { current, former };
             let event = Event::done(Action::ApiKeyUpdate, &who.source, self.clock.now()).on(target(&after.current));
             let event = scope.told(event.with("name", &after.current.name));
-            if self.store.change_api_key(&before, &after, &scope, &event).await? {
+            if self.store.change_api_key(&before, &after, &scope, stepped_up, &event).await? {
                 return Ok(ManagedKey { rows: after, last_use: found.last_use });
             }
         }

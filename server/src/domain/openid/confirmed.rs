@@ -1,9 +1,12 @@
 //! That it is still they: a fresh sign-in with a provider stands where an account with a password asks for the password. Whoever
 //! only got hold of an access token can't do it.
 
+use super::IdentityKey;
 use super::flow::Intent;
 use super::service::OpenidService;
-use crate::domain::account::service::SignedIn;
+use crate::domain::account::SessionProof;
+use crate::domain::account::service::{AccountService, SignedIn};
+use crate::domain::account::step_up::StepUp;
 use crate::domain::refusal::Refusal;
 use zeroize::Zeroizing;
 
@@ -19,13 +22,42 @@ impl OpenidService {
         code: &str,
         verifier: &Zeroizing<String>,
     ) -> Result<(), Refusal> {
+        self.still(signed_in, name, code, verifier, Intent::Confirm).await.map(|_| ())
+    }
+
+    /// A step-up for a sign-in with that provider, begun with the intent to step up, of the user who is signed in.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownSignInCode`] for any other.
+    pub async fn step_up(
+        &self,
+        accounts: &AccountService,
+        signed_in: &SignedIn,
+        name: &str,
+        code: &str,
+        verifier: &Zeroizing<String>,
+    ) -> Result<StepUp, Refusal> {
+        let key = self.still(signed_in, name, code, verifier, Intent::StepUp).await?;
+        let provider = &self.connection(name)?.provider().name;
+        accounts.step_up_by(signed_in, SessionProof::Openid { provider, key: &key, email: None }).await
+    }
+
+    /// Whose sign-in it was, if it was that of the user who is signed in.
+    async fn still(
+        &self,
+        signed_in: &SignedIn,
+        name: &str,
+        code: &str,
+        verifier: &Zeroizing<String>,
+        intent: Intent,
+    ) -> Result<IdentityKey, Refusal> {
         let provider = self.connection(name)?.provider();
-        let vouched = self.vouched(code, verifier, Intent::Confirm).await?;
+        let vouched = self.vouched(code, verifier, intent).await?;
         if vouched.key.issuer != provider.issuer.as_str() {
             return Err(Refusal::UnknownSignInCode);
         }
         let known = self.known(&vouched.key).await?;
         let is_theirs = known.is_some_and(|(identity, _)| identity.user == signed_in.user.id);
-        if is_theirs { Ok(()) } else { Err(Refusal::UnknownSignInCode) }
+        if is_theirs { Ok(vouched.key) } else { Err(Refusal::UnknownSignInCode) }
     }
 }

@@ -33,6 +33,8 @@ pub enum Intent {
     Link,
     /// That it is still they, for somebody who is signed in: the provider is asked to have them sign in once more.
     Confirm,
+    /// The same for a step-up, where the provider also has to say that they did.
+    StepUp,
 }
 
 /// A sign-in whose browser is at the provider. Redacted in `Debug`.

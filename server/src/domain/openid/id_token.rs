@@ -1,6 +1,5 @@
 //! The ID token (OpenID Connect Core §2, §3.1.3.7): who signed in, as the provider says it.
 
-use super::flow::FLOW_SECONDS;
 use super::key_set::KeySet;
 use super::provider::Provider;
 use crate::clock::UnixMillis;
@@ -45,8 +44,8 @@ pub enum IdTokenFault {
     /// Its time is over, or has not come.
     #[error("`exp` is over, or `iat` is not from now")]
     Time,
-    /// Of a sign-in long before this one.
-    #[error("`auth_time` is not from now")]
+    /// Of a sign-in long before this one, or it does not say when.
+    #[error("`auth_time` is not from now, or missing where it has to be there")]
     Stale,
     /// Of another sign-in.
     #[error("`nonce` is not this sign-in's")]
@@ -68,13 +67,15 @@ pub struct IdToken {
 }
 
 impl IdToken {
-    /// That they signed in since they were sent there. A provider that was asked for that and does not say when it was is believed.
+    /// That they signed in since they were sent there, at `sent`. Where `must_say` is false, a provider that was asked for that and does not
+    /// say when it was is believed.
     ///
     /// # Errors
     /// [`IdTokenFault::Stale`].
-    pub fn must_be_fresh(&self, now: UnixMillis) -> Result<(), IdTokenFault> {
-        let longest_ago = now.seconds().saturating_sub(FLOW_SECONDS).saturating_sub(SKEW_SECONDS);
-        if self.auth_time.is_some_and(|at| at < longest_ago) { Err(IdTokenFault::Stale) } else { Ok(()) }
+    pub fn must_be_fresh(&self, sent: UnixMillis, must_say: bool) -> Result<(), IdTokenFault> {
+        let earliest = sent.seconds().saturating_sub(SKEW_SECONDS);
+        let is_fresh = self.auth_time.map_or(!must_say, |at| at >= earliest);
+        if is_fresh { Ok(()) } else { Err(IdTokenFault::Stale) }
     }
 }
 

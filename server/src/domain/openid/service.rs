@@ -6,10 +6,11 @@ use super::pkce::Challenge;
 use super::provider::{Provider, ProviderName};
 use super::return_to::{Failure, ReturnTo};
 use super::{Identity, IdentityKey, ProviderFault};
+use crate::clock::UnixMillis;
 use crate::domain::account::SessionProof;
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::{Kind, OpaqueToken};
-use crate::domain::account::service::{AccountService, SignedIn, TokenPair};
+use crate::domain::account::service::{AccountService, SignIn, SignedIn};
 use crate::domain::account::word::Word;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::issuer::{Issuer, user_created};
@@ -180,7 +181,7 @@ impl OpenidService {
             state: state.reveal().to_string(),
             nonce: &flow.nonce,
             verifier: &flow.verifier,
-            is_fresh: flow.intent == Intent::Confirm,
+            is_fresh: matches!(flow.intent, Intent::Confirm | Intent::StepUp),
         };
         let to = connection.authorization_url(&metadata, errand)?;
         self.issuer.store.add_openid_flow(&row).await?;
@@ -205,10 +206,11 @@ impl OpenidService {
         let browser = browser.ok_or(Refusal::UnknownSignIn)?;
         let key = FlowKey { state: state.hash(), browser: browser.hash(), provider: name.to_owned() };
         let row = self.issuer.store.take_openid_flow(&key, self.issuer.clock.now()).await?;
-        let flow = row.ok_or(Refusal::UnknownSignIn)?.open(&self.issuer.roots)?;
+        let row = row.ok_or(Refusal::UnknownSignIn)?;
+        let (flow, sent) = (row.open(&self.issuer.roots)?, row.expires_at.plus_seconds(-FLOW_SECONDS));
         let return_to =
             ReturnTo::parse(&flow.return_to, &self.origins).ok_or(Refusal::Malformed { field: "return_to" })?;
-        Ok(match self.vouch(connection, &flow, returned, source).await {
+        Ok(match self.vouch(connection, (&flow, sent), returned, source).await {
             Ok(code) => WayOn { to: return_to.with_code(&code.reveal()), refused: None },
             Err(refusal) => {
                 let is_denied = matches!(refusal, Refusal::ProviderDenied);
@@ -222,7 +224,7 @@ impl OpenidService {
     async fn vouch(
         &self,
         connection: &Connection,
-        flow: &Flow,
+        (flow, sent): (&Flow, UnixMillis),
         returned: Return,
         source: &Source,
     ) -> Result<OpaqueToken, Refusal> {
@@ -243,12 +245,12 @@ impl OpenidService {
         let redirect_uri = self.redirect_uri(&provider.name);
         let compact = connection.swap(&metadata, &redirect_uri, code, &flow.verifier).await?;
         let token = connection.verify(&self.issuer.clock, &metadata, &flow.nonce, &compact).await?;
-        if flow.intent == Intent::Confirm {
-            token.must_be_fresh(self.issuer.clock.now()).map_err(ProviderFault::IdToken)?;
+        if matches!(flow.intent, Intent::Confirm | Intent::StepUp) {
+            token.must_be_fresh(sent, flow.intent == Intent::StepUp).map_err(ProviderFault::IdToken)?;
         }
         let key = IdentityKey { issuer: provider.issuer.as_str().to_owned(), subject: token.subject };
         let known = match flow.intent {
-            Intent::SignIn | Intent::Confirm => self.known(&key).await?,
+            Intent::SignIn | Intent::Confirm | Intent::StepUp => self.known(&key).await?,
             // A row without a seal may be linked anew; whether it may is asked when the page's code is swapped.
             Intent::Link => self.issuer.store.openid_identity(&key).await?,
         };
@@ -281,7 +283,7 @@ impl OpenidService {
         code: &str,
         verifier: &Zeroizing<String>,
         source: &Source,
-    ) -> Result<TokenPair, Refusal> {
+    ) -> Result<SignIn, Refusal> {
         let vouched = self.vouched(code, verifier, Intent::SignIn).await?;
         let provider = self.providers().find(|provider| provider.issuer.as_str() == vouched.key.issuer);
         let provider = provider.ok_or(Refusal::UnknownSignInCode)?;

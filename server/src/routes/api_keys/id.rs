@@ -2,6 +2,7 @@
 
 use super::super::body;
 use super::super::problem::Refused;
+use super::super::step_up;
 use super::view::KeyView;
 use super::{id_in, who_asks};
 use crate::clock::UnixMillis;
@@ -10,6 +11,7 @@ use crate::domain::issuer_code::IssuerCode;
 use crate::domain::keys::ManagedKey;
 use crate::domain::keys::form::{self, KeyChange, invalid};
 use crate::domain::refusal::Refusal;
+use crate::mail::act::Act;
 use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use axum::Json;
@@ -72,11 +74,23 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
 /// [`Refused`].
 pub async fn patch(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let (who, _) = who_asks(&app, &parts, Action::ApiKeyUpdate).await?;
+    let (who, signed_in) = who_asks(&app, &parts, Action::ApiKeyUpdate).await?;
     let id = id_in(&parts.uri)?;
     let body = body::read(body).await?;
     let change = read(body::form(&parts.headers, &body)?, app.issuer.clock.now())?;
-    let key = app.issuer.keys().change(&who, &id, &change).await?;
+    let keys = app.issuer.keys();
+    let stepped_up = match change.is_of_limits() {
+        true => {
+            let owner = keys.find(&who, &id).await?.rows.current.owner;
+            let stepped_up = step_up::demand(&app, &parts, &signed_in).await?;
+            Some(app.accounts.with_notices(stepped_up, Act::KeyChanged(id.clone()), &[&owner]).await?)
+        }
+        false => None,
+    };
+    let key = keys.change(&who, &id, &change, stepped_up.as_ref()).await?;
+    if let Some(stepped_up) = &stepped_up {
+        app.accounts.notices_wait(stepped_up);
+    }
     Ok(answer(&app, &key))
 }
 
@@ -100,9 +114,11 @@ pub fn get_doc() -> Doc {
 /// How the document describes a change.
 pub fn patch_doc() -> Doc {
     doc("Change what an API key is called and may do")
-        .about("What is left out stays. It counts for the next request, for both secrets of a key that was given a new one.")
+        .about("What is left out stays. All but the name needs a step-up. It counts for the next request, for both secrets of a key that was given a new one.")
+        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
         .takes::<KeyChangeForm>()
         .answers::<KeyAnswer>(StatusCode::OK, "The key as it is then")
+        .refuses(IssuerCode::StepUpRequired)
         .refuses(Code::KeyRevoked)
         .refuses(Code::ToolDenied)
         .refuses(IssuerCode::InvalidState)

@@ -2,13 +2,15 @@
 
 pub mod id;
 pub mod regenerate;
+pub mod revoke;
 
 mod view;
 
 use super::bearer;
 use super::body;
-use super::once::{ABOUT_HEADER, Begun, HEADER, Once, json};
+use super::once::{ABOUT_HEADER, BegunAct, HEADER, Once, json};
 use super::problem::Refused;
+use super::step_up;
 use crate::clock::UnixMillis;
 use crate::domain::account::service::SignedIn;
 use crate::domain::api_key::KeyScope;
@@ -20,6 +22,7 @@ use crate::domain::keys::service::{MAX_PAGE, NewKey};
 use crate::domain::keys::{KeyRows, ManagedKey};
 use crate::domain::refusal::Refusal;
 use crate::domain::role::Role;
+use crate::mail::act::Act;
 use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use axum::Json;
@@ -93,7 +96,7 @@ struct KeyList {
 /// [`Refused`].
 pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, _) = request.into_parts();
-    let (who, user) = who_asks(&app, &parts, Action::Request).await?;
+    let (who, signed_in) = who_asks(&app, &parts, Action::Request).await?;
     let page: KeysQuery = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default())
         .map_err(|_| invalid("query", "cursor, limit and user, each once"))?;
     let limit = page.limit.unwrap_or(MAX_PAGE);
@@ -103,7 +106,7 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
     let after = page.cursor.as_deref().map(ApiKeyId::parse).transpose();
     let after = after.map_err(|_| invalid("cursor", "what `next_cursor` said"))?;
     let whose = match page.user.as_deref().map(UserId::parse) {
-        None => user,
+        None => signed_in.user.id,
         Some(Ok(other)) if who.may_manage(&other) => other,
         Some(Ok(_)) => return Err(Refusal::NotAdmin.into()),
         Some(Err(_)) => return Err(invalid("user", "a user's id").into()),
@@ -122,16 +125,17 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
 /// [`Refused`].
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
-    let (who, user) = who_asks(&app, &parts, Action::ApiKeyCreate).await?;
+    let (who, signed_in) = who_asks(&app, &parts, Action::ApiKeyCreate).await?;
     let body = body::read(body).await?;
     let form = read(body::form(&parts.headers, &body)?, app.issuer.clock.now())?;
-    let once = match Once::begin(&app, user.as_str(), &parts, &body).await? {
-        Begun::First(once) => once,
-        Begun::Again(answer) => return Ok(answer),
+    let (once, stepped_up) = match Once::begin_act(&app, &signed_in, &parts, &body).await? {
+        BegunAct::First(once, stepped_up) => (once, stepped_up),
+        BegunAct::Again(answer) => return Ok(answer),
     };
     let keys = app.issuer.keys();
-    let new = keys.make(&who, user, form).await?;
+    let new = keys.make(&who, signed_in.user.id, form).await?;
     let NewKey { key, secret, .. } = &new;
+    let stepped_up = app.accounts.with_notices(stepped_up, Act::KeyMade(key.id.clone()), &[]).await?;
     let managed = ManagedKey { rows: KeyRows { current: key.clone(), former: None }, last_use: None };
     let now = app.issuer.clock.now();
     let answer = KeyWithSecret {
@@ -142,7 +146,11 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     };
     let answer = json(StatusCode::CREATED, Some(format!("/api-keys/{}", key.id)), &answer);
     let kept = once.seal(&answer)?;
-    once.answer(answer, keys.store(&new, kept.as_ref()).await).await
+    let stored = keys.store(&new, kept.as_ref(), Some(&stepped_up)).await;
+    if stored.is_ok() {
+        app.accounts.notices_wait(&stepped_up);
+    }
+    once.answer(answer, stored).await
 }
 
 /// How the document describes the list.
@@ -157,9 +165,11 @@ pub fn get_doc() -> Doc {
 pub fn post_doc() -> Doc {
     Doc::new("Make an API key")
         .reads_header(HEADER, r#"^("[A-Za-z0-9._:-]{1,64}"|[A-Za-z0-9._:-]{1,64})$"#, ABOUT_HEADER)
+        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
         .takes::<NewKeyForm>()
         .answers::<KeyWithSecret<'_>>(StatusCode::CREATED, "The key with its secret, shown this once")
         .with_header("location", "The key's path")
+        .refuses(IssuerCode::StepUpRequired)
         .refuses(Code::ToolDenied)
         .refuses(IssuerCode::LimitReached)
         .refuses(IssuerCode::Conflict)
@@ -185,14 +195,14 @@ fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
 }
 
 /// Who asks, for what.
-async fn who_asks(app: &App, parts: &Parts, action: Action) -> Result<(Manager, UserId), Refusal> {
-    let SignedIn { user, source, .. } = bearer::signed_in(app, parts, action).await?;
-    let id = user.id.clone();
-    let right = match app.issuer.role(&user) {
-        Role::Admin => Right::Admin(user.id),
-        Role::Member => Right::Owner(user.id),
+async fn who_asks(app: &App, parts: &Parts, action: Action) -> Result<(Manager, SignedIn), Refusal> {
+    let signed_in = bearer::signed_in(app, parts, action).await?;
+    let id = signed_in.user.id.clone();
+    let right = match app.issuer.role(&signed_in.user) {
+        Role::Admin => Right::Admin(id),
+        Role::Member => Right::Owner(id),
     };
-    Ok((Manager { right, source }, id))
+    Ok((Manager { right, source: signed_in.source.clone() }, signed_in))
 }
 
 /// The id as it stands in the path, byte for byte, so that a key has one address.

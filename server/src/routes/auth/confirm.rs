@@ -1,9 +1,10 @@
 //! `GET /auth/confirm`, where the mail of a registration leads, and `POST /auth/confirm`, which makes the account.
 
 use super::link::{self, AddressConfirmed};
-use super::page::Form;
+use super::page::{self, Form};
 use crate::domain::account::opaque::Kind;
 use crate::domain::audit::{Action, Source};
+use crate::domain::issuer_code::IssuerCode;
 use crate::openapi::Doc;
 use crate::router::App;
 use crate::routes::problem::Refused;
@@ -11,6 +12,7 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -57,8 +59,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         let answer = AddressConfirmed { status: "confirmed", server_time: now };
         ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
     };
-    let said = ("Confirmed", "The account is yours. You can sign in now.");
-    link::answer(request, Action::UserConfirm, (&FORM, Kind::Confirmation), confirm, said, json).await
+    let done = |()| page::done("Confirmed", "The account is yours. You can sign in now.");
+    link::answer(request, Action::UserConfirm, (&FORM, Kind::Confirmation), confirm, done, json).await
 }
 
 /// How the document describes it.
@@ -72,4 +74,6 @@ pub fn post_doc() -> Doc {
         "Make the account of a registration",
         "With the password of that registration; five tries for each link.",
     )
+    .answers_text(StatusCode::FORBIDDEN, "A page that says what is wrong, to a form", "text/html")
+    .refuses(IssuerCode::RegistrationClosed)
 }

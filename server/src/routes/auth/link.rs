@@ -60,7 +60,7 @@ pub(super) async fn answer<T, F>(
     action: Action,
     (form, kind): (&Form, Kind),
     work: impl FnOnce(Zeroizing<String>, PlainPassword, Source) -> F,
-    (page_title, page_text): (&str, &str),
+    done: impl FnOnce(T) -> Response,
     json: impl FnOnce(T) -> Response,
 ) -> Result<Response, Refused>
 where
@@ -82,7 +82,7 @@ where
         Err(refusal) => Err(refusal),
     };
     Ok(match outcome {
-        Ok(_) => page::done(page_title, page_text),
+        Ok(outcome) => done(outcome),
         Err(refusal) => page::refused(refusal, form, token.as_ref().map(|token| token.as_str())),
     })
 }

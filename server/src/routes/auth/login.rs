@@ -2,7 +2,7 @@
 
 use super::super::body;
 use super::super::problem::Refused;
-use super::{Credentials, PairAnswer, answer};
+use super::{Credentials, SignInAnswer, sign_in_answer};
 use crate::domain::audit::Action;
 use crate::openapi::Doc;
 use crate::router::{App, source};
@@ -11,7 +11,7 @@ use axum::response::Response;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 
-/// Signs in: 200 with an access token and a refresh token.
+/// Signs in: 200 with an access token and a refresh token, and a step-up beside them.
 ///
 /// # Errors
 /// [`Refused`].
@@ -20,15 +20,15 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let source = source(&parts, Action::UserSignIn);
     let body = body::read(body).await?;
     let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
-    let pair = app.accounts.sign_in(&email, password, &source).await?;
-    Ok(answer(&app, &pair))
+    let sign_in = app.accounts.sign_in(&email, password, &source).await?;
+    Ok(sign_in_answer(&app, &sign_in))
 }
 
 /// How the document describes it.
 pub fn post_doc() -> Doc {
     Doc::new("Sign in")
         .takes::<Credentials>()
-        .answers::<PairAnswer>(StatusCode::OK, "An access token and a refresh token")
+        .answers::<SignInAnswer>(StatusCode::OK, "An access token and a refresh token, and a step-up")
         .refuses(Code::InvalidCredentials)
         .refuses(Code::RateLimited)
 }

@@ -4,6 +4,7 @@
 pub mod confirm;
 pub mod deactivate;
 pub mod email;
+pub mod invitation;
 pub mod login;
 pub mod logout;
 pub mod me;
@@ -12,13 +13,17 @@ pub mod password;
 pub mod refresh;
 pub mod register;
 pub mod sessions;
+pub mod step_up;
 
 mod link;
-mod page;
+pub(super) mod page;
 
+use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::account::key_review::GivenKey;
 use crate::domain::account::password::PlainPassword;
-use crate::domain::account::service::TokenPair;
+use crate::domain::account::service::{SignIn, TokenPair};
+use crate::domain::account::step_up::STEP_UP_SECONDS;
 use crate::domain::refusal::Refusal;
 use crate::openapi::grammar;
 use crate::router::App;
@@ -68,14 +73,78 @@ pub(super) struct PairAnswer<'a> {
     server_time: i64,
 }
 
+/// What a sign-in gives: the pair, and beside it what allows one act that outlives the session.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignInAnswer<'a> {
+    #[serde(flatten)]
+    pair: PairAnswer<'a>,
+    /// For the header `Bmap-Step-Up`, once.
+    step_up: &'a str,
+    step_up_expires_in: i64,
+}
+
+/// A step-up.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StepUpAnswer<'a> {
+    /// For the header `Bmap-Step-Up`, once.
+    step_up: &'a str,
+    expires_in: i64,
+    server_time: i64,
+}
+
+impl<'a> StepUpAnswer<'a> {
+    fn of(step_up: &'a str, now: UnixMillis) -> Self {
+        Self { step_up, expires_in: STEP_UP_SECONDS, server_time: now.0 }
+    }
+}
+
+/// A key that a change or reset of the password shows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct GivenKeyAnswer {
+    id: String,
+    name: String,
+    /// `made`, or `new_secret`.
+    act: &'static str,
+    at: i64,
+    /// From where, as far as is known.
+    #[schema(required)]
+    address: Option<String>,
+}
+
+impl GivenKeyAnswer {
+    fn of(key: &GivenKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name.to_string(),
+            act: key.given.as_str(),
+            at: key.at.0,
+            address: key.address.map(|address| address.to_string()),
+        }
+    }
+}
+
+/// A sign-in.
+pub(super) fn sign_in_answer(app: &App, sign_in: &SignIn) -> Response {
+    let (refresh_token, step_up) = (sign_in.pair.refresh.reveal(), sign_in.step_up.0.reveal());
+    let answer = SignInAnswer {
+        pair: pair_answer(app, &sign_in.pair, &refresh_token),
+        step_up: &step_up,
+        step_up_expires_in: STEP_UP_SECONDS,
+    };
+    ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+}
+
 pub(super) fn answer(app: &App, pair: &TokenPair) -> Response {
     let refresh_token = pair.refresh.reveal();
-    let answer = PairAnswer {
+    ([(CACHE_CONTROL, "no-store")], Json(pair_answer(app, pair, &refresh_token))).into_response()
+}
+
+fn pair_answer<'a>(app: &App, pair: &'a TokenPair, refresh_token: &'a str) -> PairAnswer<'a> {
+    PairAnswer {
         access_token: &pair.access,
         token_type: "Bearer",
         expires_in: pair.expires_in,
-        refresh_token: &refresh_token,
+        refresh_token,
         server_time: app.issuer.clock.now().0,
-    };
-    ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
+    }
 }

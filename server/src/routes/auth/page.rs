@@ -1,8 +1,10 @@
 //! The pages that a mail's link leads to: a form, and what became of it. They load nothing, run nothing, are framed by nobody, and
 //! tell nobody their address, which holds the link's token.
 
+use crate::domain::account::key_review::{Given, GivenKey, KeyReview};
 use crate::domain::refusal::Refusal;
 use crate::routes::problem::RefusedPage;
+use crate::utc;
 use axum::response::{Html, IntoResponse, Response};
 use base64ct::{Base64, Encoding};
 use http::header::{
@@ -25,6 +27,11 @@ button:hover{background:#164aa8}\
 input:focus-visible,button:focus-visible{outline:3px solid #7aa7ff;outline-offset:2px}\
 .refused{border-left:.25rem solid #c4372a;padding-left:.75rem}\
 .small{font-size:.875rem;margin:1.25rem 0 0;opacity:.8}";
+
+/// Where keys are revoked, seen from the answer to a reset; relative, so that the issuer may live under a path.
+const REVOKE_FROM_RESET: &str = "../../../api-keys/revoke";
+/// The same, seen from there.
+const REVOKE_AGAIN: &str = "revoke";
 
 /// One form.
 #[derive(Clone, Copy)]
@@ -54,8 +61,56 @@ pub(super) fn form(form: &Form, token: &str) -> Response {
 }
 
 /// What became of it.
-pub(super) fn done(title: &str, text: &str) -> Response {
+pub(in crate::routes) fn done(title: &str, text: &str) -> Response {
     page(StatusCode::OK, title, &format!("<h1>{title}</h1><p>{text}</p>"))
+}
+
+/// That the password is set, with the keys to look through and a button that revokes them.
+pub(super) fn password_set(review: &KeyReview) -> Response {
+    let title = "Password set";
+    let mut body = format!(
+        "<h1>{title}</h1><p>Every session of the account was ended. You can sign in with the new password now.</p>"
+    );
+    if !review.keys.is_empty() {
+        let key = |key: &GivenKey| {
+            let how = match key.given {
+                Given::Made => "made",
+                Given::NewSecret => "given a new secret",
+            };
+            let from = key.address.map_or_else(String::new, |address| format!(" from {address}"));
+            let (name, at) = (escaped(key.name.as_str()), utc::time(key.at.0));
+            format!("<p><strong>{name}</strong><br>{}<br>{how} {at}{from}</p>", key.id)
+        };
+        let keys: String = review.keys.iter().map(key).collect();
+        let token = review.token.reveal();
+        body.push_str(&format!(
+            "<p>These API keys work on. They were made, or given a new secret, since a mail to you last set the password, or \
+             since the account began. If you do not know one of them, revoke them all here, or sign in and revoke that one.</p>\
+             {keys}{}",
+            revocation(REVOKE_FROM_RESET, &token)
+        ));
+    }
+    page(StatusCode::OK, title, &body)
+}
+
+/// That keys were not revoked, with the button once more where another try may help.
+pub(in crate::routes) fn keys_not_revoked(refusal: Refusal, token: Option<&str>) -> Response {
+    let signed = refusal.for_the_wire();
+    let status = StatusCode::from_u16(signed.code().status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let again = token.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS);
+    let (text, form) = match again {
+        Some(token) => ("That did not work just now. Please try again in a moment.", revocation(REVOKE_AGAIN, token)),
+        None => ("This page is too old to revoke them. Sign in and revoke them there.", String::new()),
+    };
+    let body = format!("<h1>Not revoked</h1><p class=\"refused\" role=\"alert\">{text}</p>{form}");
+    answered(page(status, "Not revoked", &body), status, refusal)
+}
+
+fn revocation(action: &str, token: &str) -> String {
+    format!(
+        "<form method=\"post\" action=\"{action}\"><input type=\"hidden\" name=\"token\" value=\"{token}\">\
+         <button>Revoke these keys</button></form>"
+    )
 }
 
 /// A refusal for whoever sent the form, with the form once more where another try may help.
@@ -66,6 +121,7 @@ pub(super) fn refused(refusal: Refusal, form: &Form, token: Option<&str>) -> Res
         Refusal::WrongPassword => ("That is not the right password.".to_owned(), true),
         Refusal::WeakPassword { hint, .. } => (escaped(hint), true),
         Refusal::Malformed { field: "password" } => ("A password has at most 256 bytes.".to_owned(), true),
+        Refusal::RegistrationClosed { .. } => ("This site takes no registrations now.".to_owned(), false),
         _ if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS => {
             ("That did not work just now. Please try again in a moment.".to_owned(), true)
         }
@@ -76,9 +132,13 @@ pub(super) fn refused(refusal: Refusal, form: &Form, token: Option<&str>) -> Res
         Some(token) => format!("{message}{}", fields(form, form.again, token)),
         None => format!("<h1>{}</h1>{message}", form.title),
     };
-    let mut response = page(status, form.title, &body);
+    answered(page(status, form.title, &body), status, refusal)
+}
+
+/// What a page that refuses has beside its text.
+fn answered(mut response: Response, status: StatusCode, refusal: Refusal) -> Response {
     if status == StatusCode::UNAUTHORIZED {
-        let challenge = format!("HTTPSig error=\"{}\"", signed.code().as_str());
+        let challenge = format!("HTTPSig error=\"{}\"", refusal.for_the_wire().code().as_str());
         response.headers_mut().extend(HeaderValue::from_str(&challenge).ok().map(|value| (WWW_AUTHENTICATE, value)));
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -4,6 +4,7 @@ use super::super::body;
 use super::super::problem::Refused;
 use super::Credentials;
 use crate::domain::audit::Action;
+use crate::domain::issuer_code::IssuerCode;
 use crate::openapi::Doc;
 use crate::router::{App, source};
 use axum::Json;
@@ -42,5 +43,6 @@ pub fn post_doc() -> Doc {
         .about("The answer is the same whether or not the address has an account.")
         .takes::<Credentials>()
         .answers::<Registered>(StatusCode::ACCEPTED, "A link was sent to the address, which confirms it")
+        .refuses(IssuerCode::RegistrationClosed)
         .refuses(Code::RateLimited)
 }

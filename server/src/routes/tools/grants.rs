@@ -2,8 +2,9 @@
 
 use super::super::body;
 use super::super::problem::Refused;
+use super::super::step_up;
+use super::named;
 use super::view::GrantView;
-use super::{named, signed_in_admin};
 use crate::clock::UnixMillis;
 use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
@@ -11,6 +12,7 @@ use crate::domain::keys::form::{self, invalid};
 use crate::domain::refusal::Refusal;
 use crate::domain::tool_grant::{Giver, ToolGrant};
 use crate::domain::tools::GrantForm;
+use crate::mail::act::Act;
 use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use crate::store::{Given, ToolGrants, Tools};
@@ -116,9 +118,17 @@ pub async fn post(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
-    let admin = signed_in_admin(&app, &parts, &body, Action::ToolGrant).await?;
+    let (admin, signed_in) = app.signed_in_admin(&parts, &body, Action::ToolGrant).await?;
     let form = read(named(id)?, body::form(&parts.headers, &body)?)?;
-    let (grant, given) = app.issuer.tools().grant(form, Giver::Admin(admin.user.id), &admin.source).await?;
+    app.issuer.tools().find(&form.tool).await?;
+    app.issuer.user_record(&form.user).await?;
+    let stepped_up = step_up::demand(&app, &parts, &signed_in).await?;
+    let (user, tool) = (form.user.clone(), form.tool.clone());
+    let act = Act::GrantGiven { user: user.clone(), tool };
+    let stepped_up = app.accounts.with_notices(stepped_up, act, &[&user]).await?;
+    let by = Giver::Admin(admin.user.id);
+    let (grant, given) = app.issuer.tools().grant(form, by, Some(&stepped_up), &admin.source).await?;
+    app.accounts.notices_wait(&stepped_up);
     let status = if given == Given::New { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, answer(&app, &grant)).into_response())
 }
@@ -134,11 +144,17 @@ pub async fn delete(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
-    let admin = signed_in_admin(&app, &parts, &body, Action::ToolRevokeGrant).await?;
+    let (admin, signed_in) = app.signed_in_admin(&parts, &body, Action::ToolRevokeGrant).await?;
     let parsed =
         path.ok().and_then(|Path((tool, user))| Some((ToolId::parse(&tool).ok()?, UserId::parse(&user).ok()?)));
     let (tool, user) = parsed.ok_or(Refusal::NotFound { what: "grant" })?;
-    app.issuer.tools().revoke_grant(&tool, &user, &admin.source).await?;
+    let of_user = app.issuer.store.tool_of_user(&tool, &user).await.map_err(Refusal::from)?;
+    of_user.and_then(|of_user| of_user.grant).ok_or(Refusal::NotFound { what: "grant" })?;
+    let stepped_up = step_up::demand(&app, &parts, &signed_in).await?;
+    let act = Act::GrantTaken { user: user.clone(), tool: tool.clone() };
+    let stepped_up = app.accounts.with_notices(stepped_up, act, &[&user]).await?;
+    app.issuer.tools().revoke_grant(&tool, &user, Some(&stepped_up), &admin.source).await?;
+    app.accounts.notices_wait(&stepped_up);
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
@@ -156,9 +172,11 @@ pub fn post_doc() -> Doc {
     Doc::new("Grant a tool to a user")
         .about("For a signed-in admin. The grant stands in the place of any that the user has of the tool.")
         .path_part("id", "The tool's id")
+        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
         .takes::<NewGrantForm>()
         .answers::<GrantAnswer>(StatusCode::CREATED, "The grant")
         .answers::<GrantAnswer>(StatusCode::OK, "The grant, in the place of the former one")
+        .refuses(IssuerCode::StepUpRequired)
         .refuses(IssuerCode::NotFound)
         .refuses(IssuerCode::InvalidState)
 }
@@ -169,7 +187,9 @@ pub fn delete_doc() -> Doc {
         .about("For a signed-in admin. Tokens that there are live on for their minutes; none is given or renewed.")
         .path_part("id", "The tool's id")
         .path_part("user", "The user's id")
+        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
         .answers_empty(StatusCode::NO_CONTENT, "It is gone")
+        .refuses(IssuerCode::StepUpRequired)
         .refuses(IssuerCode::NotFound)
 }
 

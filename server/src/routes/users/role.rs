@@ -2,10 +2,12 @@
 
 use super::super::body;
 use super::super::problem::Refused;
+use super::super::step_up;
 use super::{answer, doc_of_one, named};
 use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::domain::role::Role;
+use crate::mail::act::Act;
 use crate::openapi::Doc;
 use crate::router::App;
 use axum::extract::rejection::PathRejection;
@@ -32,14 +34,24 @@ pub async fn put(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
-    let admin = app.admin(&parts, &body, Action::UserRole).await?;
+    let (admin, signed_in) = app.signed_in_admin(&parts, &body, Action::UserRole).await?;
     let id = named(id)?;
     let form: RoleForm = body::json(&parts.headers, &body)?;
-    app.issuer.set_role(&id, form.role, &admin.source).await?;
+    app.issuer.user_record(&id).await?;
+    let stepped_up = step_up::demand(&app, &parts, &signed_in).await?;
+    let act = Act::RoleGiven { user: id.clone(), role: form.role };
+    let stepped_up = app.accounts.with_notices(stepped_up, act, &[&id]).await?;
+    app.issuer.set_role(&id, form.role, Some(&stepped_up), &admin.source).await?;
+    app.accounts.notices_wait(&stepped_up);
     answer(&app, &id).await
 }
 
 /// How the document describes it.
 pub fn put_doc() -> Doc {
-    doc_of_one("Say who is an admin").takes::<RoleForm>().refuses(IssuerCode::InvalidState)
+    doc_of_one("Say who is an admin")
+        .about("For an admin who is signed in; no API key does this.")
+        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
+        .takes::<RoleForm>()
+        .refuses(IssuerCode::StepUpRequired)
+        .refuses(IssuerCode::InvalidState)
 }

@@ -1,5 +1,6 @@
 //! Mail, sent to a real mail server: what arrives, what does not, and when.
 
+mod acts;
 mod delivery;
 mod flood;
 mod process;

@@ -52,6 +52,7 @@ pub(super) async fn code_of(fake: &Fake, world: &World, subject: &str, intent: &
     let journey = Journey::of(&start("fake", &fields).send(world.address).await);
     let mut claims = fake.claims(world, &journey);
     claims["sub"] = json!(subject);
+    claims["auth_time"] = json!(world.now());
     fake.give_claims(&claims);
     code_in(journey.back().send(world.address).await.header("location").unwrap())
 }

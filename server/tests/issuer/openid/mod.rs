@@ -15,6 +15,7 @@ mod linking;
 mod pages;
 mod provider_faults;
 mod sign_in;
+mod step_up;
 mod store;
 mod tls;
 

@@ -151,7 +151,7 @@ async fn sessions(store: &Database, ana: &User, at_acme: &Identity) {
         let provider = &ProviderName::parse("acme").unwrap();
         let proof = SessionProof::Openid { provider, key, email };
         let refresh = RefreshRow::new(&keys(), hash(Kind::Refresh, byte), session.id.clone(), None);
-        store.add_user_session(&session.sealed(&keys()), &refresh, proof, &event()).await.unwrap()
+        store.add_user_session(&session.sealed(&keys()), &refresh, proof, None, &event()).await.unwrap()
     };
     let email = EmailAddress::parse("new@mail.example").unwrap();
     assert!(begin(201, &ana.id, &at_acme.key, Some(&email)).await);

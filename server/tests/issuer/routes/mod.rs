@@ -1,9 +1,10 @@
 mod api_keys;
 mod audit;
-mod auth;
+pub(crate) mod auth;
 mod beneath;
 mod health;
 mod idempotency;
+mod invitations;
 mod oauth_token;
 mod refresh_grant;
 mod renewal;

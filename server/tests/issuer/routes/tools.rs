@@ -129,7 +129,7 @@ async fn an_admin_gives_grants_and_takes_them_away() {
     );
 
     let path = format!("{}/{}", grants(TOOL), ana.user());
-    let gone = boss.call("DELETE", &path).send(world.address).await;
+    let gone = boss.stepped_up(boss.call("DELETE", &path)).await;
     assert_eq!((gone.status, gone.body.len()), (204, 0));
     boss.call("DELETE", &path).send(world.address).await.assert_refused("not_found");
     // Each is in the log, with who did it.
@@ -194,16 +194,42 @@ async fn who_is_no_admin_sees_and_changes_nothing_and_a_key_changes_no_grants() 
         host.send(by_key(method, path, body)).await.assert_refused("admin_required");
         assert_eq!(by_key(method, path, body).send(world.address).await.status, 401);
     }
-    // An admin's key looks at tools and edits them; it adds none and changes no grants.
-    world.issuer.set_role(&host.user, Role::Admin, &crate::world::source()).await.unwrap();
+    // An admin's key that administers looks at tools and edits them; it adds none and changes no grants.
+    world.issuer.set_role(&host.user, Role::Admin, None, &crate::world::source()).await.unwrap();
+    for (method, path, body) in &calls {
+        host.send(by_key(method, path, body)).await.assert_refused("admin_required");
+    }
+    world.administer(&host, true).await;
     for (method, path, body) in &calls {
         let answer = host.send(by_key(method, path, body)).await;
         match (*method, path.ends_with("places")) {
             ("GET", _) | ("PATCH", true) => drop(answer.granted()),
+            (_, false) if path.contains("/grants") => answer.assert_refused("step_up_required"),
             _ => answer.assert_refused("admin_required"),
         }
     }
     assert_eq!(ana.get("/api-keys").await.status, 200);
+}
+
+#[tokio::test]
+async fn o17_a_stolen_access_token_of_an_admin_gives_and_takes_no_grant() {
+    let world = World::start().await;
+    let boss = admin(&world).await;
+    let ana = world.person("ana@shop.example").await.sign_in().await.user();
+    let path = format!("{}/{}", grants(TOOL), boss.user);
+    let give = Call::json(&grants(TOOL), &json!({ "user": ana.as_str() }));
+    for call in [give.clone(), Call::new("DELETE", &path)] {
+        let call = call.header("authorization", &format!("Bearer {}", boss.access));
+        call.send(world.address).await.assert_refused("step_up_required");
+        // One step-up is for one of them, and its mail goes to both.
+        let once = call.header(crate::person::STEP_UP, &world.step_up(&boss.access).await);
+        assert!([201, 204].contains(&once.send(world.address).await.status));
+    }
+    world.office.deliver_due().await;
+    let log = world.log();
+    for told in ["A user was granted a tool email=ana@shop.example", "A grant of a tool was taken away email="] {
+        assert!(log.contains(told), "{told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -219,7 +245,7 @@ async fn of_admins_at_once_the_last_one_counts_whole() {
             let boss = &boss;
             async move { boss.send("POST", &grants(TOOL), &form).await.status }
         });
-        let take = (0..4).map(|_| async { boss.call("DELETE", &path).send(world.address).await });
+        let take = (0..4).map(|_| boss.stepped_up(boss.call("DELETE", &path)));
         let (given, taken) = tokio::join!(futures_util::future::join_all(give), futures_util::future::join_all(take));
         let (new, gone) = (
             given.iter().filter(|status| **status == 201).count(),
@@ -240,7 +266,7 @@ async fn of_admins_at_once_the_last_one_counts_whole() {
             })
             .count();
         assert_eq!(new, gone + left);
-        boss.call("DELETE", &path).send(world.address).await;
+        boss.stepped_up(boss.call("DELETE", &path)).await;
         // Changes of the tool at once are all made, or refused as such.
         let both = [json!({ "callers": ["page"] }), json!({ "min_assurance": "user" })];
         let changes = both.iter().map(|change| boss.send("PATCH", "/tools/places", change));

@@ -22,7 +22,7 @@ async fn users(world: &World, as_whom: &Pair, query: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn an_admin_is_one_by_access_token_or_by_a_key_of_its_own_in_any_way() {
+async fn o07_an_admin_is_one_by_access_token_or_by_a_key_of_its_own_that_administers() {
     let world = World::start().await;
     let host = world.host().await;
     let admin = world.admin("ana@shop.example").await;
@@ -30,7 +30,11 @@ async fn an_admin_is_one_by_access_token_or_by_a_key_of_its_own_in_any_way() {
     let list = || Call::new("GET", "/users");
     host.send(list()).await.assert_refused("admin_required");
     host.signed(list()).send(world.address).await.assert_refused("admin_required");
-    world.issuer.set_role(&host.user, Role::Admin, &crate::world::source()).await.unwrap();
+    world.issuer.set_role(&host.user, Role::Admin, None, &crate::world::source()).await.unwrap();
+    // An admin's key for its tools is no more than that.
+    host.send(list()).await.assert_refused("admin_required");
+    host.signed(list()).send(world.address).await.assert_refused("admin_required");
+    world.administer(&host, true).await;
     host.send(list()).await.granted();
     host.signed(list()).send(world.address).await.granted();
     let member = world.person("ben@shop.example").await.sign_in().await;
@@ -38,10 +42,67 @@ async fn an_admin_is_one_by_access_token_or_by_a_key_of_its_own_in_any_way() {
     refused.assert_refused("admin_required");
     assert_eq!(refused.json()["error"], "access_denied");
     // A role that was taken away counts at once, and so does a key.
-    world.issuer.set_role(&admin.user(), Role::Member, &crate::world::source()).await.unwrap();
+    world.issuer.set_role(&admin.user(), Role::Member, None, &crate::world::source()).await.unwrap();
     users(&world, &admin, "").await.assert_refused("admin_required");
     world.issuer.store.revoke_api_key(&host.id, world.clock.now(), &crate::world::event()).await.unwrap();
     host.send(list()).await.assert_refused("key_revoked");
+}
+
+#[tokio::test]
+async fn o07_an_admins_key_for_one_tool_administers_nothing_and_one_that_does_gives_no_role() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let admin = world.admin("ana@shop.example").await;
+    world.issuer.set_role(&host.user, Role::Admin, None, &crate::world::source()).await.unwrap();
+    let id = admin.user();
+    let acts = || {
+        [
+            Call::new("GET", "/users"),
+            Call::new("GET", &format!("/users/{id}")),
+            post(id.as_str(), "activate"),
+            Call::new("GET", "/audit"),
+        ]
+    };
+    let never = || [role(id.as_str(), "member"), Call::json("/invitations", &json!({ "email": "a@shop.example" }))];
+    for call in acts().into_iter().chain(never()).chain([post(id.as_str(), "deactivate")]) {
+        for (_, call) in host.four_ways(&call) {
+            call.send(world.address).await.assert_refused("admin_required");
+        }
+    }
+    world.administer(&host, true).await;
+    for call in acts() {
+        host.send(call).await.granted();
+    }
+    // Roles and invitations are for admins who are signed in, with a step-up; no key has one.
+    for call in never() {
+        host.send(call.clone()).await.assert_refused("step_up_required");
+        let with_one = call.header(crate::person::STEP_UP, &world.step_up(&admin.access).await);
+        host.send(with_one).await.assert_refused("step_up_required");
+    }
+    // The capability is its user's: it ends with the role, and on the machine.
+    world.administer(&host, false).await;
+    host.send(Call::new("GET", "/users")).await.assert_refused("admin_required");
+    world.administer(&host, true).await;
+    world.issuer.set_role(&host.user, Role::Member, None, &crate::world::source()).await.unwrap();
+    host.send(Call::new("GET", "/users")).await.assert_refused("admin_required");
+}
+
+#[tokio::test]
+async fn o07_no_one_gives_a_key_the_capability_over_http() {
+    let world = World::start().await;
+    let root = world.key_owner("root@shop.example").await;
+    root.become_admin().await;
+    let mut form = crate::key_owner::form();
+    form["administer"] = json!(true);
+    root.send("POST", "/api-keys", &form).await.assert_refused("malformed_request");
+    let key = root.make().await;
+    let change = root.send("PATCH", &format!("/api-keys/{}", key.id), &json!({ "administer": true })).await;
+    change.assert_refused("malformed_request");
+    assert_eq!(root.show(&key).await["administer"], json!(false));
+    // A new secret of a key that administers is its owner's to have, and it still does.
+    world.administer(&key, true).await;
+    let new = root.holder(&root.regenerate(&key, 0).await);
+    new.send(Call::new("GET", "/users")).await.granted();
 }
 
 #[tokio::test]
@@ -133,15 +194,15 @@ async fn the_last_active_admin_stays_one() {
     let ben = world.person("ben@shop.example").await.sign_in().await;
     let (ana_id, ben_id) = (ana.user(), ben.user());
     for call in [post(ana_id.as_str(), "deactivate"), role(ana_id.as_str(), "member")] {
-        ana.send(&world, call).await.assert_refused("invalid_state");
+        ana.send_stepped_up(&world, call).await.assert_refused("invalid_state");
     }
     users(&world, &ana, "").await.granted();
-    assert_eq!(ana.send(&world, role(ben_id.as_str(), "admin")).await.granted()["role"], "admin");
+    assert_eq!(ana.send_stepped_up(&world, role(ben_id.as_str(), "admin")).await.granted()["role"], "admin");
     // An admin who is not active is none.
     ben.send(&world, post(ana_id.as_str(), "deactivate")).await.granted();
-    ben.send(&world, role(ben_id.as_str(), "member")).await.assert_refused("invalid_state");
+    ben.send_stepped_up(&world, role(ben_id.as_str(), "member")).await.assert_refused("invalid_state");
     ben.send(&world, post(ana_id.as_str(), "activate")).await.granted();
-    assert_eq!(ben.send(&world, role(ben_id.as_str(), "member")).await.granted()["role"], "member");
+    assert_eq!(ben.send_stepped_up(&world, role(ben_id.as_str(), "member")).await.granted()["role"], "member");
     users(&world, &ben, "").await.assert_refused("admin_required");
 }
 

@@ -1,7 +1,7 @@
 //! `GET /auth/email/confirm`, where the mail to a new address leads, and `POST /auth/email/confirm`, which gives it to the account.
 
 use super::super::link::{self, AddressConfirmed};
-use super::super::page::Form;
+use super::super::page::{self, Form};
 use crate::domain::account::opaque::Kind;
 use crate::domain::audit::{Action, Source};
 use crate::openapi::Doc;
@@ -57,8 +57,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         let answer = AddressConfirmed { status: "confirmed", server_time: now };
         ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
     };
-    let said = ("Confirmed", "From now on you sign in with this address.");
-    link::answer(request, Action::EmailChange, (&FORM, Kind::EmailChange), confirm, said, json).await
+    let done = |()| page::done("Confirmed", "From now on you sign in with this address.");
+    link::answer(request, Action::EmailChange, (&FORM, Kind::EmailChange), confirm, done, json).await
 }
 
 /// How the document describes it.

@@ -26,7 +26,7 @@ pub struct StartQuery {
     /// RFC 7636, `S256`: the SHA-256 of a verifier that the page keeps.
     #[param(min_length = 43, max_length = 43)]
     code_challenge: String,
-    /// `sign_in`; for somebody who is signed in `link`, or `confirm` that it is still they.
+    /// `sign_in`; for a user who is signed in `link`, `confirm` that it is still they, or `step_up`.
     #[param(inline)]
     intent: Option<Intent>,
 }

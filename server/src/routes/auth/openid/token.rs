@@ -2,7 +2,7 @@
 
 use super::super::super::body;
 use super::super::super::problem::Refused;
-use super::super::{PairAnswer, answer};
+use super::super::{SignInAnswer, sign_in_answer};
 use super::SignInCodeForm;
 use crate::domain::audit::Action;
 use crate::openapi::Doc;
@@ -12,7 +12,7 @@ use axum::response::Response;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 
-/// Signs in: 200 with the same pair as `POST /auth/login`.
+/// Signs in: 200 with the same as `POST /auth/login`.
 ///
 /// # Errors
 /// [`Refused`].
@@ -22,8 +22,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let body = body::read(body).await?;
     let form: SignInCodeForm = body::json(&parts.headers, &body)?;
     app.accounts.openid_step(&source)?;
-    let pair = app.openid.redeem(&app.accounts, &form.code, &form.code_verifier, &source).await?;
-    Ok(answer(&app, &pair))
+    let sign_in = app.openid.redeem(&app.accounts, &form.code, &form.code_verifier, &source).await?;
+    Ok(sign_in_answer(&app, &sign_in))
 }
 
 /// How the document describes it.
@@ -31,7 +31,7 @@ pub fn post_doc() -> Doc {
     Doc::new("Swap the code of a sign-in with an OpenID provider")
         .about("The code is good once and for 60 s. Whoever presents it uses it up, also with a wrong verifier.")
         .takes::<SignInCodeForm>()
-        .answers::<PairAnswer>(StatusCode::OK, "An access token and a refresh token")
+        .answers::<SignInAnswer>(StatusCode::OK, "An access token and a refresh token, and a step-up")
         .refuses(Code::InvalidCredentials)
         .refuses(Code::UserInactive)
         .refuses(Code::RateLimited)

@@ -4,7 +4,7 @@ pub mod reset;
 
 use super::super::problem::Refused;
 use super::super::{bearer, body};
-use super::password_field;
+use super::{GivenKeyAnswer, password_field};
 use crate::domain::audit::Action;
 use crate::openapi::{Doc, grammar};
 use crate::router::App;
@@ -31,6 +31,11 @@ struct PasswordForm {
 struct Changed {
     /// How many other sessions there were.
     ended_sessions: u64,
+    /// Keys that were made or given a new secret since a link last set the password, or since the account began, and that were not revoked;
+    /// latest first.
+    keys: Vec<GivenKeyAnswer>,
+    /// What `POST /api-keys/revoke` revokes them with, for a day.
+    revoke_token: String,
     server_time: i64,
 }
 
@@ -45,15 +50,20 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let form: PasswordForm = body::json(&parts.headers, &body)?;
     let current = password_field(form.current_password, "current_password")?;
     let new = password_field(form.new_password, "new_password")?;
-    let ended = app.accounts.change_password(&signed_in, current, new).await?;
-    let answer = Changed { ended_sessions: ended, server_time: app.issuer.clock.now().0 };
+    let (ended_sessions, review) = app.accounts.change_password(&signed_in, current, new).await?;
+    let answer = Changed {
+        ended_sessions,
+        keys: review.keys.iter().map(GivenKeyAnswer::of).collect(),
+        revoke_token: review.token.reveal().to_string(),
+        server_time: app.issuer.clock.now().0,
+    };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
 /// How the document describes it.
 pub fn post_doc() -> Doc {
     Doc::new("Change the password")
-        .about("Every other session of the account is ended.")
+        .about("Every other session of the account is ended, and every step-up. The answer lists the keys to look through.")
         .takes::<PasswordForm>()
         .answers::<Changed>(StatusCode::OK, "It is changed")
         .refuses(Code::InvalidCredentials)

@@ -1,10 +1,12 @@
 //! `POST /auth/password/reset`, which asks for a link; `GET /auth/password/reset`, where that leads; and
 //! `POST /auth/password/reset/confirm`, which sets the new password.
 
+use super::super::GivenKeyAnswer;
 use super::super::link;
-use super::super::page::Form;
+use super::super::page::{self, Form};
 use crate::domain::account::email::EmailAddress;
 use crate::domain::account::opaque::Kind;
+use crate::domain::account::reset::Reset;
 use crate::domain::audit::{Action, Source};
 use crate::domain::refusal::Refusal;
 use crate::openapi::{Doc, grammar};
@@ -51,6 +53,11 @@ struct ResetAsked {
 struct PasswordSet {
     /// How many sessions there were.
     ended_sessions: u64,
+    /// Keys that were made or given a new secret since a link last set the password, or since the account began, and that were not revoked;
+    /// latest first.
+    keys: Vec<GivenKeyAnswer>,
+    /// What `POST /api-keys/revoke` revokes them with, for a day.
+    revoke_token: String,
     server_time: i64,
 }
 
@@ -95,12 +102,17 @@ pub async fn confirm(State(app): State<App>, request: Request) -> Result<Respons
         async move { accounts.reset_password(&token, password, &source).await }
     };
     let now = app.issuer.clock.now().0;
-    let json = |ended: u64| {
-        let answer = PasswordSet { ended_sessions: ended, server_time: now };
+    let json = |reset: Reset| {
+        let answer = PasswordSet {
+            ended_sessions: reset.ended_sessions,
+            keys: reset.review.keys.iter().map(GivenKeyAnswer::of).collect(),
+            revoke_token: reset.review.token.reveal().to_string(),
+            server_time: now,
+        };
         ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
     };
-    let said = ("Password set", "Every session of the account was ended. You can sign in with the new password now.");
-    link::answer(request, Action::PasswordReset, (&FORM, Kind::PasswordReset), set, said, json).await
+    let done = |reset: Reset| page::password_set(&reset.review);
+    link::answer(request, Action::PasswordReset, (&FORM, Kind::PasswordReset), set, done, json).await
 }
 
 /// How the document describes it.
@@ -119,5 +131,8 @@ pub fn page_doc() -> Doc {
 
 /// How the document describes it.
 pub fn confirm_doc() -> Doc {
-    link::answer_doc::<PasswordSet>("Set a new password", "Every session of the account is ended; the link works once.")
+    link::answer_doc::<PasswordSet>(
+        "Set a new password",
+        "Every session of the account is ended; the link works once. The answer lists the keys to look through.",
+    )
 }

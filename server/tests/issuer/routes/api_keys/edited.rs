@@ -91,7 +91,7 @@ async fn t12_no_secret_of_a_changed_key_is_in_the_database() {
     let world = World::start().await;
     let ana = world.key_owner("ana@shop.example").await;
     let answer = ana.call("POST", "/api-keys").header("idempotency-key", "canary-idempotency-key");
-    let answer = answer.body("application/json", form().to_string()).send(world.address).await;
+    let answer = ana.stepped_up(answer.body("application/json", form().to_string())).await;
     let old = ana.holder(&answer);
     let new = ana.holder(&ana.regenerate(&old, 3600).await);
     world.issuer.store.close().await;

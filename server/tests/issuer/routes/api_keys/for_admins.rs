@@ -18,12 +18,25 @@ async fn an_admin_manages_everybodys_keys() {
 
     assert_eq!(root.show(&key).await["user"], ana.user.as_str());
     assert_eq!(root.change(&key, json!({ "name": "theirs" })).await["user"], ana.user.as_str(), "it stays whose it is");
-    let answer = root.regenerate(&key, 60).await;
-    let new = ana.holder(&answer);
     key.works().await;
-    new.works().await;
-    assert_eq!(root.revoke(&new).await.status, 204);
-    new.is_refused("key_revoked", "key_revoked").await;
+    assert_eq!(root.revoke(&key).await.status, 204);
+    key.is_refused("key_revoked", "key_revoked").await;
+}
+
+#[tokio::test]
+async fn o07_over_http_an_admin_is_given_no_secret_of_another_user() {
+    let world = World::start().await;
+    let (ana, root) = (world.key_owner("ana@shop.example").await, world.key_owner("root@shop.example").await);
+    root.become_admin().await;
+    let key = ana.make().await;
+    let refused = root.regenerate(&key, 60).await;
+    refused.assert_refused("owner_required");
+    assert!(refused.json()["hint"].as_str().unwrap().contains("revoke"));
+    key.works().await;
+    assert_eq!(ana.show(&key).await["former"], json!(null), "nothing was changed");
+    // Of a key of its own it is.
+    let own = root.make().await;
+    root.holder(&root.regenerate(&own, 60).await).works().await;
 }
 
 #[tokio::test]

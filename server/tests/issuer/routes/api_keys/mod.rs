@@ -3,6 +3,7 @@ mod for_admins;
 mod id;
 mod recorded;
 mod regenerate;
+mod reviewed;
 
 use crate::http_client::Call;
 use crate::key_owner::form;

@@ -18,7 +18,7 @@ async fn r33_each_change_of_a_key_has_one_entry_without_a_secret() {
     let (ana, eve) = (world.key_owner("ana@shop.example").await, world.key_owner("eve@shop.example").await);
     let make =
         ana.call("POST", "/api-keys").header("idempotency-key", "one").body("application/json", form().to_string());
-    let made = make.send(world.address).await;
+    let made = ana.stepped_up(make.clone()).await;
     assert_eq!(make.send(world.address).await.body, made.body, "made once, recorded once");
     let old = ana.holder(&made);
     ana.change(&old, json!({ "name": "shop", "cidrs": ["127.0.0.0/8"] })).await;

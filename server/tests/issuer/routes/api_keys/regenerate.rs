@@ -40,7 +40,7 @@ async fn a_part_of_a_second_does_not_shorten_a_grace() {
     old.works().await;
     // Without a body it is a day.
     let path = format!("/api-keys/{}/regenerate", ana.make().await.id);
-    let answer = ana.call("POST", &path).send(world.address).await;
+    let answer = ana.stepped_up(ana.call("POST", &path)).await;
     assert_eq!(answer.granted()["former"]["expires_at"], world.issuer.clock.now().plus_seconds(86_400).0);
     for bad in
         [json!({ "grace_seconds": -1 }), json!({ "grace_seconds": 604_801 }), json!({ "grace": 1 }), json!([1, 2])]

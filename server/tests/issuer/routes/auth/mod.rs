@@ -1,4 +1,4 @@
-mod confirm;
+pub(in crate::routes) mod confirm;
 mod deactivate;
 mod email;
 mod lock_out;
@@ -11,3 +11,4 @@ mod register;
 mod rehash;
 mod reset;
 mod sessions;
+mod step_up;

@@ -1,0 +1,195 @@
+//! Which API keys a user looks through after a password was set, and their revocation in one call (O08).
+//!
+//! Shown are the keys that were made or given a new secret since the mailbox last proved the owner: since the last reset of the password by a
+//! link, or since the user was made where there was none. A later sign-in or step-up moves nothing: a thief who knows the password makes as
+//! many of them as it takes to hide a key behind them, and cannot read the owner's mail.
+
+use super::opaque::{Kind, OpaqueToken, TokenHash};
+use super::service::AccountService;
+use crate::clock::UnixMillis;
+use crate::domain::audit::{Action, Actor, Event, Source};
+use crate::domain::refusal::Refusal;
+use crate::domain::roots::Roots;
+use crate::domain::row_seal::{RowFault, RowSeal};
+use crate::domain::user::UserName;
+use crate::rng;
+use crate::store::{GivenSecrets, ManagedKeys};
+use bmap_protocol::ids::{ApiKeyId, UserId};
+use bmap_protocol::keys::EpochKeys;
+use std::net::IpAddr;
+
+/// Life of what such an answer revokes keys with, in seconds: a day.
+pub const REVIEW_SECONDS: i64 = 86_400;
+/// Most keys that one call revokes.
+pub const MAX_REVOKED: usize = 100;
+
+/// How a key got the secret that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It was made with it.
+    Made,
+    /// It was given a new one.
+    NewSecret,
+}
+
+impl Given {
+    /// Its word, as stored and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Given::Made => "made",
+            Given::NewSecret => "new_secret",
+        }
+    }
+
+    /// The one for its word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Given::Made, Given::NewSecret].into_iter().find(|given| given.as_str() == word)
+    }
+}
+
+/// A key that was not revoked, and when and from where its secret was given.
+#[derive(Clone, Debug)]
+pub struct GivenKey {
+    /// The key.
+    pub id: ApiKeyId,
+    /// What its owner calls it.
+    pub name: UserName,
+    /// How.
+    pub given: Given,
+    /// When.
+    pub at: UnixMillis,
+    /// From which address, where that is known.
+    pub address: Option<IpAddr>,
+}
+
+/// Which keys are meant: those of a user whose secret was given between two moments, both included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Whose.
+    pub user: UserId,
+    /// Not before that.
+    pub since: UnixMillis,
+    /// Not after that.
+    pub until: UnixMillis,
+}
+
+/// What the answer to a change or reset of the password shows of keys.
+#[derive(Debug)]
+pub struct KeyReview {
+    /// The keys to look through, latest first.
+    pub keys: Vec<GivenKey>,
+    /// What revokes them in one call.
+    pub token: OpaqueToken,
+}
+
+/// What the answer to a change or reset of the password revokes keys with, as it is stored.
+#[derive(Clone, Debug)]
+pub struct ReviewRow {
+    /// SHA-256 of the token.
+    pub hash: TokenHash,
+    /// The keys that it is for.
+    pub span: Span,
+    /// Its end.
+    pub expires_at: UnixMillis,
+    /// Binds all of these to the root secret.
+    pub seal: Option<RowSeal>,
+}
+
+impl ReviewRow {
+    fn sealed(self, keys: &EpochKeys) -> Self {
+        Self { seal: self.with_fields(|fields| Some(RowSeal::make(keys, fields))), ..self }
+    }
+
+    fn check_seal(&self, roots: &Roots) -> Result<(), RowFault> {
+        self.with_fields(|fields| RowSeal::check(self.seal.as_ref(), roots, fields))
+    }
+
+    fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
+        let Span { user, since, until } = &self.span;
+        let [since, until, ends] = [since, until, &self.expires_at].map(|time| time.0.to_string());
+        take(&["key review", self.hash.as_str(), user.as_str(), &since, &until, &ends])
+    }
+}
+
+impl Span {
+    /// As it is sealed in an errand.
+    pub fn to_text(&self) -> String {
+        format!("{}\n{}\n{}", self.user, self.since.0, self.until.0)
+    }
+
+    /// As it was sealed.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.split('\n');
+        let user = UserId::parse(lines.next()?).ok()?;
+        let mut time = || lines.next()?.parse().ok().map(UnixMillis);
+        Some(Self { user, since: time()?, until: time()? })
+    }
+}
+
+impl AccountService {
+    /// The keys of a user to look through at `until`.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the database does not answer.
+    pub(super) async fn span(&self, user: &UserId, until: UnixMillis) -> Result<Span, Refusal> {
+        let since = self.issuer.store.mailbox_proved_at(user).await?;
+        Ok(Span { user: user.clone(), since, until })
+    }
+
+    /// The keys of a span, latest first.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the database does not answer.
+    pub async fn keys_of(&self, span: &Span) -> Result<Vec<GivenKey>, Refusal> {
+        Ok(self.issuer.store.given_keys(span).await?)
+    }
+
+    /// What revokes the keys of a span without a session.
+    pub(super) fn new_review(&self, span: Span) -> Result<(OpaqueToken, ReviewRow), Refusal> {
+        let token = OpaqueToken::from_bytes(Kind::KeyReview, rng::bytes(&*self.issuer.random)?);
+        let expires_at = span.until.plus_seconds(REVIEW_SECONDS);
+        let row = ReviewRow { hash: token.hash(), span, expires_at, seal: None };
+        Ok((token, row.sealed(&self.issuer.roots.sealing())))
+    }
+
+    /// Revokes keys by the token that the answer to a change or reset of the password had: all that it is for, or some of them. It works until its end, and twice
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownConfirmation`] for a token that is not good; [`Refusal::NotFound`] for a key that it is not for: then none is revoked.
+    pub async fn revoke_reviewed(
+        &self,
+        token: &str,
+        keys: Option<Vec<ApiKeyId>>,
+        source: &Source,
+    ) -> Result<Vec<ApiKeyId>, Refusal> {
+        let token = OpaqueToken::parse(Kind::KeyReview, token).ok_or(Refusal::UnknownConfirmation)?;
+        let now = self.issuer.clock.now();
+        let row = self.issuer.store.key_review(&token.hash(), now).await?.ok_or(Refusal::UnknownConfirmation)?;
+        row.check_seal(&self.issuer.roots).map_err(|fault| fault.of("a key review", &Refusal::UnknownConfirmation))?;
+        source.acts_as(Actor::User(row.span.user.clone()));
+        let given: Vec<ApiKeyId> = self.keys_of(&row.span).await?.into_iter().map(|key| key.id).collect();
+        let keys = match keys {
+            None => given,
+            Some(keys) => keys,
+        };
+        self.revoke_keys(&row.span.user, &keys, source, now).await
+    }
+
+    async fn revoke_keys(
+        &self,
+        user: &UserId,
+        keys: &[ApiKeyId],
+        source: &Source,
+        now: UnixMillis,
+    ) -> Result<Vec<ApiKeyId>, Refusal> {
+        for key in keys {
+            let owner = self.issuer.store.managed_key(key).await?.map(|found| found.rows.current.owner);
+            if owner.as_ref() != Some(user) {
+                return Err(Refusal::NotFound { what: "API key" });
+            }
+        }
+        let event = Event::done(Action::ApiKeyRevoke, source, now);
+        Ok(self.issuer.store.revoke_api_keys(user, keys, now, &event).await?)
+    }
+}

@@ -1,0 +1,97 @@
+//! `POST /auth/step-up`: the password, or a fresh sign-in with a provider, for one act that outlives the session.
+
+use super::super::problem::Refused;
+use super::super::{bearer, body};
+use super::{StepUpAnswer, password_field};
+use crate::domain::audit::Action;
+use crate::domain::issuer_code::IssuerCode;
+use crate::openapi::{Doc, grammar};
+use crate::router::App;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use bmap_protocol::code::Code;
+use http::StatusCode;
+use http::header::CACHE_CONTROL;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+/// The password, or the code of a sign-in with `intent=step_up`.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+enum StepUpForm {
+    Password(StepUpByPassword),
+    Openid(StepUpByOpenid),
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StepUpByPassword {
+    #[schema(value_type = grammar::Password)]
+    password: Zeroizing<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StepUpByOpenid {
+    /// The provider's name.
+    provider: String,
+    #[schema(value_type = String)]
+    code: Zeroizing<String>,
+    /// RFC 7636: the one whose SHA-256 was the `code_challenge`.
+    #[schema(value_type = String, min_length = 43, max_length = 128)]
+    code_verifier: Zeroizing<String>,
+}
+
+/// Gives one: 200.
+///
+/// # Errors
+/// [`Refused`].
+pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+    let (parts, body) = request.into_parts();
+    let signed_in = bearer::signed_in(&app, &parts, Action::UserStepUp).await?;
+    let body = body::read(body).await?;
+    let step_up = match body::json(&parts.headers, &body)? {
+        StepUpForm::Password(form) => {
+            let password = password_field(form.password, "password")?;
+            app.accounts.step_up(&signed_in, password).await?
+        }
+        StepUpForm::Openid(form) => {
+            app.accounts.openid_step(&signed_in.source)?;
+            let StepUpByOpenid { provider, code, code_verifier } = form;
+            app.openid.step_up(&app.accounts, &signed_in, &provider, &code, &code_verifier).await?
+        }
+    };
+    let text = step_up.0.reveal();
+    let answer = StepUpAnswer::of(&text, app.issuer.clock.now());
+    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// How the document describes it.
+pub fn post_doc() -> Doc {
+    Doc::new("Step up: a one-use token for an act that outlives the session")
+        .about(
+            "With the account's password, or with the code of a sign-in that was begun with `intent=step_up`, for which the provider has the \
+             user sign in once more and says when they did. Good for five minutes, in this session.",
+        )
+        .takes::<StepUpForm>()
+        .answers::<StepUpAnswer<'_>>(StatusCode::OK, "A step-up, for the header `Bmap-Step-Up`")
+        .refuses(Code::InvalidCredentials)
+        .refuses(Code::RateLimited)
+        .refuses(IssuerCode::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_way_and_nothing_else() {
+        let read = |text: &str| serde_json::from_str::<StepUpForm>(text).is_ok();
+        assert!(read(r#"{"password":"a"}"#) && read(r#"{"provider":"a","code":"b","code_verifier":"c"}"#));
+        for bad in ["{}", r#"{"password":"a","provider":"a"}"#, r#"{"code":"b","code_verifier":"c"}"#, "[]"] {
+            assert!(!read(bad), "{bad}");
+        }
+    }
+}

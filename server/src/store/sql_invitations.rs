@@ -1,0 +1,90 @@
+//! Invitations.
+
+use super::connect::taken;
+use super::sql_accounts::insert_account;
+use super::sql_outbox::queue;
+use super::sql_row::{Columns, epoch_of, mac_of};
+use super::sql_step_ups::beside;
+use super::{Database, Invitations, InvitedAccount, Result};
+use crate::clock::UnixMillis;
+use crate::domain::account::email::EmailAddress;
+use crate::domain::account::invitation::InvitationRow;
+use crate::domain::account::opaque::TokenHash;
+use crate::domain::account::step_up::SteppedUp;
+use crate::domain::audit::Event;
+use crate::mail::errand::SealedErrand;
+
+impl Invitations for Database {
+    async fn add_invitation(
+        &self,
+        row: &InvitationRow,
+        mail: Option<&SealedErrand>,
+        stepped_up: Option<&SteppedUp>,
+        event: &Event,
+    ) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        beside(&mut transaction, stepped_up).await?;
+        if let Some(mail) = mail
+            && !queue(&mut transaction, mail).await?
+        {
+            return Ok(false);
+        }
+        sqlx::query("INSERT INTO invitations (hash, email, expires_at, epoch, seal) VALUES ($1, $2, $3, $4, $5)")
+            .bind(row.hash.as_str())
+            .bind(row.email.as_str())
+            .bind(row.expires_at.0)
+            .bind(epoch_of(&row.seal))
+            .bind(mac_of(&row.seal))
+            .execute(&mut *transaction)
+            .await
+            .map_err(taken("invitation"))?;
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn invitation(&self, token: &TokenHash, now: UnixMillis) -> Result<Option<InvitationRow>> {
+        let row = sqlx::query(
+            "SELECT hash, email, expires_at, epoch, seal FROM invitations WHERE hash = $1 AND expires_at > $2",
+        )
+        .bind(token.as_str())
+        .bind(now.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = &row else { return Ok(None) };
+        let columns = Columns { table: "invitations", row };
+        Ok(Some(InvitationRow {
+            hash: columns.parsed("hash", TokenHash::from_stored)?,
+            email: columns.parsed("email", |text| EmailAddress::parse(text).ok())?,
+            expires_at: columns.time("expires_at")?,
+            seal: columns.seal("epoch", "seal")?,
+        }))
+    }
+
+    async fn accept_invitation(&self, token: &TokenHash, account: InvitedAccount<'_>, event: &Event) -> Result<bool> {
+        let InvitedAccount { user, email, password, seal } = account;
+        let mut transaction = self.pool.begin().await?;
+        // Whoever deletes the row has it, and nobody else.
+        let used = sqlx::query("DELETE FROM invitations WHERE hash = $1 AND email = $2 AND expires_at > $3")
+            .bind(token.as_str())
+            .bind(email.as_str())
+            .bind(user.created_at.0)
+            .execute(&mut *transaction)
+            .await?;
+        if used.rows_affected() == 0 {
+            return Ok(false);
+        }
+        insert_account(&mut transaction, user, email.as_str(), password, seal).await?;
+        for sql in ["DELETE FROM invitations WHERE email = $1", "DELETE FROM registrations WHERE email = $1"] {
+            sqlx::query(sql).bind(email.as_str()).execute(&mut *transaction).await?;
+        }
+        self.record(&mut transaction, event).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn delete_ended_invitations(&self, now: UnixMillis) -> Result<u64> {
+        let sql = "DELETE FROM invitations WHERE hash IN (SELECT hash FROM invitations WHERE expires_at < $1 LIMIT $2)";
+        self.delete_before(sql, now.0).await
+    }
+}
