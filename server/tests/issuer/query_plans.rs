@@ -5,7 +5,7 @@ use bmap_server::store::Database;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
 /// Statements that read a table from one end to the other: a part of each, and who waits for it.
-const WHOLE: [(&str, &str); 13] = [
+const WHOLE: [(&str, &str); 14] = [
     ("FROM accounts a JOIN users u ON u.id = a.user_id ORDER BY a.user_id", "a command"),
     ("FROM api_keys ORDER BY id", "a command"),
     ("SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log", "bmap audit verify"),
