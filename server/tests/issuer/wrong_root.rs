@@ -11,12 +11,13 @@ const KEY: &str = "bmk_01a1ee5665d07eb7b02726e4e8f326d2";
 const SESSION: &str = "ses_01a1ee5665d07eb7b02726e4e8f326d2";
 
 /// Every command that writes, with arguments that it would go on with.
-const WRITING: [&[&str]; 22] = [
+const WRITING: [&[&str]; 26] = [
     &["serve", "--listen", "127.0.0.1:0"],
     &["user", "add", "ben"],
     &["user", "deactivate", "ana"],
     &["user", "activate", "ana"],
     &["user", "role", "ana", "admin"],
+    &["user", "invite", "ben@shop.example"],
     &["user", "identity", "confirm", "ana", "https://login.example", "1"],
     &["key", "add", "--user", "ana", "--name", "n"],
     &["key", "edit", KEY, "--name", "n"],
@@ -24,6 +25,9 @@ const WRITING: [&[&str]; 22] = [
     &["key", "revoke", KEY],
     &["session", "revoke", SESSION],
     &["tool", "add", "other", "--url", "https://other.example"],
+    &["tool", "edit", "places", "--open"],
+    &["tool", "grant", "ana", "places"],
+    &["tool", "revoke-grant", "ana", "places"],
     &["tool", "confirm", "places"],
     &["tool", "credential", "places"],
     &["tool", "remove", "places"],
@@ -38,10 +42,11 @@ const WRITING: [&[&str]; 22] = [
 ];
 
 /// Every other command: it writes nothing, so it may look at what does not fit together.
-const READING: [&str; 13] = [
+const READING: [&str; 14] = [
     "user identity list",
     "session list",
     "tool list",
+    "tool grants",
     "root status",
     "audit list",
     "audit verify",
@@ -143,7 +148,7 @@ async fn o14_with_another_root_secret_no_command_writes() {
             assert!(error.contains("nothing was changed") && error.contains(&secret), "{arguments:?}: {error}");
             assert_eq!(everything(&operator).await, before, "{arguments:?}");
         }
-        for command in ["user identity list", "session list", "tool list", "root status", "audit list"] {
+        for command in ["user identity list", "session list", "tool list", "tool grants", "root status", "audit list"] {
             operator.out(&command.split(' ').collect::<Vec<_>>());
             assert_eq!(everything(&operator).await, before, "{command}");
         }

@@ -2,6 +2,7 @@
 
 use super::super::installation::ISSUER_SETTING;
 use super::findings::Findings;
+use super::grants;
 use crate::clock::UnixMillis;
 use crate::config::Config;
 use crate::domain::role::Role;
@@ -38,6 +39,7 @@ pub(super) async fn examine(
         epochs(store, roots, found).await?;
         admins(store, roots, found).await?;
     }
+    grants::examine(store, roots, now, found).await?;
     proxies(store, config, now, found).await?;
     let remembered = store.setting(ISSUER_SETTING).await?;
     if let (Some(remembered), Some(issuer)) = (remembered, &config.issuer)

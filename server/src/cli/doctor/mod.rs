@@ -105,7 +105,6 @@ async fn examine(context: &Context, found: &mut Findings) {
     let now = SystemClock.now();
     let examined = async {
         installed::examine(&store, roots.as_ref(), &config, now, found).await?;
-        grants::examine(&store, roots.as_ref(), now, found).await?;
         mail::outbox(&store, &config, now, found).await
     };
     if let Err(error) = examined.await {

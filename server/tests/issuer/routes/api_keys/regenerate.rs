@@ -1,4 +1,5 @@
 use crate::key_owner::form;
+use crate::person::STEP_UP;
 use crate::world::{OTHER_TOOL, TOOL, World};
 use bmap_server::store::{ApiKeys, ManagedKeys};
 use serde_json::{Value, json};
@@ -160,8 +161,11 @@ async fn u04_no_secret_that_was_answered_is_dead_before_its_end() {
         let used = ana.make().await;
         let body = json!({ "grace_seconds": 60, "end_former": end_former });
         let path = format!("/api-keys/{}/regenerate", used.id);
-        let call = || ana.call("POST", &path).body("application/json", body.to_string());
-        let (to_here, to_there) = (call(), call());
+        let call = async || {
+            let step_up = world.step_up(&ana.access).await;
+            ana.call("POST", &path).header(STEP_UP, &step_up).body("application/json", body.to_string())
+        };
+        let (to_here, to_there) = (call().await, call().await);
         let (here, there) = tokio::join!(to_here.send(world.address), to_there.send(beside));
         let made: Vec<_> = [here, there].into_iter().filter(|answer| answer.status == 200).collect();
         if !end_former {
