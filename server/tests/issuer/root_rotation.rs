@@ -120,7 +120,7 @@ async fn a_root_is_changed_beside_a_running_server() {
         status,
         json!([{
             "epoch": 2, "at_hand": true, "seals": true, "mints": true,
-            "rows": { "API keys": 3, "admins": 1, "audit keys": 1, "former secrets of API keys": 1, "grants of tools": 1, "issuer keys": 1, "tools": 1 },
+            "rows": { "API keys": 3, "admins": 1, "audit keys": 1, "former secrets of API keys": 1, "grants": 1, "issuer keys": 1, "tools": 1 },
         }])
     );
     assert!(operator.out(&["root", "status"]).contains("seals, mints tokens"));
