@@ -57,7 +57,7 @@ fn run_all(steps: &[&'static Step], scope: &Scope, passed: &Passed) -> Vec<Row> 
             let without = if rows.iter().any(|row| row.fault.is_some()) {
                 Some("not run")
             } else if !(step.wanted)(scope) {
-                Some("no change")
+                Some(if scope.is_whole() { "--full" } else { "no change" })
             } else if step.name != "setup" && passed.knows(step.name) {
                 Some("as before")
             } else {
