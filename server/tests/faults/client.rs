@@ -170,7 +170,8 @@ impl Client {
                 stepped_up(Call::json("POST", "/api-keys", &form)).header("idempotency-key", number.to_string())
             }
             Attempt::Regenerate { key, number, has_grace } => {
-                let form = json!({ "grace_seconds": if *has_grace { 3600 } else { 0 } });
+                // A secret before that still works may end.
+                let form = json!({ "grace_seconds": if *has_grace { 3600 } else { 0 }, "end_former": true });
                 let path = format!("/api-keys/{}/regenerate", self.keys[*key].id);
                 stepped_up(Call::json("POST", path, &form)).header("idempotency-key", number.to_string())
             }
