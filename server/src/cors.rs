@@ -3,7 +3,7 @@
 
 use crate::domain::refusal::Refusal;
 use crate::router::App;
-use crate::routes::problem::Refused;
+use crate::routes::problem::{Refused, TOKEN_ENDPOINT};
 use crate::routes::step_up;
 use crate::store::ApiKeys;
 use axum::extract::{Request, State};
@@ -19,8 +19,6 @@ use http::{HeaderMap, Method, StatusCode};
 
 /// Documents that any page may read: they are public, and say the same to every reader.
 const PUBLIC_DOCUMENTS: [&str; 2] = ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"];
-
-const TOKEN_ENDPOINT: &str = "/oauth/token";
 
 /// Where a request to the token endpoint comes from.
 enum Page {
