@@ -113,7 +113,7 @@ impl Origin {
 
     /// The scheme, such as `https`.
     pub fn scheme(&self) -> &str {
-        self.text.split_once("://").map_or("", |(scheme, _)| scheme)
+        self.authority.checked_sub("://".len()).and_then(|end| self.text.get(..end)).unwrap_or_default()
     }
 
     /// Whether it is on the web: `https` or `http`.

@@ -7,9 +7,10 @@
 use super::address::Engine;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, TryStreamExt};
-use sqlx::any::{Any, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
+use sqlx::any::{Any, AnyArguments, AnyQueryResult, AnyRow, AnyStatement, AnyTypeInfo};
 use sqlx::error::ErrorKind;
 use sqlx::pool::PoolConnection;
+use sqlx::query::Query;
 use sqlx::{AnyConnection, AnyPool, Describe, Either, Error, Execute, Executor, SqlStr};
 use std::future::Future;
 use std::io;
@@ -30,6 +31,16 @@ type Step = Either<AnyQueryResult, AnyRow>;
 pub(super) struct Pool {
     connections: AnyPool,
     begin: &'static str,
+    /// Statements that a [`Line`] executes on one connection.
+    in_line: u32,
+}
+
+/// A caller with many statements, one after the other, each by itself. In SQLite it keeps its connection for some of them: to give one back costs
+/// as much as a short statement. In PostgreSQL it takes one for each, because taking it looks at whether that node may be read (F10).
+#[derive(Debug)]
+pub(super) struct Line {
+    pool: Pool,
+    kept: Option<(PoolConnection<Any>, u32)>,
 }
 
 /// A transaction. Dropped without [`Transaction::commit`] it is rolled back.
@@ -45,12 +56,17 @@ pub(super) struct InTransaction {
 
 impl Pool {
     pub(super) fn new(connections: AnyPool, engine: Engine) -> Self {
-        let begin = match engine {
+        let (begin, in_line) = match engine {
             // Every transaction writes. One that began by reading could find that it may not go on.
-            Engine::Sqlite => "BEGIN IMMEDIATE",
-            Engine::Postgres => "BEGIN",
+            Engine::Sqlite => ("BEGIN IMMEDIATE", 16),
+            Engine::Postgres => ("BEGIN", 1),
         };
-        Self { connections, begin }
+        Self { connections, begin, in_line }
+    }
+
+    /// For a caller with many statements.
+    pub(super) fn line(&self) -> Line {
+        Line { pool: self.clone(), kept: None }
     }
 
     /// Begins a transaction.
@@ -75,6 +91,24 @@ impl Pool {
     fn used<T>(&self, connection: PoolConnection<Any>, done: Result<T, Error>) -> Result<T, Error> {
         if done.as_ref().is_err_and(is_doubtful) {
             discard(connection);
+        }
+        done
+    }
+}
+
+impl Line {
+    /// All rows of a statement.
+    pub(super) async fn fetch_all(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, Error> {
+        let (mut connection, left) = match self.kept.take() {
+            Some(kept) => kept,
+            None => (self.pool.connections.acquire().await?, self.pool.in_line),
+        };
+        // Given up in the middle, the connection goes back as any other does.
+        let done = within(query.fetch_all(&mut *connection)).await;
+        match (&done, left.saturating_sub(1)) {
+            (Err(error), _) if is_doubtful(error) => discard(connection),
+            (_, 0) => drop(connection),
+            (_, left) => self.kept = Some((connection, left)),
         }
         done
     }

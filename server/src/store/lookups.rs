@@ -6,7 +6,7 @@
 //!
 //! What can be had once, a ticket or the use of a nonce, is taken in the same way: one commit for many, and of several who ask for it one has it.
 
-use super::bounded::{Pool, silent};
+use super::bounded::{Line, Pool, silent};
 use super::sql_many::places;
 use super::sql_row::Columns;
 use super::{Result, StoreError};
@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 /// Most ids of one statement.
@@ -123,11 +124,15 @@ struct Way<V> {
 impl<V: Clone> Way<V> {
     /// Goes as long as somebody waits.
     async fn go(mut self, pool: Pool, sql: Arc<str>, read: fn(&AnyRow) -> Result<V>, kind: Kind) {
-        while let Some(waiting) = self.next() {
+        let mut line = pool.line();
+        loop {
+            // Requests that are ready to run ask first: they go on the same way.
+            yield_now().await;
+            let Some(waiting) = self.next() else { return };
             let mut ids: Vec<&str> = waiting.iter().map(|waiting| waiting.id.as_str()).collect();
             ids.sort_unstable();
             ids.dedup();
-            let mut found = find(&pool, &sql, read, &ids).await.map_err(Arc::new);
+            let mut found = find(&mut line, &sql, read, &ids).await.map_err(Arc::new);
             for Waiting { id, answer } in waiting {
                 let found = match (&mut found, kind) {
                     (Ok(found), Kind::Read) => found.get(&id).cloned().transpose(),
@@ -166,7 +171,7 @@ impl<V> Drop for Way<V> {
 
 /// What there is of these ids. A row that can't be read is an error for whoever asked for it, and for nobody else.
 async fn find<V>(
-    pool: &Pool,
+    line: &mut Line,
     sql: &str,
     read: fn(&AnyRow) -> Result<V>,
     ids: &[&str],
@@ -175,7 +180,7 @@ async fn find<V>(
     let sql = sql.replace("{wanted}", &places(size, 1));
     let wanted = ids.iter().copied().map(Some).chain(std::iter::repeat(None)).take(size);
     let query = wanted.fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id));
-    let rows = query.fetch_all(pool).await?;
+    let rows = line.fetch_all(query).await?;
     let found = |row| Ok((Columns { table: "wanted", row }.text("wanted")?, read(row).map_err(Arc::new)));
     rows.iter().map(found).collect()
 }
@@ -205,6 +210,16 @@ mod tests {
         (folder, store)
     }
 
+    /// Returns when no statement is on its way any more.
+    async fn all_are_left(values: &LookUps<String>) {
+        let left = async {
+            while locked(&values.queue).on_the_way > 0 {
+                yield_now().await;
+            }
+        };
+        timeout(PATIENCE, left).await.unwrap();
+    }
+
     fn read(row: &AnyRow) -> Result<String> {
         let value = Columns { table: "settings", row }.text("value")?;
         assert!(value != "v13", "an unlucky row");
@@ -229,7 +244,7 @@ mod tests {
                 (_, found) => assert_eq!(found.unwrap(), None),
             }
         }
-        assert_eq!(locked(&values.queue).on_the_way, 0);
+        all_are_left(&values).await;
     }
 
     #[tokio::test]
@@ -290,6 +305,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_line_keeps_one_connection_for_some_statements_and_none_in_doubt() {
+        let (_folder, store) = settings().await;
+        let in_use = || {
+            let (open, idle) = store.pool.size();
+            usize::try_from(open).unwrap() - idle
+        };
+        let none_in_use = || async {
+            while in_use() > 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(PATIENCE, none_in_use()).await.unwrap();
+        let mut line = store.pool.line();
+        for statement in 1..=33 {
+            line.fetch_all(sqlx::query("SELECT 1 AS one")).await.unwrap();
+            if statement % 16 == 0 {
+                // It goes back in the background.
+                timeout(PATIENCE, none_in_use()).await.unwrap();
+            } else {
+                assert_eq!(in_use(), 1, "{statement}");
+            }
+        }
+        let open = store.pool.size().0;
+        assert!(line.fetch_all(sqlx::query("not a statement")).await.is_err());
+        let closed = || async {
+            while store.pool.size().0 >= open {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        timeout(PATIENCE, closed()).await.unwrap();
+        assert_eq!(line.fetch_all(sqlx::query("SELECT 1 AS one")).await.unwrap().len(), 1);
+    }
+
+    #[tokio::test]
     async fn a_panic_leaves_nobody_waiting() {
         let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
         let asked = (0..3).map(|_| values.get(&store.pool, "n13"));
@@ -297,7 +346,7 @@ mod tests {
             assert!(failed.is_err());
         }
         assert_eq!(values.get(&store.pool, "n14").await.unwrap().as_deref(), Some("v14"));
-        assert_eq!(locked(&values.queue).on_the_way, 0);
+        all_are_left(&values).await;
     }
 
     #[tokio::test]

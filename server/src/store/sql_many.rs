@@ -1,7 +1,7 @@
 //! Many rows in one statement.
 
 /// Rows of one statement: a few sizes, so that the engine has few statements to prepare.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+const SIZES: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// The rows in portions of those sizes.
 pub(super) fn portions<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
@@ -31,7 +31,7 @@ mod tests {
     fn every_row_has_its_place() {
         assert_eq!(places(2, 3), "($1, $2, $3), ($4, $5, $6)");
         let rows: Vec<u8> = (0..87).collect();
-        assert_eq!(portions(&rows).map(<[u8]>::len).collect::<Vec<_>>(), [64, 16, 4, 1, 1, 1]);
+        assert_eq!(portions(&rows).map(<[u8]>::len).collect::<Vec<_>>(), [64, 16, 4, 2, 1]);
         assert_eq!(portions(&rows).flatten().copied().collect::<Vec<_>>(), rows);
         assert_eq!(portions::<u8>(&[]).count(), 0);
     }

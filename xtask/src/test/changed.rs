@@ -51,10 +51,31 @@ impl Changes {
         !self.files.is_empty() && self.files.iter().all(|file| ROUTES.iter().any(|folder| is_at(file, folder)))
     }
 
+    /// The paths of routes whose files are all that changed: what comes before `{`, as the issuer's list has it. `None` where another file changed
+    /// or a file has no path of its own.
+    pub(super) fn paths_of_routes(&self, router: &str) -> Option<BTreeSet<String>> {
+        let routes = self.files.iter().filter(|file| !file.starts_with("server/tests/issuer/routes/"));
+        routes
+            .map(|file| path_of_route(file, router))
+            .collect::<Option<BTreeSet<_>>>()
+            .filter(|paths| !paths.is_empty())
+    }
+
     /// Whether a file below one of these folders, or one of these files, changed. A folder ends with `/`.
     pub(super) fn touch(&self, paths: &[&str]) -> bool {
         self.files.iter().any(|file| paths.iter().any(|path| is_at(file, path)))
     }
+}
+
+/// `server/src/routes/auth/step_up.rs` has `/auth/step-up`; a file whose name is a parameter has the path before it.
+fn path_of_route(file: &str, router: &str) -> Option<String> {
+    let names = file.strip_prefix("server/src/routes/")?.strip_suffix(".rs")?.replace('_', "-");
+    let listed = |path: &str| ['"', '/'].iter().any(|end| router.contains(&format!("\"/{path}{end}")));
+    let mut path = names.trim_end_matches("/mod");
+    while !listed(path) {
+        path = path.rsplit_once('/')?.0;
+    }
+    Some(format!("/{path}"))
 }
 
 fn is_at(file: &str, path: &str) -> bool {
@@ -171,6 +192,25 @@ mod tests {
         let alone = |files: &[&str]| Changes::of(files.iter().copied(), &graph()).are_routes_alone();
         assert!(alone(&["server/src/routes/tickets.rs", "server/tests/issuer/routes/tickets.rs"]));
         assert!(!alone(&["server/src/routes/tickets.rs", "server/src/router.rs"]) && !alone(&[]));
+    }
+
+    #[test]
+    fn a_changed_route_has_its_path() {
+        const ROUTER: &str = r#""/auth/step-up" "/tools" "/tools/{id}/grants" "/oauth/token""#;
+        let paths = |files: &[&str]| {
+            let paths = Changes::of(files.iter().copied(), &graph()).paths_of_routes(ROUTER)?;
+            Some(paths.into_iter().collect::<Vec<_>>().join(" "))
+        };
+        let routes = ["server/src/routes/auth/step_up.rs", "server/tests/issuer/routes/step_up.rs"];
+        assert_eq!(paths(&routes).as_deref(), Some("/auth/step-up"));
+        assert_eq!(paths(&["server/src/routes/tools/mod.rs"]).as_deref(), Some("/tools"));
+        assert_eq!(
+            paths(&["server/src/routes/tools/id/grants.rs", routes[0]]).as_deref(),
+            Some("/auth/step-up /tools")
+        );
+        for whole in [&["server/src/routes/problem.rs"][..], &[routes[0], "server/src/router.rs"], &[]] {
+            assert_eq!(paths(whole), None);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What one run of the tests covers.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 
 use super::changed::Changes;
@@ -38,6 +39,11 @@ impl Scope {
     /// Whether nothing but routes of the issuer and their tests changed.
     pub(super) fn is_routes_alone(&self) -> bool {
         self.changes.as_ref().is_some_and(Changes::are_routes_alone)
+    }
+
+    /// The paths of the routes that are all that changed; `None` where it may be any.
+    pub(super) fn paths_of_routes(&self, router: &str) -> Option<BTreeSet<String>> {
+        self.changes.as_ref().and_then(|changes| changes.paths_of_routes(router))
     }
 
     /// Whether any crate changed.

@@ -1,10 +1,11 @@
 //! The steps of `cargo xtask test`, in the order in which a fault is cheapest to find, and which changes each is for.
 
 use std::error::Error;
+use std::fs;
 
 use super::scope::Scope;
 use super::{deny, rust};
-use crate::shell::Program;
+use crate::shell::{Program, root};
 use crate::{demo, fuzz, layers, npm, setup, wasm};
 
 /// One step.
@@ -136,8 +137,12 @@ fn browser(_: &Scope) -> Result<(), Box<dyn Error>> {
     Program::new("npm test").within("tests/e2e").env("BMAP_CHROMIUM", setup::browser()?).run()
 }
 
-fn api(_: &Scope) -> Result<(), Box<dyn Error>> {
-    Program::new(&format!("{}/bin/python tests/api/run.py", setup::PYTHON)).run()
+fn api(scope: &Scope) -> Result<(), Box<dyn Error>> {
+    let calls = Program::new(&format!("{}/bin/python tests/api/run.py", setup::PYTHON));
+    let router = fs::read_to_string(root().join("server/src/router.rs"))?;
+    let Some(paths) = scope.paths_of_routes(&router) else { return calls.run() };
+    let paths = paths.into_iter().collect::<Vec<_>>().join("|");
+    calls.arg("--include-path-regex").arg(format!("^({paths})")).run()
 }
 
 #[cfg(test)]

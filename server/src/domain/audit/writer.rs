@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::MissedTickBehavior;
 
 /// Entries of one transaction.
@@ -146,7 +147,14 @@ impl Task {
             let mut events = Vec::new();
             tokio::select! {
                 biased;
-                received = self.waiting.recv_many(&mut jobs, BATCH) => if received == 0 { break },
+                received = self.waiting.recv_many(&mut jobs, BATCH) => {
+                    if received == 0 { break }
+                    // Requests that are ready to run record first: they go in the same transaction.
+                    yield_now().await;
+                    while jobs.len() < BATCH && let Ok(job) = self.waiting.try_recv() {
+                        jobs.push(job);
+                    }
+                }
                 Some(event) = self.refused.recv() => events.extend(self.minute.take(event)),
                 _ = second.tick() => {}
             }
