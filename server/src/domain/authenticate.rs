@@ -43,7 +43,7 @@ impl Issuer {
     /// Opens the row of a key: the one way to a key, whatever it is used for.
     ///
     /// # Errors
-    /// [`Refusal::UnknownKey`], or [`Refusal::BrokenRow`] for a row that somebody edited.
+    /// [`Refusal::UnknownKey`], or [`Refusal::BrokenRow`] for a row that was edited.
     pub async fn open_key(&self, id: &ApiKeyId) -> Result<OpenedKey, Refusal> {
         let (OwnedKey { rows, owner }, known) = self.key_or_decoy(id).await?;
         let opened = rows.current.open(&self.roots);
@@ -129,7 +129,7 @@ impl Issuer {
         if key.scope.is_over(self.clock.now()) {
             return Err(Refusal::KeyOver);
         }
-        // The row of the owner whom the key's seal names, and of nobody else.
+        // The row of the owner whom the key's seal names, and of no other user.
         let owner = owner.as_ref().filter(|owner| owner.id == key.owner && owner.state == UserState::Active);
         owner.ok_or(Refusal::UserInactive)
     }

@@ -173,7 +173,7 @@ impl Issuer {
             tracing::error!(key = ticket.key.as_str(), "ALARM: the row of a ticket is not as it was written");
             return Err(Refusal::UnknownTicket);
         }
-        // Whoever has a ticket has it from this key's backend.
+        // A page has its ticket from this key's backend.
         source.acts_as(Actor::ApiKey { key: ticket.key.clone(), owner: ticket.user.clone() });
         let now = self.clock.now();
         if now >= ticket.expires_at {
@@ -282,7 +282,7 @@ impl Issuer {
     }
 }
 
-/// The event of a granted token: its tool, its id and its scopes. The token itself is nobody's business.
+/// The event of a granted token: its tool, its id and its scopes. The token itself is not recorded.
 pub(super) fn granted(event: Event, token: &MintedToken, tool: &Tool) -> Event {
     event.on(&tool.id).with("token", &token.jti).with("scope", &token.scope)
 }

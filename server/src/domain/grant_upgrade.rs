@@ -2,8 +2,8 @@
 //! done here, at the first start after it: tools are sealed anew with their access and callers, the tools of keys become grants of the
 //! keys' owners, and the key of the first start is given the capability `administer`.
 //!
-//! All of it is one transaction that begins by taking a mark in the database, so it is done once, whoever is killed or starts beside.
-//! What is not as it was written is not sealed anew, and makes no grant (T13).
+//! All of it is one transaction that begins by taking a mark in the database, so it is done once, also where a process is killed or
+//! another starts beside it. What is not as it was written is not sealed anew, and makes no grant (T13).
 
 use super::api_key::{KeyScope, KeyState, SealedApiKey, ToolSet};
 use super::audit::chain::{ChainKeys, Head, Mac, Row};
@@ -199,8 +199,8 @@ impl Plan<'_> {
         }
     }
 
-    /// The key of the first start is told by its entry in the audit log, whose MAC nobody makes without the root secret: the issuer itself
-    /// made no other key. Its user must be an admin still.
+    /// The key of the first start is told by its entry in the audit log, whose MAC can't be made without the root secret: the issuer
+    /// itself made no other key. Its user must be an admin still.
     fn first_key(&self, upgrade: &mut Upgrade, random: &dyn Random) -> Result<(), NoRandomness> {
         let Some((before, mut scope)) = self.told_first_key() else {
             upgrade.notes.push(

@@ -56,7 +56,8 @@ pub struct Issuer {
     pub lives: Lives,
     /// What origins of pages may be registered.
     pub origin_rules: OriginRules,
-    /// A key that nobody has: what an unknown key id is checked against, so that it costs what a known one costs (T23).
+    /// A key whose secret no caller has: an unknown key id is checked against it, so that it costs what a known one
+    /// costs (T23).
     pub(super) decoy: SealedApiKey,
 }
 
@@ -131,8 +132,8 @@ impl Issuer {
     }
 }
 
-/// The issuer keys in use, newest first; makes the first one. A row that does not open is nobody's key: what it says would be
-/// published, and given to tools, for whoever wrote it (T13).
+/// The issuer keys in use, newest first; makes the first one. A row that does not open is not used: its key would be
+/// published, and given to tools, for the attacker who wrote it (T13).
 ///
 /// # Errors
 /// [`MakeError`], above all for a root secret that opens none of them.
@@ -284,7 +285,7 @@ pub async fn first_credential(
     let (key, secret) = new_api_key(roots, now, random, new)?;
     let source = Source::system();
     let user_event = user_created(&user, &source).with("role", &Role::Admin);
-    // Together: a user without the key would be the end of first starts, and nobody could sign in as it.
+    // Together: a user without the key would be the end of first starts, and no person could sign in as that user.
     match store.add_user_with_key(&user, &key, &scope, [&user_event, &key_created(&key, &scope, &source)]).await {
         Ok(()) => Ok(Some((key, secret))),
         Err(StoreError::Taken { .. }) => Ok(None), // another process was first

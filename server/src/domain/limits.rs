@@ -1,4 +1,4 @@
-//! Counting how often somebody does something, in tables that never grow (R32).
+//! Counts how often a caller does something, in tables that never grow (R32).
 
 use super::refusal::Refusal;
 use crate::clock::UnixMillis;
@@ -21,8 +21,8 @@ pub struct Rate {
 
 /// Counters by key: the generic cell rate algorithm (as of ATM), which needs one time per key.
 ///
-/// A full bucket loses the counter that ends first. The hash is keyed with a secret of this process, so nobody can aim at
-/// the bucket of somebody else's counter.
+/// A full bucket loses the counter that ends first. The hash is keyed with a secret of this process, so an attacker can't
+/// aim at the bucket of another caller's counter.
 pub struct Table {
     burst: u32,
     /// Microseconds until the next one.
@@ -40,7 +40,7 @@ struct Slot {
 
 const EMPTY: Slot = Slot { key: 0, empty_at: i64::MIN };
 
-/// What a counter says after somebody was counted, or was not.
+/// What a counter says after a caller was counted, or was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     /// How many more would be taken now.
@@ -150,7 +150,7 @@ fn bucket_of(key: u64) -> usize {
     usize::try_from(key & (BUCKETS as u64).saturating_sub(1)).unwrap_or(0)
 }
 
-/// Rounded up: whoever waits so long has waited long enough.
+/// Rounded up: a caller that waits so long has waited long enough.
 fn seconds(micros: i64) -> u32 {
     u32::try_from(micros.saturating_add(999_999).div_euclid(1_000_000)).unwrap_or(u32::MAX)
 }

@@ -42,7 +42,7 @@ impl ProblemCode {
         }
     }
 
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether the same call may succeed later with nothing changed.
     pub const fn retryable(self) -> bool {
         match self {
             ProblemCode::Profile(code) => code.retryable(),

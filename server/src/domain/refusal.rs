@@ -26,7 +26,7 @@ pub enum Refusal {
         /// The field.
         field: &'static str,
     },
-    /// A field of somebody who is signed in, and what is wrong with it.
+    /// A field of a signed-in user's request, and what is wrong with it.
     #[error("field {field}: {hint}")]
     Invalid {
         /// The field.
@@ -59,7 +59,7 @@ pub enum Refusal {
     WeakPassword {
         /// The field that it stands in.
         field: &'static str,
-        /// Advice for whoever chose it, without any part of it.
+        /// Advice for the user who chose it, without any part of it.
         hint: String,
     },
 
@@ -79,7 +79,7 @@ pub enum Refusal {
     /// The secret is another one.
     #[error("wrong secret")]
     WrongSecret,
-    /// The key's row is not as it was written: somebody edited the database.
+    /// The key's row is not as it was written: the database was edited by hand.
     #[error("ALARM: the row of an API key does not open: {0}")]
     BrokenRow(#[from] BrokenRow),
     /// The key's life is over.
@@ -104,20 +104,20 @@ pub enum Refusal {
     /// No account of that address, or another password, or its user is not active.
     #[error("wrong address or password, or the user is not active")]
     WrongPassword,
-    /// The account's stored password is not as it was written: somebody edited the database.
+    /// The account's stored password is not as it was written: the database was edited by hand.
     #[error("ALARM: the stored password of an account can't be used: {0}")]
     BrokenPassword(#[from] PasswordFault),
-    /// The row of an account, or of one of its links, is not as it was written: somebody edited the database.
+    /// The row of an account, or of one of its links, is not as it was written: the database was edited by hand.
     #[error("ALARM: the row of an account or of its link does not open: {0}")]
     EditedRow(SealError),
-    /// A sealed row is not as it was written: somebody edited the database. The caller is told what `like` tells.
+    /// A sealed row is not as it was written: the database was edited by hand. The caller is told what `like` tells.
     #[error("ALARM: the row of {what} is not as it was written: {fault}")]
     Edited {
         /// Whose row.
         what: &'static str,
         /// What is wrong with it.
         fault: RowFault,
-        /// The refusal of whoever shows something that was never there.
+        /// The refusal of a caller that shows an unknown credential of this kind.
         like: &'static Refusal,
     },
     /// The link was never made, was used, or has ended.
@@ -129,7 +129,7 @@ pub enum Refusal {
     /// The page's code was never made, was used, has ended, or was for another page or another purpose.
     #[error("no such sign-in code, or used, or with another verifier")]
     UnknownSignInCode,
-    /// Whoever was asked by the provider said no.
+    /// The user, asked by the provider, said no.
     #[error("denied at the provider")]
     ProviderDenied,
     /// The provider sent the browser back with an error, or with nothing.
@@ -179,13 +179,13 @@ pub enum Refusal {
     /// The tool doesn't know the scope, or it is not the key's, its owner's or the subject's to have.
     #[error("the tool does not know the scope, or it was not granted")]
     ScopeDenied,
-    /// The tool asks for more than somebody who is signed in.
+    /// The tool asks for more than a signed-in user.
     #[error("the tool asks for more assurance")]
     AssuranceTooLow,
     /// The session was revoked or is over.
     #[error("the session was revoked or is over")]
     SessionOver,
-    /// Nobody becomes a user by signing in with that provider.
+    /// No new user is made by signing in with that provider.
     #[error("the identity is linked to no user, and its provider makes none")]
     SignUpOff,
 
@@ -234,7 +234,7 @@ pub enum Refusal {
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
 
-    /// A kept answer is not as it was written: somebody edited the database.
+    /// A kept answer is not as it was written: the database was edited by hand.
     #[error("ALARM: a kept answer does not open")]
     BrokenAnswer,
 

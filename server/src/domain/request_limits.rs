@@ -1,4 +1,4 @@
-//! How many requests one caller may make: an API key, a user, or an address for what nobody else answers for.
+//! How many requests one caller may make: an API key, a user, or an address for requests without a good credential.
 
 use super::limits::{Count, Rate, Table, network};
 use super::refusal::Refusal;
@@ -31,7 +31,7 @@ impl Default for RequestRates {
 /// Who answers for a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Payer<'a> {
-    /// Nobody is known: where it came from.
+    /// No credential held: the address that the request came from.
     Address(IpAddr),
     /// An API key that proved itself.
     Key(&'a ApiKeyId),
@@ -106,7 +106,7 @@ impl RequestLimits {
         }
     }
 
-    /// Counts a request to whoever answers for it; `None` where that is not limited.
+    /// Counts a request to its payer; `None` where that is not limited.
     pub fn pay(&self, payer: Payer<'_>, now: UnixMillis) -> Option<Paid> {
         let limit = self.of(payer);
         let count = limit.table.as_ref()?.count(&key(payer), now);
@@ -149,7 +149,7 @@ impl RequestLimits {
         self.pages.look(page, now).retry_after.is_some()
     }
 
-    /// Takes back a request that was counted, since somebody else answers for it.
+    /// Takes back a request that was counted, since another payer answers for it.
     pub fn give_back(&self, payer: Payer<'_>) {
         if let Some(table) = &self.of(payer).table {
             table.give_back(&key(payer));

@@ -14,8 +14,8 @@ use bmap_protocol::ids::{ToolId, UserId};
 use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal::SealError;
 
-/// Rows of a portion: enough that waiting for the disk is a small part of it, and few enough that whoever writes one of them meanwhile
-/// waits for a fraction of a second.
+/// Rows of a portion: enough that waiting for the disk is a small part of it, and few enough that a request which writes one of them
+/// meanwhile waits for a fraction of a second.
 const BATCH: u16 = 500;
 
 /// What a run did.
@@ -318,7 +318,7 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         self.change(row, before, seal.map(|seal| seal.mac), name)
     }
 
-    /// Puts new seals into their rows, a portion at a time. What was written meanwhile, by somebody else, stays as that one wrote it.
+    /// Puts new seals into their rows, a portion at a time. A row that another process wrote meanwhile stays as it was written.
     async fn put(&mut self, seals: Vec<Reseal<'_>>) -> Result<(), ResealError> {
         for portion in seals.chunks(usize::from(BATCH)) {
             let done = self.store.reseal(self.newest.epoch(), portion).await?;

@@ -55,7 +55,7 @@ impl Roots {
     }
 
     /// The same, where an epoch that is not at hand is looked for once more: another process may have made it just now, and
-    /// sealed a row in it. Only rows name epochs, so nobody from outside can cause it.
+    /// sealed a row in it. Only rows name epochs, so no caller can cause it.
     #[must_use]
     pub fn with_reread(self, reread: impl Fn() -> Option<Vec<EpochKeys>> + Send + Sync + 'static) -> Self {
         Self { reread: Some(Arc::new(reread)), ..self }

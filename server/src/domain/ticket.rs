@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub const MAX_TICKET_SECONDS: i64 = 120;
 
 /// Most tickets of one API key that are neither used nor over. A backend that makes a thousand a second, each used within ten, has
-/// as many; one that makes them for nobody stops here.
+/// as many; one that makes tickets which no page uses stops here.
 pub const MAX_LIVE_TICKETS: u64 = 10_000;
 
 const PREFIX: &str = "bmt_";
@@ -31,7 +31,7 @@ pub struct TicketHash(String);
 
 impl PlainTicket {
     /// The ticket for what it is to be for: 16 random bytes, and 16 of a MAC over them and all of `ticket`. So a row that was put in
-    /// or edited by somebody who can only write the database is no ticket's (T13), see [`Ticket::is_of`].
+    /// or edited by an attacker who can only write the database is no ticket's (T13), see [`Ticket::is_of`].
     pub fn make(keys: &EpochKeys, random: &[u8; 16], ticket: &Ticket) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         let mac = ticket.mac(keys, random);

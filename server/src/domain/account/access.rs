@@ -95,7 +95,7 @@ impl Issuer {
         let key = DecodingKey::from_ed_der(self.signer.public_key());
         let read = jsonwebtoken::decode::<AccessClaims>(compact, &key, &validation);
         let read = read.map_err(|_| Refusal::BadAccessToken)?;
-        // Any other header field, type or algorithm is somebody else's idea (R03, R07).
+        // Any other header field, type or algorithm is not the issuer's (R03, R07).
         if read.header != self.signer.header {
             return Err(Refusal::BadAccessToken);
         }

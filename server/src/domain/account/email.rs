@@ -11,8 +11,8 @@ const MAX_LOCAL_PART: usize = 64;
 /// A plain address `local@domain` in its canonical spelling: compatibility forms composed (NFKC), folded to lower case as a
 /// whole, without space around it, the domain as DNS has it.
 ///
-/// Two texts that a person would call one address are equal here. Mail goes to this spelling and to no other, so whoever
-/// confirms an account reads the mail of exactly the address that it is known by.
+/// Two texts that a person would call one address are equal here. Mail goes to this spelling and to no other, so a
+/// person who confirms an account reads the mail of exactly the address that it is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmailAddress(String);
 

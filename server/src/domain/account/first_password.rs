@@ -42,7 +42,7 @@ impl AccountService {
         Ok(())
     }
 
-    /// That whoever is signed in has no password, which would have to be shown.
+    /// Checks that the signed-in user has no password: where there is one, the caller has to show it.
     ///
     /// # Errors
     /// [`Refusal::InvalidState`].

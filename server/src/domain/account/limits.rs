@@ -1,4 +1,4 @@
-//! How often somebody may try (R32, T27): a rate per account and one per address, in tables that never grow.
+//! How often a caller may try (R32, T27): a rate per account and one per address, in tables that never grow.
 
 use super::email::EmailAddress;
 use crate::clock::UnixMillis;
@@ -8,14 +8,15 @@ use crate::domain::session::SessionId;
 use crate::mail::budget::Budget;
 use std::net::IpAddr;
 
-/// Guesses at one account's password from all networks that nobody signed in to it from before, together.
+/// Guesses at one account's password from all networks without an earlier sign-in to it, together.
 pub const SIGN_IN_PER_ACCOUNT: Rate = Rate { burst: 10, seconds: 30 };
 /// Guesses at one account's password from one network, known or not, or in one session. The same for both, so that a caller sees no
 /// difference until the budget above is used up from elsewhere.
 pub const SIGN_IN_PER_ACCOUNT_AND_NETWORK: Rate = SIGN_IN_PER_ACCOUNT;
 /// Sign-ins from one address, at whatever account.
 pub const SIGN_IN_PER_ADDRESS: Rate = Rate { burst: 50, seconds: 2 };
-/// Mails of one budget that are asked for to one address from one: nobody uses up what somebody elsewhere may ask for.
+/// Mails of one budget to one email address that one network address asks for: no caller uses up what a caller
+/// elsewhere may ask for.
 pub const MAIL_PER_ACCOUNT: Rate = Rate { burst: 3, seconds: 600 };
 /// Mails that are asked for from one address.
 pub const MAIL_PER_ADDRESS: Rate = Rate { burst: 20, seconds: 60 };

@@ -79,8 +79,8 @@ impl OpaqueToken {
         Self { kind, bytes: Zeroizing::new(bytes) }
     }
 
-    /// A token of 16 random bytes and 16 of a MAC over them and its row: it is good for that row alone, so nobody who can only
-    /// write the database puts a row in for a token of their own (T13).
+    /// A token of 16 random bytes and 16 of a MAC over them and its row: it is good for that row alone, so an attacker who can
+    /// only write the database can't put a row in for a token of their own (T13).
     pub fn bound_to(kind: Kind, keys: &EpochKeys, random: &[u8; 16], row: &[&str]) -> Self {
         let encoded = Base64UrlUnpadded::encode_string(random);
         let mac = RowSeal::bytes(keys, &[&[kind.prefix(), encoded.as_str()], row].concat());

@@ -157,9 +157,9 @@ impl Hasher {
         Ok(StoredPassword { phc: hash.to_string(), epoch: epoch.epoch() })
     }
 
-    /// Whether the password is the one stored for the address, in its one form or else as it was typed. Whether a second hash is computed follows
-    /// from what was typed alone, so it says nothing about the account (R31). What the row asks for is looked at before any of it is done
-    /// (R41), and a hash that somebody copied from their own row is not this address's (T13).
+    /// Whether the password is the one stored for the address, in its one form or else as it was typed. Whether a second hash is computed
+    /// follows from what was typed alone, so it says nothing about the account (R31). The cost that the row asks for is checked before any of it
+    /// is paid (R41), and a hash that an attacker copied from their own row does not match for this address (T13).
     ///
     /// # Errors
     /// [`PasswordFault`] for a row that was not written here.

@@ -1,5 +1,5 @@
-//! Rotation of refresh tokens (profile §7): each is used once, and its successor is the same for everybody who presents it
-//! within the grace (R38, R39).
+//! Rotation of refresh tokens (profile §7): each is used once, and its successor is the same for every caller that
+//! presents it within the grace (R38, R39).
 //!
 //! The successor is derived and not stored: HKDF over the presented token and `K_kek`, salted with 32 random bytes that
 //! stand in the used token's row. So all racers get the same pair, whichever of them the database let win; the database

@@ -1,8 +1,9 @@
 //! The chain: each row's MAC is over the row, its number and the MAC of the row before.
 //!
-//! HMAC-SHA256 under `K_audit`, which follows from the root secret. So whoever can write to the database but lacks the root
-//! secret can neither change a row, nor put one in, nor take one out of the middle, nor bring one from elsewhere, without
-//! every later MAC failing. Cutting off the end leaves a shorter chain that holds: against that, note the head elsewhere.
+//! HMAC-SHA256 under `K_audit`, which follows from the root secret. So an attacker who can write to the database but lacks
+//! the root secret can neither change a row, nor put one in, nor take one out of the middle, nor bring one from elsewhere,
+//! without every later MAC failing. Cutting off the end leaves a shorter chain that holds: against that, note the head
+//! elsewhere.
 
 use super::Event;
 use super::detail::Fact;
@@ -138,7 +139,7 @@ impl ChainKey {
         (Row { sequence, epoch: self.epoch, content, mac: mac.to_text() }, Head { sequence, mac })
     }
 
-    /// The head after `row`, if it is the one that follows on `head` and nobody changed it.
+    /// The head after `row`, if it is the one that follows on `head` and was not changed.
     pub fn follow(&self, head: &Head, row: &Row) -> Option<Head> {
         let mac = Mac::parse(&row.mac)?;
         let sequence = head.sequence.checked_add(1).filter(|next| *next == row.sequence)?;

@@ -116,7 +116,7 @@ macro_rules! facts {
 }
 facts!(ProviderName, UserId, ApiKeyId, ToolId, SessionId, TokenId, Origin, UserName, Role);
 
-/// Where somebody is known: who that is there may be an address.
+/// The provider alone: its `sub` for the user may be an email address.
 impl From<&IdentityKey> for Fact {
     fn from(key: &IdentityKey) -> Self {
         Self::of_text(&key.issuer)

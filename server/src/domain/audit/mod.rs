@@ -70,7 +70,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Something that `source` did. The actor is whoever the source is known to be by now.
+    /// Something that `source` did. The actor is the caller that the source has proved to be by now.
     pub fn done(action: Action, source: &Source, at: UnixMillis) -> Self {
         Self {
             at,

@@ -94,7 +94,7 @@ pub async fn page(
     let mut found = Vec::new();
     for _ in 0..WINDOWS {
         let floor = match &filter.of {
-            // What is everybody else's is not looked at, however much it is.
+            // Entries of other users are not read, however many there are.
             Some(user) => store.audit_floor_of(user, before, OWN_WINDOW).await?.unwrap_or(1),
             None => before.saturating_sub(WINDOW).max(1),
         };

@@ -1,7 +1,7 @@
-//! Where a request came from, and who it turned out to be.
+//! Where a request came from, and which caller it turned out to be from.
 //!
-//! `middleware.rs` makes one for each request and hands it on as an extension. Whoever finds out more notes it here; so a
-//! refusal, which `middleware.rs` records for every route alike, says what was found out before it.
+//! `middleware.rs` makes one for each request and hands it on as an extension. Code that proves more about the caller
+//! notes it here; so a refusal, which `middleware.rs` records for every route alike, says what was known before it.
 
 use super::{Action, Actor, Target};
 use std::net::{IpAddr, Ipv4Addr};
@@ -36,7 +36,7 @@ impl Source {
         Self { address: None, request_id: None, found: Arc::default() }
     }
 
-    /// A command of somebody with a shell on the issuer's machine.
+    /// A command of an operator with a shell on the issuer's machine.
     pub fn command_line() -> Self {
         Self::local(Actor::CommandLine)
     }

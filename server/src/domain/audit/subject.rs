@@ -7,18 +7,18 @@ use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody who proved to be that user.
+    /// A caller that proved to be that user.
     User(UserId),
-    /// Somebody who proved to have that API key.
+    /// A caller that proved to have that API key.
     ApiKey {
         /// The key.
         key: ApiKeyId,
         /// Its user.
         owner: UserId,
     },
-    /// Somebody with a shell on the issuer's machine.
+    /// An operator with a shell on the issuer's machine.
     CommandLine,
-    /// Somebody who proved nothing.
+    /// A caller that proved nothing.
     Anonymous,
     /// The issuer by itself.
     System,

@@ -1,4 +1,5 @@
-//! What may stand in a key. Each fault names its field, and says what would be right: whoever fills this in is signed in.
+//! What may stand in a key. Each fault names its field, and says what would be right: the user who fills this in is
+//! signed in.
 
 use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, MAX_SCOPE_ENTRIES, ToolSet};

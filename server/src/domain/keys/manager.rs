@@ -12,14 +12,14 @@ pub struct Manager {
     pub source: Source,
 }
 
-/// What somebody may do with keys.
+/// What a manager may do with keys.
 #[derive(Clone, Debug)]
 pub enum Right {
-    /// Somebody who is signed in: their own keys.
+    /// A signed-in user: their own keys.
     Owner(UserId),
     /// An admin: every key, but no secret of another user's.
     Admin(UserId),
-    /// Whoever has the data folder: every key.
+    /// A person with the data folder: every key.
     Operator,
 }
 

@@ -32,7 +32,7 @@ pub struct OwnedKey {
     pub owner: Option<User>,
 }
 
-/// A key as it is shown to whoever manages it. No part of it is a secret.
+/// A key as it is shown to the users who manage it. No part of it is a secret.
 #[derive(Clone, Debug)]
 pub struct ManagedKey {
     /// Its rows.
@@ -50,7 +50,7 @@ pub enum Standing {
     Expired,
     /// It was revoked.
     Revoked,
-    /// Its row does not open: somebody edited the database, or the root secret of its epoch is not at hand.
+    /// Its row does not open: it was edited, or the root secret of its epoch is not at hand.
     Unusable,
 }
 

@@ -24,7 +24,7 @@ use bmap_protocol::origin::Origin;
 pub const MAX_KEYS: u16 = 100;
 /// Most keys of one page of a list.
 pub const MAX_PAGE: u16 = 100;
-/// How often a change is tried again where somebody else changes the same key.
+/// How often a change is tried again where another request changes the same key.
 const ATTEMPTS: usize = 8;
 
 /// Changes keys.
@@ -110,17 +110,17 @@ impl<'a> KeyService<'a> {
         Ok(())
     }
 
-    /// One key that somebody may manage.
+    /// One key that `who` may manage.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], also for somebody else's key.
+    /// [`Refusal::NotFound`], also for another user's key.
     pub async fn find(&self, who: &Manager, id: &ApiKeyId) -> Result<ManagedKey, Refusal> {
         let found = self.store.managed_key(id).await?.ok_or(NOT_FOUND)?;
         who.source.is_about(target(&found.rows.current));
         if who.may_manage(&found.rows.current.owner) { Ok(found) } else { Err(NOT_FOUND) }
     }
 
-    /// One key whose secret somebody may be given.
+    /// One key whose secret `who` may be given.
     ///
     /// # Errors
     /// As [`find`](Self::find), and [`Refusal::NotOwner`] for an admin who asks for another user's.
@@ -228,8 +228,8 @@ impl<'a> KeyService<'a> {
     /// Stores a new secret.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`] where the key was changed meanwhile, so that of many at once one succeeds and nobody holds a
-    /// secret that was replaced before they had it.
+    /// [`Refusal::Conflict`] where the key was changed meanwhile, so that of many at once one succeeds and no caller gets
+    /// a secret that is replaced already.
     pub async fn store_secret(
         &self,
         new: &NewSecret,

@@ -68,7 +68,7 @@ pub struct Errand<'a> {
     pub nonce: &'a str,
     /// Our PKCE verifier, of which the provider sees the challenge.
     pub verifier: &'a str,
-    /// Whether somebody who is signed in there has to sign in once more.
+    /// Whether a user who is signed in there has to sign in once more.
     pub is_fresh: bool,
 }
 
@@ -125,7 +125,7 @@ impl Connection {
         })
     }
 
-    /// Swaps a code for the ID token, which nobody checked yet.
+    /// Swaps a code for the ID token, which is not checked yet.
     ///
     /// # Errors
     /// [`ProviderFault`].

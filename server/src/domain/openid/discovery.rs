@@ -36,8 +36,8 @@ struct Document {
 }
 
 impl Metadata {
-    /// Reads the document. Its `issuer` has to be the configured one, byte for byte: whoever can make us read another document
-    /// must not become this provider (OpenID Connect Discovery §4.3).
+    /// Reads the document. Its `issuer` has to be the configured one, byte for byte: an attacker who can make us read another
+    /// document must not become this provider (OpenID Connect Discovery §4.3).
     ///
     /// # Errors
     /// [`ProviderFault`].

@@ -16,7 +16,7 @@ use std::fmt;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-/// How long somebody may take at the provider, in seconds.
+/// How long a user may take at the provider, in seconds.
 pub const FLOW_SECONDS: i64 = 600;
 /// How long a page has to swap its code, in seconds.
 pub const CODE_SECONDS: i64 = 60;
@@ -29,9 +29,9 @@ const PURPOSE: &str = "openid";
 pub enum Intent {
     /// A session.
     SignIn,
-    /// Another way to sign in, for somebody who is signed in.
+    /// Another way to sign in, for a user who is signed in.
     Link,
-    /// That it is still they, for somebody who is signed in: the provider is asked to have them sign in once more.
+    /// Proof that the signed-in user is still there: the provider is asked to have them sign in once more.
     Confirm,
     /// The same for a step-up, where the provider also has to say that they did.
     StepUp,
@@ -113,16 +113,16 @@ impl SealedFlow {
     }
 }
 
-/// Somebody whom a provider vouched for, and whose page has not come for it yet.
+/// A user whom a provider vouched for, and whose page has not redeemed the code yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
-    /// Who that is.
+    /// The user at the provider.
     pub key: IdentityKey,
     /// An address that the provider has checked.
     pub email: Option<EmailAddress>,
     /// What it is for.
     pub intent: Intent,
-    /// Whoever knows the verifier of this challenge may have it.
+    /// The code is good only together with the verifier of this challenge.
     pub challenge: Challenge,
 }
 

@@ -38,7 +38,7 @@ pub enum IdTokenFault {
     /// Another issuer's.
     #[error("`iss` is not the configured issuer")]
     Issuer,
-    /// For somebody else.
+    /// For another client.
     #[error("`aud` or `azp` is not this client")]
     Audience,
     /// Its time is over, or has not come.
@@ -101,7 +101,7 @@ enum Audience {
     Several(Vec<String>),
 }
 
-/// The algorithm and key id of a token that nobody checked yet.
+/// The algorithm and key id of a token that is not checked yet.
 ///
 /// # Errors
 /// [`IdTokenFault`].
@@ -172,7 +172,7 @@ pub fn verify(
     {
         return Err(IdTokenFault::Subject);
     }
-    // Only the provider's plain `true` counts: an address that it did not check could be anybody's.
+    // Only the provider's plain `true` counts: an address that it did not check could be another person's.
     let is_checked = claims.email_verified == Some(serde_json::Value::Bool(true));
     let email =
         claims.email.as_ref().and_then(|email| EmailAddress::parse(email.as_str()?).ok()).filter(|_| is_checked);

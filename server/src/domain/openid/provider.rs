@@ -94,8 +94,8 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
-/// The algorithms that an ID token may be signed with, unless fewer are configured. None with a shared secret: a public key
-/// that is taken for one makes a token of anybody's (R03).
+/// The algorithms that an ID token may be signed with, unless fewer are configured. None with a shared secret: where a
+/// public key is taken for one, any attacker can make a token (R03).
 pub const ALGORITHMS: [(&str, Algorithm); 3] =
     [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)];
 
@@ -116,7 +116,7 @@ pub struct Provider {
     pub scopes: Vec<String>,
     /// What its ID tokens may be signed with.
     pub algorithms: Vec<Algorithm>,
-    /// Whether somebody who was never here becomes a user by signing in.
+    /// Whether an unknown identity becomes a new user by signing in.
     pub sign_up: bool,
     /// Whose certificates are believed of it, if not those that the system believes.
     pub authorities: Option<Authorities>,

@@ -13,7 +13,7 @@ pub struct ReturnTo(Url);
 /// What the page learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Whoever was asked said no.
+    /// The user, or the provider, said no.
     AccessDenied,
     /// Anything else; which, is in the log.
     SignInFailed,
