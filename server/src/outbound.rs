@@ -49,10 +49,10 @@ pub enum OutboundError {
     /// The client can't be made: there are no root certificates.
     #[error("the HTTP client can't be made")]
     Client,
-    /// Nobody answered there, or not with TLS.
+    /// No server answered there, or not with TLS.
     #[error("no connection")]
     Connect,
-    /// Somebody answered there whose certificate does not hold.
+    /// A server answered there whose certificate does not hold.
     #[error("its certificate {0}")]
     Certificate(&'static str),
     /// The answer was not complete in time.

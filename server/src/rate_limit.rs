@@ -54,7 +54,7 @@ impl App {
     pub fn count(&self, payer: Payer<'_>) -> Result<(), Refusal> {
         let paid = self.limits.pay(payer, self.issuer.clock.now());
         let known = paid.map_or(Known::Free, Known::Paid);
-        // Outside of a request there is nobody to tell.
+        // Outside of a request there is no answer to put it into.
         let _ = KNOWN.try_with(|cell| cell.set(known));
         paid.map_or(Ok(()), |paid| paid.check())
     }

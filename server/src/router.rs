@@ -79,7 +79,7 @@ pub struct Shared {
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody: it tells nothing that is not public and changes nothing.
+    /// Any caller: it tells nothing that is not public and changes nothing.
     Open,
     /// Only with an API key or a signature, which the handler asks for before anything else that it does.
     Credential,
@@ -88,8 +88,8 @@ pub enum Access {
     /// Only as an admin: with an admin's access token, or with an API key of an admin that administers, in any of its ways. The handler asks for it
     /// in the same way.
     Admin,
-    /// Anybody may send it, and what its own fields hold decides: a password, a refresh token, a link's token. None of these
-    /// answers whether somebody has an account.
+    /// Any caller may send it, and its own fields decide: a password, a refresh token, a link's token. None of these answers
+    /// whether an address has an account.
     OwnProof,
 }
 
@@ -257,7 +257,7 @@ impl App {
         })))
     }
 
-    /// The same, where links get to their readers: without this nobody can register.
+    /// The same, where links get to their readers: without this no user can register.
     #[must_use]
     pub fn with_links(self, links: LinkDelivery) -> Self {
         self.with_accounts(links, RegistrationMode::default())
@@ -352,7 +352,7 @@ impl App {
     /// The admin who is calling: signed in, or with an API key of its own that administers, by whichever of the four ways.
     ///
     /// # Errors
-    /// [`Refusal`]; whoever is known and no admin is [`Refusal::NotAdmin`].
+    /// [`Refusal`]; for a known caller who is no admin [`Refusal::NotAdmin`].
     pub async fn admin(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Admin, Refusal> {
         if !bearer::is_shown(&head.headers) {
             let caller = self.caller(head, body, action).await?;

@@ -77,7 +77,7 @@ fn state(identity: &Identity, roots: &Roots) -> String {
 }
 
 fn row(identity: &Identity, roots: &Roots) -> Vec<String> {
-    // Whoever writes the database writes to no terminal.
+    // Text from the database must not control the terminal: a row may have been edited by an attacker.
     let plain = |text: &str| text.escape_debug().to_string();
     vec![
         identity.user.as_str().to_owned(),

@@ -33,7 +33,7 @@ pub(super) enum IfNone {
     Make,
     /// It makes one, and says so in its log, which is not open yet.
     MakeAndLog,
-    /// It makes nothing: whoever looks for something in a new installation named the wrong folder.
+    /// It makes nothing: an operator who looks for something in a new installation named the wrong folder.
     Refuse,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Installation {
     pub(super) store: Database,
     /// The data folder, if it was made a new installation just now.
     pub(super) made: Option<PathBuf>,
-    /// What the upgrade of its rows did just now, a line each, where nobody was told of it yet.
+    /// What the upgrade of its rows did just now, a line each, where it was not printed or logged yet.
     pub(super) upgraded: Vec<String>,
 }
 

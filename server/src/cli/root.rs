@@ -234,7 +234,7 @@ async fn needed_by(
 async fn forget(installation: &Installation, epoch: u32) -> Result<u64, CliError> {
     let Installation { store, roots, config, .. } = installation;
     if config.mail.is_none() && !config.development {
-        let why = "nobody could set a new password: there is no mail server (`mail_url`) that a link would go out by";
+        let why = "no user could set a new password: there is no mail server (`mail_url`) that a link would go out by";
         return Err(CliError::Failed(format!("epoch {epoch} is kept: {why}")));
     }
     let progress = |so_far: &Forgotten| eprintln!("bmap: {} passwords forgotten", so_far.done);

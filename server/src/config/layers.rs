@@ -41,7 +41,7 @@ impl Environment {
             match (name.into_string(), value.into_string()) {
                 (Ok(name), Ok(value)) => drop(environment.texts.insert(name, value)),
                 (Ok(name), Err(_)) if name.starts_with(OURS) => environment.no_texts.push(name),
-                // Somebody else's.
+                // Another program's.
                 _ => {}
             }
         }

@@ -6,7 +6,7 @@ use crate::domain::role::Role;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use std::net::IpAddr;
 
-/// What was done. Names that callers choose are not in it: nobody has the issuer mail words of their own.
+/// What was done. Names that callers choose are not in it: no caller can have the issuer mail a text of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// An API key was made.

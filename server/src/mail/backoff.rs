@@ -1,4 +1,4 @@
-//! When to try again: later each time, and not everybody at once.
+//! When to try again: later each time, and not all mails at once.
 
 use crate::rng::{self, NoRandomness, Random};
 

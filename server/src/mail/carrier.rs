@@ -22,7 +22,7 @@ const STEP_DEADLINE: Duration = Duration::from_secs(20);
 /// How a letter gets to its reader.
 #[derive(Debug)]
 pub enum Carrier {
-    /// Into the log: for development, where the log's reader is everybody that is written to.
+    /// Into the log: for development, where the log's reader is every recipient.
     Log,
     /// By a mail server.
     Smtp(Box<Smtp>),

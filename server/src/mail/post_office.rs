@@ -1,6 +1,6 @@
-//! The worker that sends what waits. A mail in hand is leased: whoever holds it says when it is done, and if nobody does, because a
-//! process died, it is anybody's again. So what was promised is sent once, as far as SMTP allows: a process that dies between
-//! the server's word and its own leaves a mail that is sent again, with the same `Message-ID`.
+//! The worker that sends the mails that wait. A mail in hand is leased: the worker that holds it says when it is done, and if it
+//! does not, because its process died, any worker may claim it again. So a promised mail is sent once, as far as SMTP allows: a
+//! process that dies between the server's answer and its own record leaves a mail that is sent again, with the same `Message-ID`.
 
 use super::backoff;
 use super::carrier::{Carrier, NotCarried};
@@ -44,7 +44,7 @@ struct Inner {
 /// What became of a mail.
 enum Outcome {
     Sent,
-    /// There is nobody to write to.
+    /// The address has no account to write about.
     Dropped,
     Later(String),
     Never(String),
@@ -123,7 +123,7 @@ impl PostOffice {
             Outcome::Later(reason) => match self.next_try(&mail, now) {
                 Some(due_at) => {
                     metrics::mail("retried");
-                    // `?`: a mail server's words are somebody else's, and may hold anything (T33).
+                    // `?`: a mail server's words are not ours, and may hold anything (T33).
                     tracing::warn!(id, attempts, ?reason, "mail not sent, to be tried again");
                     issuer.store.put_mail_back(&mail.id, claim, due_at).await
                 }
@@ -157,7 +157,7 @@ impl PostOffice {
 
     /// When to try again; `None` if that is after the mail's use.
     fn next_try(&self, mail: &ClaimedMail, now: UnixMillis) -> Option<UnixMillis> {
-        // Without randomness the longest wait that there is: somebody's machine has worse troubles then.
+        // Without randomness the longest wait that there is: the machine has worse troubles then.
         let wait = backoff::wait(mail.attempts, &*self.0.issuer.random).unwrap_or(3_600_000);
         Some(UnixMillis(now.0.saturating_add(wait))).filter(|due_at| *due_at < mail.expires_at)
     }
@@ -195,7 +195,8 @@ impl PostOffice {
             (Why::NewAddress(token), None) => Some(Letter::confirm_new_address(url, to, &token)),
             (Why::AddressChange { new }, Some(_)) => Some(Letter::address_is_to_change(url, to, &new)),
             (Why::PasswordReset(token), Some(account)) if account.user_state == UserState::Active => {
-                // The link would set the password of whatever user somebody wrote beside this address.
+                // Where the row was edited, the link would set the password of the user that was written beside this
+                // address.
                 account.check_seal(&issuer.roots)?;
                 let (hash, random) = (token.hash(), &*issuer.random);
                 let reset = sealed::reset(&issuer.roots, random, &hash, account.user, mail.expires_at)?;

@@ -22,7 +22,7 @@ pub const HEADER: &str = "idempotency-key";
 pub const ABOUT_HEADER: &str = "Names this request, 1 to 64 of `A-Z a-z 0-9 . _ : -`: sent again within a day it is not done \
                                 again, and gets the same answer";
 
-/// One request of somebody who is known, at its only time or at its first.
+/// One request of a known caller, at its only time or at its first.
 pub struct Once {
     app: App,
     attempt: Option<(Attempt, Turn)>,
@@ -85,7 +85,7 @@ impl Once {
         })?;
         let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
         let attempt = Attempt::new(caller, &key, parts.method.as_str(), target, body);
-        // The turn first: whoever had it before has written its answer by now.
+        // The turn first: the request that had it before has stored its answer by now.
         let turn = app.in_progress.turn(&attempt)?;
         let now = app.issuer.clock.now();
         if let Some(kept) = app.issuer.store.kept_answer(&attempt, now).await? {

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug)]
 pub struct Refused(pub Arc<Refusal>);
 
-/// A refusal that a page says already, to whoever sent its form: recorded like every other, and left as it is.
+/// A refusal that a page shows already, to the person who sent its form: recorded like every other, and left as it is.
 #[derive(Clone, Debug)]
 pub struct RefusedPage(pub Arc<Refusal>);
 
@@ -127,7 +127,7 @@ pub struct ProblemBody<'a> {
     request_id: &'a str,
     /// The issuer's time, milliseconds since 1970, so that a caller can set its clock by it.
     server_time: u64,
-    /// Present and true where the same call may succeed later without anybody changing anything.
+    /// Present and true where the same call may succeed later with nothing changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     retryable: bool,

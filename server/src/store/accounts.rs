@@ -1,4 +1,4 @@
-//! The traits of accounts and of the sessions of whoever signs in to them.
+//! The traits of accounts and of the sessions of the users who sign in to them.
 
 use super::Result;
 use crate::clock::UnixMillis;

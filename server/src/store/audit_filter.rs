@@ -16,7 +16,7 @@ pub(super) enum Value {
     Number(i64),
 }
 
-/// Of everybody.
+/// Of all users.
 const ALL: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
      address, request_id, detail, mac FROM audit_log WHERE sequence < $1 AND sequence >= $2";
 
@@ -24,7 +24,7 @@ const ALL: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id,
 const BY_USER: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
      address, request_id, detail, mac FROM audit_log WHERE actor_user = $4 AND sequence < $1 AND sequence >= $2";
 
-/// … and what somebody else did to these.
+/// … and what another caller did to these.
 const ON_USER: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
      address, request_id, detail, mac FROM audit_log WHERE target_user = $4 \
      AND (actor_user IS NULL OR actor_user <> target_user) AND sequence < $1 AND sequence >= $2";

@@ -34,7 +34,7 @@ pub enum SealedRow<'a> {
     IssuerKey(&'a str),
     /// The role of a user.
     Role(&'a UserId),
-    /// The session of somebody who signed in.
+    /// The session of a user who signed in.
     UserSession(&'a SessionId),
     /// A refresh token.
     RefreshToken(&'a TokenHash),

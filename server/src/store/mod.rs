@@ -136,7 +136,7 @@ pub enum StoreError {
         /// Which one.
         version: i64,
     },
-    /// The schema is behind, and nobody is to bring it up but `bmap migrate`.
+    /// The schema is behind, and only `bmap migrate` may bring it up.
     #[error(
         "the schema of the database is behind by {pending} migrations, and migrate_at_start is false: run `bmap migrate`"
     )]

@@ -49,15 +49,16 @@ pub trait Openid {
     fn identities_without_seal(&self) -> impl Future<Output = Result<Vec<Identity>>> + Send;
     /// Puts the seal into the row of an identity that is otherwise as given; whether there is one.
     fn confirm_identity(&self, identity: &Identity, event: &Event) -> impl Future<Output = Result<bool>> + Send;
-    /// Adds a user with an identity, both or neither; [`StoreError::Taken`](super::StoreError::Taken) if the identity is somebody's.
+    /// Adds a user with an identity, both or neither; [`StoreError::Taken`](super::StoreError::Taken) if the identity has a user
+    /// already.
     fn add_openid_user(
         &self,
         user: &User,
         identity: &Identity,
         event: &Event,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Links an identity to its user; whether word of it is sent. [`StoreError::Taken`](super::StoreError::Taken) if it is somebody's, or
-    /// the user has one of that issuer.
+    /// Links an identity to its user; whether word of it is sent. [`StoreError::Taken`](super::StoreError::Taken) if it has a user
+    /// already, or the user has one of that issuer.
     fn add_openid_identity(
         &self,
         identity: &Identity,

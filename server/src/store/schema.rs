@@ -17,7 +17,8 @@ const TABLE: &str = "_sqlx_migrations";
 /// Longest wait for a database server that is starting.
 const START_TIME: Duration = Duration::from_secs(10);
 
-/// A migration may take its time; but it waits for no lock longer than this, because everybody else waits behind it.
+/// A migration may take its time; but it waits for no lock longer than this, because every other statement waits behind
+/// it.
 const UNHURRIED: &str = "SET statement_timeout = 0; SET lock_timeout = '60s'";
 
 /// Whether opening a database brings its schema up.

@@ -152,8 +152,8 @@ impl Database {
         if count == 0 {
             return Ok(());
         }
-        // Whoever appends at the same time waits here, until this transaction is over. It comes last in a transaction, so
-        // whoever holds this row waits for nothing.
+        // A transaction that appends at the same time waits here, until this one is over. The update comes last in a
+        // transaction, so one that holds this row waits for nothing.
         let before = sqlx::query("UPDATE audit_head SET sequence = sequence + $1 WHERE id = 1 RETURNING sequence, mac")
             .bind(count)
             .fetch_one(&mut **transaction)

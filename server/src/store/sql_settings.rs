@@ -36,7 +36,7 @@ impl Settings for Database {
     }
 
     async fn ping(&self) -> Result<()> {
-        // Whoever asks meanwhile waits for this answer.
+        // A caller that asks meanwhile waits for this answer.
         let mut tried = self.tried.lock().await;
         if let Some((at, was_written)) = *tried
             && at.elapsed() < TRIED_FOR

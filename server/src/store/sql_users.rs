@@ -92,7 +92,8 @@ impl Users for Database {
         event: &Event,
     ) -> Result<UserChanged> {
         let mut transaction = self.pool.begin().await?;
-        // First one row that all of these write: whoever comes meanwhile waits here, and reads below what is left then.
+        // First one row that all of these write: a transaction that comes meanwhile waits here, and then reads the rows
+        // as they are left.
         sqlx::query(
             "INSERT INTO settings (name, value) VALUES ('admins_changed_by', $1) \
              ON CONFLICT (name) DO UPDATE SET value = $1",

@@ -105,7 +105,7 @@ async fn is_root_of(store: &Database, roots: &Roots, found: &mut Findings) -> Re
 async fn sealed(store: &Database, roots: &Roots, found: &mut Findings) -> Result<()> {
     for key in store.issuer_keys().await? {
         if key.open(roots).is_err() {
-            let says = format!("the issuer's key {} does not open: somebody edited its row", key.kid);
+            let says = format!("the issuer's key {} does not open: its row was edited", key.kid);
             found.fault(
                 "issuer keys",
                 says,
@@ -121,7 +121,7 @@ async fn sealed(store: &Database, roots: &Roots, found: &mut Findings) -> Result
     }
     let named = broken.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     let says = format!("{} of {} don't open: {named}", broken.len(), keys.len());
-    found.fault("API keys", says, "somebody edited the database: find out who, make the keys anew");
+    found.fault("API keys", says, "the database was edited by hand: find out by whom, make the keys anew");
     Ok(())
 }
 
@@ -156,7 +156,7 @@ async fn admins(store: &Database, roots: &Roots, found: &mut Findings) -> Result
             Ok(_) => {}
             Err(_) => {
                 let says = format!("the role of {} is not as it was written", user.id);
-                found.fault("users", says, "somebody edited the database: find out who, then bmap user role");
+                found.fault("users", says, "the database was edited by hand: find out by whom, then bmap user role");
             }
         }
     }

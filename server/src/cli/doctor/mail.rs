@@ -14,7 +14,7 @@ const LONG_SECONDS: i64 = 15 * 60;
 pub(super) async fn server(config: &Config, found: &mut Findings) {
     let Some(mail) = &config.mail else {
         if !config.development {
-            found.good("mail", "mail_url is not set: nobody can register, and no link sets a password");
+            found.good("mail", "mail_url is not set: no user can register, and no link sets a password");
         }
         return;
     };

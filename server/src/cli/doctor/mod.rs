@@ -113,7 +113,7 @@ async fn examine(context: &Context, found: &mut Findings) {
     store.close().await;
 }
 
-/// The data folder is nobody else's business.
+/// Examines the data folder: no other user of the machine may read it.
 fn folder(path: &Path, found: &mut Findings) {
     match std::fs::metadata(path) {
         Ok(folder) if !folder.is_dir() => {

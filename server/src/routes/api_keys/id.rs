@@ -1,4 +1,4 @@
-//! `/api-keys/<id>`: one key. Somebody else's is answered like one that there is not.
+//! `/api-keys/<id>`: one key. Another user's is answered like an unknown one.
 
 use super::super::body;
 use super::super::problem::Refused;

@@ -1,4 +1,4 @@
-//! What the pages of links share: a page for whoever follows the link, and an answer to its form or to JSON.
+//! What the pages of links share: a page for the person who follows the link, and an answer to its form or to JSON.
 //!
 //! The link alone changes nothing: programs that look at mail before its reader does follow links, and send no forms.
 
@@ -69,7 +69,8 @@ where
     let (parts, body) = request.into_parts();
     let source = source(&parts, action);
     let body = body::read(body).await?;
-    // A form can come from another origin's page; but whoever has the token and the password may send it, from wherever.
+    // A form can come from another origin's page; but a caller with the token and the password may send it, from any
+    // page.
     if !body::is(&parts.headers, "application/x-www-form-urlencoded") {
         let LinkForm { token, password } = body::json(&parts.headers, &body)?;
         let password = password_field(password, "password")?;

@@ -1,4 +1,4 @@
-//! `POST /auth/password`: changes the password of whoever is signed in.
+//! `POST /auth/password`: changes the password of the signed-in user.
 
 pub mod reset;
 
