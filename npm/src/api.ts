@@ -23,7 +23,7 @@ export type CompiledModule = typeof globalThis extends { WebAssembly: { Module: 
 /** A ticket, `bmt_…`, as the page's own backend got it from the issuer; or the issuer's whole answer. */
 export type Ticket = string | { ticket: string };
 
-/** An API key, as `bmap key add` prints it. Never in a page: whoever reads the page has it then. */
+/** An API key, as `bmap key add` prints it. Never in a page: a reader of the page has it then. */
 export interface ApiKey {
   /** `bmk_…` */
   id: string;
@@ -71,11 +71,11 @@ export interface PageOptions extends CommonOptions {
   scope?: never;
 }
 
-/** A page on which somebody is signed in: no backend of its own hands out tickets. */
+/** A page on which a user is signed in: no backend of its own hands out tickets. */
 export interface UserOptions extends CommonOptions {
   /** The public id, `bmk_…`, of the API key that registered the page and its tools. Never its secret. */
   clientId: string;
-  /** Gets the access token of whoever is signed in. Called when a session starts, not for each token. */
+  /** Gets the access token of the signed-in user. Called when a session starts, not for each token. */
   accessToken: () => string | Promise<string>;
   ticket?: never;
   apiKey?: never;

@@ -56,7 +56,7 @@ export class Issuer {
     return this.request({ grant_type: EXCHANGE, subject_token: ticket, subject_token_type: type, audience: tool }, undefined);
   }
 
-  /** A token for whoever is signed in, on a page that the API key `clientId` registered. */
+  /** A token for the signed-in user, on a page that the API key `clientId` registered. */
   exchangeUser(tool: string, clientId: string, accessToken: string): Promise<Token> {
     const form = { grant_type: EXCHANGE, subject_token: accessToken, subject_token_type: ACCESS_TOKEN, audience: tool };
     return this.request({ ...form, client_id: clientId }, undefined);

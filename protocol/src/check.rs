@@ -125,7 +125,7 @@ pub fn authority<'a>(uri: Option<&'a str>, fields: &Fields<'a>) -> Result<&'a st
 /// to case and with the scheme's default port dropped (RFC 9421 §2.2.3); what is signed is the configured spelling.
 ///
 /// # Errors
-/// [`Mismatch::Authority`] where it is none of them: a request for somebody else.
+/// [`Mismatch::Authority`] where it is none of them: a request for another server.
 pub fn own_origin<'a>(received: &str, own: &'a [Origin]) -> Result<&'a Origin, Refusal> {
     let same = |origin: &&Origin| {
         let bare = match origin.scheme() {

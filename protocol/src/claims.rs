@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub enum Subject {
     /// A user with an account.
     User(UserId),
-    /// Nobody in particular: a public request.
+    /// No user: a public request.
     Anonymous,
 }
 

@@ -124,7 +124,7 @@ struct Member<'a> {
     created: Option<i64>,
     expires: Option<i64>,
     nonce: Option<&'a str>,
-    /// In its grammar, which whoever reads it looks at.
+    /// Not checked against its grammar here: its reader does that.
     key_id: Option<&'a str>,
     ours: bool,
     fault: Option<SignatureFault>,

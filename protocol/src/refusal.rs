@@ -181,7 +181,7 @@ pub enum Denial {
     /// The caller's address is not allowed.
     #[error("address")]
     Ip,
-    /// Nobody on the way can check the body.
+    /// No verifier on the way can check the body.
     #[error("body unverifiable")]
     BodyUnverifiable,
 }
@@ -231,7 +231,7 @@ impl Refusal {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Refusal::RateLimited { retry_after } => Some(*retry_after),
-            // Whoever signs after these seconds is past the rule (profile §5).
+            // A request that is signed after these seconds is past the rule (profile §5).
             Refusal::BeforeStart { created, forgot_until } => {
                 Some(retry_seconds(forgot_until.saturating_sub(*created).saturating_add(1)))
             }

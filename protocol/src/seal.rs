@@ -1,7 +1,7 @@
 //! Sealing of key material at rest (profile §2): AES-256-GCM under `K_kek`, bound to the whole row.
 //!
 //! The associated data names epoch, key id, signing kind, owner, canonical scope and stored hash. A row that was edited
-//! or copied does not open, so somebody who can write the database can't forge, re-own or widen a key (T13).
+//! or copied does not open, so an attacker who can write the database can't forge, re-own or widen a key (T13).
 
 use crate::api_key::StoredHash;
 use crate::ids::{ApiKeyId, UserId};

@@ -1,4 +1,4 @@
-//! Whoever has a tool token and signs, with the protocol's own sending end.
+//! A caller that has a tool token and signs, with the protocol's own sending end.
 
 use crate::clock;
 use crate::stack::{ApiKey, Stack, address};

@@ -82,7 +82,8 @@ impl Stack {
         );
         let issuer_url = issuer.word_after(", issuer ").unwrap_or_else(|said| panic!("bmap serve: {said}"));
         small_data(folder.path());
-        // The tool's URL stands in its credential, so its port is chosen before it starts. Somebody may take that port meanwhile.
+        // The tool's URL stands in its credential, so its port is chosen before it starts. Another process may take that port
+        // meanwhile.
         let mut attempt = 0;
         let (tool, admin, tool_url, credential) = loop {
             let port = free_port();

@@ -5,7 +5,7 @@ use bmap_tests::stack::{PAGE, Stack, address};
 use bmap_tests::wire::{Request, send};
 use serde_json::json;
 
-/// Nobody was harmed: both processes run, and a good request still works.
+/// No harm was done: both processes run, and a good request still works.
 fn assert_unharmed(stack: &mut Stack, caller: &Caller, entered: u64) {
     assert_eq!(stack.entered(), entered, "a refused request entered a handler");
     assert_eq!(stack.ask_tool(&caller.search()).status, 200);

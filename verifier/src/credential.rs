@@ -144,7 +144,7 @@ impl ToolCredential {
         }
     }
 
-    /// The text, for the tool's environment. Whoever has it can forge requests to this one tool.
+    /// The text, for the tool's environment. Its holder can forge requests to this one tool.
     pub fn expose(&self) -> Zeroizing<String> {
         let wire = Wire {
             issuer: self.issuer.to_string(),

@@ -57,8 +57,8 @@ const EVERYBODYS_KEY: [u8; 32] = [
 ];
 
 impl ApiKeyProof {
-    /// Checks a signature. What is computed follows from the signature's length alone: how long it takes tells neither of which
-    /// kind a key is nor, where an unknown one has a proof of nobody's, whether there is one (T23, R31).
+    /// Checks a signature. The work follows from the signature's length alone. So its time tells neither the kind of a key nor,
+    /// where a decoy stands for an unknown one, whether the key exists (T23, R31).
     pub(crate) fn check(&self, received: &Received<'_>, signature: &UnverifiedSignature<'_>) -> Result<(), Refusal> {
         let other_kind = |_| Err(Refusal::InvalidSignature(Mismatch::Mac));
         match (self, signature.signature().len() == ED25519_SIGNATURE) {

@@ -161,7 +161,7 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// The address at the other end of the connection, put into a request's extensions by whoever accepted it.
+/// The address at the other end of the connection, put into a request's extensions by the listener that accepted it.
 ///
 /// Never taken from a header: a forwarded address counts only from a configured proxy, and that is the listener's matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

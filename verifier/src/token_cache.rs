@@ -105,7 +105,7 @@ impl TokenCache {
 }
 
 /// Shard and hash: the end of a token is the issuer's signature, which is as good as random. Only tokens that the issuer
-/// signed are inserted, so nobody outside chooses what is in the table; a forged token that ends like a known one costs a
+/// signed are inserted, so no attacker chooses what is in the table; a forged token that ends like a known one costs a
 /// comparison.
 fn hash_of(token: &[u8]) -> (usize, u64) {
     let [a, b] = token.last_chunk::<16>().map_or([[0; 8]; 2], |end| {

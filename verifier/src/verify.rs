@@ -330,7 +330,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                 known.take(rate, at.millis()).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
             }
 
-            // 13. Pass on. Whoever does so rebuilds the identity headers, see `layer`.
+            // 13. Pass on. The caller of this function does so, and rebuilds the identity headers, see `layer`.
             Ok((Verified::new(principal, AllStepsPassed(())), body))
         }
     }

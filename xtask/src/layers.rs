@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::shell::{Program, root};
 use crate::sources;
 
-/// Who may see whom in a build. A crate of the house that is not listed here is a fault: whoever adds one decides its place.
+/// Which crate may see which in a build. A crate of the house that is not listed here is a fault: its author decides its
+/// place.
 const ARROWS: [(&str, &[&str]); 11] = [
     ("bmap-protocol", &[]),
     ("bmap-verifier", &["bmap-protocol"]),

@@ -27,7 +27,7 @@ enum Kind {
     Ed25519,
 }
 
-/// What somebody wants to send.
+/// A request that a caller wants to send.
 #[derive(Clone, Debug)]
 struct Draft {
     kind: Kind,

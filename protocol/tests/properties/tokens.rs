@@ -127,6 +127,6 @@ fn shown(claims: &Claims, name: &str) -> Value {
         "end_user" => text(claims.end_user.as_deref()),
         "sid" => text(claims.session.as_deref()),
         "asr" => claims.assurance.as_str().into(),
-        other => panic!("{other} took a value that nobody expected"),
+        other => panic!("{other} took an unexpected value"),
     }
 }

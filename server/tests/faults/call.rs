@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 /// The page that keys register.
 pub(crate) const PAGE: &str = "https://shop.example";
 
-/// Nobody knows whether it was done.
+/// A request without an answer: the client does not know whether it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lost;
 
@@ -124,7 +124,7 @@ pub(crate) fn exchange(ticket: &str) -> Call {
     Call::form("/oauth/token", &fields).header("origin", PAGE)
 }
 
-/// A secret by its form, and nobody's.
+/// A well-formed secret of no key.
 pub(crate) fn wrong_secret() -> String {
     bmap_protocol::api_key::ApiSecret::from_bytes([9; 32]).reveal().to_string()
 }

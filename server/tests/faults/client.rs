@@ -1,4 +1,4 @@
-//! Somebody who manages keys and goes on with a session, and notes what was acknowledged.
+//! A client that manages keys and refreshes a session, and notes the acknowledged changes.
 
 use crate::call::{Answer, Call, Line, Lost, PAGE, exchange, with_secret};
 use crate::chance::Chance;

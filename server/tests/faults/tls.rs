@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Another host by its name, and this one by where it leads: nobody is asked which addresses this machine has.
+/// Another host by its name, and this one by where it leads: the test needs no list of this machine's addresses.
 const ELSEWHERE: &str = "0.0.0.0";
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -67,7 +67,7 @@ impl Secured {
         log.lines().filter(|line| line.contains("connection authorized")).map(str::to_owned).collect()
     }
 
-    /// Every command says why it does not go on, and the server let nobody in.
+    /// Every command says why it does not go on, and the server let no client in.
     fn is_refused(&self, url: &str, why: &str) {
         let before = self.connections().len();
         let installation = Installation::new(Some(url.to_owned()));
@@ -141,7 +141,7 @@ async fn t3_to_a_database_elsewhere_goes_tls_with_who_it_should_be_or_nothing() 
     let plain = Secured { cluster: plain, ..secured };
     plain.is_refused(&plain.url(ELSEWHERE, "sslrootcert=CA"), "does not support TLS");
     plain.is_refused(&plain.url("localhost", "sslmode=verify-full&sslrootcert=CA"), "does not support TLS");
-    // Nobody looks, so nobody may ask for it.
+    // These modes check no certificate's name, so no operator may ask for them.
     for mode in ["prefer", "allow", "require", "verify-ca", "Prefer", "REQUIRE"] {
         let installation = Installation::new(Some(plain.url(ELSEWHERE, &format!("sslmode={mode}"))));
         let output = installation.command(&["migrate"]).output().unwrap();

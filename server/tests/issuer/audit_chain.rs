@@ -1,4 +1,4 @@
-//! Somebody who can write the database, but has no root secret, can't change what was recorded unseen.
+//! An attacker who can write the database, but has no root secret, can't change what was recorded unseen.
 
 use crate::database::{TestDatabase, is_postgres};
 use crate::store::recording;

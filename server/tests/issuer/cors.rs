@@ -87,7 +87,7 @@ async fn r50_no_other_origin_gets_more_than_its_refusal() {
     }
     let two = preflight("https://foo.com").header("origin", "https://bar.com").send(world.address).await;
     two.assert_refused("malformed_request");
-    // A good credential does not help a page that nobody registered.
+    // A good credential does not help an unregistered page.
     let stranger = host.direct_call().header("origin", "https://barfoo.com");
     host.send(stranger).await.assert_refused("origin_denied");
 }

@@ -1,4 +1,4 @@
-//! Somebody who has the whole database, and no root secret, tries everything in it as everything that it could be.
+//! An attacker who has the whole database, and no root secret, tries everything in it as everything that it could be.
 
 use crate::actors::{Host, exchange, sign_call};
 use crate::http_client::{Answer, Call};
@@ -107,7 +107,7 @@ async fn t12_a_dump_signs_nothing_and_presents_nothing() {
         let me = Call::new("GET", "/auth/me").header("authorization", bearer.to_str().unwrap_or("Bearer x"));
         assert_out(&me.send(world.address).await, "as an access token");
     }
-    // And what it was all about still works for whoever has it.
+    // And the real credentials still work for their holders.
     for host in &hosts {
         host.send(host.direct_call()).await.granted();
     }

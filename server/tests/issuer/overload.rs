@@ -52,7 +52,7 @@ async fn r40_five_hundred_sign_ins_whose_callers_hang_up_take_bounded_room_and_t
     }
     println!("{} hung up, {} were checked, {} sent away, in {took:?}", held.len(), counts.0, counts.1);
     assert!(counts.1 > 100, "the excess is sent away: {counts:?}");
-    assert!(took < Duration::from_secs(6), "nobody waits longer than 2 s for a worker: {took:?}");
+    assert!(took < Duration::from_secs(6), "no caller waits longer than 2 s for a worker: {took:?}");
     // 19 MiB for each worker, and 32 for everything else; unbounded, the hashes alone would be 500 × 19 MiB.
     let workers = u64::try_from(std::thread::available_parallelism().unwrap().get() - 1).unwrap().max(1);
     let most = memory(&server, "VmHWM:");

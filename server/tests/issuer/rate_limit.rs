@@ -97,7 +97,7 @@ async fn r32_an_address_answers_for_what_nobody_else_does_and_a_network_of_64_bi
     let ana = world.person("ana@shop.example").await.sign_in().await;
     let to = limited(&world, 3, 0, 0).await;
     let noise = [
-        login("nobody@shop.example", "wrong"),
+        login("unknown@shop.example", "wrong"),
         refresh("bmr_x"),
         exchange("bmt_x").without("origin").header("origin", PAGE),
     ];

@@ -1,5 +1,5 @@
-//! From one root secret to the next: whoever is signed in stays signed in, whatever was used stays used, and what nobody wrote
-//! here stays refused.
+//! From one root secret to the next: users stay signed in, used tokens stay used, and rows that the issuer did not write stay
+//! refused.
 
 use crate::key_owner::{KeyOwner, form};
 use crate::person::Pair;

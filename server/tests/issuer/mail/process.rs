@@ -12,7 +12,7 @@ async fn a_killed_process_loses_no_mail_that_it_promised() {
         return;
     }
     let operator = Operator::new();
-    // Nobody listens there yet.
+    // No server listens there yet.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("smtp://127.0.0.1:{port}?tls=none");
     let environment = [("BMAP_MAIL_URL", url.as_str()), ("BMAP_MAIL_FROM", FROM)];
@@ -73,7 +73,7 @@ fn config_check_sees_the_mail_server() {
     for (url, from, key) in [
         ("smtp://u:hunter2@mail.example?tls=none", FROM, "mail_url"),
         ("smtps://u:hunter2@mail.example", "", "mail_from"),
-        ("smtps://u:hunter2@mail.example", "nobody", "mail_from"),
+        ("smtps://u:hunter2@mail.example", "no-address", "mail_from"),
     ] {
         let (code, error) = check(url, from);
         assert!(code == Some(2) && error.contains(key) && !error.contains("hunter2"), "{code:?} {error}");

@@ -1,4 +1,5 @@
-//! A provider that is down, slow, huge or lying: nobody waits for long, nothing piles up, and it recovers by itself.
+//! A provider that is down, slow, huge or lying: no request waits for long, nothing piles up, and the issuer recovers
+//! by itself.
 
 use super::fake::{DISCOVERY, Fake, Journey, KEYS, Say, TOKEN, header, id_token, jwk};
 use super::{assert_failed, code_in, sign_in_fields, start};
@@ -175,7 +176,7 @@ async fn r23_many_returns_at_once_while_the_keys_are_broken_ask_for_them_once() 
         Say::Bytes(200, b"nonsense".to_vec()),
         Say::Drip,
     ];
-    // With a last good set somebody whose token is good gets in; after its hour nobody does, and nothing has stopped working.
+    // With a last good set a user whose token is good gets in; after its hour no user does, and nothing has stopped working.
     for (seconds, lets_in) in [(301, true), (3601, false)] {
         for say in &broken {
             world.clock.advance_seconds(seconds);

@@ -179,7 +179,7 @@ async fn r33_no_secret_gets_into_the_log_whatever_is_sent_with_it() {
     let ticket = host.ticket().await;
     let page = crate::actors::exchange(&ticket).send(world.address).await.granted();
     let secret = host.secret.reveal().to_string();
-    let password = "a-canary-that-nobody-typed";
+    let password = "a-canary-that-was-not-typed";
     let long = "x".repeat(10_000);
     for call in [
         login("ana@shop.example", password),

@@ -88,7 +88,7 @@ async fn who_is_no_admin_or_shows_no_step_up_invites_nobody() {
     admin.send(&world, invite("ana@shop.example")).await.assert_refused("step_up_required");
     let host = world.host().await;
     host.send(invite("ana@shop.example")).await.assert_refused("admin_required");
-    admin.send_stepped_up(&world, invite("nobody")).await.assert_refused("malformed_request");
+    admin.send_stepped_up(&world, invite("no-address")).await.assert_refused("malformed_request");
     assert!(world.links_to(PAGE, "ana@shop.example").await.is_empty());
 }
 

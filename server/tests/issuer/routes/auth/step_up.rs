@@ -155,7 +155,7 @@ async fn it_ends_with_its_session_and_with_the_password() {
     // In another session it is as good as none.
     let next = login("ana@shop.example", PASSWORD).send(world.address).await;
     with(&world, &Pair::of(&next), make(), &of(&answer)).await.assert_refused("step_up_required");
-    // Whoever changed the password knew the former one; what that one gave is over, in this session too.
+    // The user who changed the password knew the former one; a step-up by the former one is over, in this session too.
     let (pair, before) = (Pair::of(&next), of(&next));
     change_password(&pair.access, PASSWORD, NEW).send(world.address).await.granted();
     with(&world, &pair, make(), &before).await.assert_refused("step_up_required");
