@@ -30,7 +30,7 @@ export interface Token {
   ends: number;
 }
 
-/** How a token request shows who is asking, beside its form. */
+/** The caller's proof in a token request, beside its form. */
 export type Proof = { signer: RequestSigner } | { header: string } | undefined;
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';

@@ -41,8 +41,8 @@ enum Known {
 }
 
 tokio::task_local! {
-    /// Of the request that this task answers: what proves a caller says so here, and the layer writes the headers. No handler in
-    /// between has to hand it on, or can forget to.
+    /// Of the request that this task answers: code that proves a caller says so here, and the layer writes the headers. No
+    /// handler in between has to hand it on, or can forget to.
     static KNOWN: Cell<Known>;
 }
 
@@ -59,7 +59,7 @@ impl App {
         paid.map_or(Ok(()), |paid| paid.check())
     }
 
-    /// The request is a caller's who paid for it before: with the ticket that it used up.
+    /// The request was counted before: its key paid when it made the ticket that the request used up.
     pub fn counted_before(&self) {
         let _ = KNOWN.try_with(|cell| cell.set(Known::Free));
     }
@@ -137,7 +137,8 @@ async fn by_credential(app: &App, address: IpAddr, shown: &[u8], request: Reques
             app.limits.forget_held(address, shown);
             let Some(paid) = app.limits.pay(Payer::Address(address), now) else { return response };
             if let Err(refusal) = paid.check() {
-                // In the place of the refusal that it had; who may read it stays, except where only that refusal may be read (O19).
+                // It takes the place of the request's own refusal. The same pages may read it, except where only that refusal may
+                // be read (O19).
                 let had = response.extensions_mut().insert(Refused::from(refusal));
                 if had.is_some_and(|had| matches!(*had.0, Refusal::OriginDenied)) {
                     cors::hide(&mut response);

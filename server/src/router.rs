@@ -115,7 +115,7 @@ impl AccessOfRoutes {
         Self(Arc::new(routes.iter().map(|route| ((route.path, route.method), route.access)).collect()))
     }
 
-    /// Who may call it. What is no route is open: it tells no more than that.
+    /// Who may call it. A path without a route is open: its answer tells no more than that.
     pub fn of(&self, path: &str, method: &Method) -> Access {
         let listed = if method == Method::HEAD { "GET" } else { method.as_str() };
         self.0.get(&(path, listed)).copied().unwrap_or(Access::Open)
@@ -263,7 +263,7 @@ impl App {
         self.with_accounts(links, RegistrationMode::default())
     }
 
-    /// The same, with another answer to who may begin an account.
+    /// The same, with another registration mode.
     #[must_use]
     pub fn with_accounts(mut self, links: LinkDelivery, registration: RegistrationMode) -> Self {
         let accounts = AccountService::new(Arc::clone(&self.issuer), links).with_registration(registration);
@@ -322,7 +322,7 @@ impl App {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Who is calling with an API key, by whichever of the four ways (profile §4, §7), and for what.
+    /// The caller with an API key, by any of the four ways (profile §4, §7). `action` is the act that it asks for.
     ///
     /// # Errors
     /// [`Refusal`].

@@ -144,7 +144,7 @@ fn r08_r18_forwarded_headers_change_no_decision_of_the_tool() {
     ] {
         assert_eq!(&stack.ask_tool(&request).refusal(), code, "{request:?}");
     }
-    // Who is not signed is not helped by them.
+    // They do not help an unsigned request.
     let unsigned = all(Request::new("GET", "/v1/search?q=Sofia", None));
     assert_eq!(stack.ask_tool(&unsigned).refusal(), (401, "missing_signature".to_owned()));
     let entered = 2 + FORWARDED.len() as u64;

@@ -13,7 +13,7 @@ use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// Who pays for a body.
+/// The payer of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Payer {
     /// A token, by its `jti`: the tokens of one API key do not share a budget (O18).

@@ -14,7 +14,7 @@ pub struct Verified {
     principal: Principal,
 }
 
-/// Who signed a request.
+/// The signer of a request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Principal {
@@ -29,7 +29,7 @@ impl Verified {
         Self { principal }
     }
 
-    /// Who signed.
+    /// The signer.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }

@@ -70,7 +70,7 @@ pub(crate) struct AllStepsPassed(());
 /// without.
 pub(crate) struct TimeHolds(());
 
-/// How a request says who signed it.
+/// How a request names its signer.
 enum Caller<'a> {
     /// With a token whose key and claims are remembered.
     KnownToken(Arc<KnownToken>),

@@ -112,7 +112,7 @@ fn report(rule: &str, faults: usize) {
     println!("layers: {verdict} {rule}");
 }
 
-/// Faults in who sees whom, from `cargo metadata --no-deps`.
+/// Dependencies between crates that are not among the arrows, from `cargo metadata --no-deps`.
 fn arrows(metadata: &Value) -> Vec<String> {
     let packages = metadata.get("packages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let house: BTreeSet<&str> = packages.iter().filter_map(name).collect();

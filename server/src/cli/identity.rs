@@ -1,4 +1,4 @@
-//! `bmap user identity list|confirm`: who users are at OpenID providers.
+//! `bmap user identity list|confirm`: the identities of users at OpenID providers.
 
 use super::installation::Installation;
 use super::user::find;
@@ -27,7 +27,7 @@ pub(super) enum IdentityCommand {
         user: String,
         /// The provider's issuer URL
         issuer: String,
-        /// Who that is there
+        /// The user's id there (`sub`)
         subject: String,
         /// Print JSON
         #[arg(long)]

@@ -64,7 +64,7 @@ pub(super) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Who users are at OpenID providers
+    /// The identities of users at OpenID providers
     #[command(subcommand)]
     Identity(IdentityCommand),
 }

@@ -1,4 +1,4 @@
-//! Who is calling with an API key: by its secret, or by a signature.
+//! The caller behind an API key, proved by the key's secret or by a signature.
 
 use super::api_key::ApiKey;
 use super::audit::{Actor, Source, Target};
@@ -90,8 +90,8 @@ impl Issuer {
         Ok((found, known))
     }
 
-    /// Notes whose key a signature named that did not hold, for its owner to see: as what the request is about, as for a wrong
-    /// secret, and never as who made it. An unknown id costs the same look-up (R31).
+    /// Notes the key that a signature named which did not hold, for its owner to see: as the target of the request, as for a
+    /// wrong secret, and never as its actor. An unknown id costs the same look-up (R31).
     ///
     /// # Errors
     /// [`Refusal`] where the database does not answer.

@@ -30,7 +30,7 @@ const PURPOSE: &str = "idempotent-answers";
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(String);
 
-/// A request that names an idempotency key: who sends it, the key's hash, the request's hash.
+/// A request that names an idempotency key: its caller, the key's hash, the request's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// A user's id, or that of an API key.

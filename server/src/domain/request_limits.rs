@@ -28,7 +28,7 @@ impl Default for RequestRates {
     }
 }
 
-/// Who answers for a request.
+/// The caller that a request is counted to.
 #[derive(Clone, Copy, Debug)]
 pub enum Payer<'a> {
     /// No credential held: the address that the request came from.
@@ -144,7 +144,7 @@ impl RequestLimits {
         note(&self.pages, page.as_str().as_bytes(), now);
     }
 
-    /// Whether it was in the last ten minutes: only for who may read that there is nothing to be had now.
+    /// Whether it was in the last ten minutes. It decides only which page may read that a request was refused.
     pub fn was_registered_lately(&self, page: &[u8], now: UnixMillis) -> bool {
         self.pages.look(page, now).retry_after.is_some()
     }

@@ -27,7 +27,7 @@ pub struct Tool {
     pub scopes: Scopes,
     /// Scopes that every token for it must have.
     pub required_scopes: Scopes,
-    /// Who may have it.
+    /// Which users may have it.
     pub access: Access,
     /// The kinds of callers that it takes.
     pub callers: CallerKinds,
@@ -130,7 +130,7 @@ pub enum OpenToolFault {
     Unknown,
 }
 
-/// Who may have a tool (profile §7).
+/// Which users may have a tool (profile §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Every user.

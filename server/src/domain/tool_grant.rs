@@ -22,7 +22,7 @@ pub struct ToolGrant {
     pub scopes: Scopes,
     /// Its end; `None` for none.
     pub ends_at: Option<UnixMillis>,
-    /// Who gave it.
+    /// Its giver.
     pub given_by: Giver,
     /// When it was given.
     pub given_at: UnixMillis,
@@ -30,7 +30,7 @@ pub struct ToolGrant {
     pub seal: Option<RowSeal>,
 }
 
-/// Who gave a grant.
+/// The giver of a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Giver {
     /// A command on the issuer's machine.

@@ -42,7 +42,7 @@ pub struct ToolChange {
     pub scopes: Option<Scopes>,
     /// Scopes that every token for it must have.
     pub required_scopes: Option<Scopes>,
-    /// Who may have it.
+    /// Which users may have it.
     pub access: Option<Access>,
     /// The kinds of callers that it takes.
     pub callers: Option<CallerKinds>,

@@ -1,4 +1,4 @@
-//! Administration of users: who may, and what becomes of whom.
+//! Administration of users by admins: listing, activating, deactivating, roles.
 
 use super::account::email::EmailAddress;
 use super::account::step_up::SteppedUp;

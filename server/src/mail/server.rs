@@ -20,7 +20,7 @@ pub struct MailServer {
     pub port: u16,
     /// What protects the connection.
     pub security: Security,
-    /// Who we are there.
+    /// The issuer's account there.
     pub credentials: Option<MailCredentials>,
 }
 

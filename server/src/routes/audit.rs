@@ -65,7 +65,7 @@ struct AuditEntry {
     detail: BTreeMap<String, String>,
 }
 
-/// Who did it, or to what it was done.
+/// The actor or the target.
 #[derive(Serialize, ToSchema)]
 struct AuditSubject {
     kind: String,

@@ -26,7 +26,7 @@ impl GrantsUpgrade for Database {
     ) -> std::result::Result<Option<Upgrade>, E> {
         let failed = |error: sqlx::Error| E::from(error.into());
         let mut transaction = self.pool.begin().await.map_err(failed)?;
-        // First the mark: of two who do this at once, one waits for the other and finds nothing left to do.
+        // First the mark: of two processes that do this at once, one waits for the other and finds nothing left to do.
         let taken = sqlx::query("UPDATE settings SET value = 'done' WHERE name = $1 AND value = 'pending'").bind(MARK);
         if taken.execute(&mut *transaction).await.map_err(failed)?.rows_affected() == 0 {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! PostgreSQL over TLS, with certificates of a private authority: what is not who it should be is sent nothing.
+//! PostgreSQL over TLS, with certificates of a private authority: a server that can't prove its name is sent nothing.
 
 use crate::call::{Call, PAGE};
 use crate::postgres::{self, Cluster};

@@ -166,7 +166,7 @@ async fn more_callers_than_may_wait_are_told_so_and_nothing_of_theirs_is_done() 
     }
     println!("{written} written, {full} told that it is too much, {unwritten} not written");
     assert!(full >= CALLERS - 4096 - 256 && written > 3_000, "{written} {full} {unwritten}");
-    // Who was told that it is written finds it, and the others are not there.
+    // The entries that were acknowledged are there, and the others are not.
     assert_eq!(entries(&world).await.len(), before + written);
     assert_eq!(live_tickets(&world, &host.id).await, 0);
     // And all goes on.

@@ -79,7 +79,7 @@ async fn r32_a_user_has_one_counter_in_all_their_sessions() {
     let answer = me(&here.access).send(to).await;
     assert_left(&answer, "user", 3, 2, 20);
     me(&there.access).send(to).await.granted();
-    // Going on is counted too, before the token is used up: who is refused comes again with it.
+    // Going on is counted too, before the token is used up: a client that is refused comes again with it.
     refresh(&there.refresh).send(to).await.granted();
     assert_limited(&me(&here.access).send(to).await, "user", 3, 20);
     assert_limited(&refresh(&here.refresh).send(to).await, "user", 3, 20);

@@ -1,4 +1,4 @@
-//! Who may do what: each kind of caller tries each act over HTTP, and the operator on the machine. The table in docs/threats.md is what came of it.
+//! Who may do what: each kind of caller tries each act over HTTP, and the operator on the machine. The table in docs/threats.md is the result.
 
 use crate::actors::{ACCESS_TOKEN, EXCHANGE, Host, PageToken, TICKET};
 use crate::http_client::{Answer, Call};
@@ -14,7 +14,7 @@ use bmap_server::rng::SystemRandom;
 use bmap_server::store::ApiKeys;
 use serde_json::json;
 
-/// Who calls, in the order of the columns.
+/// The callers, in the order of the columns.
 enum Who<'w> {
     Stranger,
     User(Pair),

@@ -394,7 +394,7 @@ mod tests {
         {
             assert_eq!(matches(other, &stored), Match::No, "{other}");
         }
-        // What was hashed as it was typed opens for who types it so, and for no other spelling.
+        // A password that was hashed as it was typed matches that spelling and no other.
         let decomposed = plain("cafe\u{301} au lait 49").as_typed().unwrap();
         let former = hasher(7, 1).hash(&decomposed, &ana(), &[1; 16], &mut Memory::default()).unwrap();
         assert_eq!(matches("cafe\u{301} au lait 49", &former), Match::AsTyped);

@@ -74,7 +74,7 @@ pub struct SignIn {
     pub step_up: StepUp,
 }
 
-/// Who is signed in, by whatever way.
+/// A signed-in user, with a password or an OpenID provider.
 #[derive(Debug)]
 pub struct SignedIn {
     /// The user, who is active.
@@ -237,7 +237,8 @@ impl AccountService {
         Ok(())
     }
 
-    /// Who holds an access token. The database is asked at each use, so an ended session or an inactive user counts at once.
+    /// The user of an access token. The database is asked at each use, so an ended session or an inactive user counts at
+    /// once.
     ///
     /// # Errors
     /// [`Refusal`].

@@ -1,4 +1,4 @@
-//! Where a request came from, and which caller it turned out to be from.
+//! Where a request came from, and which caller it was proved to be from.
 //!
 //! `middleware.rs` makes one for each request and hands it on as an extension. Code that proves more about the caller
 //! notes it here; so a refusal, which `middleware.rs` records for every route alike, says what was known before it.
@@ -7,7 +7,7 @@ use super::{Action, Actor, Target};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
-/// Where a request or a command came from. Copies are of one request: what one notes, all know.
+/// Where a request or a command came from. Copies are of one request: a note in one is seen in all.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The caller's address.
@@ -17,7 +17,7 @@ pub struct Source {
     found: Arc<Found>,
 }
 
-/// What was found out. Each is set once: the first to know it is the one who asked for proof.
+/// The notes so far. Each is set once, by the code that asked for the proof.
 #[derive(Debug, Default)]
 struct Found {
     action: OnceLock<Action>,
@@ -57,12 +57,12 @@ impl Source {
         self.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
-    /// Notes what the request is about to do: what a refusal of it is called.
+    /// Notes the act that the request asks for: a refusal of it is recorded under that name.
     pub fn does(&self, action: Action) {
         let _ = self.found.action.set(action);
     }
 
-    /// Notes who proved to be behind it.
+    /// Notes the proved caller.
     pub fn acts_as(&self, actor: Actor) {
         let _ = self.found.actor.set(actor);
     }
@@ -77,7 +77,7 @@ impl Source {
         self.found.action.get().copied().unwrap_or(Action::Request)
     }
 
-    /// Who proved to be behind it.
+    /// The proved caller.
     pub fn actor(&self) -> Actor {
         self.found.actor.get().cloned().unwrap_or(Actor::Anonymous)
     }

@@ -1,9 +1,9 @@
-//! Who did something, and to what it was done.
+//! The actor of an act, and its target.
 
 use crate::domain::session::SessionId;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 
-/// Who did something.
+/// The actor.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
@@ -24,7 +24,7 @@ pub enum Actor {
     System,
 }
 
-/// What something was done to.
+/// The target.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {

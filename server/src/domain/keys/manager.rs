@@ -1,9 +1,9 @@
-//! Whose keys one may manage.
+//! Which users' keys a caller may manage.
 
 use crate::domain::audit::Source;
 use bmap_protocol::ids::UserId;
 
-/// Who manages keys, and from where.
+/// A caller who manages keys.
 #[derive(Clone, Debug)]
 pub struct Manager {
     /// As what.
@@ -24,7 +24,7 @@ pub enum Right {
 }
 
 impl Manager {
-    /// Whether a key of that user is theirs to manage. A key that is not is answered like one that there is not.
+    /// Whether a key of that user is theirs to manage. Any other key is answered like an unknown one.
     pub fn may_manage(&self, owner: &UserId) -> bool {
         match &self.right {
             Right::Owner(user) => user == owner,

@@ -326,7 +326,7 @@ impl<'a> KeyService<'a> {
                 hint: format!("there is no tool {tool} that is open or granted to the key's user: an admin grants it"),
             };
             match found {
-                // Which tools there are is for those to know who see them all.
+                // Only a manager who sees every tool may learn that this one does not exist.
                 None if who.sees_every_tool() => return Err(invalid("tools", format!("there is no tool {tool}"))),
                 None => return Err(denied()),
                 Some(found) => match found.scopes(self.roots, self.clock.now()) {

@@ -1,4 +1,4 @@
-//! The ID token (OpenID Connect Core §2, §3.1.3.7): who signed in, as the provider says it.
+//! The ID token (OpenID Connect Core §2, §3.1.3.7): the provider's statement about the user who signed in.
 
 use super::key_set::KeySet;
 use super::provider::Provider;
@@ -58,7 +58,7 @@ pub enum IdTokenFault {
 /// What a good ID token says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdToken {
-    /// Who that is at the provider.
+    /// The user's id at the provider.
     pub subject: String,
     /// An address that the provider says it has checked.
     pub email: Option<EmailAddress>,
@@ -153,7 +153,8 @@ pub fn verify(
         Audience::One(one) => (*one == provider.client_id, false),
         Audience::Several(all) => (all.contains(&provider.client_id), all.len() > 1),
     };
-    // Who asked for it: needed where several may read it, and right wherever it stands (OpenID Connect Core §3.1.3.7).
+    // The client that asked for it: needed where several may read it, and checked wherever it stands (OpenID Connect
+    // Core §3.1.3.7).
     let is_asked_by_us = claims.azp.map_or(!is_for_others, |azp| azp == provider.client_id);
     if !is_for_us || !is_asked_by_us {
         return Err(IdTokenFault::Audience);

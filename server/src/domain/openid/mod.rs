@@ -47,9 +47,9 @@ pub struct IdentityKey {
 /// An identity and the user that it signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Who that is at the provider.
+    /// The user at the provider.
     pub key: IdentityKey,
-    /// Who that is here.
+    /// The user here.
     pub user: UserId,
     /// An address that the provider says it has checked. To be shown; no user is found by it.
     pub email: Option<EmailAddress>,

@@ -89,7 +89,7 @@ pub struct Return {
     pub code: Option<String>,
     /// `error`, if it did not.
     pub error: Option<String>,
-    /// Who sends it back (RFC 9207).
+    /// `iss`, the provider that sends it back (RFC 9207).
     pub iss: Option<String>,
 }
 

@@ -194,7 +194,7 @@ fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
     })
 }
 
-/// Who asks, for what.
+/// The signed-in caller, and what they may do with keys. `action` is the act that they ask for.
 async fn who_asks(app: &App, parts: &Parts, action: Action) -> Result<(Manager, SignedIn), Refusal> {
     let signed_in = bearer::signed_in(app, parts, action).await?;
     let id = signed_in.user.id.clone();

@@ -1,4 +1,4 @@
-//! What the audit log has of all this: who came, by which provider, and what was refused.
+//! The audit log of sign-ins with providers: the users, the providers and the refusals.
 
 use super::fake::{Fake, Journey, Say, TOKEN};
 use super::{VERIFIER, assert_failed, code_in, link, sign_in_fields, start, swap, unlink};

@@ -107,7 +107,7 @@ async fn where_registration_is_closed_nothing_begins_an_account() {
     invited(&world, &admin, "cem@shop.example", to).await.assert_refused("registration_closed");
     let form = Call::form("/auth/confirm", &[("token", &registered), ("password", PASSWORD)]);
     assert!(assert_page(&form.send(to).await, 403).contains("takes no registrations"));
-    // Who has an account signs in.
+    // A user with an account signs in.
     login("root@shop.example", PASSWORD).send(to).await.granted();
     // And when it is open again, both links work.
     confirm(&registered, PASSWORD).send(world.address).await.granted();

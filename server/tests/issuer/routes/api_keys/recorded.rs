@@ -6,7 +6,7 @@ use crate::world::World;
 use bmap_server::domain::audit::chain::Row;
 use serde_json::json;
 
-/// The entries about keys: action, outcome, who, about which key.
+/// The entries about keys: action, outcome, actor, key.
 fn about_keys(rows: &[Row]) -> Vec<(String, String)> {
     let entries = rows.iter().map(|row| &row.content).filter(|content| content.action.starts_with("api_key."));
     entries.map(|content| (content.action.clone(), content.outcome.clone())).collect()
