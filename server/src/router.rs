@@ -365,7 +365,7 @@ impl App {
     /// The admin who is signed in, for an act that needs a step-up; the route demands it when it has read what is asked for.
     ///
     /// # Errors
-    /// [`Refusal`]; [`Refusal::NotAdmin`] for a user who is none, and [`Refusal::StepUpRequired`] for an API key, which never has one.
+    /// [`Refusal`]; [`Refusal::NotAdmin`] for any other user, and [`Refusal::StepUpRequired`] for an API key, which never has one.
     pub async fn signed_in_admin(
         &self,
         head: &Parts,

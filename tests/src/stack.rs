@@ -222,7 +222,7 @@ impl Stack {
 /// Host and port of a URL of ours.
 ///
 /// # Panics
-/// If it is none.
+/// If it is no such URL.
 pub fn address(url: &str) -> &str {
     url.strip_prefix("http://").expect("all is on loopback, without TLS")
 }

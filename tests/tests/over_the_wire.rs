@@ -253,7 +253,7 @@ fn r24_r15_there_is_no_other_way_in() {
     let chunked = Request { body: None, ..caller.nearby() }.with("transfer-encoding", "chunked");
     let bytes = [chunked.bytes(address(&stack.tool_url)), format!("{chunk}\r\n").into_bytes()].concat();
     assert_eq!(send(address(&stack.tool_url), &bytes).unwrap().status, 200);
-    // Other methods on the same path, and a path that there is not.
+    // Other methods on the same path, and an unknown path.
     for (method, target) in
         [("OPTIONS", "/v1/search?q=Sofia"), ("TRACE", "/v1/search?q=Sofia"), ("GET", "/"), ("GET", "/v1/nearby")]
     {

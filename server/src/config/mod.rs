@@ -82,7 +82,7 @@ pub enum ConfigError {
         /// Why.
         problem: String,
     },
-    /// A key that there is not.
+    /// An unknown key.
     #[error("unknown key {key} in {source_name}")]
     UnknownKey {
         /// The key.

@@ -13,7 +13,7 @@ use bmap_protocol::ids::{ApiKeyId, UserId};
 /// A secret that a caller presented with a key id.
 #[derive(Debug)]
 pub struct PresentedSecret {
-    /// The key id; `None` where the text is none, which is answered like an unknown one.
+    /// The key id; `None` where it is malformed, which is answered like an unknown one.
     pub id: Option<ApiKeyId>,
     /// The secret.
     pub secret: ApiSecret,

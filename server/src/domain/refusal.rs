@@ -70,7 +70,7 @@ pub enum Refusal {
     /// More than one kind of credential.
     #[error("more than one kind of credential")]
     SeveralCredentials,
-    /// A credential that is none.
+    /// A malformed credential.
     #[error("not a credential")]
     BadCredential,
     /// There is no such API key.

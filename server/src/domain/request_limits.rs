@@ -144,7 +144,8 @@ impl RequestLimits {
         note(&self.pages, page.as_str().as_bytes(), now);
     }
 
-    /// Whether it was in the last ten minutes. It decides only which page may read that a request was refused.
+    /// Whether it was in the last ten minutes. It only decides which page may read a refusal, and by which limit a
+    /// request is counted (O19).
     pub fn was_registered_lately(&self, page: &[u8], now: UnixMillis) -> bool {
         self.pages.look(page, now).retry_after.is_some()
     }

@@ -57,7 +57,7 @@ impl Tool {
     fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
         self.with_former_fields(|former| {
             let (callers, open_scopes) = (self.callers.to_string(), self.open_scopes.to_string());
-            // Another kind of row than before there was an access: a seal of then is none of now.
+            // Another label than before tools had an access: a former seal does not hold for a row of today.
             let of_then = former.iter().copied().skip(1);
             let of_now = [self.access.as_str(), &callers, &open_scopes];
             take(&std::iter::once("tool-2").chain(of_then).chain(of_now).collect::<Vec<_>>())

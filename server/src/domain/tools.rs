@@ -110,7 +110,7 @@ impl<'a> ToolService<'a> {
     /// Adds a tool, made now.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] for an open tool that is none, [`Refusal::InvalidState`] for an id that is taken.
+    /// [`Refusal::Invalid`] for a tool whose fields do not fit, [`Refusal::InvalidState`] for an id that is taken.
     pub async fn add(&self, tool: Tool, source: &Source) -> Result<Tool, Refusal> {
         check(&tool)?;
         source.is_about(&tool.id);

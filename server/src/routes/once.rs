@@ -71,7 +71,7 @@ impl Once {
     /// Begins a request. Everything that the caller may not is refused before; `caller` is an id.
     ///
     /// # Errors
-    /// [`Refusal`]: a header that is none, another request with the same key, the same request in progress, too many kept.
+    /// [`Refusal`]: a malformed header, another request with the same key, the same request in progress, too many kept.
     pub async fn begin(app: &App, caller: &str, parts: &Parts, body: &Bytes) -> Result<Begun, Refusal> {
         let mut values = parts.headers.get_all(HEADER).iter();
         let key = match (values.next(), values.next()) {

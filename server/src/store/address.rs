@@ -68,7 +68,7 @@ pub enum AddressError {
     /// A parameter that means nothing here, and may be a misspelled one.
     #[error("a parameter that is not known; docs/storage.md has them")]
     Parameter,
-    /// A mode of TLS that there is not.
+    /// An unknown mode of TLS.
     #[error("sslmode is none of disable, allow, prefer, require, verify-ca, verify-full")]
     Mode,
 }

@@ -224,7 +224,7 @@ impl AccountService {
         }
     }
 
-    /// Ends the session of a refresh token, used or not. A text that is none ends nothing, and says nothing (RFC 7009 §2.2).
+    /// Ends the session of a refresh token, used or not. A malformed one ends nothing, and is no error (RFC 7009 §2.2).
     ///
     /// # Errors
     /// [`Refusal`] where the database does not answer.

@@ -50,7 +50,7 @@ pub enum IdTokenFault {
     /// Of another sign-in.
     #[error("`nonce` is not this sign-in's")]
     Nonce,
-    /// A subject that is none.
+    /// A malformed subject.
     #[error("`sub` is not 1 to 255 printable ASCII characters")]
     Subject,
 }
@@ -177,7 +177,7 @@ pub fn verify(
     let is_checked = claims.email_verified == Some(serde_json::Value::Bool(true));
     let email =
         claims.email.as_ref().and_then(|email| EmailAddress::parse(email.as_str()?).ok()).filter(|_| is_checked);
-    // Asked for when a sign-in has to be fresh alone; what is no time is one long ago, and not absent (R01).
+    // Required only where a sign-in has to be fresh; a malformed time counts as long ago, and not as absent (R01).
     let auth_time = claims.auth_time.map(|time| time.as_i64().unwrap_or(0));
     Ok(IdToken { subject: claims.sub, email, auth_time })
 }

@@ -99,7 +99,7 @@ async fn f19_a_new_key_is_found_and_unknown_ones_cost_a_request_in_thirty_second
     fake.say(KEYS, Say::Json(json!({ "keys": [jwk(9, "k1")] })));
     world.clock.advance_seconds(30);
     code_in(of_new_key().await.header("location").unwrap());
-    // A hundred tokens of a key that there is not: one request.
+    // A hundred tokens of an unknown key: one request.
     for _ in 0..40 {
         let journey = Journey::begin(&world).await;
         let mut head = header();

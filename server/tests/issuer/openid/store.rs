@@ -157,7 +157,7 @@ async fn sessions(store: &Database, ana: &User, at_acme: &Identity) {
     assert!(begin(201, &ana.id, &at_acme.key, Some(&email)).await);
     let (now_known, _) = store.openid_identity(&at_acme.key).await.unwrap().unwrap();
     assert_eq!((now_known.signed_in_at, now_known.email), (Some(NOW.plus_seconds(5)), Some(email)));
-    // Another user's identity, one that there is not, and a user who is not active begin nothing.
+    // Another user's identity, an unknown one, and a user who is not active begin nothing.
     assert!(!begin(202, &UserId::from_uuid([0; 16]), &at_acme.key, None).await);
     assert!(!begin(202, &ana.id, &key("acme", "another"), None).await);
     store.set_deactivated(&ana.id, Some(NOW), &event()).await.unwrap();
