@@ -36,7 +36,7 @@ export interface ApiKey {
   proof?: 'signature' | 'secret';
 }
 
-/** What was signed, for a debug panel. It holds the token: show it, do not send it anywhere. */
+/** A signed request, for a debug panel. It holds the token: show it, do not send it anywhere. */
 export interface SignedEvent {
   tool: string;
   method: string;
@@ -51,7 +51,7 @@ export interface SignedEvent {
   microseconds: number;
 }
 
-/** What every client takes. */
+/** Options of every client. */
 export interface CommonOptions {
   /** The issuer's address, for example `https://auth.example`. Plain `http` is taken for loopback addresses only. */
   issuer: string | Address;
@@ -92,7 +92,7 @@ export interface DirectOptions extends CommonOptions {
   clientId?: never;
 }
 
-/** What `createClient` takes. */
+/** Options of `createClient`. */
 export type ClientOptions = PageOptions | UserOptions | DirectOptions;
 
 /** One protected tool. */
@@ -125,7 +125,7 @@ export interface Client {
 /** Where the WebAssembly of `@bmap/auth/wasm` may come from instead of the inlined copy. */
 export type WasmSource = string | Address | ArrayBuffer | ArrayBufferView | CompiledModule | Answer | Promise<Answer>;
 
-/** What a refusal says (profile §6). */
+/** The members of a refusal (profile §6). */
 export interface Problem {
   /** Stable, for programs: for example `clock_skew`, `replayed`, `user_inactive`. */
   code: string;

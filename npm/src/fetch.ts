@@ -22,7 +22,7 @@ import { alsoCovered, resolve } from './target.js';
 import type { Tokens } from './tokens.js';
 import { Allowance, pause } from './wait.js';
 
-/** What the requests of one client share. */
+/** State that the requests of one client share. */
 export interface Shared {
   issuer: Issuer;
   clock: ServerClock;
@@ -30,7 +30,7 @@ export interface Shared {
   onSigned: ((event: SignedEvent) => void) | undefined;
 }
 
-/** What one call may still do about refusals. */
+/** Repairs that one call may still try after a refusal. */
 interface Repairs {
   /** Whether the one repair of clock, token or WebAssembly is spent. */
   spent: boolean;

@@ -1,5 +1,5 @@
 /**
- * What lies behind a failure, in words that say what to do. Loaded only when something failed.
+ * The cause of a failure, in words that say what to do. Loaded only when something failed.
  *
  * @module
  */

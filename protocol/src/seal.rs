@@ -30,7 +30,7 @@ impl SigningKind {
     }
 }
 
-/// What an API key's sealed material is bound to.
+/// The row that an API key's sealed material is bound to.
 #[derive(Clone, Copy, Debug)]
 pub struct ApiKeyRow<'a> {
     /// Epoch of the root whose `K_kek` seals.

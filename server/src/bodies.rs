@@ -26,7 +26,7 @@ pub const BODY_TIME: Duration = Duration::from_secs(30);
 const FREE_TIME: Duration = Duration::from_secs(5);
 /// Bytes that it has to bring in each second after that.
 const LEAST_RATE: u32 = 1024;
-/// What an address has of the whole.
+/// One address's part of the whole: one in so many.
 const SHARE: usize = 8;
 /// Most bodies of one address, or one IPv6 network of 64 bits, that arrive at once.
 pub const BODIES_PER_ADDRESS: usize = MAX_AT_ONCE / SHARE;
@@ -44,7 +44,7 @@ pub enum BodyFault {
     OverShare,
 }
 
-/// What each address holds.
+/// The bodies that each address holds.
 #[derive(Clone, Debug, Default)]
 pub struct Shares(Arc<Mutex<HashMap<Vec<u8>, Held>>>);
 
@@ -70,7 +70,7 @@ impl Shares {
     }
 }
 
-/// What one request holds of its address' share, until it is dropped.
+/// One request's part of its address' share, until it is dropped.
 struct Share {
     shares: Shares,
     network: Vec<u8>,

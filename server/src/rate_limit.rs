@@ -1,10 +1,8 @@
-//! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer what is left (`RateLimit-Policy` and
-//! `RateLimit`, draft-ietf-httpapi-ratelimit-headers).
-//!
-//! What the address alone decides comes first: nothing is looked up and no signature checked for a request that its address has no
-//! budget for (profile §5, order of policies). A request is counted to its address at once, and given back when it turns out to be a
-//! known caller's. Where a route asks for a credential and one is shown, it is counted to the address only if it fails, so known callers
-//! cost their address nothing.
+//! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer what is left (`RateLimit-Policy` and `RateLimit`,
+//! draft-ietf-httpapi-ratelimit-headers). The limit of the address alone comes first: nothing is looked up and no signature checked for
+//! a request that its address has no budget for (profile §5, order of policies). A request is counted to its address at once, and given
+//! back when it turns out to be a known caller's. Where a route asks for a credential and one is shown, it is counted to the address
+//! only if it fails, so known callers cost their address nothing.
 //!
 //! An address without any budget left is refused with whatever it shows, but for one thing: a credential that held from this address
 //! lately ([`shown`]). So a caller goes on working beside a flood from the same address, and one that was not there before waits.
@@ -87,7 +85,7 @@ pub async fn counted(State((app, routes)): State<(App, AccessOfRoutes)>, request
     }
 }
 
-/// What a request is counted by.
+/// The properties that a request is counted by.
 struct Counted {
     address: IpAddr,
     access: Access,
@@ -169,8 +167,8 @@ fn refused(app: &App, request: &Request, refusal: Refusal, paid: Paid) -> Respon
     response
 }
 
-/// What stands for the credential that a request shows, unchecked: all of what is presented, which no other caller can present. Of a request
-/// that an API key signed it is the key's id; others can name that one too, and the first failure ends what it stands for.
+/// A text that stands for the credential that a request shows, unchecked: all of it, which no other caller can present. Of a request that an
+/// API key signed it is the key's id; others can name that one too, and the first failure ends what it stands for.
 fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
     let presented = [AUTHORIZATION.as_str(), "x-api-key", "x-api-secret"];
     let presented: Vec<&[u8]> =

@@ -47,7 +47,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
-/// What the handlers share: one counted pointer, because every layer around a route gives its request one of its own.
+/// The state that the handlers share: one counted pointer, because every layer around a route gives its request one of
+/// its own.
 #[derive(Clone)]
 pub struct App(Arc<Shared>);
 
@@ -68,7 +69,7 @@ pub struct Shared {
     pub in_progress: InProgress,
     /// How many requests each caller may make.
     pub limits: Arc<RequestLimits>,
-    /// What bodies of each address are held.
+    /// The bodies of each address that are held.
     pub bodies: Shares,
     /// Peers whose `X-Forwarded-For` is not believed.
     pub unbelieved: Arc<Unbelieved>,
@@ -101,7 +102,7 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
-    /// What its author says about it: what it takes, answers and refuses.
+    /// Its documentation: what it takes, answers and refuses.
     pub doc: Doc,
     handler: MethodRouter<App>,
 }
@@ -233,7 +234,7 @@ impl Deref for App {
 }
 
 impl App {
-    /// What the handlers share, for an issuer.
+    /// The state that the handlers share, for an issuer.
     ///
     /// # Errors
     /// [`BadIssuerUrl`].

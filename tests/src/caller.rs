@@ -19,7 +19,7 @@ pub struct Caller {
     nonces: AtomicU64,
 }
 
-/// What is signed beside method and target.
+/// The signed parts beside method and target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Content<'a> {
     /// Content type and body.

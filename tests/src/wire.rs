@@ -81,7 +81,7 @@ impl Request {
     }
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone)]
 pub struct Answer {
     /// The status.

@@ -1,4 +1,5 @@
-//! What only bytes on a socket can show: requests that no decent client would send, to the issuer and a tool that run.
+//! Cases that only bytes on a socket can show: requests that no decent client would send, to the issuer and a tool that
+//! run.
 
 use bmap_tests::caller::{Caller, Content};
 use bmap_tests::stack::{PAGE, Stack, address};

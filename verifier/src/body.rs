@@ -20,7 +20,7 @@ pub(crate) struct Arrived {
     pub(crate) waited: bool,
 }
 
-/// What bounds a body.
+/// The bounds of a body.
 pub(crate) struct Bounds<'a> {
     pub(crate) policy: &'a Policy,
     /// When the head came.

@@ -1,4 +1,4 @@
-//! What a tool holds: one text in one environment variable, printed by `bmap tool credential`.
+//! A tool's credential: one text in one environment variable, printed by `bmap tool credential`.
 
 use crate::policy::AllowedOrigins;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -53,7 +53,7 @@ pub enum CredentialError {
     File {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
     /// Not a credential.

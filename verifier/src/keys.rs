@@ -31,15 +31,15 @@ pub struct ApiKeyGrant {
     pub id: ApiKeyId,
     /// Its user.
     pub owner: UserId,
-    /// What checks its signatures.
+    /// The proof that checks its signatures.
     pub proof: ApiKeyProof,
-    /// What checks those of the secret that it had before, while that one still works.
+    /// The proof that checks those of its former secret, while that one still works.
     pub former: Option<ApiKeyProof>,
     /// From where it may be used; empty: from everywhere.
     pub allowed_ips: Vec<IpNet>,
 }
 
-/// What checks an API key's signatures.
+/// The key material that checks an API key's signatures.
 #[derive(Clone, Debug)]
 pub enum ApiKeyProof {
     /// HMAC-SHA256 under `K_api`.

@@ -1,4 +1,4 @@
-//! What was seen: each (keyid, nonce) once (profile §5, step 11).
+//! The requests that were seen: each (keyid, nonce) once (profile §5, step 11).
 //!
 //! The store in memory is for one process. Every structure has its full size from the start, so it never grows: a store
 //! that is full refuses (503), and one key can't take more than its share (429), so that a heavy user is slowed before

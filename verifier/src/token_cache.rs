@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is remembered of one token.
+/// A remembered token.
 #[derive(Debug)]
 pub struct KnownToken {
     pub(crate) token: Box<str>,

@@ -31,7 +31,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
 const FLOORS: &[&str] = &["bmap-protocol", "bmap-verifier", "bmap-server", "bmap-sdk-wasm"];
 const OUTSIDE: &[&str] =
     &["bmap-protocol", "bmap-verifier", "bmap-server", "bmap-sdk-wasm", "bmap-vectors", "places-tool"];
-/// What the tests of a floor may see beyond its arrows: the known answers.
+/// The crate that the tests of a floor may see beyond its arrows: the known answers.
 const FOR_TESTS: &str = "bmap-vectors";
 
 /// One tree and what must not be in it.

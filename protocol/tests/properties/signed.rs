@@ -1,4 +1,4 @@
-//! Both ends: what was signed verifies, and no single change of anything covered does.
+//! Both ends: a signed request verifies, and one with a single change of a covered part does not.
 
 use bmap_protocol::check::{self, Received};
 use bmap_protocol::digest::BodyDigest;

@@ -71,7 +71,7 @@ pub(super) async fn run(command: IdentityCommand, installation: &Installation) -
     }
 }
 
-/// What is to be said of its row.
+/// The state of its row.
 fn state(identity: &Identity, roots: &Roots) -> String {
     identity.check_seal(roots).map_or_else(|fault| fault.to_string(), |()| "sealed".to_owned())
 }

@@ -78,7 +78,7 @@ pub(super) struct Add {
     /// Its user: id, name or email address
     #[arg(long)]
     user: String,
-    /// What people call it
+    /// Its name
     #[arg(long)]
     name: UserName,
     /// A tool that it may get tokens for; may be repeated; '*' for every tool
@@ -109,7 +109,7 @@ pub(super) struct Add {
 pub(super) struct Edit {
     /// Its id
     id: ApiKeyId,
-    /// What people call it
+    /// Its name
     #[arg(long)]
     name: Option<UserName>,
     /// A tool that it may get tokens for; may be repeated; '*' for every tool

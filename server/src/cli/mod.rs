@@ -92,7 +92,7 @@ enum Command {
     Config(config::ConfigCommand),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
-    /// What is wrong with this set-up; changes nothing
+    /// Find faults in this set-up; changes nothing
     Doctor(doctor::Doctor),
     /// Print the completions of a shell
     Completions(completions::Completions),
@@ -100,7 +100,7 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
 }
 
-/// What a command was started with.
+/// The flags and the environment that a command was started with.
 struct Context {
     flags: Flags,
     environment: Environment,

@@ -1,4 +1,4 @@
-//! What commands print: JSON for programs, aligned columns for people.
+//! Output of commands: JSON for programs, aligned columns for people.
 
 use super::CliError;
 pub(super) use crate::utc::{day, time};

@@ -220,7 +220,7 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
     ))
 }
 
-/// What needs the root of an epoch, of the kinds that count.
+/// The rows that need the root of an epoch, of the kinds that count.
 async fn needed_by(
     installation: &Installation,
     epoch: u32,

@@ -20,7 +20,7 @@ const MAX_CONNECTIONS: usize = 16;
 /// How often what was measured is folded, so that it takes no room where no Prometheus scrapes.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
-/// What runs beside the server; ended with it.
+/// The tasks that run beside the server; ended with it.
 pub(super) struct Running {
     pub(super) address: SocketAddr,
     tasks: [JoinHandle<()>; 2],

@@ -27,7 +27,7 @@ pub struct SealedApiKey {
     pub id: ApiKeyId,
     /// The user that the row names.
     pub owner: UserId,
-    /// What people call it; not sealed, decides nothing.
+    /// Its name; not sealed, decides nothing.
     pub name: UserName,
     /// How it signs.
     pub signing: SigningKind,
@@ -64,9 +64,9 @@ pub struct ApiKey {
     pub id: ApiKeyId,
     /// Its user.
     pub owner: UserId,
-    /// What it verifies signatures with.
+    /// The material that verifies its signatures.
     pub material: KeyMaterial,
-    /// What it may do.
+    /// Its rights.
     pub scope: KeyScope,
     /// Hash of the secret.
     pub stored_hash: StoredHash,
@@ -74,7 +74,7 @@ pub struct ApiKey {
     pub state: KeyState,
 }
 
-/// What a key's signatures are checked with.
+/// The material that checks a key's signatures.
 #[derive(Clone, Debug)]
 pub enum KeyMaterial {
     /// `K_api`.
@@ -153,7 +153,7 @@ impl SealedApiKey {
     }
 }
 
-/// What a key may do. Its canonical JSON is what the seal binds: members in this order, entries sorted.
+/// The rights of a key. The seal binds their canonical JSON: members in this order, entries sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyScope {
     /// Tools that it may get tokens for.

@@ -1,4 +1,4 @@
-//! What the token endpoint and the ticket endpoint grant (profile §7).
+//! The grants of the token endpoint and the ticket endpoint (profile §7).
 
 use super::api_key::ApiKey;
 use super::audit::{Action, Actor, Event, Source};
@@ -27,7 +27,7 @@ pub struct Granted {
     pub tool: Tool,
 }
 
-/// What a ticket is asked for.
+/// A request for a ticket.
 #[derive(Clone, Debug)]
 pub struct TicketRequest {
     /// The tool.
@@ -51,7 +51,7 @@ pub struct NewTicket {
     pub plain: PlainTicket,
     /// Its hash.
     pub hash: TicketHash,
-    /// What it is for.
+    /// Its content.
     pub ticket: Ticket,
 }
 

@@ -22,7 +22,7 @@ use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
 
-/// What a page asks for in the name of the signed-in user.
+/// A page's request for a token in the name of the signed-in user.
 #[derive(Clone, Debug)]
 pub struct UserGrant {
     /// The API key that registered the page and the tool.

@@ -3,7 +3,7 @@
 //! keys' owners, and the key of the first start is given the capability `administer`.
 //!
 //! All of it is one transaction that begins by taking a mark in the database, so it is done once, also where a process is killed or
-//! another starts beside it. What is not as it was written is not sealed anew, and makes no grant (T13).
+//! another starts beside it. A row that was edited is not sealed anew, and makes no grant (T13).
 
 use super::api_key::{KeyScope, KeyState, SealedApiKey, ToolSet};
 use super::audit::chain::{ChainKeys, Head, Mac, Row};
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 /// The kinds of callers that every tool took before a tool said which.
 const FORMER_CALLERS: &str = "page direct user";
 
-/// What is there before the upgrade.
+/// The rows before the upgrade.
 #[derive(Debug, Default)]
 pub struct Former {
     /// Every tool.
@@ -37,7 +37,7 @@ pub struct Former {
     pub entries: Vec<(Row, Option<String>)>,
 }
 
-/// What the upgrade writes.
+/// The rows that the upgrade writes.
 #[derive(Debug, Default)]
 pub struct Upgrade {
     /// Tools, sealed anew, each with the MAC of its former seal.
@@ -48,7 +48,7 @@ pub struct Upgrade {
     pub first_key: Option<(SealedApiKey, SealedApiKey)>,
     /// Entries of the audit log.
     pub events: Vec<Event>,
-    /// What the operator is told, a line each.
+    /// Notes for the operator, a line each.
     pub notes: Vec<String>,
 }
 

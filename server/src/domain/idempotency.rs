@@ -23,10 +23,10 @@ pub const KEPT_SECONDS: i64 = 86_400;
 pub const MAX_KEPT: i64 = 10_000;
 /// Longest idempotency key.
 pub const MAX_LENGTH: usize = 64;
-/// What the answers' key is derived for.
+/// The purpose of the answers' key.
 const PURPOSE: &str = "idempotent-answers";
 
-/// What a client calls one request, however often it sends it.
+/// A client's name for one request, however often it sends it.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(String);
 

@@ -1,4 +1,4 @@
-//! The issuer at work: what every decision is made with.
+//! The issuer at work: the state that every decision is made with.
 
 use super::api_key::{KeyScope, KeyState, SealedApiKey};
 use super::audit::chain::ChainKeys;
@@ -34,7 +34,7 @@ impl Default for Lives {
     }
 }
 
-/// What every decision is made with.
+/// The state that every decision is made with.
 pub struct Issuer {
     /// Its exact public URL.
     pub url: IssuerUrl,
@@ -54,7 +54,7 @@ pub struct Issuer {
     pub random: Arc<dyn Random>,
     /// How long things live.
     pub lives: Lives,
-    /// What origins of pages may be registered.
+    /// The rules for origins of pages that may be registered.
     pub origin_rules: OriginRules,
     /// A key whose secret no caller has: an unknown key id is checked against it, so that it costs what a known one
     /// costs (T23).
@@ -179,16 +179,16 @@ pub fn new_user(name: UserName, now: UnixMillis, random: &dyn Random) -> Result<
     })
 }
 
-/// What a new API key is to be.
+/// A new API key, not made yet.
 #[derive(Clone, Debug)]
 pub struct NewApiKey<'a> {
     /// Its user.
     pub owner: UserId,
-    /// What people call it.
+    /// Its name.
     pub name: UserName,
     /// How it signs.
     pub signing: SigningKind,
-    /// What it may do.
+    /// Its rights.
     pub scope: &'a KeyScope,
 }
 
@@ -249,12 +249,12 @@ pub fn seal_new_secret(
     Ok((key, secret))
 }
 
-/// What the audit log says of a new user.
+/// The audit log's event of a new user.
 pub fn user_created(user: &User, source: &Source) -> Event {
     Event::done(Action::UserCreate, source, user.created_at).on(&user.id).with("name", &user.name)
 }
 
-/// What the audit log says of a new API key.
+/// The audit log's event of a new API key.
 pub fn key_created(key: &SealedApiKey, scope: &KeyScope, source: &Source) -> Event {
     let target = Target::ApiKey { key: key.id.clone(), owner: key.owner.clone() };
     let event = Event::done(Action::ApiKeyCreate, source, key.created_at).on(target);

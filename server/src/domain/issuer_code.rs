@@ -20,7 +20,7 @@ pub enum IssuerCode {
     MethodNotAllowed,
     /// 409: another request changed it meanwhile. Read it, and ask again.
     Conflict,
-    /// 409: what it is does not allow this.
+    /// 409: its state does not allow this.
     InvalidState,
     /// 409: there are as many as there may be.
     LimitReached,

@@ -3,7 +3,7 @@
 use super::issuer_code::IssuerCode;
 use bmap_protocol::code::Code;
 
-/// What a problem's `code` says.
+/// A problem's `code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemCode {
     /// A code of the profile (§6).

@@ -115,7 +115,7 @@ pub enum Refusal {
     Edited {
         /// Whose row.
         what: &'static str,
-        /// What is wrong with it.
+        /// Its fault.
         fault: RowFault,
         /// The refusal of a caller that shows an unknown credential of this kind.
         like: &'static Refusal,
@@ -154,7 +154,7 @@ pub enum Refusal {
     #[error("the user's session was ended or is over")]
     UserSessionOver,
 
-    // What the caller may not.
+    // Acts that the caller may not do.
     /// The key was revoked.
     #[error("the API key was revoked")]
     KeyRevoked,
@@ -205,17 +205,17 @@ pub enum Refusal {
         mode: &'static str,
     },
 
-    // What is there does not allow it.
+    // The present state does not allow it.
     /// No such thing, or not this caller's.
     #[error("no such {what}, or not this caller's")]
     NotFound {
-        /// What kind of thing.
+        /// The kind of thing.
         what: &'static str,
     },
     /// It was changed while this request was at work.
     #[error("changed meanwhile")]
     Conflict,
-    /// What it is does not allow this.
+    /// Its state does not allow this.
     #[error("not in this state: {hint}")]
     InvalidState {
         /// For a person.
@@ -326,7 +326,7 @@ impl Refusal {
         }
     }
 
-    /// What is said to a person beside the code: where a form is wrong, and what would be right.
+    /// A hint for a person beside the code: where a form is wrong, and what would be right.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } | Refusal::ToolsDenied { hint } => {

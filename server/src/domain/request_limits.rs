@@ -39,7 +39,7 @@ pub enum Payer<'a> {
     User(&'a UserId),
 }
 
-/// What a limit is called on the wire, and how much it is.
+/// The name of a limit on the wire, and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// `address`, `key` or `user`.
@@ -53,7 +53,7 @@ pub struct Policy {
 pub struct Paid {
     /// Under which limit.
     pub policy: Policy,
-    /// What is left of it.
+    /// Its state.
     pub count: Count,
 }
 
@@ -113,7 +113,7 @@ impl RequestLimits {
         Some(Paid { policy: limit.policy, count })
     }
 
-    /// What [`pay`](Self::pay) would say; nothing is counted.
+    /// The result that [`pay`](Self::pay) would have; nothing is counted.
     pub fn look(&self, payer: Payer<'_>, now: UnixMillis) -> Option<Paid> {
         let limit = self.of(payer);
         let count = limit.table.as_ref()?.look(&key(payer), now);

@@ -18,7 +18,7 @@ use bmap_protocol::seal::SealError;
 /// meanwhile waits for a fraction of a second.
 const BATCH: u16 = 500;
 
-/// What a run did.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resealed {
     /// Rows that are sealed in the newest epoch now.
@@ -27,7 +27,7 @@ pub struct Resealed {
     pub broken: Vec<String>,
 }
 
-/// It could not go on; what is done is done, and another run goes on there.
+/// It could not go on; rows that are sealed anew stay so, and another run goes on there.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum ResealError {
@@ -293,7 +293,7 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         Some(key(last))
     }
 
-    /// What is to become of a row; `None`, and it is noted, where it does not open.
+    /// The change of a row; `None`, and it is noted, where the row does not open.
     fn change<'r>(
         &mut self,
         row: SealedRow<'r>,

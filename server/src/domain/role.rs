@@ -10,7 +10,7 @@ use bmap_protocol::keys::{EpochKeys, MacKey, MacStream};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {

@@ -1,8 +1,6 @@
-//! The root secrets of every epoch at hand (profile §2), and which of them does what.
-//!
-//! What is new is sealed in the newest epoch; what is there is opened in the epoch that its row names; tokens are minted in
-//! the epoch that every tool's credential has by now, which an operator says (`bmap root activate`). With one root they are
-//! all the same one.
+//! The root secrets of every epoch at hand (profile §2), and which of them does what. New rows are sealed in the newest
+//! epoch; a row is opened in the epoch that it names; tokens are minted in the epoch that every tool's credential has by
+//! now, which an operator says (`bmap root activate`). With one root they are all the same one.
 
 use bmap_protocol::keys::EpochKeys;
 use std::fmt;
@@ -11,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// Reads the roots again, for an epoch that is not at hand.
 type Reread = dyn Fn() -> Option<Vec<EpochKeys>> + Send + Sync;
 
-/// Shared by everything in a process that derives a key; what one clone is told, all know.
+/// Shared by everything in a process that derives a key; a change through one clone is seen by all.
 #[derive(Clone)]
 pub struct Roots {
     state: Arc<RwLock<State>>,

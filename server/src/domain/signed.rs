@@ -132,7 +132,7 @@ fn proof(material: &KeyMaterial) -> ApiKeyProof {
     }
 }
 
-/// What is carried over from a verified token when it is renewed.
+/// The claims that are carried over from a verified token when it is renewed.
 ///
 /// # Errors
 /// [`Refusal::NoSession`] for a public token.

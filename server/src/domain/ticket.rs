@@ -73,7 +73,7 @@ impl TicketHash {
     }
 }
 
-/// What a ticket was made for.
+/// The content of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The tool that its token will be for.
@@ -99,7 +99,7 @@ pub struct Ticket {
 pub struct RecordedTicket {
     /// Its hash.
     pub hash: TicketHash,
-    /// What it is for.
+    /// Its content.
     pub ticket: Ticket,
     /// The answer to its request, where that is to be kept.
     pub answer: Option<SealedAnswer>,

@@ -17,7 +17,7 @@ use std::fmt;
 pub struct Tool {
     /// Its id: the audience of its tokens.
     pub id: ToolId,
-    /// Its public address, scheme and authority only: what `@authority` is compared with.
+    /// Its public address, scheme and authority only: `@authority` is compared with it.
     pub base_url: Origin,
     /// Pages that may use it.
     pub origins: ToolOrigins,
@@ -64,7 +64,7 @@ impl Tool {
         })
     }
 
-    /// Whether its row is as it was written before tools had an access: what the upgrade asks, and nothing else.
+    /// Whether its row is as it was written before tools had an access. Only the upgrade asks this.
     ///
     /// # Errors
     /// [`RowFault`].
@@ -104,7 +104,7 @@ impl Tool {
         Ok(())
     }
 
-    /// What the audit log says of a tool that was added.
+    /// The audit log's event of a tool that was added.
     pub fn added(&self, source: &Source) -> Event {
         self.told(Event::done(Action::ToolCreate, source, self.created_at).on(&self.id))
     }

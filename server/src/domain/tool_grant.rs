@@ -99,7 +99,7 @@ impl ToolGrant {
         self.ends_at.is_none_or(|end| now < end)
     }
 
-    /// What the audit log says of a grant that was given.
+    /// The audit log's event of a grant that was given.
     pub fn given(&self, source: &Source) -> Event {
         let event = Event::done(Action::ToolGrant, source, self.given_at).on(&self.user).with("tool", &self.tool);
         let event = event.with("scopes", &self.scopes);

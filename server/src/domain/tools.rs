@@ -29,7 +29,7 @@ pub struct ToolService<'a> {
     clock: &'a dyn Clock,
 }
 
-/// What is to change in a tool; `None` stays.
+/// A change of a tool; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct ToolChange {
     /// Its public address.
@@ -66,7 +66,7 @@ impl ToolChange {
     }
 }
 
-/// What a grant is to give.
+/// A new grant.
 #[derive(Clone, Debug)]
 pub struct GrantForm {
     /// The tool.
@@ -110,7 +110,8 @@ impl<'a> ToolService<'a> {
     /// Adds a tool, made now.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] for a tool whose fields do not fit, [`Refusal::InvalidState`] for an id that is taken.
+    /// [`Refusal::Invalid`] for open scopes that do not fit the tool, [`Refusal::InvalidState`] for an id that is
+    /// taken.
     pub async fn add(&self, tool: Tool, source: &Source) -> Result<Tool, Refusal> {
         check(&tool)?;
         source.is_about(&tool.id);

@@ -1,7 +1,7 @@
 //! How much is mailed to one address. One budget for all mails would be a weapon: an attacker who uses it up would hold back
 //! the link that the address's owner waits for. So there are four, and no use of one touches another.
 
-/// What a mail counts to.
+/// The budget that a mail counts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
     /// Links to a new password, which any caller may ask for. When it is used up in an hour, the links that used it up are in
@@ -25,7 +25,7 @@ impl Budget {
         }
     }
 
-    /// What tells the counters of one address apart.
+    /// The name that tells the counters of one address apart.
     pub const fn name(self) -> &'static [u8] {
         match self {
             Budget::NewPassword => b"new-password\n",

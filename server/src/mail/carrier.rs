@@ -1,4 +1,4 @@
-//! What brings a letter to its reader: SMTP (RFC 5321), or the log of a development server.
+//! Delivery of a letter to its reader: SMTP (RFC 5321), or the log of a development server.
 
 use super::errand::MailId;
 use super::letter::Letter;

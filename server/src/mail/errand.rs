@@ -68,7 +68,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// What it counts to.
+    /// The budget that it counts to.
     pub const fn budget(&self) -> Budget {
         match self {
             Why::PasswordReset(_) => Budget::NewPassword,
@@ -112,7 +112,7 @@ pub struct SealedErrand {
     pub epoch: u32,
     /// The sealed content.
     pub sealed: String,
-    /// What it counts to.
+    /// The budget that it counts to.
     pub budget: Budget,
     /// A keyed hash of address and budget, for counting.
     pub recipient: String,
@@ -138,7 +138,7 @@ pub enum ErrandError {
         /// That epoch.
         epoch: u32,
     },
-    /// What was sealed is no errand of this version.
+    /// The sealed text is no errand of this version.
     #[error("what was sealed is no errand")]
     Form,
 }

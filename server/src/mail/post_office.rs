@@ -41,7 +41,7 @@ struct Inner {
     is_closing: AtomicBool,
 }
 
-/// What became of a mail.
+/// The outcome of a try.
 enum Outcome {
     Sent,
     /// The address has no account to write about.
@@ -56,7 +56,7 @@ impl PostOffice {
         Self(Arc::new(Inner { issuer, carrier, waits, is_closing: AtomicBool::new(false) }))
     }
 
-    /// Sends what is due, again and again, until `stop`; what is in hand then is finished.
+    /// Sends the mails that are due, again and again, until `stop`; those in hand then are finished.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let mut working = Box::pin(self.work());
@@ -97,7 +97,7 @@ impl PostOffice {
     async fn work(&self) {
         while !self.is_closing() {
             self.deliver_due().await;
-            // Too late is as good as never here: what is not notified is found by looking.
+            // A late notice is as good as none here: mails without a notice are found by looking.
             let _ = tokio::time::timeout(LOOK, self.0.waits.notified()).await;
         }
     }

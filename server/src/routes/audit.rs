@@ -29,7 +29,7 @@ struct AuditQuery {
     /// A kind of actor (`user`, `api_key`, `command_line`, `anonymous`, `system`), an id, or the id of the user behind it.
     #[param(pattern = "^[a-z0-9_-]{1,64}$")]
     actor: Option<String>,
-    /// What was done: `api_key.create`, `token.grant`, …
+    /// The action: `api_key.create`, `token.grant`, …
     action: Option<String>,
     /// A kind of target (`user`, `api_key`, `session`, `tool`), an id, or the id of the user behind it.
     #[param(pattern = "^[a-z0-9_-]{1,64}$")]

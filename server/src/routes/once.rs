@@ -1,4 +1,5 @@
-//! Creating routes that take an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): what is sent twice is done once.
+//! Creating routes that take an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent twice is
+//! done once.
 
 use super::problem::Refused;
 use super::step_up;
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 
 /// The header.
 pub const HEADER: &str = "idempotency-key";
-/// What the document says about it.
+/// Its description in the document.
 pub const ABOUT_HEADER: &str = "Names this request, 1 to 64 of `A-Z a-z 0-9 . _ : -`: sent again within a day it is not done \
                                 again, and gets the same answer";
 
@@ -28,7 +29,7 @@ pub struct Once {
     attempt: Option<(Attempt, Turn)>,
 }
 
-/// What a request is.
+/// A request that begins.
 pub enum Begun {
     /// The first of its key, or one without a key: it is to be done.
     First(Once),
@@ -36,7 +37,7 @@ pub enum Begun {
     Again(Response),
 }
 
-/// What a request of a user whose act needs a step-up is.
+/// A request that begins, of a user whose act needs a step-up.
 pub enum BegunAct {
     /// The first of its key, or one without a key: it is to be done, with the step-up that was shown.
     First(Once, SteppedUp),

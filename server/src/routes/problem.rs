@@ -121,7 +121,7 @@ pub struct ProblemBody<'a> {
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What programs branch on.
+    /// The code that programs branch on.
     code: &'static str,
     /// Finds the refusal in the log.
     request_id: &'a str,

@@ -27,7 +27,7 @@ pub struct NewPassword<'a> {
     pub at: UnixMillis,
     /// Word of it to the account's address.
     pub word: Option<&'a SealedErrand>,
-    /// What revokes the keys that are to be looked through.
+    /// The token that revokes the keys to be looked through.
     pub review: Option<&'a ReviewRow>,
 }
 

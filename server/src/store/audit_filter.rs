@@ -9,7 +9,7 @@ pub(super) struct SqlFilter {
     pub(super) values: Vec<Value>,
 }
 
-/// What is bound.
+/// A bound value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Text(String),

@@ -11,7 +11,7 @@ use crate::domain::keys::service::{NewKey, NewSecret};
 use crate::domain::keys::{KeyRows, ManagedKey};
 use bmap_protocol::ids::{ApiKeyId, UserId};
 
-/// What became of a key that was to be added for a user.
+/// The outcome of adding a key for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
     /// It is there.

@@ -89,7 +89,7 @@ pub enum StoreError {
     /// A name or id is taken.
     #[error("there is already a {what} of that name")]
     Taken {
-        /// What kind of thing.
+        /// The kind of thing.
         what: &'static str,
     },
     /// A row can't be read back into its types.
@@ -112,7 +112,7 @@ pub enum StoreError {
     /// No database server listens where it should be.
     #[error("no PostgreSQL server listens at the host and port of database_url: the connection was refused")]
     Refused,
-    /// What came of a statement that several waited for.
+    /// The error of a statement that several callers waited for.
     #[error(transparent)]
     Shared(std::sync::Arc<StoreError>),
     /// The schema could not be brought up to date.
@@ -123,7 +123,7 @@ pub enum StoreError {
         "the database has migration {found}, and this program knows {known} at most: a newer bmap has been at it, so use that one"
     )]
     Newer {
-        /// What it has.
+        /// Its last migration.
         found: i64,
         /// The last one that is known here.
         known: i64,
@@ -155,7 +155,7 @@ pub enum StoreError {
 /// Result of storage.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// What many callers do at once, and what is recorded of it.
+/// Writes of many callers at once, with their entries of the audit log.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Tickets, each with its own entry in the audit log and the answer to its request.
@@ -254,7 +254,7 @@ pub trait Users {
     ) -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// What is to become of a user.
+/// A change of a user.
 #[derive(Clone, Debug)]
 pub enum UserChange {
     /// Deactivated, at a time; its sessions end for good.
@@ -266,7 +266,7 @@ pub enum UserChange {
 }
 
 impl UserChange {
-    /// What the audit log says of it.
+    /// Its event for the audit log.
     pub fn event(&self, user: &UserId, source: &Source, now: UnixMillis) -> Event {
         let done = |action| Event::done(action, source, now).on(user);
         match self {
@@ -280,7 +280,7 @@ impl UserChange {
     }
 }
 
-/// What became of a user.
+/// The outcome of a change of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserChanged {
     /// It is as asked for.
@@ -375,9 +375,9 @@ pub trait IssuerKeys {
     fn issuer_keys(&self) -> impl Future<Output = Result<Vec<SealedIssuerKey>>> + Send;
 }
 
-/// What a database says of itself.
+/// A database's report on itself.
 pub trait Health {
-    /// What is damaged, in the database's own words; nothing where it is well.
+    /// The damage, in the database's own words; empty where there is none.
     fn damage(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
     /// The newest time in it: no clock of this installation was ever before it.
     fn newest_time(&self) -> impl Future<Output = Result<Option<UnixMillis>>> + Send;

@@ -1,4 +1,4 @@
-//! What is stored of signing in with OpenID providers.
+//! The rows of signing in with OpenID providers.
 
 use super::Result;
 use crate::clock::UnixMillis;
@@ -11,7 +11,7 @@ use crate::mail::errand::SealedErrand;
 use bmap_protocol::ids::UserId;
 use std::future::Future;
 
-/// What became of unlinking.
+/// The outcome of unlinking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlinked {
     /// The identity is gone.

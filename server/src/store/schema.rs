@@ -24,7 +24,7 @@ const UNHURRIED: &str = "SET statement_timeout = 0; SET lock_timeout = '60s'";
 /// Whether opening a database brings its schema up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pending {
-    /// What is pending is applied.
+    /// Pending migrations are applied.
     Apply,
     /// A schema that is behind is refused.
     Refuse,

@@ -186,7 +186,7 @@ async fn deactivate(inside: &mut InTransaction, id: &UserId, at: Option<UnixMill
     Ok(done.rows_affected() > 0)
 }
 
-/// What the columns of a user are called in a statement.
+/// The names of a user's columns in a statement.
 struct Names {
     id: &'static str,
     name: &'static str,

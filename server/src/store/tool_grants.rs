@@ -13,7 +13,7 @@ use bmap_protocol::ids::{ToolId, UserId};
 /// Makes a grant, with its entry in the audit log, of what is there; `None` for no change.
 pub type Widen<'a> = dyn Fn(&ToolOfUser) -> std::result::Result<Option<(ToolGrant, Event)>, Refusal> + Sync + 'a;
 
-/// What became of a grant that was to be given.
+/// The outcome of giving a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given {
     /// It is there, and there was none before.

@@ -27,7 +27,7 @@ pub(crate) struct Call {
     pub(crate) body: String,
 }
 
-/// What came back, whole.
+/// A whole answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

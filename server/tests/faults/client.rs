@@ -19,7 +19,7 @@ pub(crate) struct Key {
     pub(crate) is_revoked: bool,
 }
 
-/// What was sent, and not acknowledged yet.
+/// A request that was sent, and not acknowledged yet.
 #[derive(Clone, Debug)]
 pub(crate) enum Attempt {
     SignIn,

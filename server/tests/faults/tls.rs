@@ -61,7 +61,7 @@ impl Secured {
         });
     }
 
-    /// What the server wrote down of connections.
+    /// The server's log lines of connections.
     fn connections(&self) -> Vec<String> {
         let log = fs::read_to_string(&self.cluster.log).unwrap();
         log.lines().filter(|line| line.contains("connection authorized")).map(str::to_owned).collect()

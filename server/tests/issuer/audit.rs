@@ -1,4 +1,4 @@
-//! What is recorded: by the real operations, over HTTP and from the command line.
+//! The entries of the real operations, over HTTP and from the command line.
 
 use crate::actors::exchange;
 use crate::http_client::Call;
@@ -22,7 +22,7 @@ pub(crate) async fn entries(world: &World) -> Vec<Row> {
     follow(&world.issuer.store).await
 }
 
-/// What came after so many: action, outcome, kind of actor, kind of target.
+/// The entries after so many: action, outcome, kind of actor, kind of target.
 async fn after(world: &World, before: usize) -> Vec<String> {
     let say = |row: &Row| {
         let it = &row.content;

@@ -34,7 +34,7 @@ fn keys() -> EpochKeys {
     RootSecret::from_bytes([7; 32]).epoch(1)
 }
 
-/// What was there.
+/// The rows before the upgrade.
 struct Before {
     admin: UserId,
     first_key: ApiKeyId,

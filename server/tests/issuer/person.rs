@@ -23,7 +23,7 @@ pub(crate) struct Person<'w> {
     pub(crate) email: String,
 }
 
-/// What a sign-in or a refresh gave.
+/// The tokens of a sign-in or a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
     pub(crate) access: String,

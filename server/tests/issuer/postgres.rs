@@ -13,9 +13,9 @@ pub(crate) struct Cluster {
     programs: PathBuf,
     /// The beginning of every command of the server's own: by whom it runs, and where.
     by: Vec<String>,
-    /// What it is told at each start.
+    /// Its options at each start.
     pub(crate) options: String,
-    /// What it writes down.
+    /// Its log.
     pub(crate) log: String,
     pub(crate) data: String,
     pub(crate) port: u16,

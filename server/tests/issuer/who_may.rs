@@ -26,7 +26,7 @@ enum Who<'w> {
     SignedInPage(Pair),
 }
 
-/// What is done, in the order of the rows.
+/// The acts, in the order of the rows.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     MakeKey,
@@ -196,7 +196,7 @@ impl Who<'_> {
     }
 }
 
-/// What came of it: `yes`, `step-up` where that was needed and there, or the code of the refusal.
+/// The outcome: `yes`, `step-up` where that was needed and there, or the code of the refusal.
 async fn tried(world: &World, who: &Who<'_>, act: Act, another: &UserId, shop: &Host<'_>) -> String {
     let key = match act {
         Act::NewSecretOfOwn | Act::ChangeOwn | Act::RenameOwn | Act::RevokeOwn => who.user(),

@@ -98,7 +98,7 @@ impl MemoryReplayStore {
         Ok(Some(records))
     }
 
-    /// What the store can take up at the most, in bytes.
+    /// The most that the store can take up, in bytes.
     pub fn max_bytes(&self) -> usize {
         size_of::<Self>().saturating_add(self.nonces.max_bytes())
     }

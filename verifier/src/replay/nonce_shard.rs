@@ -230,7 +230,7 @@ impl Bucket {
         Put::Full
     }
 
-    /// What a file holds of it; `None` where nothing is live and nothing went past.
+    /// The bucket as a file holds it; `None` where nothing is live and nothing went past.
     fn saved(&self, now: u32) -> Option<SavedBucket> {
         let live = |until: u32| if until > now { until } else { 0 };
         let mut saved = SavedBucket { passed: live(self.passed), records: [(Print { low: 0, high: 0 }, 0); WAYS] };

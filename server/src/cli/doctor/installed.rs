@@ -1,4 +1,4 @@
-//! What the database holds, against the root secrets, the clock and the configuration.
+//! The rows of the database, against the root secrets, the clock and the configuration.
 
 use super::super::installation::ISSUER_SETTING;
 use super::findings::Findings;

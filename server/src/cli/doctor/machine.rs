@@ -1,4 +1,4 @@
-//! What the machine has left: room on the disk, and the port.
+//! Resources of the machine: room on the disk, and the port.
 
 use super::super::healthcheck;
 use super::findings::Findings;

@@ -1,4 +1,4 @@
-//! What can be said of a configuration without looking at anything else.
+//! Faults of a configuration that show without looking at anything else.
 
 use super::findings::Findings;
 use crate::config::{Config, readable_by_others};

@@ -65,10 +65,10 @@ pub(super) async fn run(command: &Explain, context: &Context) -> Result<(), CliE
     if command.json { output::json(&report) } else { output::text(report.to_string().trim_end()) }
 }
 
-/// What is told.
+/// The report.
 #[derive(Debug, Default, Serialize)]
 struct Report {
-    /// What can be said of each request alone.
+    /// Notes on each request alone.
     notes: Vec<String>,
     /// The base that the client signed, where it is known.
     signed_base: Option<String>,
@@ -80,7 +80,7 @@ struct Report {
     verdict: Option<Finding>,
 }
 
-/// What the signature was made over.
+/// The base that the signature was made over.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Finding {
@@ -101,7 +101,7 @@ impl Report {
         self.notes.push(text);
     }
 
-    /// What can be said of one request alone.
+    /// Notes on one request alone.
     fn request(&mut self, name: &str, request: &RawRequest, side: &Result<Side, side::Unreadable>) {
         match side {
             Err(unreadable) => {

@@ -30,7 +30,7 @@ struct AccessClaims {
     sid: String,
 }
 
-/// What a good access token says. Whether its session lives is for the database to say.
+/// The claims of a good access token. Only the database knows whether its session lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
     /// The user.

@@ -14,7 +14,7 @@ use bmap_protocol::ids::UserId;
 /// Accounts that are read at once.
 const BATCH: u16 = 100;
 
-/// What was forgotten.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
     /// Passwords.

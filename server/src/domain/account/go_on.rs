@@ -74,7 +74,7 @@ impl AccountService {
         self.pair(&found.session, next, now, now).map(Some)
     }
 
-    /// What a token gave that is used, within its grace.
+    /// The same pair again, for a used token within its grace.
     fn same_again(
         &self,
         presented: &OpaqueToken,

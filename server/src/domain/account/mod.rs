@@ -120,7 +120,7 @@ pub enum SessionProof<'a> {
 }
 
 impl SessionProof<'_> {
-    /// What the audit log says of it.
+    /// The event, with the proof's facts.
     pub(super) fn told(self, event: Event) -> Event {
         match self {
             SessionProof::Password(_) => event.with("by", "password"),

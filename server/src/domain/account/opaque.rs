@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// What a token is for. It stands in the text and goes into the hash, so one kind is never taken for another.
+/// The purpose of a token. It stands in the text and goes into the hash, so one kind is never taken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Goes on with a session.
@@ -22,7 +22,7 @@ pub enum Kind {
     SignInState,
     /// Binds such sign-ins to their browser: its cookie.
     Browser,
-    /// What a page swaps for the session that such a sign-in gave.
+    /// The code that a page swaps for the session of such a sign-in.
     SignInCode,
     /// Allows one act of a user who entered the password a moment ago.
     StepUp,

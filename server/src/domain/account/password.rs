@@ -45,7 +45,8 @@ pub struct StoredPassword {
 }
 
 impl StoredPassword {
-    /// What an account has whose password was forgotten: nothing that any password fits. `epoch` is that of its seal.
+    /// The stored password of an account whose password was forgotten: no password matches it. `epoch` is that of its
+    /// seal.
     pub const fn forgotten(epoch: u32) -> Self {
         Self { phc: String::new(), epoch }
     }
@@ -86,7 +87,7 @@ impl fmt::Debug for StoredPassword {
     }
 }
 
-/// What one hash works in: 19 MiB, kept from hash to hash. Given back and asked for again each time, they would be left behind
+/// The memory of one hash: 19 MiB, kept from hash to hash. Given back and asked for again each time, they would be left behind
 /// in the allocator's arenas, once for every thread that ever hashed (R40).
 #[derive(Default)]
 pub struct Memory(Vec<Block>);
@@ -109,8 +110,8 @@ impl Hasher {
         Self { roots: roots.into() }
     }
 
-    /// What to check a password against where there is no account, so that an unknown address costs what a known one costs
-    /// (R31): a hash of no known password.
+    /// A hash to check a password against where there is no account, so that an unknown address costs what a known one
+    /// costs (R31): a hash of no known password.
     ///
     /// # Errors
     /// [`PasswordFault::Hashing`].

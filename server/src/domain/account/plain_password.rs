@@ -61,7 +61,7 @@ impl PlainPassword {
         Err(warning.into_iter().chain(advice).collect::<Vec<_>>().join(" "))
     }
 
-    /// What is hashed.
+    /// The bytes that are hashed.
     pub(super) fn bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }

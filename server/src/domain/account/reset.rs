@@ -15,7 +15,7 @@ use crate::mail::errand::{Errand, Why};
 use crate::rng;
 use crate::store::{AccountLinks, Accounts, NewPassword, Outbox};
 
-/// What became of a reset.
+/// The result of a reset.
 #[derive(Debug)]
 pub struct Reset {
     /// How many sessions it ended.

@@ -39,7 +39,7 @@ impl AccountService {
 }
 
 impl Word {
-    /// What is to be written down.
+    /// The mail to be stored.
     pub fn errand(this: Option<&Self>) -> Option<&SealedErrand> {
         this.map(|word| &word.errand)
     }

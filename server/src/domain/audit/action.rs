@@ -1,8 +1,8 @@
-//! What can be recorded: a closed list, so that a filter that finds nothing is not a misspelled one.
+//! The actions that can be recorded: a closed list, so that a filter that finds nothing is not a misspelled one.
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// What was done, or was refused.
+        /// The action that was done or refused.
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action {
@@ -78,7 +78,7 @@ actions! {
     SessionRevoke = "session.revoke",
     /// An API key was made.
     ApiKeyCreate = "api_key.create",
-    /// What an API key is called or may do was changed.
+    /// The name or the rights of an API key were changed.
     ApiKeyUpdate = "api_key.update",
     /// An API key was given a new secret.
     ApiKeyRegenerate = "api_key.regenerate",
@@ -88,7 +88,7 @@ actions! {
     ToolCreate = "tool.create",
     /// A tool's row was looked at by an operator, and sealed as it is.
     ToolConfirm = "tool.confirm",
-    /// What a tool is and whom it takes was changed.
+    /// A tool's fields were changed.
     ToolUpdate = "tool.update",
     /// A user was given a grant of a tool, or another one.
     ToolGrant = "tool.grant",

@@ -39,12 +39,12 @@ pub struct ChainKey {
     key: MacKey,
 }
 
-/// What a row says, as it is stored.
+/// The content of a row, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// When, in unix milliseconds.
     pub at: i64,
-    /// What.
+    /// The action.
     pub action: String,
     /// How it ended.
     pub outcome: String,
@@ -64,7 +64,7 @@ pub struct Content {
     pub address: Option<String>,
     /// In which request.
     pub request_id: Option<String>,
-    /// What else: a JSON object of texts.
+    /// Further facts: a JSON object of texts.
     pub detail: String,
 }
 
@@ -75,14 +75,14 @@ pub struct Row {
     pub sequence: i64,
     /// The epoch of its key.
     pub epoch: i64,
-    /// What it says.
+    /// Its content.
     pub content: Content,
     /// Its MAC, as stored.
     pub mac: String,
 }
 
 impl Mac {
-    /// What comes before the first row.
+    /// The MAC before the first row.
     pub const NONE: Self = Self([0; 32]);
 
     /// As stored and shown: 43 base64url characters.
@@ -111,13 +111,13 @@ impl ChainKeys {
         self
     }
 
-    /// What new rows are made with.
+    /// The key that new rows are made with.
     pub fn newest(&self) -> ChainKey {
         let newest = self.roots.sealing();
         ChainKey { epoch: i64::from(newest.epoch()), key: mac_key(&newest) }
     }
 
-    /// What rows of an epoch are checked with; `None` where neither its root nor its key is at hand.
+    /// The key that rows of an epoch are checked with; `None` where neither its root nor its key is at hand.
     pub fn of(&self, epoch: i64) -> Option<ChainKey> {
         let number = u32::try_from(epoch).ok()?;
         let kept = || self.kept.iter().find(|(kept, _)| *kept == number).map(|(_, key)| key.clone());

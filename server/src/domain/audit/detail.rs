@@ -1,4 +1,4 @@
-//! What else is to be known of an event: a few named facts.
+//! Further facts of an event, each with a name.
 //!
 //! A fact is made from types that hold no secret, and from no text of a caller's choice but names, so that a secret can't
 //! get into the log by a slip (R33). What a name may hold is escaped and cut (T33).
@@ -57,7 +57,7 @@ impl Detail {
         }
     }
 
-    /// What its fact `count` says; 1 without it.
+    /// Its fact `count`; 1 without it.
     pub(super) fn count(&self) -> u64 {
         self.0.get("count").and_then(|fact| fact.0.parse().ok()).unwrap_or(1)
     }

@@ -55,7 +55,7 @@ impl Outcome {
 pub struct Event {
     /// When.
     pub at: UnixMillis,
-    /// What.
+    /// The action.
     pub action: Action,
     /// How it ended.
     pub outcome: Outcome,
@@ -65,7 +65,7 @@ pub struct Event {
     pub target: Option<Target>,
     /// From where, and in which request.
     pub source: Source,
-    /// What else.
+    /// Further facts.
     pub detail: Detail,
 }
 

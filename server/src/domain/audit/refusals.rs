@@ -17,7 +17,7 @@ pub struct Refusals {
     alike: HashMap<Key, Alike>,
 }
 
-/// What counts as alike: the action, the code, and of whom (kind and id of the actor, and of the target).
+/// Refusals count as alike by action, code, and the ids of actor and target.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     action: Action,

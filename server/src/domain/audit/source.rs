@@ -67,12 +67,12 @@ impl Source {
         let _ = self.found.actor.set(actor);
     }
 
-    /// Notes what it is about, proved or not: the account whose password was wrong, the key whose secret was.
+    /// Notes the target, proved or not: the account whose password was wrong, the key whose secret was.
     pub fn is_about(&self, target: impl Into<Target>) {
         let _ = self.found.target.set(target.into());
     }
 
-    /// What it is about to do.
+    /// The act that it asks for.
     pub fn action(&self) -> Action {
         self.found.action.get().copied().unwrap_or(Action::Request)
     }
@@ -82,7 +82,7 @@ impl Source {
         self.found.actor.get().cloned().unwrap_or(Actor::Anonymous)
     }
 
-    /// What it is about.
+    /// The target.
     pub fn target(&self) -> Option<Target> {
         self.found.target.get().cloned()
     }

@@ -12,11 +12,11 @@ const BATCH: u32 = 1000;
 pub struct Broken {
     /// The first entry that is not as it was written.
     pub sequence: i64,
-    /// What is wrong with it.
+    /// Its fault.
     pub fault: Fault,
 }
 
-/// What is wrong with an entry.
+/// A fault of an entry.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -46,7 +46,7 @@ pub enum Fault {
 /// Follows the chain to its end, wherever that is by then. `progress` hears of every thousand entries.
 ///
 /// # Errors
-/// [`StoreError`] where the database does not answer. What is found is the last entry, or where it breaks.
+/// [`StoreError`] where the database does not answer. The result is the last entry, or the one where the chain breaks.
 pub async fn verify(
     store: &impl AuditLog,
     keys: &ChainKeys,

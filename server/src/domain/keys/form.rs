@@ -1,5 +1,5 @@
-//! What may stand in a key. Each fault names its field, and says what would be right: the user who fills this in is
-//! signed in.
+//! The fields of a key, checked. Each fault names its field, and says what would be right: the user who fills this in
+//! is signed in.
 
 use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, MAX_SCOPE_ENTRIES, ToolSet};
@@ -20,21 +20,21 @@ pub const DEFAULT_GRACE_SECONDS: i64 = 86_400;
 /// The last second that an end of life may be: the end of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// What a new key is to be.
+/// A new key.
 #[derive(Clone, Debug)]
 pub struct KeyForm {
-    /// What people call it.
+    /// Its name.
     pub name: UserName,
     /// How it signs.
     pub signing: SigningKind,
-    /// What it may do.
+    /// Its rights.
     pub scope: KeyScope,
 }
 
-/// What is to change in a key; `None` stays.
+/// A change of a key; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct KeyChange {
-    /// What people call it.
+    /// Its name.
     pub name: Option<UserName>,
     /// Tools.
     pub tools: Option<ToolSet>,
@@ -160,7 +160,7 @@ pub fn grace(seconds: Option<i64>) -> Result<i64, Refusal> {
 /// Reads a network: an address and a prefix length with no bit set behind it, and IPv4 as IPv4.
 ///
 /// # Errors
-/// What is wrong with it, and what would be right.
+/// The fault, and what would be right.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let Ok(network) = text.parse::<IpNet>() else {
         return Err(match text.parse::<IpAddr>() {

@@ -79,7 +79,7 @@ impl LastUses {
         noted.into_iter().chain(stored).max_by_key(|last_use| last_use.at)
     }
 
-    /// Writes what was noted. What can't be written is kept for the next time.
+    /// Writes the uses that were noted. Uses that can't be written are kept for the next time.
     ///
     /// # Errors
     /// The storage's.

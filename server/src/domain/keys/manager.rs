@@ -12,7 +12,7 @@ pub struct Manager {
     pub source: Source,
 }
 
-/// What a manager may do with keys.
+/// The right of a manager.
 #[derive(Clone, Debug)]
 pub enum Right {
     /// A signed-in user: their own keys.

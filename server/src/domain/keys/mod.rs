@@ -41,7 +41,7 @@ pub struct ManagedKey {
     pub last_use: Option<LastUse>,
 }
 
-/// What a key is good for at a moment.
+/// The standing of a key at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It works.
@@ -67,7 +67,7 @@ impl Standing {
 }
 
 impl KeyRows {
-    /// What the key may do; an error for a row that is not as it was written.
+    /// The rights of the key; an error for a row that is not as it was written.
     ///
     /// # Errors
     /// [`BrokenRow`].
@@ -75,7 +75,7 @@ impl KeyRows {
         Ok(self.current.open(roots)?.scope)
     }
 
-    /// What the key is good for.
+    /// The standing of the key.
     pub fn standing(&self, roots: &Roots, now: UnixMillis) -> Standing {
         match (self.current.state, self.scope(roots)) {
             (KeyState::Revoked { .. }, _) => Standing::Revoked,

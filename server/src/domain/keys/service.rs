@@ -37,7 +37,7 @@ pub struct KeyService<'a> {
     origin_rules: OriginRules,
 }
 
-/// What becomes of a former secret that still works when a new one is made.
+/// The fate of a former secret that still works when a new one is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfFormer {
     /// No new one is made.
@@ -51,11 +51,11 @@ pub enum IfFormer {
 pub struct NewKey {
     /// Its row.
     pub key: SealedApiKey,
-    /// What it may do.
+    /// Its rights.
     pub scope: KeyScope,
     /// Its secret, to be shown once.
     pub secret: ApiSecret,
-    /// What is recorded of it.
+    /// Its event for the audit log.
     pub event: Event,
 }
 
@@ -72,7 +72,7 @@ pub struct NewSecret {
     pub at: UnixMillis,
     /// When and from where the key was last used.
     pub last_use: Option<LastUse>,
-    /// What is recorded of it.
+    /// Its event for the audit log.
     pub event: Event,
     /// Whether the grace of an earlier change is cut short by this one: at most two secrets of a key work.
     pub ends_former: bool,
@@ -292,7 +292,7 @@ impl<'a> KeyService<'a> {
         Ok(())
     }
 
-    /// What a key that was not revoked may do.
+    /// The rights of a key that was not revoked.
     fn live_scope(&self, key: &SealedApiKey) -> Result<KeyScope, Refusal> {
         match (key.state, key.open(self.roots)) {
             (KeyState::Revoked { .. }, _) => Err(Refusal::KeyRevoked),

@@ -57,14 +57,14 @@ type OpenidClient = Client<
     EndpointSet,
 >;
 
-/// What a browser takes to the provider.
+/// The parameters that a browser takes to the provider.
 #[derive(Debug)]
 pub struct Errand<'a> {
     /// Where it is to come back.
     pub redirect_uri: &'a str,
-    /// What it is known by when it does.
+    /// `state`, which names the sign-in when it does.
     pub state: String,
-    /// What the ID token is to say.
+    /// The nonce that the ID token has to hold.
     pub nonce: &'a str,
     /// Our PKCE verifier, of which the provider sees the challenge.
     pub verifier: &'a str,
@@ -88,12 +88,12 @@ impl Connection {
         Self { provider: Arc::new(provider), outbound, metadata, keys }
     }
 
-    /// What is configured about it.
+    /// Its configuration.
     pub fn provider(&self) -> &Provider {
         &self.provider
     }
 
-    /// What it says about itself.
+    /// Its metadata.
     ///
     /// # Errors
     /// [`ProviderFault`].

@@ -1,5 +1,5 @@
-//! What is remembered of a sign-in while the browser is at the provider, and then until the page comes with its code. Both
-//! rest sealed, both are used once.
+//! The state of a sign-in while the browser is at the provider, and then until the page comes with its code. Both rest
+//! sealed, both are used once.
 
 use super::IdentityKey;
 use super::pkce::Challenge;
@@ -23,7 +23,7 @@ pub const CODE_SECONDS: i64 = 60;
 /// Names the key that seals both.
 const PURPOSE: &str = "openid";
 
-/// What a sign-in is for.
+/// The purpose of a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
@@ -40,9 +40,9 @@ pub enum Intent {
 /// A sign-in whose browser is at the provider. Redacted in `Debug`.
 #[derive(Serialize, Deserialize)]
 pub struct Flow {
-    /// What it is for.
+    /// Its purpose.
     pub intent: Intent,
-    /// What the ID token has to say.
+    /// The nonce that the ID token has to hold.
     pub nonce: Zeroizing<String>,
     /// Our PKCE verifier at the provider.
     pub verifier: Zeroizing<String>,
@@ -58,7 +58,7 @@ impl fmt::Debug for Flow {
     }
 }
 
-/// What has to come together for a sign-in to go on.
+/// The values that have to come together for a sign-in to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowKey {
     /// SHA-256 of `state`.
@@ -120,7 +120,7 @@ pub struct Vouched {
     pub key: IdentityKey,
     /// An address that the provider has checked.
     pub email: Option<EmailAddress>,
-    /// What it is for.
+    /// Its purpose.
     pub intent: Intent,
     /// The code is good only together with the verifier of this challenge.
     pub challenge: Challenge,

@@ -55,7 +55,7 @@ pub enum IdTokenFault {
     Subject,
 }
 
-/// What a good ID token says.
+/// The claims of a good ID token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdToken {
     /// The user's id at the provider.

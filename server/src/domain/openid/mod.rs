@@ -82,7 +82,7 @@ impl Identity {
     }
 }
 
-/// What a provider did wrong, or did not do. For the log; no text of the provider's is in it.
+/// A provider's fault. For the log; no text of the provider's is in it.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderFault {

@@ -65,14 +65,14 @@ pub enum Unusable {
 pub struct Begun {
     /// Where the browser goes.
     pub to: Url,
-    /// What binds it to this browser: for its cookie.
+    /// The token that binds it to this browser: for its cookie.
     pub browser: OpaqueToken,
 }
 
-/// What a page asks for when it sends a browser.
+/// The parameters of a page that sends a browser.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
-    /// What it is for.
+    /// Its purpose.
     pub intent: Intent,
     /// Where the browser is to go on.
     pub return_to: &'a str,
@@ -80,7 +80,7 @@ pub struct Wish<'a> {
     pub challenge: &'a str,
 }
 
-/// What a browser brings back from a provider.
+/// The parameters that a browser brings back from a provider.
 #[derive(Clone, Debug)]
 pub struct Return {
     /// `state`, which it took there.
@@ -134,7 +134,7 @@ impl OpenidService {
         Self { issuer, connections: Vec::new(), origins: Vec::new() }
     }
 
-    /// What is configured, by name.
+    /// The configured providers, by name.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
         self.connections.iter().map(Connection::provider)
     }
@@ -379,7 +379,8 @@ impl OpenidService {
         Ok(self.issuer.store.openid_identities(user).await?)
     }
 
-    /// What a page's code stands for. A code is used up by the first caller that presents it, right or wrong.
+    /// The sign-in that a page's code stands for. A code is used up by the first caller that presents it, right or
+    /// wrong.
     pub(super) async fn vouched(
         &self,
         code: &str,
@@ -423,7 +424,7 @@ impl OpenidService {
         found.ok_or(Refusal::NotFound { what: "OpenID provider" })
     }
 
-    /// One for each provider: what comes back there can only be an answer to what was asked of that one (RFC 9700 §4.4.2).
+    /// One for each provider: an answer that comes back there can only be to a request to that one (RFC 9700 §4.4.2).
     fn redirect_uri(&self, name: &ProviderName) -> String {
         format!("{}/auth/openid/{}/callback", self.issuer.url, name.as_str())
     }

@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use view::{KeyView, KeyWithSecret};
 
-/// What a new key is to be.
+/// A new key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKeyForm {

@@ -1,4 +1,5 @@
-//! What the pages of links share: a page for the person who follows the link, and an answer to its form or to JSON.
+//! The shared part of the pages of links: a page for the person who follows the link, and an answer to its form or to
+//! JSON.
 //!
 //! The link alone changes nothing: programs that look at mail before its reader does follow links, and send no forms.
 

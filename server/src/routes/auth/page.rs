@@ -38,7 +38,7 @@ const REVOKE_AGAIN: &str = "revoke";
 pub(super) struct Form {
     /// Its heading, and the page's title.
     pub(super) title: &'static str,
-    /// What to do.
+    /// The instruction.
     pub(super) text: &'static str,
     /// Where it goes, seen from the link; relative, so that the issuer may live under a path.
     pub(super) action: &'static str,
@@ -46,11 +46,11 @@ pub(super) struct Form {
     pub(super) again: &'static str,
     /// The name of the password's field for the person who fills it in.
     pub(super) label: &'static str,
-    /// What a password manager is to do: `current-password` or `new-password`.
+    /// For password managers: `current-password` or `new-password`.
     pub(super) autocomplete: &'static str,
     /// Its button.
     pub(super) button: &'static str,
-    /// What to say to a person who did not ask for it.
+    /// The text for a person who did not ask for it.
     pub(super) otherwise: &'static str,
 }
 
@@ -60,7 +60,7 @@ pub(super) fn form(form: &Form, token: &str) -> Response {
     page(StatusCode::OK, form.title, &fields(form, form.action, token))
 }
 
-/// What became of it.
+/// The page after the form: the outcome.
 pub(in crate::routes) fn done(title: &str, text: &str) -> Response {
     page(StatusCode::OK, title, &format!("<h1>{title}</h1><p>{text}</p>"))
 }
@@ -135,7 +135,7 @@ pub(super) fn refused(refusal: Refusal, form: &Form, token: Option<&str>) -> Res
     answered(page(status, form.title, &body), status, refusal)
 }
 
-/// What a page that refuses has beside its text.
+/// The status and headers of a page that refuses.
 fn answered(mut response: Response, status: StatusCode, refusal: Refusal) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         let challenge = format!("HTTPSig error=\"{}\"", refusal.for_the_wire().code().as_str());

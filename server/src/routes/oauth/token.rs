@@ -128,7 +128,7 @@ fn no_credential(parts: &Parts) -> Result<(), Refusal> {
     }
 }
 
-/// What the endpoint answers: a tool's token, or for a refresh token the next pair.
+/// The endpoint's answer: a tool's token, or for a refresh token the next pair.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "a schema: the two answers are written where they are made")]

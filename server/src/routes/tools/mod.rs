@@ -35,7 +35,7 @@ use view::{OneToolAnswer, ToolView};
 /// Most origins of a tool that are named over HTTP.
 const MAX_ORIGINS: usize = 64;
 
-/// What a new tool is to be.
+/// A new tool.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewToolForm {

@@ -120,7 +120,7 @@ pub fn get_doc() -> Doc {
         .answers::<UsersAnswer<'_>>(StatusCode::OK, "A page of users")
 }
 
-/// What every route of one user says about itself.
+/// The shared documentation of the routes of one user.
 fn doc_of_one(summary: &'static str) -> Doc {
     Doc::new(summary)
         .path_part("id", "The user's id")
