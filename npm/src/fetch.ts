@@ -117,8 +117,8 @@ async function send(url: URL, request: Prepared, signature: Record<string, strin
 }
 
 /**
- * Whether to sign and send again. What a guard refused was not executed, so that a POST is repeated as safely as a GET; and every
- * body was read to its end before it was sent, so that it can be sent again.
+ * Whether to sign and send again. A request that a verifier refused was not executed, so that a POST is repeated as safely as a
+ * GET; and every body was read to its end before it was sent, so that it can be sent again.
  *
  * `replayed` is the exception: a browser sends by itself again what a reset connection took no answer to, and the first copy may have
  * been let in. So only what is safe to execute twice is signed again; for others it is an error that says so.

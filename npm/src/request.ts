@@ -1,7 +1,7 @@
 /**
  * The arguments of `fetch`, read the way `fetch` reads them, up to the bytes that will be sent.
  *
- * What `fetch` would refuse, and what it would send otherwise than it is signed, is `bad_request` here, before anything is sent.
+ * A request that `fetch` would refuse, or would send otherwise than it is signed, is `bad_request` here, before anything is sent.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export interface Prepared {
   /** Whether the page may be going away, so that nothing can be waited for. */
   keepalive: boolean;
   signal: AbortSignal | undefined;
-  /** What the caller asked to happen at a redirect. */
+  /** The caller's choice at a redirect. */
   redirect: RequestRedirect;
   /** Everything else that `fetch` is to be told. */
   init: RequestInit;

@@ -1,4 +1,4 @@
-//! What an API key is made of (profile §2): its secret as people see it, and what is derived from it.
+//! The parts of an API key (profile §2): its secret as people see it, and the values that are derived from it.
 
 use crate::ids::ApiKeyId;
 use crate::keys::{SigningKey, lp_len, secret};

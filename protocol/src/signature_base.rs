@@ -100,7 +100,7 @@ pub struct Absent;
 /// `params` is the member's value exactly as in `Signature-Input`: the inner list and its parameters.
 ///
 /// # Errors
-/// [`Absent`] if a covered header is missing. What was written until then is of no use.
+/// [`Absent`] if a covered header is missing. The text that was written until then is of no use.
 #[inline]
 pub fn write<'a>(
     components: impl IntoIterator<Item = Component<'a>>,

@@ -1,7 +1,8 @@
-//! Bodies as they arrive: each has a deadline and a least rate (profile §5), and an address has a share of what is held of all of them.
+//! Bodies as they arrive: each has a deadline and a least rate (profile §5), and an address has a share of the bytes that are held of
+//! all of them.
 //!
 //! A body is at most [`MAX_BODY`], and at most [`MAX_AT_ONCE`] requests are at work: 64 MiB in all. It is read before its caller is known, so
-//! what bounds one caller is its address: an eighth of the bodies that may arrive at once, and of the bytes that may be held.
+//! a caller is bounded by its address: an eighth of the bodies that may arrive at once, and of the bytes that may be held.
 
 use crate::domain::limits::network;
 use crate::domain::signed::MAX_BODY;
@@ -128,7 +129,7 @@ impl Drop for Share {
     }
 }
 
-/// Puts the bounds around a request's body. What it holds is given back with the request's answer.
+/// Puts the bounds around a request's body. Its share is given back with the request's answer.
 pub async fn bounded(State(shares): State<Shares>, request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(read(MAX_BODY, &others).await, Ok(MAX_BODY));
         drop(others);
         arriving.iter().for_each(|share| share.end());
-        // What was read is held until the request is over.
+        // The bytes that were read are held until the request is over.
         for share in &arriving {
             assert_eq!(read(MAX_BODY, share).await, Ok(MAX_BODY));
         }

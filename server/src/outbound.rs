@@ -107,7 +107,7 @@ impl Outbound {
     pub async fn send(&self, request: Request<Vec<u8>>, limit: usize) -> Result<Response<Vec<u8>>, OutboundError> {
         let request = request.try_into().map_err(|_| OutboundError::Connect)?;
         let mut answer = self.0.execute(request).await.map_err(|error| why(&error))?;
-        // What it says about its length saves reading it; what it does not say is counted.
+        // A stated length over the limit saves reading the answer; without one the bytes are counted.
         let said = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         if said > limit {
             return Err(OutboundError::TooLarge { limit });

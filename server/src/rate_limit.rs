@@ -1,8 +1,10 @@
 //! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer what is left (`RateLimit-Policy` and `RateLimit`,
-//! draft-ietf-httpapi-ratelimit-headers). The limit of the address alone comes first: nothing is looked up and no signature checked for
-//! a request that its address has no budget for (profile §5, order of policies). A request is counted to its address at once, and given
-//! back when it turns out to be a known caller's. Where a route asks for a credential and one is shown, it is counted to the address
-//! only if it fails, so known callers cost their address nothing.
+//! draft-ietf-httpapi-ratelimit-headers).
+//!
+//! The limit of the address alone comes first: nothing is looked up and no signature checked for a request that its address has no
+//! budget for (profile §5, order of policies). A request is counted to its address at once, and given back when it turns out to be a
+//! known caller's. Where a route asks for a credential and one is shown, it is counted to the address only if it fails, so known
+//! callers cost their address nothing.
 //!
 //! An address without any budget left is refused with whatever it shows, but for one thing: a credential that held from this address
 //! lately ([`shown`]). So a caller goes on working beside a flood from the same address, and one that was not there before waits.

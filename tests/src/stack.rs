@@ -243,7 +243,8 @@ fn free_port() -> u16 {
     listener.expect("a free port").port()
 }
 
-/// Waits for the second after this one. What was signed 5 s ahead by then is later than all that a process before could have let in.
+/// Waits for the second after this one. A request that was signed 5 s ahead by then is later than all that a process before could
+/// have let in.
 fn after_the_rule() -> u64 {
     let started = clock::now();
     clock::wait_until_after(started);

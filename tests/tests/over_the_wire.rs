@@ -133,7 +133,8 @@ fn r08_r18_forwarded_headers_change_no_decision_of_the_tool() {
         let refused = stack.ask_tool(&caller.search().with(name, value)).refusal();
         assert_eq!(refused, (400, "malformed_request".to_owned()), "{name}");
     }
-    // What was signed for this host, path and method is good for no other, whatever a header says that it was.
+    // A request that was signed for this host, path and method is good for no other, whatever a header says that it
+    // was.
     let (host, invalid) = (address(&stack.tool_url), (401, "invalid_signature".to_owned()));
     let moved = |target: &str| Request { target: target.to_owned(), ..caller.search() };
     for (request, code) in [

@@ -1,4 +1,4 @@
-//! What a tool asks for beyond a good signature (profile §5: the addresses before step 1, and steps 1, 9, 10 and 12).
+//! The demands of a tool beyond a good signature (profile §5: the addresses before step 1, and steps 1, 9, 10 and 12).
 
 use crate::credential::ToolCredential;
 use bmap_protocol::check::Window;

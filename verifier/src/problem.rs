@@ -50,7 +50,7 @@ impl Problem {
     }
 }
 
-/// What a good signature covers, for `Accept-Signature` (RFC 9421 §5.1).
+/// The components that a good signature covers, for `Accept-Signature` (RFC 9421 §5.1).
 const ACCEPT_SIGNATURE: &str = "bmap=(\"@method\" \"@authority\" \"@path\" \"@query\" \"authorization\" \"content-type\" \
                                 \"content-digest\");created;nonce;keyid;tag=\"bmap-1\"";
 

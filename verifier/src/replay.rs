@@ -4,7 +4,7 @@
 //! that is full refuses (503), and one key can't take more than its share (429), so that a heavy user is slowed before
 //! all are refused (T26).
 //!
-//! After a restart it does not know what was accepted before, so it refuses what was signed until `start + skew`
+//! After a restart it does not know the requests that were accepted before, so it refuses those that were signed until `start + skew`
 //! ([`ReplayStore::forgot_until`]). With a state folder ([`MemoryReplayStore::open`], [`MemoryReplayStore::save`]) an orderly stop and the start
 //! behind it lose nothing. Several processes of one tool, also two that overlap for a moment, need a shared store.
 //!

@@ -1,7 +1,7 @@
 //! Tokens whose MAC and issuer's signature held: their key and claims, so that Ed25519 is checked once for each token.
 //!
-//! Keyed by the whole token, byte for byte: another tool's, a changed or a re-signed token is another entry (R17). What
-//! is remembered decides nothing else; every other step runs for each request. Bounded: the oldest entry of a shard
+//! Keyed by the whole token, byte for byte: another tool's, a changed or a re-signed token is another entry (R17). A
+//! remembered token decides nothing else; every other step runs for each request. Bounded: the oldest entry of a shard
 //! makes room.
 
 use bmap_protocol::check::TokenMacKey;

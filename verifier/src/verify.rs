@@ -158,7 +158,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         async move {
             let began = clock.now();
 
-            // What the address alone decides costs no more than that.
+            // A decision by the address alone costs no more than that.
             if !ip_allowed(&self.policy.allowed_ips, peer) {
                 return Err(Refusal::Denied(Denial::Ip));
             }
@@ -318,7 +318,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             });
             let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
 
-            // 12. What the caller's key says of addresses, and the caller's rate.
+            // 12. The addresses of the caller's key, and the caller's rate.
             let key_ips = match &principal {
                 Principal::Token(_) => &[][..],
                 Principal::ApiKey(grant) => &grant.allowed_ips,

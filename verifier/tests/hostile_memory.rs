@@ -206,7 +206,7 @@ fn t26_ten_thousand_garbage_requests_leave_nothing_behind() {
         let (head, body) = garbage(&issuer, &page, number).into_parts();
         assert!(verifier.verify(&head, body, None, &now).now_or_never().unwrap().is_err(), "{number}");
     };
-    // What a process sets up once is not what is asked.
+    // Memory that a process sets up once is not counted.
     (0..60).for_each(throw);
     let counted = measure(|| (0..10_000).for_each(throw));
     // An entry in the cache of tokens would be a kilobyte that stays.

@@ -1,8 +1,8 @@
 //! `cargo xtask mutants`: cargo-mutants over the wire profile and the verifier. Each run changes one line at a time in a copy of the
 //! tree, and asks whether a test turns red.
 //!
-//! What is left standing is listed in `.cargo/mutants.toml` with the reason why no test can see it. A run that was interrupted goes
-//! on where it was: mutants that a test caught are not tried again until the line changes. `--again` begins anew.
+//! A mutant that is left standing is listed in `.cargo/mutants.toml` with the reason why no test can see it. A run that was
+//! interrupted goes on where it was: mutants that a test caught are not tried again until the line changes. `--again` begins anew.
 
 use std::error::Error;
 use std::fs;
@@ -28,8 +28,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     if options.again && root().join(OUT).exists() {
         fs::remove_dir_all(root().join(OUT))?;
     }
-    // First by the tests of the crate that is changed, which are built fastest. What they let stand is tried again by the tests of those
-    // that use it.
+    // First by the tests of the crate that is changed, which are built fastest. The mutants that they let stand are tried again by the
+    // tests of those that use it.
     let mut missed = pass(&options, &[])?;
     if !missed.is_empty() {
         missed = pass(&options, &TESTED_BY)?;

@@ -72,7 +72,7 @@ proptest! {
         claims[name] = value.clone();
         match verify(&mint(HEADER.as_bytes(), claims.to_string().as_bytes())) {
             Err(fault) => prop_assert_eq!(fault, TokenFault::Claims),
-            // What was let in is what was written: nothing is converted, trimmed or taken for absent.
+            // An accepted value is the value that was written: nothing is converted, trimmed or taken for absent.
             Ok(read) => {
                 prop_assert!(!value.is_null(), "{}", name);
                 prop_assert_eq!(shown(&read, name), value, "{}", name);

@@ -146,7 +146,7 @@ impl Installation {
     }
 }
 
-/// What to do where the schema is current, so that bringing it up changes nothing.
+/// The choice where the schema is current, so that bringing it up changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfCurrent {
     /// Look nevertheless.

@@ -186,7 +186,7 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
         let left = KEEP_SECONDS.saturating_sub(passed).min(KEEP_SECONDS);
         return refused(format!("tokens of it may live for {left} s more"));
     }
-    // What a server wrote in the former epoch while it did not know of the next one.
+    // Rows that a server wrote in the former epoch while it did not know of the next one.
     reseal(&installation.store, roots, &SystemRandom, |_| {}).await.map_err(CliError::failed)?;
     // Nothing is forgotten for a root that stays.
     let mut needed = needed_by(installation, epoch, |what| !(forget_passwords && what == "passwords")).await?;
@@ -202,7 +202,8 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
             needed.join(", ")
         ));
     }
-    // What the audit log was chained with in this epoch outlives its root, and the deletion is recorded before it is done.
+    // The key that the audit log was chained with in this epoch outlives its root, and the deletion is recorded before it
+    // is done.
     kept::keep(&installation.store, roots, &SystemRandom).await.map_err(CliError::failed)?;
     recorded(installation, Action::RootRetire, epoch).await?;
     let file = installation.place.delete(epoch).map_err(CliError::failed)?;

@@ -1,4 +1,4 @@
-//! Gathering the layers: every key's text and where it came from. What a text means is `config/mod.rs`'s business.
+//! Gathering the layers: every key's text and where it came from. `config/mod.rs` reads the texts.
 
 use super::openid::ProviderLayers;
 use super::{ConfigError, KEYS, Key, OTHER_ENVIRONMENT, Source};

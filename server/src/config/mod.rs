@@ -72,7 +72,7 @@ pub enum ConfigError {
         /// Why.
         cause: std::io::Error,
     },
-    /// The file is not TOML. What stands there is not repeated: it may be a secret.
+    /// The file is not TOML. The text is not repeated: it may be a secret.
     #[error("{}, line {line}: {problem}", path.display())]
     NotToml {
         /// The file.

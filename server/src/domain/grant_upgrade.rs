@@ -148,7 +148,7 @@ impl Plan<'_> {
                 ));
                 continue;
             };
-            // What the row says of these no seal covered until now.
+            // No seal covered these fields until now, so the row's own values are not used.
             let (access, callers, open_scopes) = (Access::Granted, callers.clone(), Scopes::default());
             let sealed = Tool { access, callers, open_scopes, ..tool.clone() }.sealed(&keys);
             upgrade.tools.push((sealed, former.mac.clone()));

@@ -40,9 +40,9 @@ pub struct Issuer {
     pub url: IssuerUrl,
     /// Storage.
     pub store: Database,
-    /// Records tokens and refusals. What changes the database is recorded by the change itself.
+    /// Records tokens and refusals. A change of the database records itself.
     pub audit: AuditWriter,
-    /// The root secrets: what seals, opens and mints.
+    /// The root secrets, for sealing, opening and minting.
     pub roots: Roots,
     /// Signs tokens.
     pub signer: TokenSigner,

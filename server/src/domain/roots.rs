@@ -1,6 +1,8 @@
-//! The root secrets of every epoch at hand (profile §2), and which of them does what. New rows are sealed in the newest
-//! epoch; a row is opened in the epoch that it names; tokens are minted in the epoch that every tool's credential has by
-//! now, which an operator says (`bmap root activate`). With one root they are all the same one.
+//! The root secrets of every epoch at hand (profile §2), and which of them does what.
+//!
+//! New rows are sealed in the newest epoch; a row is opened in the epoch that it names; tokens are minted in the epoch
+//! that every tool's credential has by now, which an operator says (`bmap root activate`). With one root they are all
+//! the same one.
 
 use bmap_protocol::keys::EpochKeys;
 use std::fmt;

@@ -175,7 +175,7 @@ impl<'a> ToolService<'a> {
         }
     }
 
-    /// Takes a grant away. What it gave ends with the tokens that there are, at their next issue.
+    /// Takes a grant away. Tokens that were issued by it live on until their end; no further one is issued.
     ///
     /// # Errors
     /// [`Refusal::NotFound`].

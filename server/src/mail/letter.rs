@@ -1,6 +1,7 @@
-//! The letters: every text that is mailed. Plain text, in lines of at most 76 characters but for links. Nothing in them
-//! was written by the caller that caused them, but for an address in its canonical spelling: no caller can have the
-//! issuer mail a text of their own to another person.
+//! The letters: every text that is mailed. Plain text, in lines of at most 76 characters but for links.
+//!
+//! Nothing in them was written by the caller that caused them, but for an address in its canonical spelling: no caller
+//! can have the issuer mail a text of their own to another person.
 
 use super::act::Notice;
 use crate::domain::account::email::EmailAddress;

@@ -1,4 +1,4 @@
-//! Grammars of texts, as far as JSON Schema can say them. What parses them is the domain's; these name them in the document.
+//! Grammars of texts, as far as JSON Schema can say them. The domain parses them; these types name them in the document.
 
 use utoipa::ToSchema;
 

@@ -173,7 +173,7 @@ pub fn media_type(route: &str, headers: &HeaderMap) -> &'static str {
 
 /// The route whose refusals are those of RFC 6749 §5.2, too.
 pub const TOKEN_ENDPOINT: &str = "/oauth/token";
-/// What RFC 6749 §5.2 calls them.
+/// The media type of refusals by RFC 6749 §5.2.
 pub const JSON: &str = "application/json";
 
 /// Makes the answer for a refusal; a 401 has the challenge of its route.

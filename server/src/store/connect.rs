@@ -109,7 +109,7 @@ impl Database {
                     })
                 })
                 .before_acquire(|connection, _| Box::pin(async move { Ok(!is_read_only(connection).await?) }))
-                // What was given up on is waited for here, before sqlx does so without a deadline.
+                // A statement that was given up on is waited for here, before sqlx does so without a deadline.
                 .after_release(|connection, _| {
                     Box::pin(async move { in_time(connection.ping()).await.map(|()| true) })
                 }),

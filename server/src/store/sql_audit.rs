@@ -53,7 +53,7 @@ impl AuditLog for Database {
     }
 
     async fn audit_count(&self, to: i64) -> Result<i64> {
-        // What is no number at all, which SQLite takes, is not after it either.
+        // A sequence that is no number, which SQLite takes, is not after `to` either.
         let row = sqlx::query(
             "SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log WHERE sequence > $1 AND sequence <= $2) AS counted \
              FROM audit_log",

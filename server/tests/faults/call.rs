@@ -109,7 +109,7 @@ pub(crate) fn with_secret(call: Call, id: &str, secret: &str) -> Call {
     call.header("authorization", format!("Basic {}", Base64::encode_string(format!("{id}:{secret}").as_bytes())))
 }
 
-/// What only a good secret gets.
+/// A request that only a good secret gets an answer to.
 pub(crate) fn token(id: &str, secret: &str) -> Call {
     with_secret(Call::form("/oauth/token", &[("grant_type", "client_credentials"), ("audience", "places")]), id, secret)
 }

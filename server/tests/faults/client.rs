@@ -38,7 +38,7 @@ pub(crate) struct Client {
     pub(crate) chance: Chance,
     pub(crate) access: String,
     pub(crate) refresh: String,
-    /// What allows the next change of a key, and whether this server gives no more of them for now.
+    /// The step-up for the next change of a key, and whether this server gives no more of them for now.
     step_up: Option<String>,
     is_limited: bool,
     pub(crate) keys: Vec<Key>,

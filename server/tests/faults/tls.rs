@@ -172,7 +172,7 @@ async fn t3_a_database_that_becomes_somebody_else_is_told_nothing() {
     let origin = || Call::new("OPTIONS", "/oauth/token").header("origin", PAGE);
     secured.restart_with(&authority(), &["localhost", ELSEWHERE], 2100);
     let before = secured.connections().len();
-    // What was found out a moment ago holds for a second.
+    // A result of the check holds for a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     for _ in 0..3 {
         assert_eq!(server.ask(&Call::new("GET", "/readyz")).await.status, 503);

@@ -199,7 +199,7 @@ fn a_signed_curl_line_gets_a_token_and_explain_finds_what_a_proxy_changed() {
     let server = operator.serve();
     operator.json(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
     let key = operator.json(&["key", "add", "--user", "admin", "--name", "it's", "--tool", "places"]);
-    // What was signed in the second of the start is refused: the replay store does not know what came before.
+    // A request that was signed in the second of the start is refused: the replay store does not know earlier ones.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let url = format!("http://{}/oauth/token", server.address);
     let form = [

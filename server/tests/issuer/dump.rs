@@ -55,7 +55,7 @@ fn base64_of_phc(word: &str) -> Option<Vec<u8>> {
     base64ct::Base64Unpadded::decode_vec(word).ok()
 }
 
-/// What must not be let in, whatever it says.
+/// Asserts that a request was refused, whatever the code.
 #[track_caller]
 fn assert_out(answer: &Answer, what: &str) {
     assert!(matches!(answer.status, 400 | 401), "{what}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));

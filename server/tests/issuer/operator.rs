@@ -60,7 +60,7 @@ impl Operator {
         self.database.as_ref().map_or_else(file, TestDatabase::url)
     }
 
-    /// What a command prints; it must succeed.
+    /// The output of a command, which must succeed.
     #[track_caller]
     pub(crate) fn out(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);

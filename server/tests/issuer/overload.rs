@@ -15,7 +15,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// What a process holds, or has held at most, in KiB.
+/// The memory that a process holds, or has held at most, in KiB.
 pub(crate) fn memory(server: &Server, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
@@ -104,7 +104,7 @@ async fn t24_requests_that_never_end_take_bounded_room() {
     }
     answer.assert_refused("overloaded");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    // What holds nothing is answered all the same.
+    // A request without a body is answered all the same.
     assert_eq!(Call::new("GET", "/readyz").send(world.address).await.status, 200);
     drop(stalled);
     for _ in 0..100 {

@@ -42,7 +42,7 @@ async fn t13_a_row_edited_by_hand_does_not_work() {
             host.send(host.direct_call()).await.assert_refused("invalid_credentials");
             host.send(host.ticket_call()).await.assert_refused("invalid_credentials");
             host.signed(host.direct_call()).send(world.address).await.assert_refused("invalid_signature");
-            // What the key began does not go on either.
+            // The sessions that the key began do not go on either.
             page.renew().await.assert_refused("invalid_credentials");
             exchange(&ticket).send(world.address).await.assert_refused("invalid_grant");
         }

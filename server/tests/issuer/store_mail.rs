@@ -28,7 +28,7 @@ pub(crate) async fn every_statement(store: &Database) {
     rehash(store, &ben).await;
 }
 
-/// What waits is out of the way.
+/// Sets the mails that wait aside.
 async fn set_aside(store: &Database) {
     for mail in store.claim_mail("aside", NOW, NOW.plus_seconds(3600), 100).await.unwrap() {
         assert!(store.finish_mail(&mail.id, "aside").await.unwrap());

@@ -119,7 +119,8 @@ impl Act {
         }
     }
 
-    /// What the operator says on the machine; `None` for what needs a credential that the operator makes, and then has.
+    /// The operator's command on the machine; `None` for an act that needs a credential which the operator makes, and
+    /// then has.
     const fn command(self) -> Option<&'static str> {
         Some(match self {
             Act::MakeKey => "key add --user ana --name more --tool places",

@@ -32,10 +32,10 @@ struct OpenState {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// There was no file: the first start, or the process before ended without [`MemoryReplayStore::save`]. What was signed until
-    /// `start + skew` is refused.
+    /// There was no file: the first start, or the process before ended without [`MemoryReplayStore::save`]. Requests that were
+    /// signed until `start + skew` are refused.
     Plain,
-    /// With what the process before knew.
+    /// With the records of the process before.
     Restored {
         /// Live records.
         records: usize,

@@ -113,7 +113,7 @@ impl NonceShard {
         self.sweep_all(now, keys);
     }
 
-    /// Takes no record any more. What is live, each bucket with its index.
+    /// Takes no record any more, and returns the live ones, each bucket with its index.
     pub(super) fn close(&mut self, now: u32) -> impl Iterator<Item = (usize, SavedBucket)> {
         self.closed = true;
         self.buckets.iter().enumerate().filter_map(move |(index, bucket)| Some((index, bucket.saved(now)?)))

@@ -18,7 +18,7 @@ pub(super) async fn server(config: &Config, found: &mut Findings) {
         }
         return;
     };
-    // What mails name as their issuer is of no matter here.
+    // The issuer that mails would name does not matter here.
     let Ok(nobody) = IssuerUrl::parse("http://localhost") else { return };
     let smtp = match mail.smtp(config.issuer.as_ref().unwrap_or(&nobody)) {
         Ok(smtp) => smtp,

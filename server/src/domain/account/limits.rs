@@ -71,7 +71,8 @@ impl Limits {
         self.sign_in_pair.give_back(&guess.pair);
     }
 
-    /// The guess was right: its caller knows the password and was not guessing. What strangers tried before still counts.
+    /// The guess was right: its caller knows the password and was not guessing. The guesses of strangers before still
+    /// count.
     pub fn signed_in(&self, email: &EmailAddress, guess: &Guess) {
         self.sign_in_pair.forget(&guess.pair);
         if guess.if_stranger.is_none() {
@@ -94,11 +95,11 @@ impl Limits {
         self.sign_in_address.take(&network(address), now)?;
         let pair = pair(email, session.as_str().as_bytes());
         self.sign_in_pair.take(&pair, now)?;
-        // What strangers have left is not touched, and so not given back.
+        // The strangers' budget is not touched, and so not given back.
         Ok(Guess { pair, if_stranger: Some(0) })
     }
 
-    /// A new password was set by a mailed link: what was guessed before was at another one.
+    /// A new password was set by a mailed link: earlier guesses were at another one.
     pub fn password_reset(&self, email: &EmailAddress) {
         self.sign_in_account.forget(email.as_str().as_bytes());
     }
@@ -190,7 +191,7 @@ mod tests {
             limits.confirm(&alice, &session, here, NOW).unwrap();
         }
         assert!(limits.confirm(&alice, &session, here, NOW).is_err());
-        // What a stranger is refused takes nothing from a network that turns out not to be known.
+        // A stranger's refused guesses take nothing from a network that turns out not to be known.
         let elsewhere = "203.0.113.10".parse().unwrap();
         for _ in 0..SIGN_IN_PER_ACCOUNT_AND_NETWORK.burst + 1 {
             let guess = limits.sign_in(&alice, elsewhere, NOW).unwrap();

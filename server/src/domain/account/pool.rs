@@ -182,7 +182,7 @@ mod tests {
     async fn workers_end_with_their_pool() {
         let pool = pool();
         let (alive, ended) = mpsc::channel::<()>();
-        // What a thread keeps for itself goes when the thread does.
+        // A thread-local value is dropped when its thread ends.
         thread_local!(static KEPT: std::cell::RefCell<Option<mpsc::Sender<()>>> = const { std::cell::RefCell::new(None) });
         pool.run(move |_, _| KEPT.with(|kept| *kept.borrow_mut() = Some(alive))).await.unwrap();
         drop(pool);

@@ -64,8 +64,8 @@ impl StepUpRow {
     }
 }
 
-/// What an act of a signed-in user uses up and leaves beside it, in its own transaction: the step-up that was shown for it, and the mails
-/// that tell of it. [`AccountService::stepped_up`] makes one, so an act that takes one has been asked for with a step-up.
+/// The side effects of an act of a signed-in user, in its own transaction: the step-up that is used up for it, and the mails that tell of
+/// it. [`AccountService::stepped_up`] makes one, so an act that takes one has been asked for with a step-up.
 #[derive(Clone, Debug)]
 pub struct SteppedUp {
     pub(crate) hash: TokenHash,

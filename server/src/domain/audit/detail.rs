@@ -1,7 +1,7 @@
 //! Further facts of an event, each with a name.
 //!
 //! A fact is made from types that hold no secret, and from no text of a caller's choice but names, so that a secret can't
-//! get into the log by a slip (R33). What a name may hold is escaped and cut (T33).
+//! get into the log by a slip (R33). A name is escaped and cut (T33).
 
 use crate::domain::api_key::ToolSet;
 use crate::domain::mint::TokenId;

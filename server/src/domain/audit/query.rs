@@ -15,7 +15,7 @@ const WINDOWS: usize = 10;
 /// The same of one user's own, which an index finds one by one.
 const OWN_WINDOW: i64 = 2_000;
 
-/// Which entries. What is `None` leaves all.
+/// Which entries. A field that is `None` leaves all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// By an actor's kind or id, or the user behind it.

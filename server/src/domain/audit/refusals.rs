@@ -1,7 +1,8 @@
-//! Refusals, kept from filling the disk: a client must not be able to cause one row for each request that is refused. Of each
-//! minute the first refusal that names a known user or API key (as the actor, or as the account or key whose password or
-//! secret was wrong) is recorded as it is, and of those that follow alike the number. Of unknown callers only the number is
-//! recorded, for each action and code.
+//! Refusals, kept from filling the disk: a client must not be able to cause one row for each request that is refused.
+//!
+//! Of each minute the first refusal that names a known user or API key (as the actor, or as the account or key whose password
+//! or secret was wrong) is recorded as it is, and of those that follow alike the number. Of unknown callers only the number
+//! is recorded, for each action and code.
 
 use super::{Action, Event, Source};
 use crate::clock::UnixMillis;

@@ -83,7 +83,7 @@ async fn f02_tables_without_room_take_no_writes_are_read_and_are_well_again_with
     let access = signed_in(&server, &installation).await;
     for round in 0..3 {
         disk.fill();
-        // What has room in pages that are there already is written.
+        // A change that has room in existing pages is written.
         let mut acknowledged = write_until_refused(&server, &key).await;
         reads_go_on(&server, &key, &access).await;
         acknowledged.extend(write_until_refused(&server, &key).await);

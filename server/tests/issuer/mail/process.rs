@@ -24,7 +24,7 @@ async fn a_killed_process_loses_no_mail_that_it_promised() {
     // SIGKILL: nothing is said goodbye to.
     server.child.kill().unwrap();
     server.child.wait().unwrap();
-    // What it had in hand is leased; as if that minute were over.
+    // The mail that it had in hand is leased; as if that minute were over.
     operator.edit("UPDATE outbox SET due_at = 0").await;
     let mailbox = MailServer::start(&serde_json::json!({ "port": port }));
     let server = operator.serve_with(&environment);

@@ -1,6 +1,6 @@
-//! What is tried against sign-in with several providers (RFC 9700, OpenID Connect Core §16), one attack each. Those on the
-//! browser are in `callbacks.rs`, those on the token's signature in `id_tokens.rs`, and those that need a real browser or a real
-//! provider in `tests/e2e/sign-in.test.mjs` and `sign_in.rs`.
+//! Attacks on sign-in with several providers (RFC 9700, OpenID Connect Core §16), one attack each. Those on the browser are in
+//! `callbacks.rs`, those on the token's signature in `id_tokens.rs`, and those that need a real browser or a real provider in
+//! `tests/e2e/sign-in.test.mjs` and `sign_in.rs`.
 
 use super::fake::{DISCOVERY, Fake, Journey, Say, TOKEN, header, id_token, parameter};
 use super::{

@@ -10,7 +10,7 @@ use bmap_server::domain::audit::chain::{Content, Row};
 use bmap_server::domain::audit::{Action, Source};
 use serde_json::{Value, json};
 
-/// What came after so many entries, and how many there are now.
+/// The entries after so many, and how many there are now.
 async fn since(world: &World, before: &mut usize) -> Vec<Content> {
     let rows = entries(world).await;
     let new = rows[*before..].iter().map(|row: &Row| row.content.clone()).collect();

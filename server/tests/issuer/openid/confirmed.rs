@@ -49,7 +49,7 @@ async fn a_user_without_a_password_sets_one_and_is_like_any_other_then() {
     let by_password = Pair::of(&login("ana@shop.example", PASSWORD).send(world.address).await);
     let by_provider = signed_up(&fake, &world, "ana").await;
     assert_eq!((by_password.user(), by_provider.user()), (pair.user(), pair.user()));
-    // What there is for a password works with it.
+    // The routes for a password work with it.
     change_password(&by_password.access, PASSWORD, NEW).send(world.address).await.granted();
     reset("ana@shop.example").send(world.address).await.granted();
     let token = world.links_to("/auth/password/reset", "ana@shop.example").await.pop().unwrap();

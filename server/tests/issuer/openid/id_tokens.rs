@@ -8,7 +8,7 @@ use bmap_server::domain::openid::provider::Provider;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
-/// What becomes of a token that is made from good claims.
+/// The outcome of a token that is made from good claims.
 async fn outcome(fake: &Fake, world: &World, make: impl FnOnce(Value) -> String) -> crate::http_client::Answer {
     let journey = Journey::begin(world).await;
     fake.give(&make(fake.claims(world, &journey)));

@@ -45,7 +45,7 @@ impl RealProvider {
     }
 }
 
-/// What the provider `name` has to know of us.
+/// Our registration as a client at the provider `name`.
 pub(super) fn client(name: &str, issuer: &str, algorithm: &str) -> Value {
     json!({
         "client_id": format!("bmap-at-{name}"),

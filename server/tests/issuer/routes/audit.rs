@@ -31,7 +31,7 @@ async fn pages_go_back_in_time_and_stand_still_while_entries_are_added() {
         }
     }
     assert_eq!(seen, (1..=newest).rev().collect::<Vec<_>>());
-    // What is read is what is stored.
+    // The answer is what is stored.
     let page = audit(&world, &admin, "?action=user.sign_in&outcome=done").await.granted();
     let entry = &page["entries"][0];
     assert_eq!((&entry["actor"]["kind"], &entry["target"]["kind"]), (&"user".into(), &"session".into()));

@@ -65,7 +65,7 @@ async fn another_request_with_the_same_key_is_refused() {
     }
     let twice = ana.call("POST", "/api-keys").header("idempotency-key", "a").header("idempotency-key", "b");
     twice.body("application/json", form().to_string()).send(world.address).await.assert_refused("malformed_request");
-    // What was refused is not kept: the corrected request may have the same key.
+    // A refusal is not kept: the corrected request may have the same key.
     other["tools"] = json!(["nowhere"]);
     make(&ana, "retry", &other).await.assert_refused("tool_denied");
     assert_eq!(make(&ana, "retry", &form()).await.status, 201);

@@ -1,4 +1,4 @@
-//! What the audit log has of it: each change once, in its own transaction, and no secret.
+//! The audit log of keys: each change once, in its own transaction, and no secret.
 
 use crate::key_owner::form;
 use crate::store_audit::follow;
