@@ -1,9 +1,11 @@
 // A mail server that writes down what it gets: npm's `smtp-server`, on a free port of 127.0.0.1.
 //
-// Its behaviour is the JSON of its one argument: port        0 for a free one tls         {key, cert} in PEM: STARTTLS
-// is offered; with `implicit`, TLS from the first byte user, password   who may send; without them any client refuse   
-//   {at: "mail" | "rcpt" | "data", code, times}: so many refusals, and then none It says `listening on PORT`, and then
-// one line of JSON for each message or refusal.
+// Its behaviour is the JSON of its one argument:
+//   port        0 for a free one
+//   tls         {key, cert} in PEM: STARTTLS is offered; with `implicit`, TLS from the first byte
+//   user, password   the account that may send; without them any client
+//   refuse      {at: "mail" | "rcpt" | "data", code, times}: so many refusals, and then none
+// It says `listening on PORT`, and then one line of JSON for each message or refusal.
 
 import { SMTPServer } from 'smtp-server';
 
