@@ -17,7 +17,7 @@ export interface Prepared {
   headers: Record<string, string>;
   /**
    * The whole body: its digest is signed, so it can't be a stream any more. `undefined` where there is none; empty where there is one
-   * with nothing in it, which was read up by this and so is sent instead of what was given.
+   * with nothing in it, which was read up by this and so is sent instead of the given body.
    */
   body: Content | undefined;
   /** Whether the page may be going away, so that nothing can be waited for. */

@@ -1,4 +1,4 @@
-//! The error codes of the profile (§6): what a caller is told, and nothing more.
+//! The error codes of the profile (§6). A caller is told the code, and nothing more.
 
 /// One code of the profile, as it stands in a problem body's `code` and in `WWW-Authenticate`.
 ///

@@ -11,7 +11,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use zeroize::Zeroizing;
 
-/// How a key signs: part of what its row is bound to.
+/// How a key signs: a part of the data that its row is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningKind {
     /// HMAC-SHA256 with `K_api`; the row holds it sealed.
@@ -99,7 +99,7 @@ impl ApiKeyRow<'_> {
         seal(kek, self.epoch, nonce, &self.associated_data()?, material)
     }
 
-    /// Opens what was sealed to exactly this row.
+    /// Opens the text that was sealed to exactly this row.
     ///
     /// # Errors
     /// [`SealError`]; nothing of the plaintext is given out before the tag holds.

@@ -231,7 +231,7 @@ fn prepare<'a>(
     Ok((covered, params))
 }
 
-/// A field value as RFC 9110 §5.5 has it, without surrounding white space: what is signed is what arrives.
+/// A field value as RFC 9110 §5.5 has it, without surrounding white space: the signed value is the one that arrives.
 fn sendable(value: &str) -> Result<(), SignError> {
     let trimmed = value.trim_matches([' ', '\t']).len() == value.len();
     if trimmed && value.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f)) {

@@ -112,7 +112,7 @@ pub fn let_read(app: &App, path: &str, headers: &HeaderMap, response: &mut Respo
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
 }
 
-/// Takes back what a page may read of an answer.
+/// Takes back the headers that let a page read an answer.
 pub fn hide(response: &mut Response) {
     response.headers_mut().remove(ACCESS_CONTROL_ALLOW_ORIGIN);
     response.headers_mut().remove(ACCESS_CONTROL_EXPOSE_HEADERS);

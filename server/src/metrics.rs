@@ -160,7 +160,7 @@ pub fn observe(connections: u32, idle: usize) {
     gauge!(DATABASE, "state" => "busy").set(f64::from(connections.saturating_sub(idle)));
 }
 
-/// Seconds since 1970 fit until the year 2106; what a clock that went back makes negative is nothing.
+/// Seconds since 1970 fit until the year 2106; a negative number, by a clock that went back, counts as 0.
 fn number(seconds: i64) -> f64 {
     f64::from(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }

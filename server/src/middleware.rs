@@ -1,4 +1,4 @@
-//! Every layer around the routes, outermost first: answer (request id, log, problem bodies), what the address alone decides, the head
+//! Every layer around the routes, outermost first: answer (request id, log, problem bodies), the limit of the address, the head
 //! (sizes, host, headers that claim to say who is calling), the body's bounds, time, CORS.
 
 use crate::clock::Stopwatch;
@@ -123,7 +123,7 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
     drop(in_flight);
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (method, path) = (method.as_str(), path.as_str());
-    // Both formats escape what a caller put into its method and path (T33).
+    // Both formats escape the caller's method and path (T33).
     tracing::info!(method, route, path, status = response.status().as_u16(), took_ms, "answered");
     response
 }

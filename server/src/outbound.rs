@@ -22,8 +22,7 @@ pub const TOTAL_TIME: Duration = Duration::from_secs(5);
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
 impl Authorities {
-    /// Reads certificates in PEM; what else is in the text is left out. `None` where there is none, or one that can't vouch for
-    /// another.
+    /// Reads certificates in PEM; other text is ignored. `None` where there is none, or one that can't vouch for another.
     pub fn from_pem(pem: &[u8]) -> Option<Self> {
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
         let mut store = RootCertStore::empty();
@@ -58,7 +57,7 @@ pub enum OutboundError {
     /// The answer was not complete in time.
     #[error("no answer in time")]
     Time,
-    /// The answer is larger than what is taken.
+    /// The answer is over the limit.
     #[error("an answer over {limit} bytes")]
     TooLarge {
         /// Bytes that would have been taken.

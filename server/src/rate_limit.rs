@@ -1,5 +1,5 @@
-//! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer what is left (`RateLimit-Policy` and `RateLimit`,
-//! draft-ietf-httpapi-ratelimit-headers).
+//! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer the requests that are left (`RateLimit-Policy`
+//! and `RateLimit`, draft-ietf-httpapi-ratelimit-headers).
 //!
 //! The limit of the address alone comes first: nothing is looked up and no signature checked for a request that its address has no
 //! budget for (profile §5, order of policies). A request is counted to its address at once, and given back when it turns out to be a
@@ -65,7 +65,7 @@ impl App {
     }
 }
 
-/// The layer around everything: routes of every kind, preflights, and what is no route.
+/// The layer around everything: routes of every kind, preflights, and unknown paths.
 pub async fn counted(State((app, routes)): State<(App, AccessOfRoutes)>, request: Request, next: Next) -> Response {
     let Some(address) = request.extensions().get::<ClientAddress>().map(|address| address.0) else {
         return KNOWN.scope(Cell::new(Known::No), next.run(request)).await;
@@ -170,7 +170,7 @@ fn refused(app: &App, request: &Request, refusal: Refusal, paid: Paid) -> Respon
 }
 
 /// A text that stands for the credential that a request shows, unchecked: all of it, which no other caller can present. Of a request that an
-/// API key signed it is the key's id; others can name that one too, and the first failure ends what it stands for.
+/// API key signed it is the key's id; others can name that one too, and the first failure ends its good standing.
 fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
     let presented = [AUTHORIZATION.as_str(), "x-api-key", "x-api-secret"];
     let presented: Vec<&[u8]> =
@@ -192,7 +192,7 @@ fn is_callers_fault(response: &Response) -> bool {
     response.extensions().get::<Refused>().is_some_and(|refused| refused.0.code().status() < 500)
 }
 
-/// The answer with what is left.
+/// The answer with the headers of the limit.
 fn told(mut response: Response, paid: Paid) -> Response {
     let (policy, count) = (paid.policy, paid.count);
     let t = count.retry_after.unwrap_or(count.reset);

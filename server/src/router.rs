@@ -1,4 +1,4 @@
-//! Every route, in one list, and what the handlers share.
+//! Every route, in one list, and the state that the handlers share.
 
 use crate::beneath::{self, SentTo};
 use crate::bodies::Shares;
@@ -363,7 +363,7 @@ impl App {
         self.issuer.admin(signed_in.user, None, &signed_in.source)
     }
 
-    /// The admin who is signed in, for an act that needs a step-up; the route demands it when it has read what is asked for.
+    /// The admin who is signed in, for an act that needs a step-up; the route demands it when it has read the request.
     ///
     /// # Errors
     /// [`Refusal`]; [`Refusal::NotAdmin`] for any other user, and [`Refusal::StepUpRequired`] for an API key, which never has one.
@@ -436,8 +436,8 @@ pub fn address(head: &Parts) -> IpAddr {
     head.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0)
 }
 
-/// Where the request comes from, which `middleware.rs` put there: for the audit log, and for what is found out about the caller.
-/// `action` is what the route is for.
+/// Where the request comes from, which `middleware.rs` put there: for the audit log, and for notes on the caller. `action` is
+/// the route's act.
 pub fn source(head: &Parts, action: Action) -> Source {
     let source = head.extensions.get::<Source>().cloned().unwrap_or_else(|| Source::request(None, ""));
     source.does(action);

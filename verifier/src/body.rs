@@ -165,7 +165,7 @@ impl Pieces {
     fn join(&mut self, piece: &[u8]) {
         let needed = self.joined.len().saturating_add(piece.len());
         if needed > self.joined.capacity() {
-            // Doubled, so that it is copied seldom, and never beyond what can come.
+            // Doubled, so that it is copied seldom, and never beyond the bytes that can come.
             let capacity = needed.saturating_mul(2).min(self.most).max(needed);
             self.joined.reserve_exact(capacity.saturating_sub(self.joined.len()));
         }

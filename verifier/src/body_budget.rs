@@ -52,7 +52,8 @@ struct Held {
     waker: Option<Waker>,
 }
 
-/// How fast a body comes: its bytes, where each second halves what came before. A burst followed by silence is slow.
+/// How fast a body comes: its bytes, where each second halves those of the seconds before. A burst followed by silence
+/// is slow.
 #[derive(Clone, Copy, Debug)]
 struct Speed {
     /// When the body was waited for first, milliseconds since 1970.

@@ -206,7 +206,7 @@ fn warn_if_readable_by_others(path: &str) {
 #[cfg(not(unix))]
 fn warn_if_readable_by_others(_: &str) {}
 
-/// The origin of a base URL: what is before its path.
+/// The origin of a base URL: the part before its path.
 pub fn base_origin(url: &str) -> Option<Origin> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;

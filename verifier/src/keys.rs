@@ -72,7 +72,7 @@ impl ApiKeyProof {
     }
 }
 
-/// The keys of one tool: what a tool's own verifier holds. It takes tokens only (profile §4).
+/// The keys of one tool, which a tool's own verifier holds. It takes tokens only (profile §4).
 #[derive(Clone, Debug)]
 pub struct ToolKeys {
     tool: ToolId,

@@ -35,8 +35,8 @@ pub struct Policy {
     pub allowed_ips: Vec<IpNet>,
     /// Headers that pages may send beyond [`crate::cors::ALLOW_HEADERS`]. Default: none.
     pub allow_headers: Vec<HeaderName>,
-    /// Headers of the tool's answers that pages may read beyond [`crate::cors::EXPOSE_HEADERS`] and beyond what an answer names itself in
-    /// `Access-Control-Expose-Headers`. Default: none.
+    /// Headers of the tool's answers that pages may read beyond [`crate::cors::EXPOSE_HEADERS`] and beyond those that an answer names
+    /// itself in `Access-Control-Expose-Headers`. Default: none.
     pub expose_headers: Vec<HeaderName>,
     /// How often one token may be used. Default: not limited beyond its share of the replay store.
     pub rate: Option<Rate>,

@@ -28,7 +28,7 @@ pub use memory::{MemoryReplayStore, Start};
 pub use record::{Record, ReplayLimits};
 pub use state::Unusable;
 
-/// Remembers what was seen. Full or out of reach is an error, never "allow".
+/// Remembers the requests that were seen. Full or out of reach is an error, never "allow".
 pub trait ReplayStore: Send + Sync + 'static {
     /// Records a first use. `fresh` is the proof that its request is in time, at [`Fresh::at`].
     ///

@@ -1,4 +1,4 @@
-//! The proof that a request was verified: what a tool's handler gets.
+//! The proof that a request was verified, which a tool's handler gets.
 
 use crate::keys::ApiKeyGrant;
 use crate::token_cache::KnownToken;

@@ -3,8 +3,8 @@
 //! Nothing stateful is touched before step 6 holds: noise costs a hash and a MAC, not a signature check and not a store
 //! entry. Only where API keys sign by themselves, at the issuer, a signature as long as Ed25519's costs a check of one.
 //!
-//! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. What depends on time holds
-//! at both moments.
+//! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. Checks of time hold at
+//! both moments.
 
 use crate::body::{self, Bounds};
 use crate::body_budget::{BodyBudget, Hold, Payer};
@@ -91,8 +91,8 @@ impl Verifier {
         Self::with_policy(credential, policy, ReplayLimits::default(), now)
     }
 
-    /// A tool's own verifier with a policy and bounds of the tool's choice. The policy only narrows what the operator set in the
-    /// credential: of origins those count that both allow, of assurances the higher one, of scopes all.
+    /// A tool's own verifier with a policy and bounds of the tool's choice. The policy only narrows the settings of the operator
+    /// in the credential: of origins those count that both allow, of assurances the higher one, of scopes all.
     pub fn with_policy(credential: ToolCredential, policy: Policy, limits: ReplayLimits, now: UnixTime) -> Self {
         let replay = MemoryReplayStore::new(limits, policy.window, now.seconds());
         Self::with_store(credential, policy, replay)
@@ -343,8 +343,8 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         Ok(())
     }
 
-    /// Step 4, at either reading of the clock: `created` and `expires` within the window, and after what the store may have forgotten.
-    /// The time in seconds.
+    /// Step 4, at either reading of the clock: `created` and `expires` within the window, and after the time that the store may have
+    /// forgotten. The time in seconds.
     fn check_time(&self, signature: &UnverifiedSignature<'_>, time: UnixTime) -> Result<i64, Refusal> {
         let now = self.check_clock(time)?;
         check::time_window(signature, now, self.policy.window)?;

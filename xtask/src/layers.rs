@@ -34,7 +34,7 @@ const OUTSIDE: &[&str] =
 /// The crate that the tests of a floor may see beyond its arrows: the known answers.
 const FOR_TESTS: &str = "bmap-vectors";
 
-/// One tree and what must not be in it.
+/// One tree and the crates that must not be in it.
 struct Ban {
     /// Arguments of `cargo tree`.
     tree: &'static str,

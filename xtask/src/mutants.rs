@@ -12,7 +12,7 @@ use crate::tool;
 
 const VERSION: &str = "27.1.0";
 const PACKAGES: [&str; 2] = ["bmap-protocol", "bmap-verifier"];
-/// Whose tests see what the two do: their own, and the known answers.
+/// The crates whose tests see the behaviour of the two: their own, and the known answers.
 const TESTED_BY: [&str; 3] = ["bmap-protocol", "bmap-verifier", "bmap-vectors"];
 /// Beside what cargo-mutants keeps in the folder: `mutants.out/missed.txt`, `caught.txt`, a log for each mutant.
 const OUT: &str = "target/mutants";
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     if missed.is_empty() { Ok(()) } else { Err(format!("no test sees these changes:\n{missed}").into()) }
 }
 
-/// One run over what no earlier run caught; what is still missed.
+/// One run over the mutants that no earlier run caught; those that are still missed.
 fn pass(options: &Options, tested_by: &[&str]) -> Result<String, Box<dyn Error>> {
     let mut mutants = command("--no-shuffle --iterate --output").arg(OUT);
     for file in &options.files {

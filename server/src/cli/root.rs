@@ -161,7 +161,7 @@ async fn activate(installation: &Installation, json: bool) -> Result<(), CliErro
     ))
 }
 
-/// Has the audit log say what was done with an epoch's root.
+/// Records the change of an epoch's root in the audit log.
 async fn recorded(installation: &Installation, action: Action, epoch: u32) -> Result<(), CliError> {
     let event = Event::done(action, &Source::command_line(), SystemClock.now()).with("epoch", i64::from(epoch));
     installation.store.append(&[event]).await.map_err(CliError::failed)

@@ -260,7 +260,8 @@ impl Mail {
         Self { stop, working }
     }
 
-    /// Waits for the mail in hand, but not for a mail server that hangs: what is not done then is leased, and goes on after it.
+    /// Waits for the mail in hand, but not for a mail server that hangs: a mail that is not sent by then stays leased, and is
+    /// sent after the lease.
     async fn stop(mut self) {
         let _ = self.stop.send(());
         if tokio::time::timeout(LAST_MAIL, &mut self.working).await.is_err() {
@@ -270,7 +271,7 @@ impl Mail {
     }
 }
 
-/// Deletes what has ended, every minute.
+/// Deletes rows that have ended, every minute.
 async fn clean_up(issuer: Arc<Issuer>) {
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;

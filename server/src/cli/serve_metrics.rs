@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 
 /// A scraper or two, and a person with a browser.
 const MAX_CONNECTIONS: usize = 16;
-/// How often what was measured is folded, so that it takes no room where no Prometheus scrapes.
+/// How often measurements are folded, so that it takes no room where no Prometheus scrapes.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// The tasks that run beside the server; ended with it.

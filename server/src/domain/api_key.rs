@@ -1,7 +1,7 @@
-//! API keys: what a row holds, and what a key may do once its row has opened.
+//! API keys: their rows, and their rights once a row has opened.
 //!
-//! A [`SealedApiKey`] is what the database says. Nothing may be done with it but to [`open`](SealedApiKey::open) it, and
-//! it opens only as it was written: every use of a key goes through there, so a row that was edited by hand is refused (T13).
+//! A [`SealedApiKey`] is a row of the database. Nothing may be done with it but to [`open`](SealedApiKey::open) it, and it
+//! opens only as it was written: every use of a key goes through there, so a row that was edited by hand is refused (T13).
 
 use super::audit::Event;
 use super::roots::Roots;
@@ -96,7 +96,7 @@ pub enum BrokenRow {
         /// The epoch.
         epoch: u32,
     },
-    /// It opened, and what was in it is not key material or a scope.
+    /// It opened, and its content is not key material or a scope.
     #[error("the sealed value opened, but its content is not a key")]
     Content,
 }
@@ -260,7 +260,7 @@ impl KeyScope {
         Ok(Self { tools, origins, cidrs, expires_at, scopes, administer })
     }
 
-    /// The event, and what the scope allows.
+    /// The event, with the rights of the scope.
     pub fn told(&self, event: Event) -> Event {
         let event = event.with("tools", &self.tools).with("origins", self.origins.as_slice());
         let event = event.with("cidrs", self.cidrs.as_slice());

@@ -185,7 +185,7 @@ impl Issuer {
         if ticket.origin != *origin {
             return Err(Refusal::OriginDenied);
         }
-        // Opened again, and looked at again: what changed since the ticket was made counts at once.
+        // Opened again, and looked at again: a change since the ticket was made counts at once.
         let opened = self.open_key(&ticket.key).await?;
         let user = self.usable(&opened)?;
         let key = &opened.key;
@@ -261,7 +261,7 @@ impl Issuer {
         if entitled.tool.min_assurance > current.assurance {
             return Err(Refusal::AssuranceTooLow);
         }
-        // As they are: what was narrowed since is refused, and the page begins anew.
+        // As they are: a session whose scopes were narrowed since is refused, and the page begins anew.
         let scope = entitled.scope(Some(current.scope.clone()))?;
         let tool = entitled.tool;
         let token = self.mint(&TokenContent {

@@ -72,7 +72,7 @@ pub enum UpgradeError {
     Callers(#[from] InvalidCallers),
 }
 
-/// Does the upgrade where it is still to be done; what the operator is to be told of it.
+/// Does the upgrade where it is still to be done, and returns notes for the operator.
 ///
 /// # Errors
 /// [`UpgradeError`].

@@ -164,7 +164,7 @@ pub enum Refusal {
     /// The key may not be used from this address.
     #[error("the API key may not be used from this address")]
     AddressDenied,
-    /// No such tool, or not for this key, or not what the ticket was made for.
+    /// No such tool, or not for this key, or not the one that the ticket was made for.
     #[error("not for this tool")]
     ToolDenied,
     /// A key is to be for a tool that its owner may not have.
@@ -173,7 +173,7 @@ pub enum Refusal {
         /// Which one.
         hint: String,
     },
-    /// The page's origin is not registered, or not what the ticket was made for.
+    /// The page's origin is not registered, or not the one that the ticket was made for.
     #[error("not from this origin")]
     OriginDenied,
     /// The tool doesn't know the scope, or it is not the key's, its owner's or the subject's to have.
@@ -259,7 +259,7 @@ pub enum Refusal {
     /// More callers wait for their entry in the audit log than there may be.
     #[error("too many wait for the audit log")]
     AuditFull,
-    /// The audit log did not take the entry, so what it was to say is not done.
+    /// The audit log did not take the entry, so the act is not done.
     #[error("the audit log was not written")]
     AuditUnwritten,
     /// Mail can't be written down.
@@ -315,8 +315,8 @@ impl Refusal {
         }
     }
 
-    /// The refusal as the token endpoint says it about a grant (RFC 6749 §5.2): where the caller showed no client credential, what is 401
-    /// elsewhere is a grant that does not hold. A refused signature is a failed client authentication and stays what it is.
+    /// The refusal as the token endpoint says it about a grant (RFC 6749 §5.2): where the caller showed no client credential, a refusal
+    /// that is 401 elsewhere is a grant that does not hold. A refused signature is a failed client authentication and stays one.
     #[must_use]
     pub fn of_grant(self) -> Self {
         match self {

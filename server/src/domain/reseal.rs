@@ -1,4 +1,4 @@
-//! The change of what is sealed from one root to the next. Rows are read a portion at a time, and each is compared and set, all of a
+//! The change of sealed rows from one root to the next. Rows are read a portion at a time, and each is compared and set, all of a
 //! portion in one transaction: two processes that do it at once, or one that is killed, leave each row whole in one epoch or the other.
 
 use super::account::password::StoredPassword;
@@ -79,7 +79,7 @@ struct Run<'a, P> {
     resealed: Resealed,
 }
 
-// Page by page, by key and not by what is left: a row that does not open stays where it is.
+// Page by page, by key and not by the rows that are left: a row that does not open stays where it is.
 impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
     async fn issuer_keys(&mut self) -> Result<(), ResealError> {
         let newest = self.newest.epoch();

@@ -1,6 +1,6 @@
 //! Roles: whether a user administers this installation.
 //!
-//! An [`UnverifiedRole`] is what the database says. It makes no admin before its MAC held, whose key follows from the root
+//! An [`UnverifiedRole`] is the database's column. It makes no admin before its MAC held, whose key follows from the root
 //! secret of its epoch: an attacker who can write the database, but has no root secret, makes no admin (T13).
 
 use super::roots::Roots;

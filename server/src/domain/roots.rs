@@ -61,7 +61,7 @@ impl Roots {
         Self { reread: Some(Arc::new(reread)), ..self }
     }
 
-    /// The newest: seals and hashes what is written from now on.
+    /// The newest: seals and hashes new rows.
     pub fn sealing(&self) -> EpochKeys {
         self.read(|state| state.later.last().unwrap_or(&state.oldest).clone())
     }

@@ -1,4 +1,5 @@
-//! Seals of rows that hold no secret and still decide something: a MAC over what they decide by, under a key from the root secret.
+//! Seals of rows that hold no secret and still decide something: a MAC over the deciding columns, under a key from the root
+//! secret.
 //!
 //! An attacker who can write the database, but has no root secret, can put such a row in, give it to another user or turn it back
 //! to an earlier state; its seal does not hold then, and it is refused before it decides anything (T13).

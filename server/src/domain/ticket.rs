@@ -30,8 +30,8 @@ pub struct PlainTicket(Zeroizing<String>);
 pub struct TicketHash(String);
 
 impl PlainTicket {
-    /// The ticket for what it is to be for: 16 random bytes, and 16 of a MAC over them and all of `ticket`. So a row that was put in
-    /// or edited by an attacker who can only write the database is no ticket's (T13), see [`Ticket::is_of`].
+    /// The ticket for a content: 16 random bytes, and 16 of a MAC over them and all of `ticket`. So a row that was put in or edited
+    /// by an attacker who can only write the database is no ticket's (T13), see [`Ticket::is_of`].
     pub fn make(keys: &EpochKeys, random: &[u8; 16], ticket: &Ticket) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         let mac = ticket.mac(keys, random);
@@ -108,7 +108,7 @@ pub struct RecordedTicket {
 }
 
 impl Ticket {
-    /// Whether this is what a ticket was made for: made again of it, it has the same text.
+    /// Whether a ticket was made for this content: made again of it, it has the same text.
     pub fn is_of(&self, text: &str, roots: &Roots) -> bool {
         let mut bytes = [0; 32];
         let encoded = text.strip_prefix(PREFIX).unwrap_or_default();

@@ -109,7 +109,7 @@ impl Tool {
         self.told(Event::done(Action::ToolCreate, source, self.created_at).on(&self.id))
     }
 
-    /// The event, and what the tool is.
+    /// The event, with the tool's fields.
     pub fn told(&self, event: Event) -> Event {
         let event = event.with("base_url", &self.base_url).with("origins", &self.origins);
         let event = event.with("min_assurance", self.min_assurance.as_str()).with("access", self.access.as_str());

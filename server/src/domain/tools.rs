@@ -1,5 +1,5 @@
-//! Tools and their grants as admins and operators change them: every change is read, checked, sealed, and put in the place of what was
-//! read.
+//! Tools and their grants as admins and operators change them: every change is read, checked, sealed, and put in the place of the row
+//! that was read.
 
 use super::account::step_up::SteppedUp;
 use super::audit::{Action, Event, Source};

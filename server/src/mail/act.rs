@@ -1,4 +1,4 @@
-//! Acts that a mail tells of: what a user who is signed in, or a thief with the user's tokens, did that outlives the session.
+//! Acts that a mail tells of: those of a signed-in user, or of a thief with the user's tokens, that outlive the session.
 
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;

@@ -69,7 +69,7 @@ pub enum Unreached {
 pub struct NoTransport(#[from] lettre::transport::smtp::Error);
 
 impl Smtp {
-    /// A mail server; `extra_ca` is trusted beside what the system trusts. Connects to nothing yet.
+    /// A mail server; `extra_ca` is trusted beside the system's authorities. Connects to nothing yet.
     ///
     /// # Errors
     /// [`NoTransport`] where no certificate authority is at hand.

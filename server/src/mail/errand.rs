@@ -202,7 +202,7 @@ impl Errand {
         Ok(SealedErrand { id, epoch, sealed, budget, recipient, created_at, expires_at })
     }
 
-    /// Opens what was sealed for exactly this row.
+    /// Opens the text that was sealed for exactly this row.
     ///
     /// # Errors
     /// [`ErrandError`].

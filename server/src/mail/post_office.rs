@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 pub const LEASE_SECONDS: i64 = 60;
 /// Mails in hand at once.
 const AT_ONCE: i64 = 4;
-/// How often it is looked for what has become due, or what another process left.
+/// How often the worker looks for mails that have become due, or that another process left.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Sends mail that waits.

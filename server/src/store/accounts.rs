@@ -31,7 +31,7 @@ pub struct NewPassword<'a> {
     pub review: Option<&'a ReviewRow>,
 }
 
-/// Accounts, and what waits to become one.
+/// Accounts, and registrations that wait to become one.
 pub trait Accounts {
     /// The account of a user.
     fn account(&self, user: &UserId) -> impl Future<Output = Result<Option<Account>>> + Send;

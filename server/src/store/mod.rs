@@ -207,7 +207,7 @@ pub trait AuditLog {
     ) -> impl Future<Output = Result<Option<i64>>> + Send;
     /// The chain's keys of older epochs, as they were kept.
     fn audit_keys(&self) -> impl Future<Output = Result<Vec<KeptKey>>> + Send;
-    /// Keeps the chain's key of an older epoch, in the place of what was kept of it before.
+    /// Keeps the chain's key of an older epoch, in the place of the one that was kept before.
     fn keep_audit_key(&self, kept: &KeptKey) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -236,7 +236,7 @@ pub trait Users {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(User, Option<EmailAddress>)>>> + Send;
     /// Changes a user, whole or not at all. `keep` is shown the active users whose rows say that they are admins, before the change and
-    /// after it, and says whether it holds; of several changes at once each is shown what the one before left.
+    /// after it, and says whether it holds; of several changes at once each is shown the state that the one before left.
     fn change_user(
         &self,
         id: &UserId,
@@ -324,7 +324,8 @@ pub trait Tools {
     fn tools(&self) -> impl Future<Output = Result<Vec<Tool>>> + Send;
     /// Gives a tool the seal of one that is otherwise the same; `false`, and nothing changes, where its row is another by now.
     fn confirm_tool(&self, tool: &Tool, event: &Event) -> impl Future<Output = Result<bool>> + Send;
-    /// Puts a tool in the place of what was read of it; `false`, and nothing changes, where its row is another by now.
+    /// Puts a tool in the place of the row that was read; `false`, and nothing changes, where its row is another by
+    /// now.
     fn change_tool(&self, before: &Tool, after: &Tool, event: &Event) -> impl Future<Output = Result<bool>> + Send;
     /// Removes, with its grants; whether there was one.
     fn remove_tool(&self, id: &ToolId, event: &Event) -> impl Future<Output = Result<bool>> + Send;
@@ -336,7 +337,7 @@ pub trait Tickets {
     fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
     /// Takes it out: of any number of callers at once exactly one gets it.
     fn take_ticket(&self, hash: &TicketHash) -> impl Future<Output = Result<Option<Ticket>>> + Send;
-    /// Deletes what has ended; how many.
+    /// Deletes rows that have ended; how many.
     fn delete_ended_tickets(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -363,7 +364,7 @@ pub trait Sessions {
         at: UnixMillis,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
-    /// Deletes what has ended; how many.
+    /// Deletes rows that have ended; how many.
     fn delete_ended_sessions(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }
 

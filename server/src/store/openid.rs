@@ -33,7 +33,7 @@ pub trait Openid {
         key: &FlowKey,
         now: UnixMillis,
     ) -> impl Future<Output = Result<Option<SealedFlow>>> + Send;
-    /// Keeps what a page's code stands for.
+    /// Keeps the sign-in that a page's code stands for.
     fn add_openid_code(&self, code: &SealedCode) -> impl Future<Output = Result<()>> + Send;
     /// Takes it out, unless it has ended: of any number of callers at once exactly one gets it.
     fn take_openid_code(

@@ -121,7 +121,7 @@ impl Schema {
         }
     }
 
-    /// Applies what is pending, one by one, and says so; how many. Two programs may do this at once.
+    /// Applies the pending migrations, one by one, and says so; how many. Two programs may do this at once.
     ///
     /// # Errors
     /// [`StoreError`]. Each migration is whole or not there.
@@ -154,7 +154,7 @@ impl Schema {
 
     /// Closes the connection.
     pub async fn close(self) {
-        // It did what it was for.
+        // Its work is done.
         let _ = self.connection.close().await;
     }
 }

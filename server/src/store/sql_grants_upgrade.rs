@@ -60,7 +60,7 @@ async fn former(inside: &mut InTransaction) -> Result<Former> {
     )
     .fetch_all(&mut *inside)
     .await?;
-    // A few, whatever was put in: what is not as it was written counts for nothing.
+    // A few, whatever was put in: an edited row counts for nothing.
     let entries = sqlx::query(
         "SELECT l.sequence, l.epoch, l.at, l.action, l.outcome, l.actor, l.actor_id, l.actor_user, l.target, l.target_id, \
          l.target_user, l.address, l.request_id, l.detail, l.mac, p.mac AS previous FROM audit_log l \

@@ -130,7 +130,7 @@ impl ManagedKeys for Database {
         let mut transaction = self.pool.begin().await?;
         beside(&mut transaction, stepped_up).await?;
         // Every change of a key's rows, a new secret too, begins with this statement: one of two waits for the other, and finds
-        // that the row is not what it read.
+        // that the row is not the one that it read.
         if !replace_current(&mut transaction, &before.current, &after.current).await? {
             return Ok(false);
         }

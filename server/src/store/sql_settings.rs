@@ -43,8 +43,8 @@ impl Settings for Database {
         {
             return if was_written { Ok(()) } else { Err(StoreError::Unwritable) };
         }
-        // Reading would not do: with a full disk, or one that loses what is written, everything can still be read (F02, F03).
-        // Another value each time: SQLite does not write what is there already.
+        // Reading would not do: with a full disk, or one that loses written data, everything can still be read (F02, F03).
+        // Another value each time: SQLite does not write an unchanged value.
         let written = sqlx::query(
             "INSERT INTO settings (name, value) VALUES ('readiness', 'even') ON CONFLICT (name) \
              DO UPDATE SET value = CASE settings.value WHEN 'even' THEN 'odd' ELSE 'even' END",

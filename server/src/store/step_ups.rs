@@ -1,4 +1,4 @@
-//! The traits of step-ups, and of what a user looks through after a password was set.
+//! The traits of step-ups, and of the keys that a user looks through after a password was set.
 
 use super::Result;
 use crate::clock::UnixMillis;

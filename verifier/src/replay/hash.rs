@@ -19,7 +19,7 @@ pub(super) struct Print {
     pub(super) high: u16,
 }
 
-/// A hash in its parts, of which no two share a bit: what is compared tells records apart that lie in the same place.
+/// A hash in its parts, of which no two share a bit: the compared part tells records apart that lie in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hashed {
     pub(super) print: Print,

@@ -10,7 +10,7 @@ use super::key_shard::NONE;
 use super::nonces::Keys;
 use bmap_protocol::refusal::Refusal;
 
-/// Seconds in which a shard that is used is gone through once, for what has ended.
+/// Seconds in which a shard that is used is gone through once, for records that have ended.
 const SWEEP: usize = 4;
 
 #[derive(Debug)]
@@ -18,7 +18,8 @@ pub(super) struct NonceShard {
     buckets: Box<[Bucket]>,
     /// Longest life of a record, seconds.
     longest: u32,
-    /// The time up to which what ended was swept, a part of the buckets at least. Times here are seconds since the store's base.
+    /// The time up to which ended records were swept, a part of the buckets at least. Times here are seconds since the store's
+    /// base.
     seen: u32,
     /// The second in which everything was swept last.
     swept: u32,
@@ -27,7 +28,7 @@ pub(super) struct NonceShard {
     /// Records in the buckets, with those that ended and were not swept yet.
     taken: usize,
     capacity: usize,
-    /// Whether the records were saved: what is recorded later would be in no file.
+    /// Whether the records were saved: a later record would be in no file.
     closed: bool,
 }
 
@@ -107,7 +108,7 @@ impl NonceShard {
         }
     }
 
-    /// Gives back what has ended by `now`, all of it.
+    /// Gives back all records that have ended by `now`.
     pub(super) fn end(&mut self, now: u32, keys: &Keys) {
         self.advance(now, keys);
         self.sweep_all(now, keys);
@@ -127,7 +128,7 @@ impl NonceShard {
         self.taken <= self.capacity
     }
 
-    /// Time goes on, and a part of what ended is swept for each second.
+    /// Time goes on, and a part of the ended records is swept for each second.
     fn advance(&mut self, now: u32, keys: &Keys) {
         let passed = usize::try_from(now.saturating_sub(self.seen)).unwrap_or(usize::MAX);
         if passed > 0 {
@@ -143,7 +144,7 @@ impl NonceShard {
         }
     }
 
-    /// Goes through the next buckets, and gives back what has ended in them.
+    /// Goes through the next buckets, and gives back the records that have ended in them.
     fn sweep(&mut self, buckets: usize, now: u32, keys: &Keys) {
         for _ in 0..buckets.min(self.buckets.len()) {
             let Some(bucket) = self.buckets.get_mut(self.cursor) else { return };

@@ -29,7 +29,7 @@ pub(super) async fn examine(
         found.fault("database", format!("it is damaged: {damage}"), "stop the server, restore the last backup");
     }
     clock(store, now, found).await?;
-    // With another root nothing opens: what follows from that is no fault of its own (O14).
+    // With another root nothing opens: the consequences are no faults of their own (O14).
     let roots = match roots {
         Some(roots) => is_root_of(store, roots, found).await?.then_some(roots),
         None => None,
@@ -68,7 +68,7 @@ async fn proxies(store: &Database, config: &Config, now: UnixMillis, found: &mut
     Ok(())
 }
 
-/// A clock that went back makes what has ended good again, and refuses what was made before.
+/// A clock that went back makes ended rows good again, and refuses tokens that were made before.
 async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Result<()> {
     let advice = "set the clock, and keep it set (chrony, systemd-timesyncd)";
     if now < NOT_BEFORE {
@@ -84,7 +84,8 @@ async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Resul
     Ok(())
 }
 
-/// The seconds by which this clock is behind what is in the database, where that is more than clocks of well kept machines differ.
+/// The seconds by which this clock is behind the latest time in the database, where that is more than clocks of well kept machines
+/// differ.
 pub(in super::super) async fn behind_by(store: &Database, now: UnixMillis) -> Result<Option<i64>> {
     let ahead = store.newest_time().await?.map_or(0, |newest| newest.0.saturating_sub(now.0));
     Ok((ahead > SKEW_MILLIS).then_some(ahead / 1000))

@@ -1,4 +1,4 @@
-//! Whether mail leaves: the mail server, and what waits for it.
+//! Whether mail leaves: the mail server, and the mails that wait for it.
 
 use super::findings::Findings;
 use crate::clock::UnixMillis;
@@ -38,7 +38,7 @@ pub(super) async fn server(config: &Config, found: &mut Findings) {
     }
 }
 
-/// Looks at what waits.
+/// Looks at the mails that wait.
 pub(super) async fn outbox(store: &Database, config: &Config, now: UnixMillis, found: &mut Findings) -> Result<()> {
     let waiting = store.mail_waiting().await?;
     let Some(oldest) = store.oldest_mail().await? else {

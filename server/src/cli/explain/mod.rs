@@ -72,7 +72,7 @@ struct Report {
     notes: Vec<String>,
     /// The base that the client signed, where it is known.
     signed_base: Option<String>,
-    /// The base of what was received, where it has one.
+    /// The base of the received request, where it has one.
     received_base: Option<String>,
     /// The first difference of the two; none where they are the same.
     difference: Option<String>,
@@ -86,13 +86,13 @@ struct Report {
 enum Finding {
     /// The key is not at hand.
     Unknown,
-    /// Over what was received.
+    /// Over the received base.
     Holds,
-    /// Over what the client signed, and not over what was received.
+    /// Over the base that the client signed, and not over the received one.
     ChangedOnTheWay,
     /// Over neither.
     OtherKey,
-    /// Not over what was received, and what was signed is not known.
+    /// Not over the received base, and the signed one is not known.
     DoesNotHold,
 }
 

@@ -1,4 +1,4 @@
-//! What a signed-in user changes of their account: the password, the address.
+//! Changes of a signed-in user's account: the password, the address.
 
 use super::EmailChange;
 use super::email::EmailAddress;

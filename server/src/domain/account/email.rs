@@ -1,4 +1,4 @@
-//! Email addresses, in one canonical spelling: what is stored, what counters are keyed by, and where mail goes (R32).
+//! Email addresses, in one canonical spelling, which is stored, keys the counters, and receives the mail (R32).
 
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -23,7 +23,7 @@ pub struct InvalidEmail;
 
 impl EmailAddress {
     /// Parses an address: a dot-atom of RFC 5322 §3.2.3, `@`, a DNS name. No quotes, comments, address literals or display
-    /// names. A local part that is not ASCII after folding is refused: what is left has one spelling.
+    /// names. A local part that is not ASCII after folding is refused: every other one has one spelling.
     ///
     /// # Errors
     /// [`InvalidEmail`].

@@ -25,7 +25,7 @@ pub struct Forgotten {
 }
 
 /// Forgets every password of an epoch whose root is still at hand. Each account is a transaction of its own: stopped half-way, another
-/// run goes on. `progress` hears what was done after each batch.
+/// run goes on. `progress` is called with the result so far after each batch.
 ///
 /// # Errors
 /// [`Refusal`].

@@ -168,7 +168,7 @@ mod tests {
         }
         let elsewhere = "203.0.113.9".parse().unwrap();
         assert_eq!(limited(limits.sign_in(&email("ALICE@x.example"), elsewhere, NOW)), Some(30));
-        // A sign-in gives back what it took and not what strangers took.
+        // A sign-in gives back its own share and not the strangers'.
         let later = NOW.plus_seconds(30);
         let good = limits.sign_in(&email("alice@X.example"), elsewhere, later).unwrap();
         limits.signed_in(&email("alice@X.example"), &good);

@@ -1,10 +1,10 @@
 //! Accounts: an email address with a password, and the sessions of the users who sign in with them.
 //!
-//! Modules in reading order: [`email`] and [`password`] (what is presented), [`pool`] (where hashing happens), [`limits`] (how often),
+//! Modules in reading order: [`email`] and [`password`] (as callers present them), [`pool`] (where hashing happens), [`limits`] (how often),
 //! [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that were not edited by hand), [`access`] (the JWT), [`refresh`]
 //! (rotation), [`service`] (every decision about sessions), [`go_on`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
 //! that send mail), [`invitation`], [`step_up`] (what outlives a session), [`key_review`] (keys to look through), [`forget`] (passwords of a
-//! root that goes), [`first_password`], [`word`] (of what was done), [`own`] (what a signed-in user sees and ends).
+//! root that goes), [`first_password`], [`word`] (notices of changes), [`own`] (a user's own sessions and account).
 
 pub mod email;
 pub mod password;

@@ -110,7 +110,7 @@ impl OpaqueToken {
         Zeroizing::new(format!("{}{}", self.kind.prefix(), *encoded))
     }
 
-    /// The bytes, for what is derived from them.
+    /// The bytes, to derive from.
     pub fn expose(&self) -> &[u8; 32] {
         &self.bytes
     }

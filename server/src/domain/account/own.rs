@@ -1,4 +1,4 @@
-//! What a signed-in user sees and ends of their own: sessions, and the account.
+//! A signed-in user's own sessions and account: seen and ended.
 
 use super::LiveSession;
 use super::opaque::{Kind, OpaqueToken};

@@ -1,4 +1,4 @@
-//! Passwords: what is presented, what is stored, and the one function between them (Argon2id, RFC 9106).
+//! Passwords: presented ones, stored ones, and the one function between them (Argon2id, RFC 9106).
 
 use super::email::EmailAddress;
 pub use super::plain_password::{MAX_PASSWORD, MIN_PASSWORD, PlainPassword};
@@ -127,7 +127,7 @@ impl Hasher {
         Ok(StoredPassword { phc: hash.to_string(), epoch: self.roots.sealing().epoch() })
     }
 
-    /// Whether a hash that was right is not what a new one would be: another cost, or the pepper of an older epoch.
+    /// Whether a hash that was right differs from a new one: by another cost, or the pepper of an older epoch.
     pub fn is_outdated(&self, stored: &StoredPassword) -> bool {
         let hash = PasswordHash::new(&stored.phc).ok();
         let params = hash.and_then(|hash| Params::try_from(&hash).ok());
@@ -159,7 +159,7 @@ impl Hasher {
     }
 
     /// Whether the password is the one stored for the address, in its one form or else as it was typed. Whether a second hash is computed
-    /// follows from what was typed alone, so it says nothing about the account (R31). The cost that the row asks for is checked before any of it
+    /// follows from the typed text alone, so it says nothing about the account (R31). The cost that the row asks for is checked before any of it
     /// is paid (R41), and a hash that an attacker copied from their own row does not match for this address (T13).
     ///
     /// # Errors

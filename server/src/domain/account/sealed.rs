@@ -91,7 +91,7 @@ impl Registration {
         Ok(self.with_fields(|row| OpaqueToken::bound_to(Kind::Confirmation, &keys, &random, row)))
     }
 
-    /// Whether the row is what this token was made for.
+    /// Whether this token was made for the row.
     ///
     /// # Errors
     /// [`Refusal::Edited`], an alarm.
@@ -115,7 +115,7 @@ impl EmailChange {
         Ok(self.with_fields(|row| OpaqueToken::bound_to(Kind::EmailChange, &keys, &random, row)))
     }
 
-    /// Whether the row is what this token was made for.
+    /// Whether this token was made for the row.
     ///
     /// # Errors
     /// [`Refusal::Edited`], an alarm.

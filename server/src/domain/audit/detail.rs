@@ -100,7 +100,8 @@ impl Fact {
     }
 }
 
-/// Characters that print as nothing or change the order of what is around them: line separators, marks of direction.
+/// Characters that print as nothing or change the order of the characters around them: line separators, marks of
+/// direction.
 const fn is_invisible(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

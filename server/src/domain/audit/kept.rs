@@ -1,5 +1,5 @@
-//! The chain's keys of older epochs, kept sealed in the newest: so that what was written under a root secret can be checked
-//! when that root is gone (docs/root.md).
+//! The chain's keys of older epochs, kept sealed in the newest: so that entries which were written under a root secret can
+//! be checked when that root is gone (docs/root.md).
 
 use super::chain::{ChainKeys, key_bytes};
 use crate::domain::reseal::ResealError;

@@ -9,7 +9,8 @@ use bmap_protocol::ids::UserId;
 
 /// Most entries on a page.
 pub const MAX_PAGE: u32 = 200;
-/// Entries that are looked at in one statement, and statements for one page: what a filter that finds little may cost.
+/// Entries that are looked at in one statement, and statements for one page: the bound on the cost of a filter that
+/// finds little.
 const WINDOW: i64 = 10_000;
 const WINDOWS: usize = 10;
 /// The same of one user's own, which an index finds one by one.
@@ -20,7 +21,7 @@ const OWN_WINDOW: i64 = 2_000;
 pub struct Filter {
     /// By an actor's kind or id, or the user behind it.
     pub actor: Option<String>,
-    /// By what was done.
+    /// By the action.
     pub action: Option<Action>,
     /// By a target's kind or id, or the user behind it.
     pub target: Option<String>,
@@ -30,7 +31,7 @@ pub struct Filter {
     pub from: Option<i64>,
     /// Before that, unix milliseconds.
     pub to: Option<i64>,
-    /// Only those that this user, or what is theirs, did or was the target of.
+    /// Only those of which this user, or a key or session of theirs, is the actor or the target.
     pub of: Option<UserId>,
 }
 
@@ -66,7 +67,7 @@ impl Cursor {
         Base64UrlUnpadded::encode_string(&self.0.to_be_bytes())
     }
 
-    /// Reads it back; `None` for what was not given out.
+    /// Reads it back; `None` for a text that was not given out.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 8];
         let length = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();

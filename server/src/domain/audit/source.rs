@@ -1,7 +1,8 @@
 //! Where a request came from, and which caller it was proved to be from.
 //!
 //! `middleware.rs` makes one for each request and hands it on as an extension. Code that proves more about the caller
-//! notes it here; so a refusal, which `middleware.rs` records for every route alike, says what was known before it.
+//! notes it here; so a refusal, which `middleware.rs` records for every route alike, has the facts that were known
+//! before it.
 
 use super::{Action, Actor, Target};
 use std::net::{IpAddr, Ipv4Addr};

@@ -56,7 +56,7 @@ pub async fn verify(
     let mut head = Head { sequence: 0, mac: Mac::NONE };
     let mut key: Option<ChainKey> = None;
     loop {
-        // Read first: what is appended meanwhile makes the rows more than it says, never fewer.
+        // Read first: entries that are appended meanwhile make the rows more than it says, never fewer.
         let last = store.audit_head().await?;
         let rows = store.audit_rows(head.sequence, BATCH).await?;
         if rows.is_empty() {

@@ -51,7 +51,7 @@ pub struct KeyChange {
 }
 
 impl KeyChange {
-    /// Whether it changes what the key may do, and not only what it is called.
+    /// Whether it changes the rights of the key, and not only its name.
     pub const fn is_of_limits(&self) -> bool {
         let Self { name: _, tools, origins, cidrs, expires_at, scopes, administer } = self;
         let is_of_where = tools.is_some() || origins.is_some() || cidrs.is_some();
@@ -132,7 +132,7 @@ pub fn scopes(field: &'static str, text: &str) -> Result<Scopes, Refusal> {
     Scopes::parse(text).map_err(|error| invalid(field, error.to_string()))
 }
 
-/// Reads the end of a key's life in milliseconds since 1970; what is kept are whole seconds.
+/// Reads the end of a key's life in milliseconds since 1970; whole seconds are kept.
 ///
 /// # Errors
 /// [`Refusal::Invalid`].

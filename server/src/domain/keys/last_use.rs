@@ -73,7 +73,7 @@ impl LastUses {
         });
     }
 
-    /// The newer of what is stored and what is only noted yet.
+    /// The newer of the stored use and the one that is only noted yet.
     pub fn newest(&self, id: &ApiKeyId, stored: Option<LastUse>) -> Option<LastUse> {
         let noted = self.locked(|uses| uses.get(id).copied());
         noted.into_iter().chain(stored).max_by_key(|last_use| last_use.at)

@@ -1,7 +1,7 @@
 //! API keys as people manage them: make, look at, change, give a new secret, revoke.
 //!
-//! Modules in reading order: [`form`] (what may stand in a key, and what is said where it may not), [`manager`] (whose keys
-//! one may manage), [`service`] (every change), [`last_use`] (what is shown of a key's uses).
+//! Modules in reading order: [`form`] (the fields of a key and their faults), [`manager`] (which users' keys a caller may
+//! manage), [`service`] (every change), [`last_use`] (a key's last use).
 
 pub mod form;
 pub mod last_use;

@@ -1,5 +1,5 @@
-//! Every change of a key, each in two steps: make what is to be written (and what its caller will be answered), then write it.
-//! Between the two nothing has happened yet, so the answer can be kept in the same transaction as the change.
+//! Every change of a key, each in two steps: make the rows (and the answer for the caller), then write them. Between the two
+//! nothing has happened yet, so the answer can be kept in the same transaction as the change.
 
 use super::form::{KeyChange, KeyForm, invalid};
 use super::last_use::LastUse;
@@ -97,7 +97,7 @@ impl<'a> KeyService<'a> {
         Self { store, roots, clock, random, origin_rules: OriginRules { http_on_lan: false, wildcards: false } }
     }
 
-    /// The same, where origins may be what the operator lets them be.
+    /// The same, with the operator's rules for origins.
     #[must_use]
     pub const fn with_origin_rules(self, origin_rules: OriginRules) -> Self {
         Self { origin_rules, ..self }
@@ -242,7 +242,7 @@ impl<'a> KeyService<'a> {
         }
     }
 
-    /// Changes what a key is called and may do, for both of its secrets at once.
+    /// Changes the name and the rights of a key, for both of its secrets at once.
     ///
     /// # Errors
     /// [`Refusal`]; [`Refusal::Conflict`] where others keep changing the same key. Two changes at once are both made.

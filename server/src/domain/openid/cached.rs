@@ -118,7 +118,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
     }
 }
 
-/// A clock that went back counts as within: what was read stays what it is.
+/// A clock that went back counts as within: the cached document is used on.
 fn is_within(at: UnixMillis, seconds: i64, now: UnixMillis) -> bool {
     now < at.plus_seconds(seconds)
 }

@@ -5,10 +5,10 @@
 //! back in the page's fragment useless to a thief who reads it there. Between us and the provider, a second pair does the
 //! same.
 //!
-//! Modules in reading order: [`provider`] (what is configured), [`discovery`] and [`key_set`] (what the provider says about
-//! itself), [`cached`] (how long that is believed), [`connection`] (a provider at work), [`id_token`] (what it says about a
-//! user), [`pkce`], [`flow`] (what is remembered until the browser is back), [`return_to`] (where it may go then),
-//! [`service`] (every decision), [`confirmed`] (what a fresh sign-in is good for).
+//! Modules in reading order: [`provider`] (the configuration), [`discovery`] and [`key_set`] (the provider's documents),
+//! [`cached`] (their cache lifetime), [`connection`] (a provider at work), [`id_token`] (its statement about a user),
+//! [`pkce`], [`flow`] (the state until the browser is back), [`return_to`] (the page to go to then), [`service`] (every
+//! decision), [`confirmed`] (acts that a fresh sign-in allows).
 
 pub mod provider;
 

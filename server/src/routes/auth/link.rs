@@ -47,7 +47,7 @@ pub(super) struct AddressConfirmed {
 pub(super) fn follow(form: &Form, kind: Kind, token: Option<Zeroizing<String>>) -> Result<Response, Refused> {
     let malformed = Refusal::Malformed { field: "token" };
     let Some(token) = token else { return Err(malformed.into()) };
-    // Parsed and written anew: nothing of what the caller sent gets into the page but a token.
+    // Parsed and written anew: nothing of the caller's text gets into the page but a token.
     let token = OpaqueToken::parse(kind, &token).ok_or(malformed)?.reveal();
     Ok(page::form(form, &token))
 }
@@ -97,7 +97,7 @@ pub(super) fn page_doc<T: IntoParams>(summary: &'static str) -> Doc {
         .answers_text(StatusCode::OK, "A page with a form", "text/html")
 }
 
-/// How the document describes what the page's form is sent to.
+/// How the document describes the route that the page's form is sent to.
 pub(super) fn answer_doc<T: ToSchema>(summary: &'static str, about: &'static str) -> Doc {
     let mut doc = Doc::new(summary)
         .about(about)
