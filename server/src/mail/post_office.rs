@@ -44,7 +44,7 @@ struct Inner {
 /// The outcome of a try.
 enum Outcome {
     Sent,
-    /// The address has no account to write about.
+    /// The address has no account by now, or for a link to a new password no active one.
     Dropped,
     Later(String),
     Never(String),

@@ -68,7 +68,7 @@ async fn proxies(store: &Database, config: &Config, now: UnixMillis, found: &mut
     Ok(())
 }
 
-/// A clock that went back makes ended rows good again, and refuses tokens that were made before.
+/// A clock that went back makes ended rows good again, and has signed requests refused.
 async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Result<()> {
     let advice = "set the clock, and keep it set (chrony, systemd-timesyncd)";
     if now < NOT_BEFORE {
