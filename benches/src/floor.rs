@@ -1,4 +1,4 @@
-//! What no verifier of this profile can leave out. Everything that has to be parsed is given to it ready.
+//! The work that no verifier of this profile can leave out. Everything that has to be parsed is given to it ready.
 //!
 //! Two of them: one that knows the token, as a verifier that remembers does (the MAC begins behind the token's line), and one that sees it for
 //! the first time and hashes it, derives the key, and then does the same: MAC the base, hash the body, look at the claims, one insert into a

@@ -331,7 +331,7 @@ fn widgets(issuer: &Issuer, rounds: usize) {
     println!("  a widget's start, ticket and token           {rate:>8.0} /s   {cost:>6.0} µs of the process's CPU");
 }
 
-/// Sign-ins in a second, and what they do to everybody else.
+/// Sign-ins in a second, and what they do to all other callers.
 #[expect(clippy::disallowed_methods, reason = "this measures: reading the clock is what it is for")]
 fn sign_ins(issuer: &Issuer, seconds: u64) {
     const ACCOUNTS: usize = 8;

@@ -22,7 +22,7 @@ await main.write({
 });
 await main.close();
 for (const module of ['sdk', 'direct', 'inspect']) {
-  // A source map of bytes tells nobody anything.
+  // A source map of bytes is of no use.
   const chunk = `dist/chunks/${module}-bytes.js`;
   writeFileSync(chunk, readFileSync(chunk, 'utf8').replace(/\/\/# sourceMappingURL=.*\n?/, ''));
   rmSync(`${chunk}.map`);

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What `promise` gives, unless `signal` comes first; the work behind the promise goes on for those who share it. */
+/** The result of `promise`, unless `signal` comes first; the work behind the promise goes on for the calls that share it. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | null | undefined): Promise<T> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {

@@ -23,7 +23,7 @@ export type CompiledModule = typeof globalThis extends { WebAssembly: { Module: 
 /** A ticket, `bmt_…`, as the page's own backend got it from the issuer; or the issuer's whole answer. */
 export type Ticket = string | { ticket: string };
 
-/** An API key, as `bmap key add` prints it. Never in a page: whoever reads the page has it then. */
+/** An API key, as `bmap key add` prints it. Never in a page: a reader of the page has it then. */
 export interface ApiKey {
   /** `bmk_…` */
   id: string;
@@ -36,7 +36,7 @@ export interface ApiKey {
   proof?: 'signature' | 'secret';
 }
 
-/** What was signed, for a debug panel. It holds the token: show it, do not send it anywhere. */
+/** A signed request, for a debug panel. It holds the token: show it, do not send it anywhere. */
 export interface SignedEvent {
   tool: string;
   method: string;
@@ -51,7 +51,7 @@ export interface SignedEvent {
   microseconds: number;
 }
 
-/** What every client takes. */
+/** Options of every client. */
 export interface CommonOptions {
   /** The issuer's address, for example `https://auth.example`. Plain `http` is taken for loopback addresses only. */
   issuer: string | Address;
@@ -71,11 +71,11 @@ export interface PageOptions extends CommonOptions {
   scope?: never;
 }
 
-/** A page on which somebody is signed in: no backend of its own hands out tickets. */
+/** A page on which a user is signed in: no backend of its own hands out tickets. */
 export interface UserOptions extends CommonOptions {
   /** The public id, `bmk_…`, of the API key that registered the page and its tools. Never its secret. */
   clientId: string;
-  /** Gets the access token of whoever is signed in. Called when a session starts, not for each token. */
+  /** Gets the access token of the signed-in user. Called when a session starts, not for each token. */
   accessToken: () => string | Promise<string>;
   ticket?: never;
   apiKey?: never;
@@ -92,7 +92,7 @@ export interface DirectOptions extends CommonOptions {
   clientId?: never;
 }
 
-/** What `createClient` takes. */
+/** Options of `createClient`. */
 export type ClientOptions = PageOptions | UserOptions | DirectOptions;
 
 /** One protected tool. */
@@ -125,7 +125,7 @@ export interface Client {
 /** Where the WebAssembly of `@bmap/auth/wasm` may come from instead of the inlined copy. */
 export type WasmSource = string | Address | ArrayBuffer | ArrayBufferView | CompiledModule | Answer | Promise<Answer>;
 
-/** What a refusal says (profile §6). */
+/** The members of a refusal (profile §6). */
 export interface Problem {
   /** Stable, for programs: for example `clock_skew`, `replayed`, `user_inactive`. */
   code: string;

@@ -9,13 +9,13 @@ import { BmapError } from './errors.js';
 /** A body that was read. */
 export interface Content {
   bytes: Uint8Array<ArrayBuffer>;
-  /** What is handed to `fetch`: text stays text, for wrappers that take nothing else. */
+  /** The body that is handed to `fetch`: text stays text, for wrappers that take nothing else. */
   sent: string | Uint8Array<ArrayBuffer>;
   /** The `Content-Type` that it brings, where the caller gives none. */
   type: string | undefined;
 }
 
-/** What has to be waited for: a body by itself, or a `Request` with one. */
+/** A body that has to be waited for: a body by itself, or a `Request` with one. */
 export type Given = { body: unknown } | { request: Request };
 
 /** The class of an object, whichever realm it is of. */

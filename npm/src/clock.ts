@@ -1,7 +1,7 @@
 /**
  * The server's time, without trusting the page's clock.
  *
- * Every token answer and every problem body says the server's time in milliseconds. What is kept is its distance from the
+ * Every token answer and every problem body says the server's time in milliseconds. The client keeps its distance from the
  * monotonic clock, which no one can set: a page whose clock is hours wrong, or is set while it runs, signs with the right time.
  *
  * The one file that reads a clock.
@@ -14,7 +14,7 @@ export class ServerClock {
   /** Takes note of the server's time, which came in just now. */
   learn(serverTime: number): void {
     // The answer was under way for a while, so this clock runs late by at most that. Late is the safe side: a verifier accepts
-    // what is up to 60 s old, and only 5 s from the future.
+    // a request that is up to 60 s old, and only 5 s from the future.
     this.#offset = serverTime - this.ticks();
   }
 

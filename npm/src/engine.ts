@@ -1,5 +1,5 @@
 /**
- * What works behind a client, from its first request on. Loaded then, so that a page that only might call a tool loads little.
+ * The engine behind a client, from its first request on. Loaded then, so that a page that only might call a tool loads little.
  *
  * @module
  */

@@ -48,9 +48,9 @@ export type ClientCode =
 /** A code of this package, or one of the issuer's. */
 export type ErrorCode = ClientCode | (string & {});
 
-/** What is known about a failure besides its code. */
+/** Details of a failure besides its code. */
 export interface ErrorDetail {
-  /** What lies beneath: the error that `fetch` or a callback threw. */
+  /** The cause: the error that `fetch` or a callback threw. */
   cause?: unknown;
   /** The HTTP status of the issuer's answer, where there was one. */
   status?: number;
@@ -64,7 +64,7 @@ export interface ErrorDetail {
 
 /** A failure with a stable `code`; the message is for people and may change. */
 export class BmapError extends Error {
-  /** What happened, stable over versions. */
+  /** The kind of failure, stable over versions. */
   readonly code: ErrorCode;
   /** The HTTP status of the issuer's answer, where there was one. */
   readonly status: number | undefined;

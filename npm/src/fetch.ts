@@ -22,7 +22,7 @@ import { alsoCovered, resolve } from './target.js';
 import type { Tokens } from './tokens.js';
 import { Allowance, pause } from './wait.js';
 
-/** What the requests of one client share. */
+/** State that the requests of one client share. */
 export interface Shared {
   issuer: Issuer;
   clock: ServerClock;
@@ -30,7 +30,7 @@ export interface Shared {
   onSigned: ((event: SignedEvent) => void) | undefined;
 }
 
-/** What one call may still do about refusals. */
+/** Repairs that one call may still try after a refusal. */
 interface Repairs {
   /** Whether the one repair of clock, token or WebAssembly is spent. */
   spent: boolean;
@@ -117,11 +117,12 @@ async function send(url: URL, request: Prepared, signature: Record<string, strin
 }
 
 /**
- * Whether to sign and send again. What a guard refused was not executed, so that a POST is repeated as safely as a GET; and every
- * body was read to its end before it was sent, so that it can be sent again.
+ * Whether to sign and send again. A request that a verifier refused was not executed, so that a POST is repeated as safely as a
+ * GET; and every body was read to its end before it was sent, so that it can be sent again.
  *
- * `replayed` is the exception: a browser sends by itself again what a reset connection took no answer to, and the first copy may have
- * been let in. So only what is safe to execute twice is signed again; for others it is an error that says so.
+ * `replayed` is the exception: a browser sends by itself again a request whose connection was reset before an answer, and the first
+ * copy may have been let in. So only a request that is safe to execute twice is signed again; for others it is an error that says
+ * so.
  *
  * A `body_timeout` is not repeated: the body would take as long once more. Nor is any other 503.
  */

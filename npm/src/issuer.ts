@@ -30,7 +30,7 @@ export interface Token {
   ends: number;
 }
 
-/** How a token request shows who is asking, beside its form. */
+/** The caller's proof in a token request, beside its form. */
 export type Proof = { signer: RequestSigner } | { header: string } | undefined;
 
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -56,7 +56,7 @@ export class Issuer {
     return this.request({ grant_type: EXCHANGE, subject_token: ticket, subject_token_type: type, audience: tool }, undefined);
   }
 
-  /** A token for whoever is signed in, on a page that the API key `clientId` registered. */
+  /** A token for the signed-in user, on a page that the API key `clientId` registered. */
   exchangeUser(tool: string, clientId: string, accessToken: string): Promise<Token> {
     const form = { grant_type: EXCHANGE, subject_token: accessToken, subject_token_type: ACCESS_TOKEN, audience: tool };
     return this.request({ ...form, client_id: clientId }, undefined);

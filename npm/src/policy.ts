@@ -1,5 +1,5 @@
 /**
- * What the page's Content-Security-Policy kept from being sent: `fetch` itself does not tell.
+ * Requests that the page's Content-Security-Policy kept from being sent: `fetch` itself does not tell.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * The arguments of `fetch`, read the way `fetch` reads them, up to the bytes that will be sent.
  *
- * What `fetch` would refuse, and what it would send otherwise than it is signed, is `bad_request` here, before anything is sent.
+ * A request that `fetch` would refuse, or would send otherwise than it is signed, is `bad_request` here, before anything is sent.
  *
  * @module
  */
@@ -17,13 +17,13 @@ export interface Prepared {
   headers: Record<string, string>;
   /**
    * The whole body: its digest is signed, so it can't be a stream any more. `undefined` where there is none; empty where there is one
-   * with nothing in it, which was read up by this and so is sent instead of what was given.
+   * with nothing in it, which was read up by this and so is sent instead of the given body.
    */
   body: Content | undefined;
   /** Whether the page may be going away, so that nothing can be waited for. */
   keepalive: boolean;
   signal: AbortSignal | undefined;
-  /** What the caller asked to happen at a redirect. */
+  /** The caller's choice at a redirect. */
   redirect: RequestRedirect;
   /** Everything else that `fetch` is to be told. */
   init: RequestInit;

@@ -8,7 +8,7 @@ import { BmapError, type ErrorCode } from './errors.js';
 import type { Signer } from './wasm/sdk-glue.js';
 import type { Guard } from './wasm.js';
 
-/** What signs: a key inside WebAssembly, and the loader that knows when that WebAssembly broke. */
+/** A signer: a key inside WebAssembly, and the loader that knows when that WebAssembly broke. */
 export class RequestSigner {
   #signer: Signer | undefined;
   readonly #loader: Guard;

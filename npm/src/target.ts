@@ -1,5 +1,5 @@
 /**
- * What of a request is signed beside its body: where it goes, and the headers that change what it means.
+ * The parts of a request that are signed beside its body: its address, and the headers that change its meaning.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The life of one tool's token: got on first use, in one flight for all who wait, renewed before it ends.
+ * The life of one tool's token: got on first use, in one flight for all calls that wait, renewed before it ends.
  *
  * There is no timer: a page that does nothing asks for nothing. When it wakes after its session ended, it starts a new one. While
  * tickets or the issuer fail, attempts are kept apart: a page that calls a hundred times makes one.

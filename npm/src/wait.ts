@@ -80,7 +80,7 @@ export class Backoff {
     this.#wake?.();
   };
 
-  /** An attempt failed. Callers are held off where trying again can help; a failure that stays what it is costs them no time. */
+  /** An attempt failed. Callers are held off where trying again can help; a permanent failure costs them no time. */
   failed(error: unknown): void {
     const known = error instanceof BmapError ? error : undefined;
     const least = Math.min(known?.retryAfter ?? 0, 600) * 1000;

@@ -1,5 +1,5 @@
 /**
- * What lies behind a failure, in words that say what to do. Loaded only when something failed.
+ * The cause of a failure, in words that say what to do. Loaded only when something failed.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export async function refused(problem: { code: string; title: string } & ErrorDe
   return new BmapError(code, title, problem);
 }
 
-/** What the issuer at an address calls itself; `undefined` where it does not say. Its document lies between host and path (RFC 8414 §3.1). */
+/** The name that the issuer at an address gives itself, or `undefined`. Its document lies between host and path (RFC 8414 §3.1). */
 async function ownName({ origin, pathname }: URL, fetcher: typeof fetch): Promise<string | undefined> {
   try {
     const answer = await fetcher(`${origin}/.well-known/oauth-authorization-server${pathname.replace(/\/$/, '')}`, { redirect: 'manual' });

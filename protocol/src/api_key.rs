@@ -1,4 +1,4 @@
-//! What an API key is made of (profile §2): its secret as people see it, and what is derived from it.
+//! The parts of an API key (profile §2): its secret as people see it, and the values that are derived from it.
 
 use crate::ids::ApiKeyId;
 use crate::keys::{SigningKey, lp_len, secret};
@@ -38,7 +38,7 @@ impl ApiSecret {
     /// Reads the form that is shown to people.
     ///
     /// # Errors
-    /// [`InvalidSecret`]; it never repeats what was given.
+    /// [`InvalidSecret`]; it never repeats the given text.
     pub fn parse(text: &str) -> Result<Self, InvalidSecret> {
         let (encoded, checksum) =
             text.strip_prefix(PREFIX).and_then(|rest| rest.split_at_checked(43)).ok_or(InvalidSecret::Form)?;
@@ -63,7 +63,8 @@ impl ApiSecret {
         text
     }
 
-    /// `SHA-256(lp("bmap/1/api-auth") ‖ lp(key id) ‖ S)`: what is stored, and compared with a presented secret.
+    /// `SHA-256(lp("bmap/1/api-auth") ‖ lp(key id) ‖ S)`: the hash that is stored, and compared with a presented
+    /// secret.
     pub fn stored_hash(&self, key_id: &ApiKeyId) -> StoredHash {
         let id = key_id.as_str().as_bytes();
         let hash = Sha256::new()

@@ -122,10 +122,10 @@ pub fn authority<'a>(uri: Option<&'a str>, fields: &Fields<'a>) -> Result<&'a st
 }
 
 /// Step 3: which of the verifier's own base URLs the request came to. The received authority is compared without regard
-/// to case and with the scheme's default port dropped (RFC 9421 §2.2.3); what is signed is the configured spelling.
+/// to case and with the scheme's default port dropped (RFC 9421 §2.2.3); the configured spelling is signed.
 ///
 /// # Errors
-/// [`Mismatch::Authority`] where it is none of them: a request for somebody else.
+/// [`Mismatch::Authority`] where it is none of them: a request for another server.
 pub fn own_origin<'a>(received: &str, own: &'a [Origin]) -> Result<&'a Origin, Refusal> {
     let same = |origin: &&Origin| {
         let bare = match origin.scheme() {
@@ -153,7 +153,7 @@ pub fn time_window(signature: &UnverifiedSignature<'_>, now: i64, window: Window
     }
 }
 
-/// Step 6: the MAC over the base that is rebuilt from what was received, compared in constant time. No heap.
+/// Step 6: the MAC over the base that is rebuilt from the received request, compared in constant time. No heap.
 ///
 /// # Errors
 /// [`Refusal::InvalidSignature`].

@@ -5,12 +5,12 @@ use crate::origin::Origin;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Deserialize;
 
-/// Who the token stands for.
+/// The user whom the token stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// A user with an account.
     User(UserId),
-    /// Nobody in particular: a public request.
+    /// No user: a public request.
     Anonymous,
 }
 
@@ -24,7 +24,7 @@ impl Subject {
     }
 }
 
-/// How sure the issuer is who asked, lowest first.
+/// How sure the issuer is of the caller that asked for the token, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Assurance {

@@ -1,4 +1,4 @@
-//! The error codes of the profile (§6): what a caller is told, and nothing more.
+//! The error codes of the profile (§6). A caller is told the code, and nothing more.
 
 /// One code of the profile, as it stands in a problem body's `code` and in `WWW-Authenticate`.
 ///
@@ -46,7 +46,7 @@ pub enum Code {
     TokenRevoked,
     /// 403: the caller's address is not allowed.
     IpDenied,
-    /// 403: nobody on the way can check the body.
+    /// 403: no verifier on the way can check the body.
     BodyUnverifiable,
     /// 408: the body did not arrive in its time.
     BodyTimeout,
@@ -146,7 +146,7 @@ impl Code {
         self.row().2
     }
 
-    /// Whether the same call, signed anew, may succeed without anybody changing anything.
+    /// Whether the same call, signed anew, may succeed with nothing changed.
     pub const fn retryable(self) -> bool {
         matches!(
             self,

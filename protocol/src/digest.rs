@@ -30,7 +30,7 @@ impl BodyDigest {
         value
     }
 
-    /// Compares. Whoever sent the body knows both, so this may take a time that depends on them.
+    /// Compares. The sender of the body knows both, so this may take a time that depends on them.
     pub fn matches(&self, other: &BodyDigest) -> bool {
         self.0 == other.0
     }

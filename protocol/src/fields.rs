@@ -98,7 +98,8 @@ impl<'a> Field<'a> {
     pub(crate) fn single(self, name: &'static str) -> Result<Option<&'a str>, Refusal> {
         match self {
             Field::Absent => Ok(None),
-            // What is plain to a HeaderValue has no control character but the tab, and no grammar here has a tab.
+            // A text that a HeaderValue takes for plain has no control character but the tab, and no grammar here has a
+            // tab.
             Field::Once(value) => value.to_str().map(Some).map_err(|_| Refusal::Header { name }),
             Field::Repeated => Err(Refusal::Header { name }),
         }

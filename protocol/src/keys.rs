@@ -88,7 +88,8 @@ secret!(
     HopKey
 );
 secret!(
-    /// `K_hop_encrypt`: what the keys of single messages between gateway and tool are expanded from; encrypts nothing itself.
+    /// `K_hop_encrypt`: the keys of single messages between gateway and tool are expanded from it; it encrypts nothing
+    /// itself.
     HopEncryptKey
 );
 secret!(
@@ -104,7 +105,7 @@ secret!(
     ChallengeKey
 );
 
-/// `PRK_e`: what every key of an epoch is expanded from.
+/// `PRK_e`: every key of an epoch is expanded from it.
 #[derive(Clone)]
 pub struct EpochKeys {
     epoch: u32,
@@ -140,8 +141,8 @@ impl EpochKeys {
         ChallengeKey(expand(&self.prk, &[&lp_len(label), label, &self.epoch.to_be_bytes()]))
     }
 
-    /// `K_store = Expand(PRK_e, lp("bmap/1/store") ‖ u32(e) ‖ lp(purpose))`: seals what else rests in the database, under a key
-    /// for each purpose, so that nothing that was sealed for one is ever opened as another.
+    /// `K_store = Expand(PRK_e, lp("bmap/1/store") ‖ u32(e) ‖ lp(purpose))`: seals the other secrets in the database, under a
+    /// key for each purpose, so that nothing that was sealed for one is ever opened as another.
     pub fn storage_key(&self, purpose: &str) -> KeyEncryptionKey {
         let (label, purpose) = (b"bmap/1/store", purpose.as_bytes());
         let info: [&[u8]; 5] = [&lp_len(label), label, &self.epoch.to_be_bytes(), &lp_len(purpose), purpose];
@@ -235,7 +236,7 @@ impl fmt::Debug for ToolKey {
     }
 }
 
-/// SHA-256 of a compact token exactly as sent: what its keys are derived from, and how a verifier remembers it.
+/// SHA-256 of a compact token exactly as sent: its keys are derived from it, and a verifier remembers the token by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TokenDigest(pub [u8; 32]);
 
@@ -289,7 +290,8 @@ impl fmt::Debug for MacKey {
     }
 }
 
-/// Bytes gathered on the stack before they are hashed: what follows a token fits in one go, and nothing needs the heap.
+/// Bytes gathered on the stack before they are hashed: the text after a token fits in one go, and nothing needs the
+/// heap.
 const BUFFER: usize = 512;
 
 /// A MAC under way.
@@ -318,13 +320,13 @@ impl MacStream {
         self.filled = 0;
     }
 
-    /// The MAC of what was added. By reference, because to move the buffer costs as much as to hash a block.
+    /// The MAC of the added bytes. By reference, because to move the buffer costs as much as to hash a block.
     pub fn finish(&mut self) -> [u8; KEY_LEN] {
         self.spill(b"");
         self.mac.clone().finalize().into_bytes().into()
     }
 
-    /// Compares the MAC of what was added with a received one in constant time.
+    /// Compares the MAC of the added bytes with a received one in constant time.
     pub fn verify(&mut self, received: &[u8]) -> bool {
         let Ok(received) = <[u8; KEY_LEN]>::try_from(received) else { return false };
         // By words: `subtle` puts a barrier behind each element that it compares, and one for each byte took 50 ns.

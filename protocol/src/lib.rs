@@ -9,7 +9,7 @@
 //! 2. [`ids`] and [`origin`]: the names of users, keys, tools, issuers and page origins, parsed once at the edge.
 //! 3. [`keys`]: the key schedule, from the root secret down to the key that signs one token's requests.
 //! 4. [`api_key`] and [`seal`]: API-key material, and how it rests in a database.
-//! 5. [`target`], [`digest`], [`signature_base`]: what a signature is computed over (RFC 9421 §2, RFC 9530).
+//! 5. [`target`], [`digest`], [`signature_base`]: the text that a signature is computed over (RFC 9421 §2, RFC 9530).
 //! 6. [`sign`]: the sending end.
 //! 7. [`fields`], [`received`], [`token`], [`check`]: the receiving end, one function for each pure step of a verifier.
 //!
@@ -18,8 +18,8 @@
 //! # Features
 //!
 //! `check` (default) is the receiving end, `ed25519` (default) the EdDSA keys, `seal` (default) the sealing of rows.
-//! With none of them the crate is what a page loads: the key schedule and [`sign`].
-// The sending end has no standard library under it: what that brings would double what a page loads.
+//! With none of them the crate holds the part that a page loads: the key schedule and [`sign`].
+// The sending end has no standard library under it, which would double the bytes that a page loads.
 #![cfg_attr(not(any(test, feature = "check", feature = "seal")), no_std)]
 #![cfg_attr(
     not(test),

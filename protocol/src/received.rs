@@ -1,7 +1,7 @@
 //! `Signature-Input` and `Signature` as received (RFC 9421 §4), held to the profile (§4).
 //!
-//! The grammar is `sfv`'s (RFC 9651). What it can't give is the member's own bytes, which are the value of
-//! `@signature-params`: they are cut out between this label and the next, and go into the base as received.
+//! The grammar is `sfv`'s (RFC 9651). It can't give the member's own bytes, which are the value of `@signature-params`:
+//! they are cut out between this label and the next, and go into the base as received.
 
 use crate::TAG;
 use crate::byte_members::ByteMembers;
@@ -124,7 +124,7 @@ struct Member<'a> {
     created: Option<i64>,
     expires: Option<i64>,
     nonce: Option<&'a str>,
-    /// In its grammar, which whoever reads it looks at.
+    /// Not checked against its grammar here: its reader does that.
     key_id: Option<&'a str>,
     ours: bool,
     fault: Option<SignatureFault>,

@@ -85,11 +85,11 @@ pub enum Refusal {
     /// A credential that is not a signature is wrong.
     #[error("invalid credentials")]
     InvalidCredentials,
-    /// What the token endpoint was to give a token for does not hold.
+    /// The grant that was shown to the token endpoint does not hold.
     #[error("invalid grant")]
     InvalidGrant,
 
-    // What the sender may not do.
+    // Acts that the sender may not do.
     /// Something that is allowed to others.
     #[error("denied: {0}")]
     Denied(Denial),
@@ -132,7 +132,7 @@ pub enum Refusal {
     Overloaded,
 }
 
-/// What about the signature does not hold. Never told to the caller.
+/// The part of the signature that does not hold. Never told to the caller.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
@@ -153,7 +153,7 @@ pub enum Mismatch {
     AbsentHeader,
 }
 
-/// What is denied.
+/// The denied thing.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denial {
@@ -181,13 +181,13 @@ pub enum Denial {
     /// The caller's address is not allowed.
     #[error("address")]
     Ip,
-    /// Nobody on the way can check the body.
+    /// No verifier on the way can check the body.
     #[error("body unverifiable")]
     BodyUnverifiable,
 }
 
 impl Refusal {
-    /// What the caller is told (profile §6). The one map from decisions to codes.
+    /// The code that the caller is told (profile §6). The one map from decisions to codes.
     pub const fn code(&self) -> Code {
         match self {
             Refusal::Target(_)
@@ -231,7 +231,7 @@ impl Refusal {
     pub const fn retry_after(&self) -> Option<u32> {
         match self {
             Refusal::RateLimited { retry_after } => Some(*retry_after),
-            // Whoever signs after these seconds is past the rule (profile §5).
+            // A request that is signed after these seconds is past the rule (profile §5).
             Refusal::BeforeStart { created, forgot_until } => {
                 Some(retry_seconds(forgot_until.saturating_sub(*created).saturating_add(1)))
             }

@@ -1,7 +1,7 @@
 //! Sealing of key material at rest (profile §2): AES-256-GCM under `K_kek`, bound to the whole row.
 //!
 //! The associated data names epoch, key id, signing kind, owner, canonical scope and stored hash. A row that was edited
-//! or copied does not open, so somebody who can write the database can't forge, re-own or widen a key (T13).
+//! or copied does not open, so an attacker who can write the database can't forge, re-own or widen a key (T13).
 
 use crate::api_key::StoredHash;
 use crate::ids::{ApiKeyId, UserId};
@@ -11,7 +11,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use zeroize::Zeroizing;
 
-/// How a key signs: part of what its row is bound to.
+/// How a key signs: a part of the data that its row is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SigningKind {
     /// HMAC-SHA256 with `K_api`; the row holds it sealed.
@@ -30,7 +30,7 @@ impl SigningKind {
     }
 }
 
-/// What an API key's sealed material is bound to.
+/// The row that an API key's sealed material is bound to.
 #[derive(Clone, Copy, Debug)]
 pub struct ApiKeyRow<'a> {
     /// Epoch of the root whose `K_kek` seals.
@@ -99,7 +99,7 @@ impl ApiKeyRow<'_> {
         seal(kek, self.epoch, nonce, &self.associated_data()?, material)
     }
 
-    /// Opens what was sealed to exactly this row.
+    /// Opens the text that was sealed to exactly this row.
     ///
     /// # Errors
     /// [`SealError`]; nothing of the plaintext is given out before the tag holds.

@@ -7,7 +7,7 @@ use crate::target::{self, TargetFault};
 use alloc::{string::String, vec::Vec};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 
-/// What a request is about to send, as the bytes that will stand on the wire.
+/// A request that is about to be sent, as the bytes that will stand on the wire.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
     /// The method, upper case as sent.
@@ -30,7 +30,7 @@ pub struct Request<'a> {
     pub more: &'a [(&'a str, &'a str)],
 }
 
-/// What makes this signature the only one of its kind.
+/// The values that make this signature unique.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp<'a> {
     /// Seconds since 1970, in the server's time.
@@ -54,7 +54,7 @@ pub enum RequestKey {
     Ed25519(alloc::boxed::Box<ed25519_dalek::SigningKey>),
 }
 
-/// What [`RequestKey::token`] makes.
+/// The result of [`RequestKey::token`].
 #[derive(Clone, Debug)]
 pub struct TokenKey {
     begun: MacKey,
@@ -231,7 +231,7 @@ fn prepare<'a>(
     Ok((covered, params))
 }
 
-/// A field value as RFC 9110 §5.5 has it, without surrounding white space: what is signed is what arrives.
+/// A field value as RFC 9110 §5.5 has it, without surrounding white space: the signed value is the one that arrives.
 fn sendable(value: &str) -> Result<(), SignError> {
     let trimmed = value.trim_matches([' ', '\t']).len() == value.len();
     if trimmed && value.bytes().all(|b| b == b'\t' || (b >= b' ' && b != 0x7f)) {

@@ -1,8 +1,8 @@
 //! The signature base (RFC 9421 §2.5): the one text that both ends compute a signature over.
 //!
-//! The sender writes it from what it is about to send, the verifier from what it received; both through [`write`], so
-//! that they can only disagree about values, never about form. It is written into a [`Sink`]: a MAC under way on the hot
-//! path, a buffer where the whole text is needed.
+//! The sender writes it from the request that it is about to send, the verifier from the one that it received; both
+//! through [`write`], so that they can only disagree about values, never about form. It is written into a [`Sink`]: a
+//! MAC under way on the hot path, a buffer where the whole text is needed.
 
 /// A component that a signature covers.
 ///
@@ -100,7 +100,7 @@ pub struct Absent;
 /// `params` is the member's value exactly as in `Signature-Input`: the inner list and its parameters.
 ///
 /// # Errors
-/// [`Absent`] if a covered header is missing. What was written until then is of no use.
+/// [`Absent`] if a covered header is missing. The text that was written until then is of no use.
 #[inline]
 pub fn write<'a>(
     components: impl IntoIterator<Item = Component<'a>>,

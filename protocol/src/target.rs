@@ -1,6 +1,6 @@
-//! Request-target rules (profile §4): what is refused, and never normalised.
+//! Request-target rules (profile §4): targets that are refused, and never normalised.
 //!
-//! Whoever stands between the signer and the tool may decode, collapse or re-encode a path. The paths on which two such
+//! A proxy between the signer and the tool may decode, collapse or re-encode a path. The paths on which two such
 //! parties can disagree are refused before anything is decided on them (R13).
 
 /// Why a request target is refused.

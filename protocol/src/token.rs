@@ -81,7 +81,7 @@ impl IssuerKey {
     }
 }
 
-/// A compact token that nobody has checked.
+/// A compact token that is not checked yet.
 #[derive(Clone, Copy, Debug)]
 pub struct UnverifiedToken<'a> {
     compact: &'a str,

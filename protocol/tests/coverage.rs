@@ -1,4 +1,5 @@
-//! What a signature must cover, what more it may cover, and how that is rebuilt: spoil this, expect that code (profile §4).
+//! Components that a signature must cover, those that it may cover too, and how they are rebuilt: spoil this, expect that
+//! code (profile §4).
 #![cfg(feature = "check")]
 
 use base64ct::{Base64, Encoding};
@@ -95,7 +96,7 @@ fn o11_a_header_that_changes_the_meaning_is_covered_or_refused() {
     let lines = [("x_original_url", "/admin"), ("x-original-url", "/")];
     assert_eq!(coverage(&with(&["x-original-url"]), &lines, false), Err(Code::MalformedRequest));
     assert_eq!(coverage(&with(&["x-original-url", "x_original_url"]), &lines, false), Ok(()));
-    // What merely resembles one is a header as any other.
+    // A header that merely resembles one is a header as any other.
     assert_eq!(coverage(ALWAYS, &[("x-original-urls", "/"), ("x-requested-with", "x")], false), Ok(()));
 }
 

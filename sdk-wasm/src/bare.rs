@@ -1,4 +1,4 @@
-//! What the standard library would have brought: a heap, and an end for panics.
+//! Parts that the standard library would have brought: a heap, and an end for panics.
 
 use core::panic::PanicInfo;
 

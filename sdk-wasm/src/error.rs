@@ -1,4 +1,5 @@
-//! What JavaScript sees when a call is refused: an `Error` whose message is one of the codes of `npm/src/errors.ts`.
+//! The error that JavaScript sees when a call is refused: an `Error` whose message is one of the codes of
+//! `npm/src/errors.ts`.
 //!
 //! A code, and not a sentence: the sentences are in TypeScript, once, and the module stays free of formatting.
 

@@ -18,7 +18,7 @@ struct Sent {
     headers: BTreeMap<String, String>,
 }
 
-/// What [`inspect`] answers with.
+/// The answer of [`inspect`].
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Inspection {

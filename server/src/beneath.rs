@@ -35,7 +35,7 @@ pub fn is_plain(path: &str) -> bool {
     path.is_empty() || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(is_segment))
 }
 
-/// The routes beneath a path. `none` answers what is not beneath it.
+/// The routes beneath a path. `none` answers requests that are not beneath it.
 pub fn routes(path: &str, routes: Router, none: Router) -> Router {
     if path.is_empty() {
         return routes;

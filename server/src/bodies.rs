@@ -1,7 +1,8 @@
-//! Bodies as they arrive: each has a deadline and a least rate (profile §5), and an address has a share of what is held of all of them.
+//! Bodies as they arrive: each has a deadline and a least rate (profile §5), and an address has a share of the bytes that are held of
+//! all of them.
 //!
 //! A body is at most [`MAX_BODY`], and at most [`MAX_AT_ONCE`] requests are at work: 64 MiB in all. It is read before its caller is known, so
-//! what bounds one caller is its address: an eighth of the bodies that may arrive at once, and of the bytes that may be held.
+//! a caller is bounded by its address: an eighth of the bodies that may arrive at once, and of the bytes that may be held.
 
 use crate::domain::limits::network;
 use crate::domain::signed::MAX_BODY;
@@ -26,7 +27,7 @@ pub const BODY_TIME: Duration = Duration::from_secs(30);
 const FREE_TIME: Duration = Duration::from_secs(5);
 /// Bytes that it has to bring in each second after that.
 const LEAST_RATE: u32 = 1024;
-/// What an address has of the whole.
+/// One address's part of the whole: one in so many.
 const SHARE: usize = 8;
 /// Most bodies of one address, or one IPv6 network of 64 bits, that arrive at once.
 pub const BODIES_PER_ADDRESS: usize = MAX_AT_ONCE / SHARE;
@@ -44,7 +45,7 @@ pub enum BodyFault {
     OverShare,
 }
 
-/// What each address holds.
+/// The bodies that each address holds.
 #[derive(Clone, Debug, Default)]
 pub struct Shares(Arc<Mutex<HashMap<Vec<u8>, Held>>>);
 
@@ -70,7 +71,7 @@ impl Shares {
     }
 }
 
-/// What one request holds of its address' share, until it is dropped.
+/// One request's part of its address' share, until it is dropped.
 struct Share {
     shares: Shares,
     network: Vec<u8>,
@@ -128,7 +129,7 @@ impl Drop for Share {
     }
 }
 
-/// Puts the bounds around a request's body. What it holds is given back with the request's answer.
+/// Puts the bounds around a request's body. Its share is given back with the request's answer.
 pub async fn bounded(State(shares): State<Shares>, request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
@@ -289,7 +290,7 @@ mod tests {
         assert_eq!(read(MAX_BODY, &others).await, Ok(MAX_BODY));
         drop(others);
         arriving.iter().for_each(|share| share.end());
-        // What was read is held until the request is over.
+        // The bytes that were read are held until the request is over.
         for share in &arriving {
             assert_eq!(read(MAX_BODY, share).await, Ok(MAX_BODY));
         }

@@ -2,7 +2,7 @@
 
 use rustls::CertificateError;
 
-/// What is wrong with the certificate that was shown, if that is why: an operator mends each of these elsewhere.
+/// The fault of the certificate that was shown, if that is the cause: an operator mends each of these elsewhere.
 pub(crate) fn fault(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 /// The caller's address.
 ///
 /// `X-Forwarded-For` counts only where the peer is a trusted proxy. Then it is read from the right: the first address
-/// that is not itself a trusted proxy. What stands further left was written by that caller (R52).
+/// that is not itself a trusted proxy. The addresses further left were written by that caller (R52).
 pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = peer?.to_canonical();
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));

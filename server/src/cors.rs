@@ -112,7 +112,7 @@ pub fn let_read(app: &App, path: &str, headers: &HeaderMap, response: &mut Respo
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
 }
 
-/// Takes back what a page may read of an answer.
+/// Takes back the headers that let a page read an answer.
 pub fn hide(response: &mut Response) {
     response.headers_mut().remove(ACCESS_CONTROL_ALLOW_ORIGIN);
     response.headers_mut().remove(ACCESS_CONTROL_EXPOSE_HEADERS);
@@ -144,7 +144,7 @@ fn expose_to(response: &mut Response, origin: HeaderValue) {
     response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSE_HEADERS));
 }
 
-/// What signing in with an OpenID provider needs.
+/// Whether it is a route that a page with a sign-in by an OpenID provider calls.
 fn is_account_route(path: &str) -> bool {
     matches!(path, "/auth/openid" | "/auth/me" | "/auth/refresh" | "/auth/logout" | "/auth/step-up")
         || path.strip_prefix("/auth/openid/").is_some_and(|rest| !rest.ends_with("/callback"))

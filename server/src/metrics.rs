@@ -1,4 +1,4 @@
-//! What the process counts and measures, by the names of the Prometheus ecosystem: base units, `_total`, `_seconds`, and labels
+//! Counts and measures of the process, by the names of the Prometheus ecosystem: base units, `_total`, `_seconds`, and labels
 //! that have few values. No user, key or path of a caller is ever in a label, and no address but those of a few peers whose
 //! `X-Forwarded-For` is not believed.
 //!
@@ -142,7 +142,7 @@ pub fn mail_queued() {
     counter!(MAILS_QUEUED).increment(1);
 }
 
-/// What became of a mail, or of a try to send it.
+/// The outcome of a mail, or of a try to send it.
 pub fn mail(outcome: &'static str) {
     counter!(MAILS, "outcome" => outcome).increment(1);
 }
@@ -153,14 +153,14 @@ pub fn outbox(waiting: i64, oldest_age: i64) {
     gauge!(OLDEST_MAIL).set(number(oldest_age));
 }
 
-/// What is looked at before numbers are shown.
+/// Gauges that are read before numbers are shown.
 pub fn observe(connections: u32, idle: usize) {
     let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(connections);
     gauge!(DATABASE, "state" => "idle").set(f64::from(idle));
     gauge!(DATABASE, "state" => "busy").set(f64::from(connections.saturating_sub(idle)));
 }
 
-/// Seconds since 1970 fit until the year 2106; what a clock that went back makes negative is nothing.
+/// Seconds since 1970 fit until the year 2106; a negative number, by a clock that went back, counts as 0.
 fn number(seconds: i64) -> f64 {
     f64::from(u32::try_from(seconds.max(0)).unwrap_or(u32::MAX))
 }

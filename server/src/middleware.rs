@@ -1,4 +1,4 @@
-//! Every layer around the routes, outermost first: answer (request id, log, problem bodies), what the address alone decides, the head
+//! Every layer around the routes, outermost first: answer (request id, log, problem bodies), the limit of the address, the head
 //! (sizes, host, headers that claim to say who is calling), the body's bounds, time, CORS.
 
 use crate::clock::Stopwatch;
@@ -123,7 +123,7 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
     drop(in_flight);
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let (method, path) = (method.as_str(), path.as_str());
-    // Both formats escape what a caller put into its method and path (T33).
+    // Both formats escape the caller's method and path (T33).
     tracing::info!(method, route, path, status = response.status().as_u16(), took_ms, "answered");
     response
 }
@@ -138,7 +138,8 @@ fn set_all(to: &mut HeaderMap, from: &HeaderMap) {
     }
 }
 
-/// Sizes, before anything is read: header lines, and a body limit that also holds for whoever reads the raw body (R47).
+/// Sizes, before anything is read: header lines, and a body limit that also holds for a handler that reads the raw body
+/// (R47).
 async fn bounded_size(request: Request, next: Next) -> Response {
     if request.headers().len() > MAX_HEADERS {
         return Refused::from(Refusal::HeadersTooLarge).into_response();
@@ -167,7 +168,8 @@ async fn without_identity_headers(mut request: Request, next: Next) -> Response 
     next.run(request).await
 }
 
-/// A place among the requests that are at work, or none: whoever comes then is sent away before anything of it is read.
+/// A place among the requests that are at work. Where there is none, a request is refused before anything of it is
+/// read.
 pub async fn bounded_number(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     match places.try_acquire() {
         Ok(_place) => next.run(request).await,
@@ -175,7 +177,7 @@ pub async fn bounded_number(State(places): State<Arc<Semaphore>>, request: Reque
     }
 }
 
-/// No request holds its connection for ever, whoever dribbles or whatever hangs.
+/// No request holds its connection for ever, however slowly its client sends or its handler works.
 async fn bounded_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIME, next.run(request)).await {
         Ok(response) => response,

@@ -22,8 +22,7 @@ pub const TOTAL_TIME: Duration = Duration::from_secs(5);
 pub struct Authorities(Vec<CertificateDer<'static>>);
 
 impl Authorities {
-    /// Reads certificates in PEM; what else is in the text is left out. `None` where there is none, or one that can't vouch for
-    /// another.
+    /// Reads certificates in PEM; other text is ignored. `None` where there is none, or one that can't vouch for another.
     pub fn from_pem(pem: &[u8]) -> Option<Self> {
         let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
         let mut store = RootCertStore::empty();
@@ -49,16 +48,16 @@ pub enum OutboundError {
     /// The client can't be made: there are no root certificates.
     #[error("the HTTP client can't be made")]
     Client,
-    /// Nobody answered there, or not with TLS.
+    /// No server answered there, or not with TLS.
     #[error("no connection")]
     Connect,
-    /// Somebody answered there whose certificate does not hold.
+    /// A server answered there whose certificate does not hold.
     #[error("its certificate {0}")]
     Certificate(&'static str),
     /// The answer was not complete in time.
     #[error("no answer in time")]
     Time,
-    /// The answer is larger than what is taken.
+    /// The answer is over the limit.
     #[error("an answer over {limit} bytes")]
     TooLarge {
         /// Bytes that would have been taken.
@@ -107,7 +106,7 @@ impl Outbound {
     pub async fn send(&self, request: Request<Vec<u8>>, limit: usize) -> Result<Response<Vec<u8>>, OutboundError> {
         let request = request.try_into().map_err(|_| OutboundError::Connect)?;
         let mut answer = self.0.execute(request).await.map_err(|error| why(&error))?;
-        // What it says about its length saves reading it; what it does not say is counted.
+        // A stated length over the limit saves reading the answer; without one the bytes are counted.
         let said = answer.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         if said > limit {
             return Err(OutboundError::TooLarge { limit });

@@ -1,10 +1,10 @@
-//! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer what is left (`RateLimit-Policy` and
-//! `RateLimit`, draft-ietf-httpapi-ratelimit-headers).
+//! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer the requests that are left (`RateLimit-Policy`
+//! and `RateLimit`, draft-ietf-httpapi-ratelimit-headers).
 //!
-//! What the address alone decides comes first: nothing is looked up and no signature checked for a request that its address has no
+//! The limit of the address alone comes first: nothing is looked up and no signature checked for a request that its address has no
 //! budget for (profile §5, order of policies). A request is counted to its address at once, and given back when it turns out to be a
-//! known caller's. Where a route asks for a credential and one is shown, it is counted to the address only if it fails, so known callers
-//! cost their address nothing.
+//! known caller's. Where a route asks for a credential and one is shown, it is counted to the address only if it fails, so known
+//! callers cost their address nothing.
 //!
 //! An address without any budget left is refused with whatever it shows, but for one thing: a credential that held from this address
 //! lately ([`shown`]). So a caller goes on working beside a flood from the same address, and one that was not there before waits.
@@ -41,8 +41,8 @@ enum Known {
 }
 
 tokio::task_local! {
-    /// Of the request that this task answers: what proves a caller says so here, and the layer writes the headers. No handler in
-    /// between has to hand it on, or can forget to.
+    /// Of the request that this task answers: code that proves a caller says so here, and the layer writes the headers. No
+    /// handler in between has to hand it on, or can forget to.
     static KNOWN: Cell<Known>;
 }
 
@@ -54,18 +54,18 @@ impl App {
     pub fn count(&self, payer: Payer<'_>) -> Result<(), Refusal> {
         let paid = self.limits.pay(payer, self.issuer.clock.now());
         let known = paid.map_or(Known::Free, Known::Paid);
-        // Outside of a request there is nobody to tell.
+        // Outside of a request there is no answer to put it into.
         let _ = KNOWN.try_with(|cell| cell.set(known));
         paid.map_or(Ok(()), |paid| paid.check())
     }
 
-    /// The request is a caller's who paid for it before: with the ticket that it used up.
+    /// The request was counted before: its key paid when it made the ticket that the request used up.
     pub fn counted_before(&self) {
         let _ = KNOWN.try_with(|cell| cell.set(Known::Free));
     }
 }
 
-/// The layer around everything: routes of every kind, preflights, and what is no route.
+/// The layer around everything: routes of every kind, preflights, and unknown paths.
 pub async fn counted(State((app, routes)): State<(App, AccessOfRoutes)>, request: Request, next: Next) -> Response {
     let Some(address) = request.extensions().get::<ClientAddress>().map(|address| address.0) else {
         return KNOWN.scope(Cell::new(Known::No), next.run(request)).await;
@@ -87,7 +87,7 @@ pub async fn counted(State((app, routes)): State<(App, AccessOfRoutes)>, request
     }
 }
 
-/// What a request is counted by.
+/// The properties that a request is counted by.
 struct Counted {
     address: IpAddr,
     access: Access,
@@ -137,7 +137,8 @@ async fn by_credential(app: &App, address: IpAddr, shown: &[u8], request: Reques
             app.limits.forget_held(address, shown);
             let Some(paid) = app.limits.pay(Payer::Address(address), now) else { return response };
             if let Err(refusal) = paid.check() {
-                // In the place of the refusal that it had; who may read it stays, except where only that refusal may be read (O19).
+                // It takes the place of the request's own refusal. The same pages may read it, except where only that refusal may
+                // be read (O19).
                 let had = response.extensions_mut().insert(Refused::from(refusal));
                 if had.is_some_and(|had| matches!(*had.0, Refusal::OriginDenied)) {
                     cors::hide(&mut response);
@@ -168,8 +169,8 @@ fn refused(app: &App, request: &Request, refusal: Refusal, paid: Paid) -> Respon
     response
 }
 
-/// What stands for the credential that a request shows, unchecked: all of what is presented, which no other caller can present. Of a request
-/// that an API key signed it is the key's id; others can name that one too, and the first failure ends what it stands for.
+/// A text that stands for the credential that a request shows, unchecked: all of it, which no other caller can present. Of a request that an
+/// API key signed it is the key's id; others can name that one too, and the first failure ends its good standing.
 fn shown(headers: &HeaderMap) -> Option<Vec<u8>> {
     let presented = [AUTHORIZATION.as_str(), "x-api-key", "x-api-secret"];
     let presented: Vec<&[u8]> =
@@ -191,7 +192,7 @@ fn is_callers_fault(response: &Response) -> bool {
     response.extensions().get::<Refused>().is_some_and(|refused| refused.0.code().status() < 500)
 }
 
-/// The answer with what is left.
+/// The answer with the headers of the limit.
 fn told(mut response: Response, paid: Paid) -> Response {
     let (policy, count) = (paid.policy, paid.count);
     let t = count.retry_after.unwrap_or(count.reset);

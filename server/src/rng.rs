@@ -7,7 +7,7 @@ use crate::clock::UnixMillis;
 #[error("the operating system gave no randomness")]
 pub struct NoRandomness;
 
-/// Draws random bytes that nobody can guess.
+/// Draws random bytes that no attacker can guess.
 pub trait Random: Send + Sync {
     /// Fills `bytes`.
     ///

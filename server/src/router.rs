@@ -1,4 +1,4 @@
-//! Every route, in one list, and what the handlers share.
+//! Every route, in one list, and the state that the handlers share.
 
 use crate::beneath::{self, SentTo};
 use crate::bodies::Shares;
@@ -47,7 +47,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Semaphore;
 
-/// What the handlers share: one counted pointer, because every layer around a route gives its request one of its own.
+/// The state that the handlers share: one counted pointer, because every layer around a route gives its request one of
+/// its own.
 #[derive(Clone)]
 pub struct App(Arc<Shared>);
 
@@ -68,7 +69,7 @@ pub struct Shared {
     pub in_progress: InProgress,
     /// How many requests each caller may make.
     pub limits: Arc<RequestLimits>,
-    /// What bodies of each address are held.
+    /// The bodies of each address that are held.
     pub bodies: Shares,
     /// Peers whose `X-Forwarded-For` is not believed.
     pub unbelieved: Arc<Unbelieved>,
@@ -79,7 +80,7 @@ pub struct Shared {
 /// Who may call a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody: it tells nothing that is not public and changes nothing.
+    /// Any caller: it tells nothing that is not public and changes nothing.
     Open,
     /// Only with an API key or a signature, which the handler asks for before anything else that it does.
     Credential,
@@ -88,8 +89,8 @@ pub enum Access {
     /// Only as an admin: with an admin's access token, or with an API key of an admin that administers, in any of its ways. The handler asks for it
     /// in the same way.
     Admin,
-    /// Anybody may send it, and what its own fields hold decides: a password, a refresh token, a link's token. None of these
-    /// answers whether somebody has an account.
+    /// Any caller may send it, and its own fields decide: a password, a refresh token, a link's token. None of these answers
+    /// whether an address has an account.
     OwnProof,
 }
 
@@ -101,7 +102,7 @@ pub struct Route {
     pub path: &'static str,
     /// Who may call it.
     pub access: Access,
-    /// What its author says about it: what it takes, answers and refuses.
+    /// Its documentation: what it takes, answers and refuses.
     pub doc: Doc,
     handler: MethodRouter<App>,
 }
@@ -115,7 +116,7 @@ impl AccessOfRoutes {
         Self(Arc::new(routes.iter().map(|route| ((route.path, route.method), route.access)).collect()))
     }
 
-    /// Who may call it. What is no route is open: it tells no more than that.
+    /// Who may call it. A path without a route is open: its answer tells no more than that.
     pub fn of(&self, path: &str, method: &Method) -> Access {
         let listed = if method == Method::HEAD { "GET" } else { method.as_str() };
         self.0.get(&(path, listed)).copied().unwrap_or(Access::Open)
@@ -233,7 +234,7 @@ impl Deref for App {
 }
 
 impl App {
-    /// What the handlers share, for an issuer.
+    /// The state that the handlers share, for an issuer.
     ///
     /// # Errors
     /// [`BadIssuerUrl`].
@@ -257,13 +258,13 @@ impl App {
         })))
     }
 
-    /// The same, where links get to their readers: without this nobody can register.
+    /// The same, where links get to their readers: without this no user can register.
     #[must_use]
     pub fn with_links(self, links: LinkDelivery) -> Self {
         self.with_accounts(links, RegistrationMode::default())
     }
 
-    /// The same, with another answer to who may begin an account.
+    /// The same, with another registration mode.
     #[must_use]
     pub fn with_accounts(mut self, links: LinkDelivery, registration: RegistrationMode) -> Self {
         let accounts = AccountService::new(Arc::clone(&self.issuer), links).with_registration(registration);
@@ -322,7 +323,7 @@ impl App {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Who is calling with an API key, by whichever of the four ways (profile §4, §7), and for what.
+    /// The caller with an API key, by any of the four ways (profile §4, §7). `action` is the act that it asks for.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -352,7 +353,7 @@ impl App {
     /// The admin who is calling: signed in, or with an API key of its own that administers, by whichever of the four ways.
     ///
     /// # Errors
-    /// [`Refusal`]; whoever is known and no admin is [`Refusal::NotAdmin`].
+    /// [`Refusal`]; for a known caller who is no admin [`Refusal::NotAdmin`].
     pub async fn admin(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Admin, Refusal> {
         if !bearer::is_shown(&head.headers) {
             let caller = self.caller(head, body, action).await?;
@@ -362,10 +363,10 @@ impl App {
         self.issuer.admin(signed_in.user, None, &signed_in.source)
     }
 
-    /// The admin who is signed in, for an act that needs a step-up; the route demands it when it has read what is asked for.
+    /// The admin who is signed in, for an act that needs a step-up; the route demands it when it has read the request.
     ///
     /// # Errors
-    /// [`Refusal`]; [`Refusal::NotAdmin`] for a user who is none, and [`Refusal::StepUpRequired`] for an API key, which never has one.
+    /// [`Refusal`]; [`Refusal::NotAdmin`] for any other user, and [`Refusal::StepUpRequired`] for an API key, which never has one.
     pub async fn signed_in_admin(
         &self,
         head: &Parts,
@@ -435,8 +436,8 @@ pub fn address(head: &Parts) -> IpAddr {
     head.extensions.get::<ClientAddress>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |address| address.0)
 }
 
-/// Where the request comes from, which `middleware.rs` put there: for the audit log, and for what is found out about the caller.
-/// `action` is what the route is for.
+/// Where the request comes from, which `middleware.rs` put there: for the audit log, and for notes on the caller. `action` is
+/// the route's act.
 pub fn source(head: &Parts, action: Action) -> Source {
     let source = head.extensions.get::<Source>().cloned().unwrap_or_else(|| Source::request(None, ""));
     source.does(action);

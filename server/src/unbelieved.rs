@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// How long a peer that was named is not named again in the log, in milliseconds.
 const SILENCE_MILLIS: i64 = 3_600_000;
-/// Most peers that are named, of private addresses and of public ones each: whoever calls can send the header, and proxies mostly have
+/// Most peers that are named, of private addresses and of public ones each: every caller can send the header, and proxies mostly have
 /// private addresses, so strangers do not take their places.
 const MOST_OF_A_KIND: usize = 16;
 

@@ -1,4 +1,4 @@
-// The host page's own backend: it gives tickets to its page and to nobody else, and files by name only.
+// The host page's own backend: it gives tickets to its page and to no other, and files by name only.
 
 import assert from 'node:assert/strict';
 import { request } from 'node:http';

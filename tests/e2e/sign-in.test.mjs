@@ -86,12 +86,12 @@ function stories(tls) {
     return held;
   }
 
-  /** What somebody sees who opens a return that is not theirs, or not any more. */
+  /** The page for a browser that opens a return which is not its own, or not any more. */
   async function assertRefused(page, url) {
     const answer = await page.goto(url);
     assert.equal(answer.status(), 401);
     assert.equal((await answer.json()).code, 'invalid_credentials');
-    assert.equal(page.url(), url, 'nobody is sent on');
+    assert.equal(page.url(), url, 'no browser is sent on');
   }
 
   test('a visitor signs in, asks who they are, goes on and signs out', async () => {
@@ -159,7 +159,7 @@ function stories(tls) {
     await leave(victim);
     await victim.goto(mallory.url());
     assert.deepEqual(await call(victim, 'signedIn'), { refused: 'invalid_credentials' });
-    // Whoever shows a code without its verifier uses it up.
+    // A caller that shows a code without its verifier uses it up.
     assert.deepEqual(await call(mallory, 'signedIn'), { refused: 'invalid_credentials' });
     for (const page of [mallory, victim]) await page.context().close();
   });

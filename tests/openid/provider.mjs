@@ -4,7 +4,7 @@
 //
 // HOST is another name of this machine's loopback than `127.0.0.1`; PEM is a file with a certificate and its key, for TLS.
 // Prints `issuer http://127.0.0.1:PORT`, reads one line of JSON, `{"clients": [...]}` (client metadata, OpenID Connect Dynamic
-// Registration §2), and prints `ready`. It ends when its standard input does, so it outlives nobody.
+// Registration §2), and prints `ready`. It ends when its standard input does, so it does not outlive its parent.
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -49,7 +49,7 @@ const provider = new Provider(issuer, {
   pkce: { required: () => true },
   findAccount: (_, id) => ({
     accountId: id,
-    // `ana` has a checked address, `ana?` one that nobody checked.
+    // `ana` has a checked address, `ana?` one that is not checked.
     claims: () => ({ sub: id, email: `${id.replace('?', '')}@mail.example`, email_verified: !id.endsWith('?') }),
   }),
 });

@@ -3,7 +3,7 @@
 // Its behaviour is the JSON of its one argument:
 //   port        0 for a free one
 //   tls         {key, cert} in PEM: STARTTLS is offered; with `implicit`, TLS from the first byte
-//   user, password   who may send; without them anybody
+//   user, password   the account that may send; without them any client
 //   refuse      {at: "mail" | "rcpt" | "data", code, times}: so many refusals, and then none
 // It says `listening on PORT`, and then one line of JSON for each message or refusal.
 

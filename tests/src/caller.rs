@@ -1,4 +1,4 @@
-//! Whoever has a tool token and signs, with the protocol's own sending end.
+//! A caller that has a tool token and signs, with the protocol's own sending end.
 
 use crate::clock;
 use crate::stack::{ApiKey, Stack, address};
@@ -19,7 +19,7 @@ pub struct Caller {
     nonces: AtomicU64,
 }
 
-/// What is signed beside method and target.
+/// The signed parts beside method and target.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Content<'a> {
     /// Content type and body.

@@ -1,7 +1,7 @@
 //! Whole-system tests: the issuer and a tool as real processes, callers over real sockets.
 //!
 //! Modules in reading order: [`stack`] is the place where a story happens; [`program`] starts and ends its processes; [`wire`] is
-//! HTTP down to the byte; [`caller`] is whoever has a token and signs; [`oracle`] is somebody else's implementation.
+//! HTTP down to the byte; [`caller`] has a token and signs; [`oracle`] is an independent implementation.
 
 pub mod stack;
 

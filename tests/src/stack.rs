@@ -82,7 +82,8 @@ impl Stack {
         );
         let issuer_url = issuer.word_after(", issuer ").unwrap_or_else(|said| panic!("bmap serve: {said}"));
         small_data(folder.path());
-        // The tool's URL stands in its credential, so its port is chosen before it starts. Somebody may take that port meanwhile.
+        // The tool's URL stands in its credential, so its port is chosen before it starts. Another process may take that port
+        // meanwhile.
         let mut attempt = 0;
         let (tool, admin, tool_url, credential) = loop {
             let port = free_port();
@@ -221,7 +222,7 @@ impl Stack {
 /// Host and port of a URL of ours.
 ///
 /// # Panics
-/// If it is none.
+/// If it is no such URL.
 pub fn address(url: &str) -> &str {
     url.strip_prefix("http://").expect("all is on loopback, without TLS")
 }
@@ -242,7 +243,8 @@ fn free_port() -> u16 {
     listener.expect("a free port").port()
 }
 
-/// Waits for the second after this one. What was signed 5 s ahead by then is later than all that a process before could have let in.
+/// Waits for the second after this one. A request that was signed 5 s ahead by then is later than all that a process before could
+/// have let in.
 fn after_the_rule() -> u64 {
     let started = clock::now();
     clock::wait_until_after(started);

@@ -81,7 +81,7 @@ impl Request {
     }
 }
 
-/// What came back.
+/// An answer.
 #[derive(Clone)]
 pub struct Answer {
     /// The status.
@@ -93,7 +93,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The body as JSON; `null` where it is none.
+    /// The body as JSON; `null` where it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
@@ -120,7 +120,7 @@ impl fmt::Debug for Answer {
 /// A connection, with a time limit on everything.
 ///
 /// # Panics
-/// If nobody listens.
+/// If no process listens there.
 pub fn connect(address: &str) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap_or_else(|fault| panic!("{address}: {fault}"));
     let limit = Some(Duration::from_secs(30));
@@ -131,7 +131,7 @@ pub fn connect(address: &str) -> TcpStream {
 /// Sends bytes and reads until the other end closes; `None` where no answer came.
 pub fn send(address: &str, bytes: &[u8]) -> Option<Answer> {
     let mut stream = connect(address);
-    // Whoever refuses early may close before all is sent; what it said before is still to be read.
+    // A server that refuses early may close before all is sent; its answer is still to be read.
     let _ = stream.write_all(bytes);
     receive(&mut stream)
 }

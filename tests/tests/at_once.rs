@@ -45,7 +45,7 @@ fn of_two_hundred_copies_of_one_request_one_is_let_in() {
 
 #[test]
 fn two_hundred_requests_of_their_own_are_all_let_in() {
-    // What the other test refuses is the copy, and not the crowd.
+    // The other test refuses the copy, and not the crowd.
     let stack = Stack::start();
     let caller = Caller::new(&stack, &stack.api_key("hmac-sha256"));
     let racers: Vec<_> = (0..COPIES)

@@ -218,7 +218,7 @@ fn r33_no_secret_is_in_a_log_in_a_number_in_the_database_or_in_a_refusal() {
     assert!(issuer.contains("/oauth/token") && issuer.contains("refused") && tool.contains("invalid_signature"));
     let data = files(&stack.data());
     assert!(data.iter().any(|(_, bytes)| holds(bytes, hmac.id.as_bytes())), "the database is among the files");
-    // All but the one for a method that there is not say why.
+    // All but the one for an unknown method say why.
     assert!(refusals.iter().filter(|answer| answer.json()["code"].is_string()).count() > 40, "{refusals:?}");
 
     secrets.assert_absent("the issuer's log", issuer.as_bytes());

@@ -1,11 +1,12 @@
-//! What only bytes on a socket can show: requests that no decent client would send, to the issuer and a tool that run.
+//! Cases that only bytes on a socket can show: requests that no decent client would send, to the issuer and a tool that
+//! run.
 
 use bmap_tests::caller::{Caller, Content};
 use bmap_tests::stack::{PAGE, Stack, address};
 use bmap_tests::wire::{Request, send};
 use serde_json::json;
 
-/// Nobody was harmed: both processes run, and a good request still works.
+/// No harm was done: both processes run, and a good request still works.
 fn assert_unharmed(stack: &mut Stack, caller: &Caller, entered: u64) {
     assert_eq!(stack.entered(), entered, "a refused request entered a handler");
     assert_eq!(stack.ask_tool(&caller.search()).status, 200);
@@ -132,7 +133,8 @@ fn r08_r18_forwarded_headers_change_no_decision_of_the_tool() {
         let refused = stack.ask_tool(&caller.search().with(name, value)).refusal();
         assert_eq!(refused, (400, "malformed_request".to_owned()), "{name}");
     }
-    // What was signed for this host, path and method is good for no other, whatever a header says that it was.
+    // A request that was signed for this host, path and method is good for no other, whatever a header says that it
+    // was.
     let (host, invalid) = (address(&stack.tool_url), (401, "invalid_signature".to_owned()));
     let moved = |target: &str| Request { target: target.to_owned(), ..caller.search() };
     for (request, code) in [
@@ -144,7 +146,7 @@ fn r08_r18_forwarded_headers_change_no_decision_of_the_tool() {
     ] {
         assert_eq!(&stack.ask_tool(&request).refusal(), code, "{request:?}");
     }
-    // Who is not signed is not helped by them.
+    // They do not help an unsigned request.
     let unsigned = all(Request::new("GET", "/v1/search?q=Sofia", None));
     assert_eq!(stack.ask_tool(&unsigned).refusal(), (401, "missing_signature".to_owned()));
     let entered = 2 + FORWARDED.len() as u64;
@@ -253,7 +255,7 @@ fn r24_r15_there_is_no_other_way_in() {
     let chunked = Request { body: None, ..caller.nearby() }.with("transfer-encoding", "chunked");
     let bytes = [chunked.bytes(address(&stack.tool_url)), format!("{chunk}\r\n").into_bytes()].concat();
     assert_eq!(send(address(&stack.tool_url), &bytes).unwrap().status, 200);
-    // Other methods on the same path, and a path that there is not.
+    // Other methods on the same path, and an unknown path.
     for (method, target) in
         [("OPTIONS", "/v1/search?q=Sofia"), ("TRACE", "/v1/search?q=Sofia"), ("GET", "/"), ("GET", "/v1/nearby")]
     {

@@ -111,7 +111,7 @@ fn the_issuer_accepts_api_keys_that_sign_by_python_and_npm() {
     }
 }
 
-/// What `bmap sign --json` prints, as a request.
+/// The output of `bmap sign --json`, as a request.
 fn signed_by_bmap(stack: &Stack, arguments: &[&str], key: Option<&ApiKey>, request: &Request, url: &str) -> Request {
     let mut command = stack.bmap();
     command.args(["sign", "--json"]).args(arguments).arg(format!("{url}{}", request.target));

@@ -7,7 +7,7 @@ use bmap_tests::wire::{Request, connect, receive};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 
-/// What a tool may take until it has ended a connection, in seconds.
+/// The time that a tool may take until it has ended a connection, in seconds.
 const MOST: u64 = 10;
 
 /// A connection, which reads and writes wait for in no case.

@@ -76,7 +76,7 @@ pub struct Case {
     pub signing_key_hex: Option<String>,
 }
 
-/// What the runner needs of the claims.
+/// The claims that the runner needs.
 #[derive(Debug, Deserialize)]
 pub struct Claims {
     pub jti: String,

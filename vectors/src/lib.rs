@@ -14,7 +14,7 @@ mod verify;
 pub use cases::{Case, Keys};
 use serde::Serialize;
 
-/// What came out.
+/// The result of a run.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     /// Names of the answers that agree.

@@ -20,7 +20,7 @@ pub(crate) struct Arrived {
     pub(crate) waited: bool,
 }
 
-/// What bounds a body.
+/// The bounds of a body.
 pub(crate) struct Bounds<'a> {
     pub(crate) policy: &'a Policy,
     /// When the head came.
@@ -165,7 +165,7 @@ impl Pieces {
     fn join(&mut self, piece: &[u8]) {
         let needed = self.joined.len().saturating_add(piece.len());
         if needed > self.joined.capacity() {
-            // Doubled, so that it is copied seldom, and never beyond what can come.
+            // Doubled, so that it is copied seldom, and never beyond the bytes that can come.
             let capacity = needed.saturating_mul(2).min(self.most).max(needed);
             self.joined.reserve_exact(capacity.saturating_sub(self.joined.len()));
         }

@@ -13,7 +13,7 @@ use std::num::NonZeroU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-/// Who pays for a body.
+/// The payer of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Payer {
     /// A token, by its `jti`: the tokens of one API key do not share a budget (O18).
@@ -52,7 +52,8 @@ struct Held {
     waker: Option<Waker>,
 }
 
-/// How fast a body comes: its bytes, where each second halves what came before. A burst followed by silence is slow.
+/// How fast a body comes: its bytes, where each second halves those of the seconds before. A burst followed by silence
+/// is slow.
 #[derive(Clone, Copy, Debug)]
 struct Speed {
     /// When the body was waited for first, milliseconds since 1970.
@@ -203,7 +204,7 @@ impl Waiting {
 
     /// Ends the slowest incomplete bodies until no more than `limit` is taken. A body whose first bytes these are is spared.
     fn make_room(&mut self, limit: usize, spared: Option<Id>, now: u64, ended: &mut Vec<Waker>) {
-        // What holds next to nothing makes no room: ending thousands of such bodies would help no caller.
+        // A body that holds next to nothing makes no room: ending thousands of them would help no caller.
         let least = limit / 65_536;
         let may_end = |(id, held): &(&Id, &Held)| held.waker.is_some() && held.bytes > least && Some(**id) != spared;
         let mut slowest: Vec<_> =
@@ -224,7 +225,8 @@ impl Speed {
         Self { recent: self.recent.checked_shr(halvings).unwrap_or(0), last: now.max(self.last), ..self }
     }
 
-    /// Bytes for each second. What is halved each second comes to two seconds' worth, and a young body has had less time.
+    /// Bytes for each second. A sum that is halved each second comes to two seconds' worth, and a young body has had less
+    /// time.
     fn per_second(self, now: u64) -> u64 {
         let millis = now.saturating_sub(self.began).clamp(1, 2000);
         self.at(now).recent.saturating_mul(1000).checked_div(millis).unwrap_or(0)

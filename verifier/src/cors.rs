@@ -38,7 +38,7 @@ struct Lists {
 }
 
 impl HeaderLists {
-    /// The lists with what the policy adds.
+    /// The lists with the policy's additions.
     pub fn of(policy: &Policy) -> Self {
         Self(Arc::new(Lists {
             allow: joined(ALLOW_HEADERS, &policy.allow_headers),
@@ -46,7 +46,7 @@ impl HeaderLists {
         }))
     }
 
-    /// Adds what a page may read, beside what the answer's author lets it read.
+    /// Adds the headers that a page may read, beside those that the answer's author lets it read.
     fn expose(&self, response: &mut HeaderMap) {
         let value = match response.contains_key(ACCESS_CONTROL_EXPOSE_HEADERS) {
             false => self.0.expose.clone(),
@@ -73,7 +73,7 @@ pub fn is_preflight(head: &Parts) -> bool {
         && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// Answers a preflight: 204 with what is allowed, or 403 without a word to the page.
+/// Answers a preflight: 204 with the allowed methods and headers, or 403 without a word to the page.
 pub fn preflight<B: Default>(head: &Parts, allowed: &AllowedOrigins, lists: &HeaderLists) -> Response<B> {
     let mut response = Response::new(B::default());
     let mut origins = head.headers.get_all(ORIGIN).iter();
@@ -89,7 +89,7 @@ pub fn preflight<B: Default>(head: &Parts, allowed: &AllowedOrigins, lists: &Hea
     response
 }
 
-/// Adds to a refusal what its page may read; `origin` is the request's `Origin`.
+/// Adds to a refusal the headers that let its page read it; `origin` is the request's `Origin`.
 pub fn expose(response: &mut HeaderMap, origin: Option<&HeaderValue>, allowed: &AllowedOrigins, lists: &HeaderLists) {
     if allow(response, origin, allowed) {
         lists.expose(response);
@@ -97,7 +97,7 @@ pub fn expose(response: &mut HeaderMap, origin: Option<&HeaderValue>, allowed: &
 }
 
 /// Adds to the answer to a verified request what its page may read: its `Origin` is the token's, and allowed. Which page may read is decided
-/// here alone, so what the tool says about that is dropped.
+/// here alone, so the tool's own headers about that are dropped.
 pub fn expose_to_verified(response: &mut HeaderMap, origin: Option<HeaderValue>, lists: &HeaderLists) {
     response.append(VARY, HeaderValue::from_static("Origin"));
     response.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);

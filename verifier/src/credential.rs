@@ -1,4 +1,4 @@
-//! What a tool holds: one text in one environment variable, printed by `bmap tool credential`.
+//! A tool's credential: one text in one environment variable, printed by `bmap tool credential`.
 
 use crate::policy::AllowedOrigins;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -53,7 +53,7 @@ pub enum CredentialError {
     File {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The system's error.
         why: String,
     },
     /// Not a credential.
@@ -144,7 +144,7 @@ impl ToolCredential {
         }
     }
 
-    /// The text, for the tool's environment. Whoever has it can forge requests to this one tool.
+    /// The text, for the tool's environment. Its holder can forge requests to this one tool.
     pub fn expose(&self) -> Zeroizing<String> {
         let wire = Wire {
             issuer: self.issuer.to_string(),
@@ -206,7 +206,7 @@ fn warn_if_readable_by_others(path: &str) {
 #[cfg(not(unix))]
 fn warn_if_readable_by_others(_: &str) {}
 
-/// The origin of a base URL: what is before its path.
+/// The origin of a base URL: the part before its path.
 pub fn base_origin(url: &str) -> Option<Origin> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;

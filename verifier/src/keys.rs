@@ -31,15 +31,15 @@ pub struct ApiKeyGrant {
     pub id: ApiKeyId,
     /// Its user.
     pub owner: UserId,
-    /// What checks its signatures.
+    /// The proof that checks its signatures.
     pub proof: ApiKeyProof,
-    /// What checks those of the secret that it had before, while that one still works.
+    /// The proof that checks those of its former secret, while that one still works.
     pub former: Option<ApiKeyProof>,
     /// From where it may be used; empty: from everywhere.
     pub allowed_ips: Vec<IpNet>,
 }
 
-/// What checks an API key's signatures.
+/// The key material that checks an API key's signatures.
 #[derive(Clone, Debug)]
 pub enum ApiKeyProof {
     /// HMAC-SHA256 under `K_api`.
@@ -57,8 +57,8 @@ const EVERYBODYS_KEY: [u8; 32] = [
 ];
 
 impl ApiKeyProof {
-    /// Checks a signature. What is computed follows from the signature's length alone: how long it takes tells neither of which
-    /// kind a key is nor, where an unknown one has a proof of nobody's, whether there is one (T23, R31).
+    /// Checks a signature. The work follows from the signature's length alone. So its time tells neither the kind of a key nor,
+    /// where a decoy stands for an unknown one, whether the key exists (T23, R31).
     pub(crate) fn check(&self, received: &Received<'_>, signature: &UnverifiedSignature<'_>) -> Result<(), Refusal> {
         let other_kind = |_| Err(Refusal::InvalidSignature(Mismatch::Mac));
         match (self, signature.signature().len() == ED25519_SIGNATURE) {
@@ -72,7 +72,7 @@ impl ApiKeyProof {
     }
 }
 
-/// The keys of one tool: what a tool's own verifier holds. It takes tokens only (profile §4).
+/// The keys of one tool, which a tool's own verifier holds. It takes tokens only (profile §4).
 #[derive(Clone, Debug)]
 pub struct ToolKeys {
     tool: ToolId,

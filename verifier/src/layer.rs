@@ -1,8 +1,8 @@
 //! The tower layer: verifies each request before the tool's handler runs.
 //!
-//! Put it outermost, around the whole router, as [the crate's example](crate) does: what is added to the router later stands behind
-//! it too, while `Router::layer` covers the routes that are there by then. Not inside of a prefix: a nested router sees a shortened
-//! path, and the signature is over the whole one.
+//! Put it outermost, around the whole router, as [the crate's example](crate) does: a route that is added to the router later
+//! stands behind it too, while `Router::layer` covers the routes that are there by then. Not inside of a prefix: a nested router
+//! sees a shortened path, and the signature is over the whole one.
 //!
 //! A body is read here, within [`crate::BodyLimits`], before the handler runs; from then on its memory is the tool's. Inbound `bmap-*`
 //! headers are removed, and [`VerifyLayer::dropped_identity_headers`] counts them for a metric: a number that rises says that somewhere
@@ -191,7 +191,7 @@ impl<B: From<Bytes>> LetIn<B> {
     }
 }
 
-/// A refusal, with what its answer needs.
+/// A refusal, with the data that its answer needs.
 struct Refused {
     refusal: Refusal,
     request_id: String,

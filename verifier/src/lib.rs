@@ -1,6 +1,6 @@
 //! One decision about one signed request, and the tower layer that puts it in front of a tool.
 //!
-//! A tool is protected in ten lines. `BMAP_TOOL_CREDENTIAL` holds what the issuer's `bmap tool credential` printed:
+//! A tool is protected in ten lines. `BMAP_TOOL_CREDENTIAL` holds the output of the issuer's `bmap tool credential`:
 //!
 //! ```no_run
 //! # #[cfg(feature = "axum")] {
@@ -30,8 +30,8 @@
 //!
 //! # Restarts
 //!
-//! The replay store in memory ends with its process. The next one refuses what the former one may have let in, 503 with the seconds to wait, 6 at
-//! most. With a folder of the process's own an orderly stop needs no such pause:
+//! The replay store in memory ends with its process. The next one refuses requests that the former one may have let in, 503 with the seconds to
+//! wait, 6 at most. With a folder of the process's own an orderly stop needs no such pause:
 //!
 //! ```no_run
 //! # fn run(folder: &std::path::Path) -> Result<(), Box<dyn std::error::Error>> {
@@ -46,9 +46,9 @@
 //! # }
 //! ```
 //!
-//! Bind the listener first, and make the verifier when the process before has ended: what that one let in after this one's start is not known here.
-//! The file is read once, and holds what it holds for one tool, one window and one set of limits; anything else is a plain start. Processes that overlap,
-//! for a rolling deployment or for load, need a shared [`ReplayStore`].
+//! Bind the listener first, and make the verifier when the process before has ended: requests that it let in after this one's start are not
+//! known here. The file is read once, and holds what it holds for one tool, one window and one set of limits; anything else is a plain start.
+//! Processes that overlap, for a rolling deployment or for load, need a shared [`ReplayStore`].
 //!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`fresh`], [`verified`]; what it
 //! stands on: `body`, `body_budget`, [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:

@@ -1,4 +1,4 @@
-//! What a tool asks for beyond a good signature (profile §5: the addresses before step 1, and steps 1, 9, 10 and 12).
+//! The demands of a tool beyond a good signature (profile §5: the addresses before step 1, and steps 1, 9, 10 and 12).
 
 use crate::credential::ToolCredential;
 use bmap_protocol::check::Window;
@@ -35,8 +35,8 @@ pub struct Policy {
     pub allowed_ips: Vec<IpNet>,
     /// Headers that pages may send beyond [`crate::cors::ALLOW_HEADERS`]. Default: none.
     pub allow_headers: Vec<HeaderName>,
-    /// Headers of the tool's answers that pages may read beyond [`crate::cors::EXPOSE_HEADERS`] and beyond what an answer names itself in
-    /// `Access-Control-Expose-Headers`. Default: none.
+    /// Headers of the tool's answers that pages may read beyond [`crate::cors::EXPOSE_HEADERS`] and beyond those that an answer names
+    /// itself in `Access-Control-Expose-Headers`. Default: none.
     pub expose_headers: Vec<HeaderName>,
     /// How often one token may be used. Default: not limited beyond its share of the replay store.
     pub rate: Option<Rate>,
@@ -161,7 +161,7 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// The address at the other end of the connection, put into a request's extensions by whoever accepted it.
+/// The address at the other end of the connection, put into a request's extensions by the listener that accepted it.
 ///
 /// Never taken from a header: a forwarded address counts only from a configured proxy, and that is the listener's matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What a refused caller gets: problem details (RFC 9457), and the one place that turns a refusal into an answer.
+//! The answer to a refused caller: problem details (RFC 9457), and the one place that turns a refusal into an answer.
 
 use crate::clock::UnixTime;
 use bmap_protocol::code::Code;
@@ -24,7 +24,7 @@ pub struct Problem {
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
-    /// The code: what callers branch on.
+    /// The code that callers branch on.
     pub code: &'static str,
     /// Finds the refusal in the log.
     pub request_id: String,
@@ -50,7 +50,7 @@ impl Problem {
     }
 }
 
-/// What a good signature covers, for `Accept-Signature` (RFC 9421 §5.1).
+/// The components that a good signature covers, for `Accept-Signature` (RFC 9421 §5.1).
 const ACCEPT_SIGNATURE: &str = "bmap=(\"@method\" \"@authority\" \"@path\" \"@query\" \"authorization\" \"content-type\" \
                                 \"content-digest\");created;nonce;keyid;tag=\"bmap-1\"";
 

@@ -1,10 +1,10 @@
-//! What was seen: each (keyid, nonce) once (profile §5, step 11).
+//! The requests that were seen: each (keyid, nonce) once (profile §5, step 11).
 //!
 //! The store in memory is for one process. Every structure has its full size from the start, so it never grows: a store
 //! that is full refuses (503), and one key can't take more than its share (429), so that a heavy user is slowed before
 //! all are refused (T26).
 //!
-//! After a restart it does not know what was accepted before, so it refuses what was signed until `start + skew`
+//! After a restart it does not know the requests that were accepted before, so it refuses those that were signed until `start + skew`
 //! ([`ReplayStore::forgot_until`]). With a state folder ([`MemoryReplayStore::open`], [`MemoryReplayStore::save`]) an orderly stop and the start
 //! behind it lose nothing. Several processes of one tool, also two that overlap for a moment, need a shared store.
 //!
@@ -28,7 +28,7 @@ pub use memory::{MemoryReplayStore, Start};
 pub use record::{Record, ReplayLimits};
 pub use state::Unusable;
 
-/// Remembers what was seen. Full or out of reach is an error, never "allow".
+/// Remembers the requests that were seen. Full or out of reach is an error, never "allow".
 pub trait ReplayStore: Send + Sync + 'static {
     /// Records a first use. `fresh` is the proof that its request is in time, at [`Fresh::at`].
     ///

@@ -50,11 +50,11 @@ impl Verifier {
 }
 
 impl<K, S> Verifier<K, MemoryReplayStore, S> {
-    /// Saves what was seen, at an orderly stop: after the listener is closed and the last request was answered. Every request from then on is
+    /// Saves the records, at an orderly stop: after the listener is closed and the last request was answered. Every request from then on is
     /// refused (503). Returns how many nonces were saved; `None` where there is no state folder.
     ///
     /// # Errors
-    /// [`StateError`]: nothing was left, so the next start refuses what was signed before it.
+    /// [`StateError`]: nothing was left, so the next start refuses requests that were signed before it.
     pub fn save_state(&self, now: UnixTime) -> Result<Option<usize>, StateError> {
         self.replay().save(now.seconds())
     }

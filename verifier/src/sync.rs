@@ -1,4 +1,4 @@
-//! What the replay store's threads share: the standard library's lock and atomic integer.
+//! The lock and the atomic integer that the replay store's threads share: the standard library's.
 //!
 //! The store names them through this module alone. `tests/models` compiles the same source over loom's and shuttle's, which try every
 //! order of the threads' steps, or many.

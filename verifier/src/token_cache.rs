@@ -1,7 +1,7 @@
 //! Tokens whose MAC and issuer's signature held: their key and claims, so that Ed25519 is checked once for each token.
 //!
-//! Keyed by the whole token, byte for byte: another tool's, a changed or a re-signed token is another entry (R17). What
-//! is remembered decides nothing else; every other step runs for each request. Bounded: the oldest entry of a shard
+//! Keyed by the whole token, byte for byte: another tool's, a changed or a re-signed token is another entry (R17). A
+//! remembered token decides nothing else; every other step runs for each request. Bounded: the oldest entry of a shard
 //! makes room.
 
 use bmap_protocol::check::TokenMacKey;
@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What is remembered of one token.
+/// A remembered token.
 #[derive(Debug)]
 pub struct KnownToken {
     pub(crate) token: Box<str>,
@@ -105,7 +105,7 @@ impl TokenCache {
 }
 
 /// Shard and hash: the end of a token is the issuer's signature, which is as good as random. Only tokens that the issuer
-/// signed are inserted, so nobody outside chooses what is in the table; a forged token that ends like a known one costs a
+/// signed are inserted, so no attacker chooses what is in the table; a forged token that ends like a known one costs a
 /// comparison.
 fn hash_of(token: &[u8]) -> (usize, u64) {
     let [a, b] = token.last_chunk::<16>().map_or([[0; 8]; 2], |end| {

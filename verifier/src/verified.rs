@@ -1,4 +1,4 @@
-//! The proof that a request was verified: what a tool's handler gets.
+//! The proof that a request was verified, which a tool's handler gets.
 
 use crate::keys::ApiKeyGrant;
 use crate::token_cache::KnownToken;
@@ -14,7 +14,7 @@ pub struct Verified {
     principal: Principal,
 }
 
-/// Who signed a request.
+/// The signer of a request.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Principal {
@@ -29,7 +29,7 @@ impl Verified {
         Self { principal }
     }
 
-    /// Who signed.
+    /// The signer.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }

@@ -3,8 +3,8 @@
 //! Nothing stateful is touched before step 6 holds: noise costs a hash and a MAC, not a signature check and not a store
 //! entry. Only where API keys sign by themselves, at the issuer, a signature as long as Ed25519's costs a check of one.
 //!
-//! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. What depends on time holds
-//! at both moments.
+//! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. Checks of time hold at
+//! both moments.
 
 use crate::body::{self, Bounds};
 use crate::body_budget::{BodyBudget, Hold, Payer};
@@ -70,7 +70,7 @@ pub(crate) struct AllStepsPassed(());
 /// without.
 pub(crate) struct TimeHolds(());
 
-/// How a request says who signed it.
+/// How a request names its signer.
 enum Caller<'a> {
     /// With a token whose key and claims are remembered.
     KnownToken(Arc<KnownToken>),
@@ -91,8 +91,8 @@ impl Verifier {
         Self::with_policy(credential, policy, ReplayLimits::default(), now)
     }
 
-    /// A tool's own verifier with a policy and bounds of the tool's choice. The policy only narrows what the operator set in the
-    /// credential: of origins those count that both allow, of assurances the higher one, of scopes all.
+    /// A tool's own verifier with a policy and bounds of the tool's choice. The policy only narrows the settings of the operator
+    /// in the credential: of origins those count that both allow, of assurances the higher one, of scopes all.
     pub fn with_policy(credential: ToolCredential, policy: Policy, limits: ReplayLimits, now: UnixTime) -> Self {
         let replay = MemoryReplayStore::new(limits, policy.window, now.seconds());
         Self::with_store(credential, policy, replay)
@@ -158,7 +158,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         async move {
             let began = clock.now();
 
-            // What the address alone decides costs no more than that.
+            // A decision by the address alone costs no more than that.
             if !ip_allowed(&self.policy.allowed_ips, peer) {
                 return Err(Refusal::Denied(Denial::Ip));
             }
@@ -318,7 +318,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             });
             let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
 
-            // 12. What the caller's key says of addresses, and the caller's rate.
+            // 12. The addresses of the caller's key, and the caller's rate.
             let key_ips = match &principal {
                 Principal::Token(_) => &[][..],
                 Principal::ApiKey(grant) => &grant.allowed_ips,
@@ -330,7 +330,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                 known.take(rate, at.millis()).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
             }
 
-            // 13. Pass on. Whoever does so rebuilds the identity headers, see `layer`.
+            // 13. Pass on. The caller of this function does so, and rebuilds the identity headers, see `layer`.
             Ok((Verified::new(principal, AllStepsPassed(())), body))
         }
     }
@@ -343,8 +343,8 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         Ok(())
     }
 
-    /// Step 4, at either reading of the clock: `created` and `expires` within the window, and after what the store may have forgotten.
-    /// The time in seconds.
+    /// Step 4, at either reading of the clock: `created` and `expires` within the window, and after the time that the store may have
+    /// forgotten. The time in seconds.
     fn check_time(&self, signature: &UnverifiedSignature<'_>, time: UnixTime) -> Result<i64, Refusal> {
         let now = self.check_clock(time)?;
         check::time_window(signature, now, self.policy.window)?;

@@ -60,7 +60,7 @@ fn a_known_token_is_accepted_without_the_heap() {
         "a token that is new is remembered, which takes room: the counter counts"
     );
     assert_eq!(count(&verifier, &gets(&page)), 0, "GET, in the profile's order");
-    assert_eq!(count(&verifier, &posts(&page, || Bytes::from_static(JSON))), 0, "POST, a frame that nobody owns");
+    assert_eq!(count(&verifier, &posts(&page, || Bytes::from_static(JSON))), 0, "POST, a static frame");
     assert_eq!(
         count(&verifier, &posts(&page, || Bytes::from(JSON.to_vec()))),
         0,

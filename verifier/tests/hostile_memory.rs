@@ -78,7 +78,7 @@ fn r07_a_long_kid_costs_its_own_length_at_most() {
         let kid = "k".repeat(length);
         let header = format!(r#"{{"alg":"EdDSA","typ":"at+jwt","kid":"{kid}"}}"#);
         let token = format!("{}.{rest}", Base64UrlUnpadded::encode_string(header.as_bytes()));
-        // By somebody without the tool's key, and by somebody who has it: only then is the token's header read.
+        // By a caller without the tool's key, and by one that has it: only then is the token's header read.
         let (code, counted) = refused(&verifier, with_token(&page, &token));
         assert!(["invalid_signature", "invalid_token"].contains(&code), "{code}");
         assert!(counted.bytes_total < LIMIT, "{length}: {}", counted.bytes_total);
@@ -116,7 +116,7 @@ fn t25_thousands_of_parameters_components_and_members_cost_nothing() {
         ),
         ("many signatures", "malformed_signature", set(good(), "signature", &many(&|i| format!("a{i}=:AAAA:, "), 300))),
         ("a long signature", "malformed_signature", set(good(), "signature", &format!("bmap=:{}:", "A".repeat(4000)))),
-        ("many digests, signed by somebody with a key", "digest_mismatch", signed_over_many_digests(&page)),
+        ("many digests, signed by a caller with a key", "digest_mismatch", signed_over_many_digests(&page)),
     ] {
         let (found, counted) = refused(&verifier, request);
         assert_eq!(found, code, "{what}");
@@ -169,7 +169,7 @@ fn verifier_and_store(issuer: &TestIssuer) -> (Verifier<ToolKeys, Seen>, Seen) {
     (Verifier::new(credential.issuer, issuer_keys, own, policy, keys, seen.clone(), NoRevocations), seen)
 }
 
-/// The `number`-th of many requests by somebody without a key, each spoiled in another way.
+/// The `number`-th of many requests by a caller without a key, each spoiled in another way.
 fn garbage(issuer: &TestIssuer, page: &PageToken, number: usize) -> Request<Body> {
     let good = Draft { method: "POST", body: number.to_be_bytes().to_vec(), ..get("/a") }.sign(page);
     let forged_mac = "bmap=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:";
@@ -206,7 +206,7 @@ fn t26_ten_thousand_garbage_requests_leave_nothing_behind() {
         let (head, body) = garbage(&issuer, &page, number).into_parts();
         assert!(verifier.verify(&head, body, None, &now).now_or_never().unwrap().is_err(), "{number}");
     };
-    // What a process sets up once is not what is asked.
+    // Memory that a process sets up once is not counted.
     (0..60).for_each(throw);
     let counted = measure(|| (0..10_000).for_each(throw));
     // An entry in the cache of tokens would be a kilobyte that stays.

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the whole path, running. `--smoke` lets a browser walk it and says what it saw.
+//! `cargo xtask demo`: the whole path, running. `--smoke` lets a browser walk it and prints the result.
 //!
 //! The processes are started by `tests/e2e/lib/stack.mjs`, through the real command line, as the browser tests start them.
 

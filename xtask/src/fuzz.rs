@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the fuzz targets of `fuzz/`, each for a bounded time, with what it covered.
+//! `cargo xtask fuzz`: the fuzz targets of `fuzz/`, each for a bounded time, with its coverage.
 //!
 //! The crates that are fuzzed forbid `unsafe`, so no sanitizer is asked for, and the toolchain of the project builds the targets.
 

@@ -12,7 +12,8 @@ use serde_json::Value;
 use crate::shell::{Program, root};
 use crate::sources;
 
-/// Who may see whom in a build. A crate of the house that is not listed here is a fault: whoever adds one decides its place.
+/// Which crate may see which in a build. A crate of the house that is not listed here is a fault: its author decides its
+/// place.
 const ARROWS: [(&str, &[&str]); 11] = [
     ("bmap-protocol", &[]),
     ("bmap-verifier", &["bmap-protocol"]),
@@ -30,10 +31,10 @@ const ARROWS: [(&str, &[&str]); 11] = [
 const FLOORS: &[&str] = &["bmap-protocol", "bmap-verifier", "bmap-server", "bmap-sdk-wasm"];
 const OUTSIDE: &[&str] =
     &["bmap-protocol", "bmap-verifier", "bmap-server", "bmap-sdk-wasm", "bmap-vectors", "places-tool"];
-/// What the tests of a floor may see beyond its arrows: the known answers.
+/// The crate that the tests of a floor may see beyond its arrows: the known answers.
 const FOR_TESTS: &str = "bmap-vectors";
 
-/// One tree and what must not be in it.
+/// One tree and the crates that must not be in it.
 struct Ban {
     /// Arguments of `cargo tree`.
     tree: &'static str,
@@ -111,7 +112,7 @@ fn report(rule: &str, faults: usize) {
     println!("layers: {verdict} {rule}");
 }
 
-/// Faults in who sees whom, from `cargo metadata --no-deps`.
+/// Dependencies between crates that are not among the arrows, from `cargo metadata --no-deps`.
 fn arrows(metadata: &Value) -> Vec<String> {
     let packages = metadata.get("packages").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let house: BTreeSet<&str> = packages.iter().filter_map(name).collect();

@@ -1,8 +1,8 @@
 //! `cargo xtask mutants`: cargo-mutants over the wire profile and the verifier. Each run changes one line at a time in a copy of the
 //! tree, and asks whether a test turns red.
 //!
-//! What is left standing is listed in `.cargo/mutants.toml` with the reason why no test can see it. A run that was interrupted goes
-//! on where it was: mutants that a test caught are not tried again until the line changes. `--again` begins anew.
+//! A mutant that is left standing is listed in `.cargo/mutants.toml` with the reason why no test can see it. A run that was
+//! interrupted goes on where it was: mutants that a test caught are not tried again until the line changes. `--again` begins anew.
 
 use std::error::Error;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::tool;
 
 const VERSION: &str = "27.1.0";
 const PACKAGES: [&str; 2] = ["bmap-protocol", "bmap-verifier"];
-/// Whose tests see what the two do: their own, and the known answers.
+/// The crates whose tests see the behaviour of the two: their own, and the known answers.
 const TESTED_BY: [&str; 3] = ["bmap-protocol", "bmap-verifier", "bmap-vectors"];
 /// Beside what cargo-mutants keeps in the folder: `mutants.out/missed.txt`, `caught.txt`, a log for each mutant.
 const OUT: &str = "target/mutants";
@@ -28,8 +28,8 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     if options.again && root().join(OUT).exists() {
         fs::remove_dir_all(root().join(OUT))?;
     }
-    // First by the tests of the crate that is changed, which are built fastest. What they let stand is tried again by the tests of those
-    // that use it.
+    // First by the tests of the crate that is changed, which are built fastest. The mutants that they let stand are tried again by the
+    // tests of those that use it.
     let mut missed = pass(&options, &[])?;
     if !missed.is_empty() {
         missed = pass(&options, &TESTED_BY)?;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     if missed.is_empty() { Ok(()) } else { Err(format!("no test sees these changes:\n{missed}").into()) }
 }
 
-/// One run over what no earlier run caught; what is still missed.
+/// One run over the mutants that no earlier run caught; those that are still missed.
 fn pass(options: &Options, tested_by: &[&str]) -> Result<String, Box<dyn Error>> {
     let mut mutants = command("--no-shuffle --iterate --output").arg(OUT);
     for file in &options.files {

@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_npm_folder_leaves_addresses_out_of_its_lock() {
-        // A lock with `resolved` addresses would bind everybody to one registry.
+        // A lock with `resolved` addresses would bind every user to one registry.
         let folders = npm_folders(&root()).unwrap();
         assert!(folders.contains(&root().join("tests/e2e")), "{folders:?}");
         for folder in folders {

@@ -75,7 +75,7 @@ impl Program {
         if status.success() { Ok(()) } else { Err(format!("{} → {status}", self.shown).into()) }
     }
 
-    /// Runs to the end and gives what it printed.
+    /// Runs to the end and gives its output.
     ///
     /// # Errors
     /// As [`Program::run`], and output that is not text.
@@ -88,7 +88,7 @@ impl Program {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Runs to the end with a text on its standard input, and gives what it printed.
+    /// Runs to the end with a text on its standard input, and gives its output.
     ///
     /// # Errors
     /// As [`Program::read`].

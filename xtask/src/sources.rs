@@ -1,4 +1,4 @@
-//! What the source of a floor must not say: rules on text, where a dependency rule can't reach.
+//! Rules on the text of a floor's source, where a dependency rule can't reach.
 
 use std::error::Error;
 use std::fs;
@@ -57,7 +57,7 @@ pub(crate) fn faults(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
 }
 
 fn said(file: &str, text: &str, rule: &Rule) -> Vec<String> {
-    // A comment may name what the code must not do.
+    // A comment may name a thing that the code must not do.
     let code = |line: &&str| !line.trim_start().starts_with("//");
     let hit = |line: &str| rule.texts.iter().find(|text| line.contains(**text));
     text.lines()

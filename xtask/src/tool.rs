@@ -7,7 +7,7 @@ use crate::shell::Program;
 /// Installs a program of crates.io at one version.
 ///
 /// # Errors
-/// What cargo says.
+/// Cargo's error.
 pub(crate) fn install(name: &str, version: &str) -> Result<(), Box<dyn Error>> {
     Program::new("cargo install --locked --root target/tools --version")
         .arg(version)

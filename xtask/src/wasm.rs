@@ -39,7 +39,7 @@ const MODULES: [Module; 4] = [
 /// Builds every module, or those that are named in `args`.
 ///
 /// # Errors
-/// The first step that fails, with what it was.
+/// The first step that fails, with its name.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     if let Some(unknown) = args.iter().find(|arg| MODULES.iter().all(|module| module.name != arg.as_str())) {
         return Err(

@@ -4,7 +4,7 @@ use crate::cities::{Cities, City};
 
 // The mean radius of the Earth in the sense of IUGG (R1).
 const EARTH_KM: f64 = 6_371.008_8;
-// One degree of latitude is never shorter than this, so a band that is narrower in degrees loses nobody.
+// One degree of latitude is never shorter than this, so a band that is narrower in degrees loses no place.
 const KM_PER_DEGREE: f64 = 111.0;
 
 /// The nearest `limit` places within `radius_km` of a point, nearest first, with their distance in kilometres.

@@ -3,7 +3,7 @@
 use crate::cities::{Cities, City};
 use crate::fold::{fold, transliterate};
 
-/// The best `limit` places for what somebody typed, best first.
+/// The best `limit` places for the text that a user typed, best first.
 pub(crate) fn search<'a>(cities: &'a Cities, query: &str, limit: usize) -> Vec<&'a City> {
     let folded = fold(query);
     let latin = transliterate(&folded);

@@ -1,5 +1,5 @@
-//! The listener: hyper, told what `axum::serve` does not tell it. Without a timer hyper waits for ever for the rest of a head, and anybody
-//! holds as many connections as there are file descriptors. Nothing here knows of places: copy the file.
+//! The listener: hyper, told what `axum::serve` does not tell it. Without a timer hyper waits for ever for the rest of a head, and one
+//! client can hold as many connections as there are file descriptors. Nothing here knows of places: copy the file.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -66,7 +66,7 @@ where
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let connection = connections.watch(connection);
         tokio::spawn(async move {
-            // However it ended, there is nobody left to tell.
+            // However it ended, there is no client left to tell.
             let _ = connection.await;
             drop(place);
         });

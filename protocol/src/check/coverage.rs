@@ -1,11 +1,11 @@
-//! Step 5: what a signature must cover (profile §4).
+//! Step 5: the components that a signature must cover (profile §4).
 
 use crate::fields::{Fields, override_header};
 use crate::received::UnverifiedSignature;
 use crate::refusal::Refusal;
 use crate::signature_base::Component;
 
-/// Step 5: what must be covered is. `has_body` is what is known of the body so far.
+/// Step 5: every required component is covered. `has_body` is the knowledge of the body so far.
 ///
 /// # Errors
 /// [`Refusal::Uncovered`] with the first component that is missing, [`Refusal::UncoveredOverride`] for a header that gives the request
@@ -29,7 +29,7 @@ pub fn coverage(
     if has_body { body_coverage(signature, fields) } else { Ok(()) }
 }
 
-/// Step 5 for the body: what must be covered where there is one.
+/// Step 5 for the body: the components that must be covered where there is one.
 ///
 /// # Errors
 /// [`Refusal::Uncovered`].

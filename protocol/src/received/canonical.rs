@@ -58,7 +58,7 @@ static LISTS: [(&str, Covered); 4] = [
     ),
 ];
 
-/// The list of covered components; what comes after it.
+/// The list of covered components, and the rest after it.
 fn components<'a>(params: &'a str, covered: &mut Covered) -> Option<&'a str> {
     for (list, known) in &LISTS {
         if let Some(rest) = params.strip_prefix(list) {
@@ -78,7 +78,7 @@ fn components<'a>(params: &'a str, covered: &mut Covered) -> Option<&'a str> {
     }
 }
 
-/// At most 15 digits without a leading zero, once; what comes after them.
+/// At most 15 digits without a leading zero, once, and the rest after them.
 fn number<'a>(value: &'a str, into: &mut Option<i64>) -> Option<&'a str> {
     let (mut number, mut end) = (0_i64, 0_usize);
     for byte in value.bytes().take_while(u8::is_ascii_digit).take(16) {
@@ -92,7 +92,7 @@ fn number<'a>(value: &'a str, into: &mut Option<i64>) -> Option<&'a str> {
     into.replace(number).is_none().then_some(rest)
 }
 
-/// A string in the grammar of a key id, which a nonce is in too, once; what comes after it.
+/// A string in the grammar of a key id, which a nonce is in too, once, and the rest after it.
 fn text<'a>(value: &'a str, into: &mut Option<&'a str>) -> Option<&'a str> {
     let value = value.strip_prefix('"')?;
     let end = value.bytes().position(|b| !is_key_id_byte(b))?;
@@ -100,7 +100,7 @@ fn text<'a>(value: &'a str, into: &mut Option<&'a str>) -> Option<&'a str> {
     into.replace(text).is_none().then_some(rest.strip_prefix('"')?)
 }
 
-/// A string without escapes, and what comes after it.
+/// A string without escapes, and the rest after it.
 fn string(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix('"')?;
     let end = text.bytes().position(|b| matches!(b, b'"' | b'\\' | 0..b' ' | 0x7f..))?;

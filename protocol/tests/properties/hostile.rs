@@ -112,7 +112,7 @@ fn decide(request: &Hostile) -> Result<(), Refusal> {
     check::mac(&received, &signature, &MacKey::from_key_bytes(&[7; 32]))
 }
 
-/// What every refusal has, whatever it came from: a code of the profile that blames the sender.
+/// Every refusal, whatever its cause, has a code of the profile that blames the sender.
 fn coded(refusal: &Refusal) -> bool {
     let code = refusal.code();
     Code::from_name(code.as_str()) == Some(code)

@@ -48,7 +48,7 @@ fn near_origin() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What `profile §4` says of a path, said once more in another way.
+/// The rule of profile §4 for a path, written once more in another way.
 fn plain_path(path: &[u8]) -> bool {
     let lower = path.to_ascii_lowercase();
     let holds = |needle: &[u8]| lower.windows(needle.len()).any(|window| window == needle);

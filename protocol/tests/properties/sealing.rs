@@ -1,4 +1,4 @@
-//! The seal: what was sealed opens, and nothing else does.
+//! The seal: a sealed text opens, and nothing else does.
 
 use bmap_protocol::keys::KeyEncryptionKey;
 use bmap_protocol::seal::{open, seal};

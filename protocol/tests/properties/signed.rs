@@ -1,4 +1,4 @@
-//! Both ends: what was signed verifies, and no single change of anything covered does.
+//! Both ends: a signed request verifies, and one with a single change of a covered part does not.
 
 use bmap_protocol::check::{self, Received};
 use bmap_protocol::digest::BodyDigest;
@@ -27,7 +27,7 @@ enum Kind {
     Ed25519,
 }
 
-/// What somebody wants to send.
+/// A request that a caller wants to send.
 #[derive(Clone, Debug)]
 struct Draft {
     kind: Kind,

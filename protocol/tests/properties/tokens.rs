@@ -72,7 +72,7 @@ proptest! {
         claims[name] = value.clone();
         match verify(&mint(HEADER.as_bytes(), claims.to_string().as_bytes())) {
             Err(fault) => prop_assert_eq!(fault, TokenFault::Claims),
-            // What was let in is what was written: nothing is converted, trimmed or taken for absent.
+            // An accepted value is the value that was written: nothing is converted, trimmed or taken for absent.
             Ok(read) => {
                 prop_assert!(!value.is_null(), "{}", name);
                 prop_assert_eq!(shown(&read, name), value, "{}", name);
@@ -127,6 +127,6 @@ fn shown(claims: &Claims, name: &str) -> Value {
         "end_user" => text(claims.end_user.as_deref()),
         "sid" => text(claims.session.as_deref()),
         "asr" => claims.assurance.as_str().into(),
-        other => panic!("{other} took a value that nobody expected"),
+        other => panic!("{other} took an unexpected value"),
     }
 }

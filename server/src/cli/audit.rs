@@ -33,7 +33,7 @@ pub(super) struct List {
     /// A kind of actor (user, api_key, command_line, anonymous, system), an id, or the id of the user behind it
     #[arg(long)]
     actor: Option<String>,
-    /// What was done, for example api_key.create
+    /// The action, for example api_key.create
     #[arg(long, value_parser = action)]
     action: Option<Action>,
     /// A kind of target (user, api_key, session, tool), an id, or the id of the user behind it

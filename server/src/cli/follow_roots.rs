@@ -37,7 +37,7 @@ async fn look(place: &RootPlace, issuer: &Issuer, sealed_in: &mut u32) {
         return;
     }
     tracing::info!(epoch = now, "a new root secret: what is sealed is sealed in it from now on");
-    // What this process wrote in the old epoch while `bmap root rotate` was at work, and whatever that left.
+    // Rows that this process wrote in the old epoch while `bmap root rotate` was at work, and those that it left.
     match reseal(&issuer.store, &issuer.roots, &*issuer.random, |_| {}).await {
         Ok(resealed) => {
             tracing::info!(rows = resealed.done, "sealed in the new epoch");

@@ -1,4 +1,4 @@
-//! `bmap user identity list|confirm`: who users are at OpenID providers.
+//! `bmap user identity list|confirm`: the identities of users at OpenID providers.
 
 use super::installation::Installation;
 use super::user::find;
@@ -27,7 +27,7 @@ pub(super) enum IdentityCommand {
         user: String,
         /// The provider's issuer URL
         issuer: String,
-        /// Who that is there
+        /// The user's id there (`sub`)
         subject: String,
         /// Print JSON
         #[arg(long)]
@@ -71,13 +71,13 @@ pub(super) async fn run(command: IdentityCommand, installation: &Installation) -
     }
 }
 
-/// What is to be said of its row.
+/// The state of its row.
 fn state(identity: &Identity, roots: &Roots) -> String {
     identity.check_seal(roots).map_or_else(|fault| fault.to_string(), |()| "sealed".to_owned())
 }
 
 fn row(identity: &Identity, roots: &Roots) -> Vec<String> {
-    // Whoever writes the database writes to no terminal.
+    // Text from the database must not control the terminal: a row may have been edited by an attacker.
     let plain = |text: &str| text.escape_debug().to_string();
     vec![
         identity.user.as_str().to_owned(),

@@ -26,18 +26,18 @@ pub(super) fn database(config: &Config) -> Address {
     config.database_url.clone().unwrap_or_else(|| Address::file(&config.data_dir.join("bmap.sqlite")))
 }
 
-/// What becomes of a command where there is no installation yet.
+/// The behaviour of a command where there is no installation yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfNone {
     /// It makes one, and says so.
     Make,
     /// It makes one, and says so in its log, which is not open yet.
     MakeAndLog,
-    /// It makes nothing: whoever looks for something in a new installation named the wrong folder.
+    /// It makes nothing: an operator who looks for something in a new installation named the wrong folder.
     Refuse,
 }
 
-/// What a command is about to do.
+/// The purpose of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     /// It may write, if only an entry of the audit log.
@@ -54,7 +54,7 @@ pub(super) struct Installation {
     pub(super) store: Database,
     /// The data folder, if it was made a new installation just now.
     pub(super) made: Option<PathBuf>,
-    /// What the upgrade of its rows did just now, a line each, where nobody was told of it yet.
+    /// The changes that the upgrade of its rows made just now, a line each, where it was not printed or logged yet.
     pub(super) upgraded: Vec<String>,
 }
 
@@ -146,7 +146,7 @@ impl Installation {
     }
 }
 
-/// What to do where the schema is current, so that bringing it up changes nothing.
+/// The choice where the schema is current, so that bringing it up changes nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IfCurrent {
     /// Look nevertheless.

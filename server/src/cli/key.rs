@@ -39,7 +39,7 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show an API key: what it may do, when and from where it was last used
+    /// Show an API key: its rights, and when and from where it was last used
     Show {
         /// Its id
         id: ApiKeyId,
@@ -47,7 +47,7 @@ pub(super) enum KeyCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Change what an API key is called and may do; it counts for the next request
+    /// Change the name and the rights of an API key; the change counts for the next request
     Edit(Box<Edit>),
     /// Give an API key a new secret, which is shown this once; the old one works on for a while
     Regenerate {
@@ -78,7 +78,7 @@ pub(super) struct Add {
     /// Its user: id, name or email address
     #[arg(long)]
     user: String,
-    /// What people call it
+    /// Its name
     #[arg(long)]
     name: UserName,
     /// A tool that it may get tokens for; may be repeated; '*' for every tool
@@ -109,7 +109,7 @@ pub(super) struct Add {
 pub(super) struct Edit {
     /// Its id
     id: ApiKeyId,
-    /// What people call it
+    /// Its name
     #[arg(long)]
     name: Option<UserName>,
     /// A tool that it may get tokens for; may be repeated; '*' for every tool

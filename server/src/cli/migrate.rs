@@ -59,7 +59,7 @@ pub(super) async fn run(command: &Migrate, context: &Context) -> Result<(), CliE
     print(&address, &steps, &new, command.json)
 }
 
-/// What the database has. One that is not there has nothing, and is not made by asking.
+/// The migrations of the database. One that does not exist has none, and is not made by this.
 async fn look(address: &Address) -> Result<Vec<Step>, CliError> {
     if address.is_missing_file() {
         return Ok(Schema::none());

@@ -92,7 +92,7 @@ enum Command {
     Config(config::ConfigCommand),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
-    /// What is wrong with this set-up; changes nothing
+    /// Find faults in this set-up; changes nothing
     Doctor(doctor::Doctor),
     /// Print the completions of a shell
     Completions(completions::Completions),
@@ -100,7 +100,7 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
 }
 
-/// What a command was started with.
+/// The flags and the environment that a command was started with.
 struct Context {
     flags: Flags,
     environment: Environment,
@@ -117,8 +117,8 @@ enum CliError {
     NotFound(String),
     #[error("{0}")]
     Failed(String),
-    /// Whoever read the output has had enough of it.
-    #[error("nobody reads on")]
+    /// The reader of the output closed the pipe.
+    #[error("the output was closed")]
     ReaderGone,
 }
 
@@ -148,7 +148,7 @@ impl Context {
         Ok(Config::load(&self.flags, &self.environment)?)
     }
 
-    /// Whether somebody said where the data folder is.
+    /// Whether a flag or a variable names the data folder.
     fn names_data_dir(&self) -> bool {
         let by_flag = self.flags.values.iter().any(|(key, _)| *key == "data_dir");
         by_flag || self.environment.get("BMAP_DATA_DIR").is_some()

@@ -1,4 +1,4 @@
-//! What commands print: JSON for programs, aligned columns for people.
+//! Output of commands: JSON for programs, aligned columns for people.
 
 use super::CliError;
 pub(super) use crate::utc::{day, time};
@@ -23,7 +23,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> Result<(), CliError> {
     text(&rows.iter().map(line).collect::<Vec<_>>().join("\n"))
 }
 
-/// Prints a text and a line end. Whoever pipes it into `head` has had enough, which is no fault; `println!` would panic.
+/// Prints a text and a line end. A reader that closes the pipe, such as `head`, is no fault; `println!` would panic.
 pub(super) fn text(text: &str) -> Result<(), CliError> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {

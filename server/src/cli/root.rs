@@ -161,7 +161,7 @@ async fn activate(installation: &Installation, json: bool) -> Result<(), CliErro
     ))
 }
 
-/// Has the audit log say what was done with an epoch's root.
+/// Records the change of an epoch's root in the audit log.
 async fn recorded(installation: &Installation, action: Action, epoch: u32) -> Result<(), CliError> {
     let event = Event::done(action, &Source::command_line(), SystemClock.now()).with("epoch", i64::from(epoch));
     installation.store.append(&[event]).await.map_err(CliError::failed)
@@ -186,7 +186,7 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
         let left = KEEP_SECONDS.saturating_sub(passed).min(KEEP_SECONDS);
         return refused(format!("tokens of it may live for {left} s more"));
     }
-    // What a server wrote in the former epoch while it did not know of the next one.
+    // Rows that a server wrote in the former epoch while it did not know of the next one.
     reseal(&installation.store, roots, &SystemRandom, |_| {}).await.map_err(CliError::failed)?;
     // Nothing is forgotten for a root that stays.
     let mut needed = needed_by(installation, epoch, |what| !(forget_passwords && what == "passwords")).await?;
@@ -202,7 +202,8 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
             needed.join(", ")
         ));
     }
-    // What the audit log was chained with in this epoch outlives its root, and the deletion is recorded before it is done.
+    // The key that the audit log was chained with in this epoch outlives its root, and the deletion is recorded before it
+    // is done.
     kept::keep(&installation.store, roots, &SystemRandom).await.map_err(CliError::failed)?;
     recorded(installation, Action::RootRetire, epoch).await?;
     let file = installation.place.delete(epoch).map_err(CliError::failed)?;
@@ -220,7 +221,7 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
     ))
 }
 
-/// What needs the root of an epoch, of the kinds that count.
+/// The rows that need the root of an epoch, of the kinds that count.
 async fn needed_by(
     installation: &Installation,
     epoch: u32,
@@ -234,7 +235,7 @@ async fn needed_by(
 async fn forget(installation: &Installation, epoch: u32) -> Result<u64, CliError> {
     let Installation { store, roots, config, .. } = installation;
     if config.mail.is_none() && !config.development {
-        let why = "nobody could set a new password: there is no mail server (`mail_url`) that a link would go out by";
+        let why = "no user could set a new password: there is no mail server (`mail_url`) that a link would go out by";
         return Err(CliError::Failed(format!("epoch {epoch} is kept: {why}")));
     }
     let progress = |so_far: &Forgotten| eprintln!("bmap: {} passwords forgotten", so_far.done);

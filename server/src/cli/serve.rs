@@ -58,7 +58,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
         tracing::warn!("upgrade: {note}");
     }
     if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
-        tracing::warn!("sslmode=disable: whoever is between here and the database reads and changes everything");
+        tracing::warn!("sslmode=disable: an attacker between here and the database reads and changes everything");
     }
     let secret_files = config.secret_files();
     let limits = ConnectionLimits {
@@ -72,7 +72,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let address = listener.local_address().map_err(CliError::failed)?;
     let url = config.issuer_for(address);
     if config.issuer.is_none() && address.ip().is_unspecified() {
-        tracing::warn!("no issuer is configured: {url} is what tokens will say, and nobody can call that address");
+        tracing::warn!("no issuer is configured: {url} is what tokens will say, and no client can call that address");
     }
     warnings(&url, &secret_files, &store).await;
     remember_issuer(&store, &url).await?;
@@ -100,7 +100,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
         }
         (None, true) => {
             tracing::warn!(
-                "development: links that would be mailed go to this log, so whoever reads it can register any address and set any password"
+                "development: links that would be mailed go to this log, so its readers can register any address and set any password"
             );
             (app.with_accounts(LinkDelivery::Log, config.registration), Some(Carrier::Log))
         }
@@ -160,7 +160,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
 async fn warnings(issuer: &IssuerUrl, secret_files: &[PathBuf], store: &Database) {
     if !is_encrypted_or_local(issuer) {
         tracing::warn!(
-            "the issuer's URL {issuer} is not encrypted: secrets and tokens pass there for everybody to read, use https"
+            "the issuer's URL {issuer} is not encrypted: every machine on the way can read secrets and tokens, use https"
         );
     }
     for file in secret_files {
@@ -260,7 +260,8 @@ impl Mail {
         Self { stop, working }
     }
 
-    /// Waits for the mail in hand, but not for a mail server that hangs: what is not done then is leased, and goes on after it.
+    /// Waits for the mail in hand, but not for a mail server that hangs: a mail that is not sent by then stays leased, and is
+    /// sent after the lease.
     async fn stop(mut self) {
         let _ = self.stop.send(());
         if tokio::time::timeout(LAST_MAIL, &mut self.working).await.is_err() {
@@ -270,7 +271,7 @@ impl Mail {
     }
 }
 
-/// Deletes what has ended, every minute.
+/// Deletes rows that have ended, every minute.
 async fn clean_up(issuer: Arc<Issuer>) {
     loop {
         tokio::time::sleep(Duration::from_secs(60)).await;

@@ -1,4 +1,4 @@
-//! The numbers for Prometheus, on an address of their own: whoever may call the issuer need not see them.
+//! The numbers for Prometheus, on an address of their own: callers of the issuer need not see them.
 
 use super::CliError;
 use crate::clock::{Clock, SystemClock};
@@ -17,10 +17,10 @@ use tokio::task::JoinHandle;
 
 /// A scraper or two, and a person with a browser.
 const MAX_CONNECTIONS: usize = 16;
-/// How often what was measured is folded, so that it takes no room where nobody scrapes.
+/// How often measurements are folded, so that it takes no room where no Prometheus scrapes.
 const FOLD_EVERY: Duration = Duration::from_secs(5);
 
-/// What runs beside the server; ended with it.
+/// The tasks that run beside the server; ended with it.
 pub(super) struct Running {
     pub(super) address: SocketAddr,
     tasks: [JoinHandle<()>; 2],

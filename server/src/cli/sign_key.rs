@@ -36,7 +36,7 @@ enum Signing {
     Ed25519,
 }
 
-/// What is needed of a token response.
+/// The members of a token response that are needed.
 #[derive(Deserialize)]
 struct TokenResponse {
     access_token: Zeroizing<String>,

@@ -45,7 +45,7 @@ pub(super) enum ToolCommand {
         /// Its id
         id: ToolId,
     },
-    /// Print a tool's credential, for its BMAP_TOOL_CREDENTIAL; whoever has it can forge requests to this one tool
+    /// Print a tool's credential, for its BMAP_TOOL_CREDENTIAL; its holder can forge requests to this one tool
     Credential {
         /// Its id
         id: ToolId,

@@ -64,7 +64,7 @@ pub(super) enum UserCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Who users are at OpenID providers
+    /// The identities of users at OpenID providers
     #[command(subcommand)]
     Identity(IdentityCommand),
 }
@@ -131,7 +131,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
         }
         UserCommand::Role { user, role } => {
             let user = find(store, &user).await?;
-            // The operator may leave nobody: whoever can run this can make another one.
+            // The operator may leave no admin: a person who can run this can make another one.
             let change = UserChange::Role(UnverifiedRole::seal(roots, &user.id, role));
             let event = change.event(&user.id, &Source::command_line(), SystemClock.now());
             store.change_user(&user.id, &change, &|_, _| true, None, &event).await.map_err(CliError::failed)?;

@@ -1,4 +1,4 @@
-//! The table of keys: what the file, the environment, the flags and the documentation agree on.
+//! The table of keys: one list for the file, the environment, the flags and the documentation.
 
 /// One key.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,4 @@
-//! Gathering the layers: every key's text and where it came from. What a text means is `config/mod.rs`'s business.
+//! Gathering the layers: every key's text and where it came from. `config/mod.rs` reads the texts.
 
 use super::openid::ProviderLayers;
 use super::{ConfigError, KEYS, Key, OTHER_ENVIRONMENT, Source};
@@ -41,7 +41,7 @@ impl Environment {
             match (name.into_string(), value.into_string()) {
                 (Ok(name), Ok(value)) => drop(environment.texts.insert(name, value)),
                 (Ok(name), Err(_)) if name.starts_with(OURS) => environment.no_texts.push(name),
-                // Somebody else's.
+                // Another program's.
                 _ => {}
             }
         }

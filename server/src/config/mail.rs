@@ -56,7 +56,7 @@ pub(super) fn read(layers: &Layers) -> Result<Option<MailConfig>, ConfigError> {
     Ok(Some(MailConfig { server, from, extra_ca }))
 }
 
-/// An address, with or without a name before it. Its characters are plain: what is a header must not end one.
+/// An address, with or without a name before it. Its characters are plain: a header's value must not end the header.
 fn mailbox(text: &str) -> Result<Mailbox, String> {
     if text.chars().any(char::is_control) {
         return Err("has a control character".to_owned());

@@ -72,7 +72,7 @@ pub enum ConfigError {
         /// Why.
         cause: std::io::Error,
     },
-    /// The file is not TOML. What stands there is not repeated: it may be a secret.
+    /// The file is not TOML. The text is not repeated: it may be a secret.
     #[error("{}, line {line}: {problem}", path.display())]
     NotToml {
         /// The file.
@@ -82,7 +82,7 @@ pub enum ConfigError {
         /// Why.
         problem: String,
     },
-    /// A key that there is not.
+    /// An unknown key.
     #[error("unknown key {key} in {source_name}")]
     UnknownKey {
         /// The key.
@@ -109,7 +109,7 @@ pub enum ConfigError {
         key: String,
         /// Where the value stands.
         place: String,
-        /// What is wrong with it; never the value of a secret.
+        /// The fault; never the value of a secret.
         problem: String,
     },
     /// A value that can't be read.
@@ -119,7 +119,7 @@ pub enum ConfigError {
         key: &'static str,
         /// Where the value stands.
         origin: Source,
-        /// What is wrong with it; never the value of a secret.
+        /// The fault; never the value of a secret.
         problem: String,
     },
 }
@@ -161,11 +161,11 @@ pub struct Config {
     pub sign_in_origins: Vec<Origin>,
     /// The OpenID providers, by name.
     pub openid: Vec<Provider>,
-    /// What origins of pages may be registered.
+    /// The rules for origins of pages that may be registered.
     pub origin_rules: OriginRules,
     /// Whether this is a developer's own server: without a mail server, links that would be mailed are logged.
     pub development: bool,
-    /// What is logged.
+    /// The filter of the log.
     pub log: String,
     /// How it is logged.
     pub log_format: LogFormat,

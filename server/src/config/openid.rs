@@ -107,7 +107,8 @@ impl ProviderLayers {
         for (name, fields) in &self.0 {
             let reader = Reader { name, fields };
             let provider = reader.provider()?;
-            // Somebody is known by issuer and subject, and what comes back by its issuer: two names for one would be one.
+            // A user is known by issuer and subject, and an ID token by its issuer: two names for one issuer would be one
+            // provider.
             if providers.iter().any(|other| other.issuer == provider.issuer) {
                 return Err(reader.wrong("issuer", "another provider has it too"));
             }

@@ -1,7 +1,7 @@
-//! API keys: what a row holds, and what a key may do once its row has opened.
+//! API keys: their rows, and their rights once a row has opened.
 //!
-//! A [`SealedApiKey`] is what the database says. Nothing may be done with it but to [`open`](SealedApiKey::open) it, and
-//! it opens only as it was written: every use of a key goes through there, so a row that was edited by hand is refused (T13).
+//! A [`SealedApiKey`] is a row of the database. Nothing may be done with it but to [`open`](SealedApiKey::open) it, and it
+//! opens only as it was written: every use of a key goes through there, so a row that was edited by hand is refused (T13).
 
 use super::audit::Event;
 use super::roots::Roots;
@@ -27,7 +27,7 @@ pub struct SealedApiKey {
     pub id: ApiKeyId,
     /// The user that the row names.
     pub owner: UserId,
-    /// What people call it; not sealed, decides nothing.
+    /// Its name; not sealed, decides nothing.
     pub name: UserName,
     /// How it signs.
     pub signing: SigningKind,
@@ -64,9 +64,9 @@ pub struct ApiKey {
     pub id: ApiKeyId,
     /// Its user.
     pub owner: UserId,
-    /// What it verifies signatures with.
+    /// The material that verifies its signatures.
     pub material: KeyMaterial,
-    /// What it may do.
+    /// Its rights.
     pub scope: KeyScope,
     /// Hash of the secret.
     pub stored_hash: StoredHash,
@@ -74,7 +74,7 @@ pub struct ApiKey {
     pub state: KeyState,
 }
 
-/// What a key's signatures are checked with.
+/// The material that checks a key's signatures.
 #[derive(Clone, Debug)]
 pub enum KeyMaterial {
     /// `K_api`.
@@ -96,7 +96,7 @@ pub enum BrokenRow {
         /// The epoch.
         epoch: u32,
     },
-    /// It opened, and what was in it is not key material or a scope.
+    /// It opened, and its content is not key material or a scope.
     #[error("the sealed value opened, but its content is not a key")]
     Content,
 }
@@ -153,7 +153,7 @@ impl SealedApiKey {
     }
 }
 
-/// What a key may do. Its canonical JSON is what the seal binds: members in this order, entries sorted.
+/// The rights of a key. The seal binds their canonical JSON: members in this order, entries sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyScope {
     /// Tools that it may get tokens for.
@@ -260,7 +260,7 @@ impl KeyScope {
         Ok(Self { tools, origins, cidrs, expires_at, scopes, administer })
     }
 
-    /// The event, and what the scope allows.
+    /// The event, with the rights of the scope.
     pub fn told(&self, event: Event) -> Event {
         let event = event.with("tools", &self.tools).with("origins", self.origins.as_slice());
         let event = event.with("cidrs", self.cidrs.as_slice());

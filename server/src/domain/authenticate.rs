@@ -1,4 +1,4 @@
-//! Who is calling with an API key: by its secret, or by a signature.
+//! The caller behind an API key, proved by the key's secret or by a signature.
 
 use super::api_key::ApiKey;
 use super::audit::{Actor, Source, Target};
@@ -13,7 +13,7 @@ use bmap_protocol::ids::{ApiKeyId, UserId};
 /// A secret that a caller presented with a key id.
 #[derive(Debug)]
 pub struct PresentedSecret {
-    /// The key id; `None` where the text is none, which is answered like an unknown one.
+    /// The key id; `None` where it is malformed, which is answered like an unknown one.
     pub id: Option<ApiKeyId>,
     /// The secret.
     pub secret: ApiSecret,
@@ -43,7 +43,7 @@ impl Issuer {
     /// Opens the row of a key: the one way to a key, whatever it is used for.
     ///
     /// # Errors
-    /// [`Refusal::UnknownKey`], or [`Refusal::BrokenRow`] for a row that somebody edited.
+    /// [`Refusal::UnknownKey`], or [`Refusal::BrokenRow`] for a row that was edited.
     pub async fn open_key(&self, id: &ApiKeyId) -> Result<OpenedKey, Refusal> {
         let (OwnedKey { rows, owner }, known) = self.key_or_decoy(id).await?;
         let opened = rows.current.open(&self.roots);
@@ -90,8 +90,8 @@ impl Issuer {
         Ok((found, known))
     }
 
-    /// Notes whose key a signature named that did not hold, for its owner to see: as what the request is about, as for a wrong
-    /// secret, and never as who made it. An unknown id costs the same look-up (R31).
+    /// Notes the key that a signature named which did not hold, for its owner to see: as the target of the request, as for a
+    /// wrong secret, and never as its actor. An unknown id costs the same look-up (R31).
     ///
     /// # Errors
     /// [`Refusal`] where the database does not answer.
@@ -129,7 +129,7 @@ impl Issuer {
         if key.scope.is_over(self.clock.now()) {
             return Err(Refusal::KeyOver);
         }
-        // The row of the owner whom the key's seal names, and of nobody else.
+        // The row of the owner whom the key's seal names, and of no other user.
         let owner = owner.as_ref().filter(|owner| owner.id == key.owner && owner.state == UserState::Active);
         owner.ok_or(Refusal::UserInactive)
     }

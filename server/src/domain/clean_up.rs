@@ -1,5 +1,5 @@
-//! Deleting what has ended, so that nothing takes room after its time. What stays for good: users, API keys (revoked ones too, which
-//! entries of the audit log name), tools, and the audit log.
+//! Deletes rows that have ended, so that nothing takes room after its time. These stay for good: users, API keys (revoked ones too,
+//! which entries of the audit log name), tools, and the audit log.
 
 use crate::clock::UnixMillis;
 use crate::store::{

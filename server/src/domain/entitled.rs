@@ -9,7 +9,7 @@ use super::tool_grant::ToolOfUser;
 use crate::store::ToolGrants;
 use bmap_protocol::ids::{ToolId, UserId};
 
-/// A tool that tokens may be made for now, and what they may have at most.
+/// A tool that tokens may be made for now, and the most scopes that they may have.
 #[derive(Debug)]
 pub(super) struct Entitled {
     /// The tool.

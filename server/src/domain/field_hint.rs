@@ -1,9 +1,9 @@
-//! What each field of a request is to hold, for the `hint` of a 400: one line for each name, because one name means the same on every route.
+//! The grammar of each field of a request, for the `hint` of a 400: one line for each name, because one name means the same on every route.
 
 use bmap_protocol::digest::DigestFault;
 use bmap_protocol::refusal::Refusal as SignedRefusal;
 
-/// What the field is to hold. `None` where the refusal is about no field.
+/// The field's grammar. `None` where the refusal is about no field.
 pub(super) const fn field_hint(field: &str) -> Option<&'static str> {
     // A `const fn` compares bytes.
     Some(match field.as_bytes() {
@@ -44,7 +44,7 @@ pub(super) const fn field_hint(field: &str) -> Option<&'static str> {
     })
 }
 
-/// What of a signed request is outside its grammar. What about a proof does not hold is not told.
+/// The part of a signed request that is outside its grammar. The part of a proof that does not hold is not told.
 pub(super) const fn field_of_signed(refusal: &SignedRefusal) -> Option<&'static str> {
     match refusal {
         SignedRefusal::Header { name } | SignedRefusal::UncoveredOverride { header: name } => Some(name),

@@ -1,4 +1,4 @@
-//! What the token endpoint and the ticket endpoint grant (profile §7).
+//! The grants of the token endpoint and the ticket endpoint (profile §7).
 
 use super::api_key::ApiKey;
 use super::audit::{Action, Actor, Event, Source};
@@ -27,7 +27,7 @@ pub struct Granted {
     pub tool: Tool,
 }
 
-/// What a ticket is asked for.
+/// A request for a ticket.
 #[derive(Clone, Debug)]
 pub struct TicketRequest {
     /// The tool.
@@ -51,7 +51,7 @@ pub struct NewTicket {
     pub plain: PlainTicket,
     /// Its hash.
     pub hash: TicketHash,
-    /// What it is for.
+    /// Its content.
     pub ticket: Ticket,
 }
 
@@ -173,7 +173,7 @@ impl Issuer {
             tracing::error!(key = ticket.key.as_str(), "ALARM: the row of a ticket is not as it was written");
             return Err(Refusal::UnknownTicket);
         }
-        // Whoever has a ticket has it from this key's backend.
+        // A page has its ticket from this key's backend.
         source.acts_as(Actor::ApiKey { key: ticket.key.clone(), owner: ticket.user.clone() });
         let now = self.clock.now();
         if now >= ticket.expires_at {
@@ -185,7 +185,7 @@ impl Issuer {
         if ticket.origin != *origin {
             return Err(Refusal::OriginDenied);
         }
-        // Opened again, and looked at again: what changed since the ticket was made counts at once.
+        // Opened again, and looked at again: a change since the ticket was made counts at once.
         let opened = self.open_key(&ticket.key).await?;
         let user = self.usable(&opened)?;
         let key = &opened.key;
@@ -261,7 +261,7 @@ impl Issuer {
         if entitled.tool.min_assurance > current.assurance {
             return Err(Refusal::AssuranceTooLow);
         }
-        // As they are: what was narrowed since is refused, and the page begins anew.
+        // As they are: a session whose scopes were narrowed since is refused, and the page begins anew.
         let scope = entitled.scope(Some(current.scope.clone()))?;
         let tool = entitled.tool;
         let token = self.mint(&TokenContent {
@@ -282,7 +282,7 @@ impl Issuer {
     }
 }
 
-/// The event of a granted token: its tool, its id and its scopes. The token itself is nobody's business.
+/// The event of a granted token: its tool, its id and its scopes. The token itself is not recorded.
 pub(super) fn granted(event: Event, token: &MintedToken, tool: &Tool) -> Event {
     event.on(&tool.id).with("token", &token.jti).with("scope", &token.scope)
 }

@@ -1,4 +1,4 @@
-//! Tool tokens for somebody who is signed in, on the page of somebody else's API key (profile §7).
+//! Tool tokens for a signed-in user, on the page of another user's API key (profile §7).
 //!
 //! Whom a token is about and which key it comes from are two things. A ticket's token is about the key's owner. Here it is about
 //! the person, and the key only says which pages and tools there are: its id is public, and proves nothing. So the person needs a grant of
@@ -22,7 +22,7 @@ use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
 
-/// What a page asks for in the name of whoever is signed in.
+/// A page's request for a token in the name of the signed-in user.
 #[derive(Clone, Debug)]
 pub struct UserGrant {
     /// The API key that registered the page and the tool.
@@ -82,8 +82,8 @@ impl Issuer {
         Ok(Granted { token, tool })
     }
 
-    /// The key that a page names, if it registered that page. Where there is none, some other row is opened, and the answer is
-    /// the same: so nobody learns which ids there are (R31).
+    /// The key that a page names, if it registered that page. For an unknown id another row is opened, and the answer is the
+    /// same: so a caller does not learn which ids there are (R31).
     async fn client_of_page(&self, id: &ApiKeyId, origin: &Origin) -> Result<OpenedKey, Refusal> {
         let (OwnedKey { rows, owner }, known) = self.key_or_decoy(id).await?;
         let opened = rows.current.open(&self.roots);

@@ -2,8 +2,8 @@
 //! done here, at the first start after it: tools are sealed anew with their access and callers, the tools of keys become grants of the
 //! keys' owners, and the key of the first start is given the capability `administer`.
 //!
-//! All of it is one transaction that begins by taking a mark in the database, so it is done once, whoever is killed or starts beside.
-//! What is not as it was written is not sealed anew, and makes no grant (T13).
+//! All of it is one transaction that begins by taking a mark in the database, so it is done once, also where a process is killed or
+//! another starts beside it. A row that was edited is not sealed anew, and makes no grant (T13).
 
 use super::api_key::{KeyScope, KeyState, SealedApiKey, ToolSet};
 use super::audit::chain::{ChainKeys, Head, Mac, Row};
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 /// The kinds of callers that every tool took before a tool said which.
 const FORMER_CALLERS: &str = "page direct user";
 
-/// What is there before the upgrade.
+/// The rows before the upgrade.
 #[derive(Debug, Default)]
 pub struct Former {
     /// Every tool.
@@ -37,7 +37,7 @@ pub struct Former {
     pub entries: Vec<(Row, Option<String>)>,
 }
 
-/// What the upgrade writes.
+/// The rows that the upgrade writes.
 #[derive(Debug, Default)]
 pub struct Upgrade {
     /// Tools, sealed anew, each with the MAC of its former seal.
@@ -48,7 +48,7 @@ pub struct Upgrade {
     pub first_key: Option<(SealedApiKey, SealedApiKey)>,
     /// Entries of the audit log.
     pub events: Vec<Event>,
-    /// What the operator is told, a line each.
+    /// Notes for the operator, a line each.
     pub notes: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ pub enum UpgradeError {
     Callers(#[from] InvalidCallers),
 }
 
-/// Does the upgrade where it is still to be done; what the operator is to be told of it.
+/// Does the upgrade where it is still to be done, and returns notes for the operator.
 ///
 /// # Errors
 /// [`UpgradeError`].
@@ -148,7 +148,7 @@ impl Plan<'_> {
                 ));
                 continue;
             };
-            // What the row says of these no seal covered until now.
+            // No seal covered these fields until now, so the row's own values are not used.
             let (access, callers, open_scopes) = (Access::Granted, callers.clone(), Scopes::default());
             let sealed = Tool { access, callers, open_scopes, ..tool.clone() }.sealed(&keys);
             upgrade.tools.push((sealed, former.mac.clone()));
@@ -199,8 +199,8 @@ impl Plan<'_> {
         }
     }
 
-    /// The key of the first start is told by its entry in the audit log, whose MAC nobody makes without the root secret: the issuer itself
-    /// made no other key. Its user must be an admin still.
+    /// The key of the first start is told by its entry in the audit log, whose MAC can't be made without the root secret: the issuer
+    /// itself made no other key. Its user must be an admin still.
     fn first_key(&self, upgrade: &mut Upgrade, random: &dyn Random) -> Result<(), NoRandomness> {
         let Some((before, mut scope)) = self.told_first_key() else {
             upgrade.notes.push(

@@ -23,14 +23,14 @@ pub const KEPT_SECONDS: i64 = 86_400;
 pub const MAX_KEPT: i64 = 10_000;
 /// Longest idempotency key.
 pub const MAX_LENGTH: usize = 64;
-/// What the answers' key is derived for.
+/// The purpose of the answers' key.
 const PURPOSE: &str = "idempotent-answers";
 
-/// What a client calls one request, however often it sends it.
+/// A client's name for one request, however often it sends it.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey(String);
 
-/// A request that names an idempotency key: who sends it, the key's hash, the request's hash.
+/// A request that names an idempotency key: its caller, the key's hash, the request's hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// A user's id, or that of an API key.
@@ -118,10 +118,10 @@ impl Attempt {
 }
 
 impl SealedAnswer {
-    /// The answer, for whoever sends the same request again.
+    /// The answer, for a caller that sends the same request again.
     ///
     /// # Errors
-    /// [`Refusal::IdempotencyKeyReused`] for another request; [`Refusal::BrokenAnswer`] for a row that somebody edited.
+    /// [`Refusal::IdempotencyKeyReused`] for another request; [`Refusal::BrokenAnswer`] for a row that was edited.
     pub fn open(&self, attempt: &Attempt, roots: &Roots) -> Result<Answer, Refusal> {
         if self.attempt != *attempt {
             return Err(Refusal::IdempotencyKeyReused);
@@ -146,7 +146,7 @@ impl SealedAnswer {
 #[derive(Clone, Debug, Default)]
 pub struct InProgress(Arc<Mutex<HashSet<String>>>);
 
-/// While it lives, nobody else works on the same request here.
+/// While it lives, no other task of this process works on the same request.
 #[derive(Debug)]
 pub struct Turn {
     in_progress: InProgress,
@@ -157,7 +157,7 @@ impl InProgress {
     /// The turn to work on a request.
     ///
     /// # Errors
-    /// [`Refusal::RequestInProgress`] where somebody has it.
+    /// [`Refusal::RequestInProgress`] where another task has it.
     pub fn turn(&self, attempt: &Attempt) -> Result<Turn, Refusal> {
         let mut keys = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match keys.insert(attempt.key.clone()) {

@@ -1,4 +1,4 @@
-//! The issuer at work: what every decision is made with.
+//! The issuer at work: the state that every decision is made with.
 
 use super::api_key::{KeyScope, KeyState, SealedApiKey};
 use super::audit::chain::ChainKeys;
@@ -34,15 +34,15 @@ impl Default for Lives {
     }
 }
 
-/// What every decision is made with.
+/// The state that every decision is made with.
 pub struct Issuer {
     /// Its exact public URL.
     pub url: IssuerUrl,
     /// Storage.
     pub store: Database,
-    /// Records tokens and refusals. What changes the database is recorded by the change itself.
+    /// Records tokens and refusals. A change of the database records itself.
     pub audit: AuditWriter,
-    /// The root secrets: what seals, opens and mints.
+    /// The root secrets, for sealing, opening and minting.
     pub roots: Roots,
     /// Signs tokens.
     pub signer: TokenSigner,
@@ -54,9 +54,10 @@ pub struct Issuer {
     pub random: Arc<dyn Random>,
     /// How long things live.
     pub lives: Lives,
-    /// What origins of pages may be registered.
+    /// The rules for origins of pages that may be registered.
     pub origin_rules: OriginRules,
-    /// A key that nobody has: what an unknown key id is checked against, so that it costs what a known one costs (T23).
+    /// A key whose secret no caller has: an unknown key id is checked against it, so that it costs what a known one
+    /// costs (T23).
     pub(super) decoy: SealedApiKey,
 }
 
@@ -131,8 +132,8 @@ impl Issuer {
     }
 }
 
-/// The issuer keys in use, newest first; makes the first one. A row that does not open is nobody's key: what it says would be
-/// published, and given to tools, for whoever wrote it (T13).
+/// The issuer keys in use, newest first; makes the first one. A row that does not open is not used: its key would be
+/// published, and given to tools, for the attacker who wrote it (T13).
 ///
 /// # Errors
 /// [`MakeError`], above all for a root secret that opens none of them.
@@ -178,16 +179,16 @@ pub fn new_user(name: UserName, now: UnixMillis, random: &dyn Random) -> Result<
     })
 }
 
-/// What a new API key is to be.
+/// A new API key, not made yet.
 #[derive(Clone, Debug)]
 pub struct NewApiKey<'a> {
     /// Its user.
     pub owner: UserId,
-    /// What people call it.
+    /// Its name.
     pub name: UserName,
     /// How it signs.
     pub signing: SigningKind,
-    /// What it may do.
+    /// Its rights.
     pub scope: &'a KeyScope,
 }
 
@@ -248,12 +249,12 @@ pub fn seal_new_secret(
     Ok((key, secret))
 }
 
-/// What the audit log says of a new user.
+/// The audit log's event of a new user.
 pub fn user_created(user: &User, source: &Source) -> Event {
     Event::done(Action::UserCreate, source, user.created_at).on(&user.id).with("name", &user.name)
 }
 
-/// What the audit log says of a new API key.
+/// The audit log's event of a new API key.
 pub fn key_created(key: &SealedApiKey, scope: &KeyScope, source: &Source) -> Event {
     let target = Target::ApiKey { key: key.id.clone(), owner: key.owner.clone() };
     let event = Event::done(Action::ApiKeyCreate, source, key.created_at).on(target);
@@ -284,7 +285,7 @@ pub async fn first_credential(
     let (key, secret) = new_api_key(roots, now, random, new)?;
     let source = Source::system();
     let user_event = user_created(&user, &source).with("role", &Role::Admin);
-    // Together: a user without the key would be the end of first starts, and nobody could sign in as it.
+    // Together: a user without the key would be the end of first starts, and no person could sign in as that user.
     match store.add_user_with_key(&user, &key, &scope, [&user_event, &key_created(&key, &scope, &source)]).await {
         Ok(()) => Ok(Some((key, secret))),
         Err(StoreError::Taken { .. }) => Ok(None), // another process was first

@@ -14,13 +14,13 @@ pub enum IssuerCode {
     OwnerRequired,
     /// 403: this issuer takes no registrations, or invited addresses only.
     RegistrationClosed,
-    /// 404: no such thing, or somebody else's: not told apart.
+    /// 404: no such resource, or another user's: not told apart.
     NotFound,
     /// 405: the path has other methods, which `Allow` names.
     MethodNotAllowed,
-    /// 409: somebody changed it meanwhile. Read it, and ask again.
+    /// 409: another request changed it meanwhile. Read it, and ask again.
     Conflict,
-    /// 409: what it is does not allow this.
+    /// 409: its state does not allow this.
     InvalidState,
     /// 409: there are as many as there may be.
     LimitReached,
@@ -87,7 +87,7 @@ impl IssuerCode {
         self.row().2
     }
 
-    /// Whether the same call may succeed without anybody changing anything.
+    /// Whether the same call may succeed later with nothing changed.
     pub const fn retryable(self) -> bool {
         matches!(self, IssuerCode::Conflict | IssuerCode::RequestInProgress)
     }

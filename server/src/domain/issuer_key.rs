@@ -155,7 +155,7 @@ fn kid(x: &str) -> Option<String> {
     Some(format!("bj1.{}", jwk.thumbprint(ThumbprintHash::SHA256).ok()?.get(..16)?))
 }
 
-/// What the seed is sealed to: its kind, id and public key.
+/// The data that the seed is sealed to: its kind, id and public key.
 fn associated_data(kid: &str, public_key: &str) -> Vec<u8> {
     format!("bmap/1/issuer-key\n{kid}\n{public_key}").into_bytes()
 }

@@ -1,4 +1,4 @@
-//! Counting how often somebody does something, in tables that never grow (R32).
+//! Counts how often a caller does something, in tables that never grow (R32).
 
 use super::refusal::Refusal;
 use crate::clock::UnixMillis;
@@ -21,8 +21,8 @@ pub struct Rate {
 
 /// Counters by key: the generic cell rate algorithm (as of ATM), which needs one time per key.
 ///
-/// A full bucket loses the counter that ends first. The hash is keyed with a secret of this process, so nobody can aim at
-/// the bucket of somebody else's counter.
+/// A full bucket loses the counter that ends first. The hash is keyed with a secret of this process, so an attacker can't
+/// aim at the bucket of another caller's counter.
 pub struct Table {
     burst: u32,
     /// Microseconds until the next one.
@@ -40,7 +40,7 @@ struct Slot {
 
 const EMPTY: Slot = Slot { key: 0, empty_at: i64::MIN };
 
-/// What a counter says after somebody was counted, or was not.
+/// The state of a counter after a caller was counted, or was not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     /// How many more would be taken now.
@@ -83,7 +83,7 @@ impl Table {
         self.with(key, |slot| self.count_in(slot, now))
     }
 
-    /// What [`count`](Self::count) would say; nothing is counted, and no other key's counter makes room.
+    /// The result that [`count`](Self::count) would have; nothing is counted, and no other key's counter makes room.
     pub fn look(&self, key: &[u8], now: UnixMillis) -> Count {
         let key = self.hash.hash_one(key);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,12 +150,12 @@ fn bucket_of(key: u64) -> usize {
     usize::try_from(key & (BUCKETS as u64).saturating_sub(1)).unwrap_or(0)
 }
 
-/// Rounded up: whoever waits so long has waited long enough.
+/// Rounded up: a caller that waits so long has waited long enough.
 fn seconds(micros: i64) -> u32 {
     u32::try_from(micros.saturating_add(999_999).div_euclid(1_000_000)).unwrap_or(u32::MAX)
 }
 
-/// What one caller has: an IPv4 address, or the /64 in which an IPv6 host can take any address it likes.
+/// The network of one caller: an IPv4 address, or the /64 in which an IPv6 host can take any address it likes.
 pub fn network(address: IpAddr) -> Vec<u8> {
     match address.to_canonical() {
         IpAddr::V4(address) => address.octets().to_vec(),

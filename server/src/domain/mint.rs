@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 /// Longest life of a tool token, in seconds (profile §3).
 pub const MAX_TOKEN_SECONDS: i64 = 600;
 
-/// What a token is to say.
+/// The content of a token.
 #[derive(Clone, Debug)]
 pub struct TokenContent<'a> {
     /// The tool that it is for.

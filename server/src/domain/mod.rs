@@ -1,4 +1,5 @@
-//! What the issuer knows and decides: accounts, API keys, tools, tickets, sessions, tokens. No HTTP and no SQL in here.
+//! The issuer's knowledge and decisions: accounts, API keys, tools, tickets, sessions, tokens. No HTTP and no SQL in
+//! here.
 
 pub mod api_key;
 pub mod page_origin;

@@ -3,7 +3,7 @@
 use super::issuer_code::IssuerCode;
 use bmap_protocol::code::Code;
 
-/// What a problem's `code` says.
+/// A problem's `code`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProblemCode {
     /// A code of the profile (§6).
@@ -42,7 +42,7 @@ impl ProblemCode {
         }
     }
 
-    /// Whether the same call may succeed later without anybody changing anything.
+    /// Whether the same call may succeed later with nothing changed.
     pub const fn retryable(self) -> bool {
         match self {
             ProblemCode::Profile(code) => code.retryable(),

@@ -26,7 +26,7 @@ pub enum Refusal {
         /// The field.
         field: &'static str,
     },
-    /// A field of somebody who is signed in, and what is wrong with it.
+    /// A field of a signed-in user's request, and what is wrong with it.
     #[error("field {field}: {hint}")]
     Invalid {
         /// The field.
@@ -59,7 +59,7 @@ pub enum Refusal {
     WeakPassword {
         /// The field that it stands in.
         field: &'static str,
-        /// Advice for whoever chose it, without any part of it.
+        /// Advice for the user who chose it, without any part of it.
         hint: String,
     },
 
@@ -70,7 +70,7 @@ pub enum Refusal {
     /// More than one kind of credential.
     #[error("more than one kind of credential")]
     SeveralCredentials,
-    /// A credential that is none.
+    /// A malformed credential.
     #[error("not a credential")]
     BadCredential,
     /// There is no such API key.
@@ -79,7 +79,7 @@ pub enum Refusal {
     /// The secret is another one.
     #[error("wrong secret")]
     WrongSecret,
-    /// The key's row is not as it was written: somebody edited the database.
+    /// The key's row is not as it was written: the database was edited by hand.
     #[error("ALARM: the row of an API key does not open: {0}")]
     BrokenRow(#[from] BrokenRow),
     /// The key's life is over.
@@ -104,20 +104,20 @@ pub enum Refusal {
     /// No account of that address, or another password, or its user is not active.
     #[error("wrong address or password, or the user is not active")]
     WrongPassword,
-    /// The account's stored password is not as it was written: somebody edited the database.
+    /// The account's stored password is not as it was written: the database was edited by hand.
     #[error("ALARM: the stored password of an account can't be used: {0}")]
     BrokenPassword(#[from] PasswordFault),
-    /// The row of an account, or of one of its links, is not as it was written: somebody edited the database.
+    /// The row of an account, or of one of its links, is not as it was written: the database was edited by hand.
     #[error("ALARM: the row of an account or of its link does not open: {0}")]
     EditedRow(SealError),
-    /// A sealed row is not as it was written: somebody edited the database. The caller is told what `like` tells.
+    /// A sealed row is not as it was written: the database was edited by hand. The caller is told what `like` tells.
     #[error("ALARM: the row of {what} is not as it was written: {fault}")]
     Edited {
         /// Whose row.
         what: &'static str,
-        /// What is wrong with it.
+        /// Its fault.
         fault: RowFault,
-        /// The refusal of whoever shows something that was never there.
+        /// The refusal of a caller that shows an unknown credential of this kind.
         like: &'static Refusal,
     },
     /// The link was never made, was used, or has ended.
@@ -129,7 +129,7 @@ pub enum Refusal {
     /// The page's code was never made, was used, has ended, or was for another page or another purpose.
     #[error("no such sign-in code, or used, or with another verifier")]
     UnknownSignInCode,
-    /// Whoever was asked by the provider said no.
+    /// The user, asked by the provider, said no.
     #[error("denied at the provider")]
     ProviderDenied,
     /// The provider sent the browser back with an error, or with nothing.
@@ -154,7 +154,7 @@ pub enum Refusal {
     #[error("the user's session was ended or is over")]
     UserSessionOver,
 
-    // What the caller may not.
+    // Acts that the caller may not do.
     /// The key was revoked.
     #[error("the API key was revoked")]
     KeyRevoked,
@@ -164,7 +164,7 @@ pub enum Refusal {
     /// The key may not be used from this address.
     #[error("the API key may not be used from this address")]
     AddressDenied,
-    /// No such tool, or not for this key, or not what the ticket was made for.
+    /// No such tool, or not for this key, or not the one that the ticket was made for.
     #[error("not for this tool")]
     ToolDenied,
     /// A key is to be for a tool that its owner may not have.
@@ -173,19 +173,19 @@ pub enum Refusal {
         /// Which one.
         hint: String,
     },
-    /// The page's origin is not registered, or not what the ticket was made for.
+    /// The page's origin is not registered, or not the one that the ticket was made for.
     #[error("not from this origin")]
     OriginDenied,
     /// The tool doesn't know the scope, or it is not the key's, its owner's or the subject's to have.
     #[error("the tool does not know the scope, or it was not granted")]
     ScopeDenied,
-    /// The tool asks for more than somebody who is signed in.
+    /// The tool asks for more than a signed-in user.
     #[error("the tool asks for more assurance")]
     AssuranceTooLow,
     /// The session was revoked or is over.
     #[error("the session was revoked or is over")]
     SessionOver,
-    /// Nobody becomes a user by signing in with that provider.
+    /// No new user is made by signing in with that provider.
     #[error("the identity is linked to no user, and its provider makes none")]
     SignUpOff,
 
@@ -205,17 +205,17 @@ pub enum Refusal {
         mode: &'static str,
     },
 
-    // What is there does not allow it.
+    // The present state does not allow it.
     /// No such thing, or not this caller's.
     #[error("no such {what}, or not this caller's")]
     NotFound {
-        /// What kind of thing.
+        /// The kind of thing.
         what: &'static str,
     },
     /// It was changed while this request was at work.
     #[error("changed meanwhile")]
     Conflict,
-    /// What it is does not allow this.
+    /// Its state does not allow this.
     #[error("not in this state: {hint}")]
     InvalidState {
         /// For a person.
@@ -234,7 +234,7 @@ pub enum Refusal {
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
 
-    /// A kept answer is not as it was written: somebody edited the database.
+    /// A kept answer is not as it was written: the database was edited by hand.
     #[error("ALARM: a kept answer does not open")]
     BrokenAnswer,
 
@@ -259,7 +259,7 @@ pub enum Refusal {
     /// More callers wait for their entry in the audit log than there may be.
     #[error("too many wait for the audit log")]
     AuditFull,
-    /// The audit log did not take the entry, so what it was to say is not done.
+    /// The audit log did not take the entry, so the act is not done.
     #[error("the audit log was not written")]
     AuditUnwritten,
     /// Mail can't be written down.
@@ -315,8 +315,8 @@ impl Refusal {
         }
     }
 
-    /// The refusal as the token endpoint says it about a grant (RFC 6749 §5.2): where the caller showed no client credential, what is 401
-    /// elsewhere is a grant that does not hold. A refused signature is a failed client authentication and stays what it is.
+    /// The refusal as the token endpoint says it about a grant (RFC 6749 §5.2): where the caller showed no client credential, a refusal
+    /// that is 401 elsewhere is a grant that does not hold. A refused signature is a failed client authentication and stays one.
     #[must_use]
     pub fn of_grant(self) -> Self {
         match self {
@@ -326,7 +326,7 @@ impl Refusal {
         }
     }
 
-    /// What is said to a person beside the code: where a form is wrong, and what would be right.
+    /// A hint for a person beside the code: where a form is wrong, and what would be right.
     pub fn hint(&self) -> Option<&str> {
         match self {
             Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } | Refusal::ToolsDenied { hint } => {

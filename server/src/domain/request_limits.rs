@@ -1,4 +1,4 @@
-//! How many requests one caller may make: an API key, a user, or an address for what nobody else answers for.
+//! How many requests one caller may make: an API key, a user, or an address for requests without a good credential.
 
 use super::limits::{Count, Rate, Table, network};
 use super::refusal::Refusal;
@@ -28,10 +28,10 @@ impl Default for RequestRates {
     }
 }
 
-/// Who answers for a request.
+/// The caller that a request is counted to.
 #[derive(Clone, Copy, Debug)]
 pub enum Payer<'a> {
-    /// Nobody is known: where it came from.
+    /// No credential held: the address that the request came from.
     Address(IpAddr),
     /// An API key that proved itself.
     Key(&'a ApiKeyId),
@@ -39,7 +39,7 @@ pub enum Payer<'a> {
     User(&'a UserId),
 }
 
-/// What a limit is called on the wire, and how much it is.
+/// The name of a limit on the wire, and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// `address`, `key` or `user`.
@@ -53,7 +53,7 @@ pub struct Policy {
 pub struct Paid {
     /// Under which limit.
     pub policy: Policy,
-    /// What is left of it.
+    /// Its state.
     pub count: Count,
 }
 
@@ -106,14 +106,14 @@ impl RequestLimits {
         }
     }
 
-    /// Counts a request to whoever answers for it; `None` where that is not limited.
+    /// Counts a request to its payer; `None` where that is not limited.
     pub fn pay(&self, payer: Payer<'_>, now: UnixMillis) -> Option<Paid> {
         let limit = self.of(payer);
         let count = limit.table.as_ref()?.count(&key(payer), now);
         Some(Paid { policy: limit.policy, count })
     }
 
-    /// What [`pay`](Self::pay) would say; nothing is counted.
+    /// The result that [`pay`](Self::pay) would have; nothing is counted.
     pub fn look(&self, payer: Payer<'_>, now: UnixMillis) -> Option<Paid> {
         let limit = self.of(payer);
         let count = limit.table.as_ref()?.look(&key(payer), now);
@@ -144,12 +144,13 @@ impl RequestLimits {
         note(&self.pages, page.as_str().as_bytes(), now);
     }
 
-    /// Whether it was in the last ten minutes: only for who may read that there is nothing to be had now.
+    /// Whether it was in the last ten minutes. It only decides which page may read a refusal, and by which limit a
+    /// request is counted (O19).
     pub fn was_registered_lately(&self, page: &[u8], now: UnixMillis) -> bool {
         self.pages.look(page, now).retry_after.is_some()
     }
 
-    /// Takes back a request that was counted, since somebody else answers for it.
+    /// Takes back a request that was counted, since another payer answers for it.
     pub fn give_back(&self, payer: Payer<'_>) {
         if let Some(table) = &self.of(payer).table {
             table.give_back(&key(payer));

@@ -1,4 +1,4 @@
-//! The change of what is sealed from one root to the next. Rows are read a portion at a time, and each is compared and set, all of a
+//! The change of sealed rows from one root to the next. Rows are read a portion at a time, and each is compared and set, all of a
 //! portion in one transaction: two processes that do it at once, or one that is killed, leave each row whole in one epoch or the other.
 
 use super::account::password::StoredPassword;
@@ -14,11 +14,11 @@ use bmap_protocol::ids::{ToolId, UserId};
 use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::seal::SealError;
 
-/// Rows of a portion: enough that waiting for the disk is a small part of it, and few enough that whoever writes one of them meanwhile
-/// waits for a fraction of a second.
+/// Rows of a portion: enough that waiting for the disk is a small part of it, and few enough that a request which writes one of them
+/// meanwhile waits for a fraction of a second.
 const BATCH: u16 = 500;
 
-/// What a run did.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resealed {
     /// Rows that are sealed in the newest epoch now.
@@ -27,7 +27,7 @@ pub struct Resealed {
     pub broken: Vec<String>,
 }
 
-/// It could not go on; what is done is done, and another run goes on there.
+/// It could not go on; rows that are sealed anew stay so, and another run goes on there.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum ResealError {
@@ -79,7 +79,7 @@ struct Run<'a, P> {
     resealed: Resealed,
 }
 
-// Page by page, by key and not by what is left: a row that does not open stays where it is.
+// Page by page, by key and not by the rows that are left: a row that does not open stays where it is.
 impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
     async fn issuer_keys(&mut self) -> Result<(), ResealError> {
         let newest = self.newest.epoch();
@@ -293,7 +293,7 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         Some(key(last))
     }
 
-    /// What is to become of a row; `None`, and it is noted, where it does not open.
+    /// The change of a row; `None`, and it is noted, where the row does not open.
     fn change<'r>(
         &mut self,
         row: SealedRow<'r>,
@@ -318,7 +318,7 @@ impl<P: FnMut(&Resealed) + Send> Run<'_, P> {
         self.change(row, before, seal.map(|seal| seal.mac), name)
     }
 
-    /// Puts new seals into their rows, a portion at a time. What was written meanwhile, by somebody else, stays as that one wrote it.
+    /// Puts new seals into their rows, a portion at a time. A row that another process wrote meanwhile stays as it was written.
     async fn put(&mut self, seals: Vec<Reseal<'_>>) -> Result<(), ResealError> {
         for portion in seals.chunks(usize::from(BATCH)) {
             let done = self.store.reseal(self.newest.epoch(), portion).await?;

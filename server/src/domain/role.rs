@@ -1,7 +1,7 @@
 //! Roles: whether a user administers this installation.
 //!
-//! An [`UnverifiedRole`] is what the database says. Nobody is an admin by it before its MAC held, whose key follows from the
-//! root secret of its epoch: whoever can write the database, but has no root secret, makes no admin (T13).
+//! An [`UnverifiedRole`] is the database's column. It makes no admin before its MAC held, whose key follows from the root
+//! secret of its epoch: an attacker who can write the database, but has no root secret, makes no admin (T13).
 
 use super::roots::Roots;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -10,7 +10,7 @@ use bmap_protocol::keys::{EpochKeys, MacKey, MacStream};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-/// What a user may do.
+/// The rights of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -53,7 +53,7 @@ pub struct UnverifiedRole {
     pub mac: Option<String>,
 }
 
-/// A role that is not as it was written: somebody edited the row, or the root secret of its epoch is not at hand.
+/// A role that is not as it was written: the row was edited, or the root secret of its epoch is not at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the role's MAC does not hold")]
 pub struct BrokenRole;

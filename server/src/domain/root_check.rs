@@ -12,7 +12,7 @@ pub enum ForeignRoot {
     /// There are other ones.
     #[error("{what} does not open: the root secret is another one, or the row was edited")]
     Other {
-        /// What was looked at.
+        /// The row that was looked at.
         what: &'static str,
     },
     /// The newest one is missing.

@@ -1,8 +1,8 @@
 //! The root secrets of every epoch at hand (profile §2), and which of them does what.
 //!
-//! What is new is sealed in the newest epoch; what is there is opened in the epoch that its row names; tokens are minted in
-//! the epoch that every tool's credential has by now, which an operator says (`bmap root activate`). With one root they are
-//! all the same one.
+//! New rows are sealed in the newest epoch; a row is opened in the epoch that it names; tokens are minted in the epoch
+//! that every tool's credential has by now, which an operator says (`bmap root activate`). With one root they are all
+//! the same one.
 
 use bmap_protocol::keys::EpochKeys;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// Reads the roots again, for an epoch that is not at hand.
 type Reread = dyn Fn() -> Option<Vec<EpochKeys>> + Send + Sync;
 
-/// Shared by everything in a process that derives a key; what one clone is told, all know.
+/// Shared by everything in a process that derives a key; a change through one clone is seen by all.
 #[derive(Clone)]
 pub struct Roots {
     state: Arc<RwLock<State>>,
@@ -55,13 +55,13 @@ impl Roots {
     }
 
     /// The same, where an epoch that is not at hand is looked for once more: another process may have made it just now, and
-    /// sealed a row in it. Only rows name epochs, so nobody from outside can cause it.
+    /// sealed a row in it. Only rows name epochs, so no caller can cause it.
     #[must_use]
     pub fn with_reread(self, reread: impl Fn() -> Option<Vec<EpochKeys>> + Send + Sync + 'static) -> Self {
         Self { reread: Some(Arc::new(reread)), ..self }
     }
 
-    /// The newest: seals and hashes what is written from now on.
+    /// The newest: seals and hashes new rows.
     pub fn sealing(&self) -> EpochKeys {
         self.read(|state| state.later.last().unwrap_or(&state.oldest).clone())
     }

@@ -1,7 +1,8 @@
-//! Seals of rows that hold no secret and still decide something: a MAC over what they decide by, under a key from the root secret.
+//! Seals of rows that hold no secret and still decide something: a MAC over the deciding columns, under a key from the root
+//! secret.
 //!
-//! Whoever can write the database, but has no root secret, can put such a row in, give it to somebody else or turn it back to an
-//! earlier state; its seal does not hold then, and it is refused before it decides anything (T13).
+//! An attacker who can write the database, but has no root secret, can put such a row in, give it to another user or turn it back
+//! to an earlier state; its seal does not hold then, and it is refused before it decides anything (T13).
 
 use super::refusal::Refusal;
 use super::roots::Roots;
@@ -20,7 +21,7 @@ pub struct RowSeal {
 /// A row that is not as it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowFault {
-    /// Somebody put it in by hand.
+    /// It was put in by hand.
     #[error("it has no seal")]
     NoSeal,
     /// Its root secret was retired.
@@ -35,7 +36,7 @@ pub enum RowFault {
         /// The epoch that it names.
         epoch: u32,
     },
-    /// Somebody edited it.
+    /// It was edited.
     #[error("its seal does not hold")]
     Edited,
 }

@@ -1,4 +1,4 @@
-//! Scopes: what a token may do at its tool (RFC 6749 §3.3).
+//! Scopes: the rights of a token at its tool (RFC 6749 §3.3).
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -36,7 +36,7 @@ pub struct Session {
     pub key: ApiKeyId,
     /// The tool that it is for.
     pub tool: ToolId,
-    /// The session of whoever signed in, where their access token began this one: this one ends with it.
+    /// The session of the user who signed in, where their access token began this one: this one ends with it.
     pub user_session: Option<SessionId>,
     /// When it began.
     pub created_at: UnixMillis,

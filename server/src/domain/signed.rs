@@ -82,7 +82,8 @@ impl Keys for IssuerKeyring {
 
     async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKeyGrant>, SignedRefusal> {
         let (OwnedKey { rows, .. }, known) = self.0.key_or_decoy(id).await.map_err(|refusal| refusal.for_the_wire())?;
-        // An unknown key costs what a known one costs, and fails at the same place (T23): under a key that nobody has.
+        // An unknown key costs what a known one costs, and fails at the same place (T23): under a key whose secret no
+        // caller has.
         let current = if known { &rows.current } else { &self.0.decoy };
         let former = rows.former.as_ref().filter(|_| known).unwrap_or(current).open(&self.0.roots);
         match current.open(&self.0.roots) {
@@ -115,7 +116,7 @@ impl Standing for IssuerKeyring {
             let opened = self.0.open_key(id).await?;
             let owner = self.0.usable(&opened)?;
             match subject {
-                // Somebody else than the key's owner: whoever is signed in on its page.
+                // A user other than the key's owner: the one who is signed in on its page.
                 Some(Subject::User(user)) if *user != owner.id => self.0.active_user(user).await.map(|_| ()),
                 _ => Ok(()),
             }
@@ -131,7 +132,7 @@ fn proof(material: &KeyMaterial) -> ApiKeyProof {
     }
 }
 
-/// What is carried over from a verified token when it is renewed.
+/// The claims that are carried over from a verified token when it is renewed.
 ///
 /// # Errors
 /// [`Refusal::NoSession`] for a public token.

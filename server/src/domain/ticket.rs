@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 pub const MAX_TICKET_SECONDS: i64 = 120;
 
 /// Most tickets of one API key that are neither used nor over. A backend that makes a thousand a second, each used within ten, has
-/// as many; one that makes them for nobody stops here.
+/// as many; one that makes tickets which no page uses stops here.
 pub const MAX_LIVE_TICKETS: u64 = 10_000;
 
 const PREFIX: &str = "bmt_";
@@ -30,8 +30,8 @@ pub struct PlainTicket(Zeroizing<String>);
 pub struct TicketHash(String);
 
 impl PlainTicket {
-    /// The ticket for what it is to be for: 16 random bytes, and 16 of a MAC over them and all of `ticket`. So a row that was put in
-    /// or edited by somebody who can only write the database is no ticket's (T13), see [`Ticket::is_of`].
+    /// The ticket for a content: 16 random bytes, and 16 of a MAC over them and all of `ticket`. So a row that was put in or edited
+    /// by an attacker who can only write the database is no ticket's (T13), see [`Ticket::is_of`].
     pub fn make(keys: &EpochKeys, random: &[u8; 16], ticket: &Ticket) -> Self {
         let mut bytes = Zeroizing::new([0; 32]);
         let mac = ticket.mac(keys, random);
@@ -73,7 +73,7 @@ impl TicketHash {
     }
 }
 
-/// What a ticket was made for.
+/// The content of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The tool that its token will be for.
@@ -99,7 +99,7 @@ pub struct Ticket {
 pub struct RecordedTicket {
     /// Its hash.
     pub hash: TicketHash,
-    /// What it is for.
+    /// Its content.
     pub ticket: Ticket,
     /// The answer to its request, where that is to be kept.
     pub answer: Option<SealedAnswer>,
@@ -108,7 +108,7 @@ pub struct RecordedTicket {
 }
 
 impl Ticket {
-    /// Whether this is what a ticket was made for: made again of it, it has the same text.
+    /// Whether a ticket was made for this content: made again of it, it has the same text.
     pub fn is_of(&self, text: &str, roots: &Roots) -> bool {
         let mut bytes = [0; 32];
         let encoded = text.strip_prefix(PREFIX).unwrap_or_default();

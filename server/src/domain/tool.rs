@@ -17,7 +17,7 @@ use std::fmt;
 pub struct Tool {
     /// Its id: the audience of its tokens.
     pub id: ToolId,
-    /// Its public address, scheme and authority only: what `@authority` is compared with.
+    /// Its public address, scheme and authority only: `@authority` is compared with it.
     pub base_url: Origin,
     /// Pages that may use it.
     pub origins: ToolOrigins,
@@ -27,7 +27,7 @@ pub struct Tool {
     pub scopes: Scopes,
     /// Scopes that every token for it must have.
     pub required_scopes: Scopes,
-    /// Who may have it.
+    /// Which users may have it.
     pub access: Access,
     /// The kinds of callers that it takes.
     pub callers: CallerKinds,
@@ -57,14 +57,14 @@ impl Tool {
     fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
         self.with_former_fields(|former| {
             let (callers, open_scopes) = (self.callers.to_string(), self.open_scopes.to_string());
-            // Another kind of row than before there was an access: a seal of then is none of now.
+            // Another label than before tools had an access: a former seal does not hold for a row of today.
             let of_then = former.iter().copied().skip(1);
             let of_now = [self.access.as_str(), &callers, &open_scopes];
             take(&std::iter::once("tool-2").chain(of_then).chain(of_now).collect::<Vec<_>>())
         })
     }
 
-    /// Whether its row is as it was written before tools had an access: what the upgrade asks, and nothing else.
+    /// Whether its row is as it was written before tools had an access. Only the upgrade asks this.
     ///
     /// # Errors
     /// [`RowFault`].
@@ -104,12 +104,12 @@ impl Tool {
         Ok(())
     }
 
-    /// What the audit log says of a tool that was added.
+    /// The audit log's event of a tool that was added.
     pub fn added(&self, source: &Source) -> Event {
         self.told(Event::done(Action::ToolCreate, source, self.created_at).on(&self.id))
     }
 
-    /// The event, and what the tool is.
+    /// The event, with the tool's fields.
     pub fn told(&self, event: Event) -> Event {
         let event = event.with("base_url", &self.base_url).with("origins", &self.origins);
         let event = event.with("min_assurance", self.min_assurance.as_str()).with("access", self.access.as_str());
@@ -130,7 +130,7 @@ pub enum OpenToolFault {
     Unknown,
 }
 
-/// Who may have a tool (profile §7).
+/// Which users may have a tool (profile §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Every user.

@@ -22,7 +22,7 @@ pub struct ToolGrant {
     pub scopes: Scopes,
     /// Its end; `None` for none.
     pub ends_at: Option<UnixMillis>,
-    /// Who gave it.
+    /// Its giver.
     pub given_by: Giver,
     /// When it was given.
     pub given_at: UnixMillis,
@@ -30,7 +30,7 @@ pub struct ToolGrant {
     pub seal: Option<RowSeal>,
 }
 
-/// Who gave a grant.
+/// The giver of a grant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Giver {
     /// A command on the issuer's machine.
@@ -99,7 +99,7 @@ impl ToolGrant {
         self.ends_at.is_none_or(|end| now < end)
     }
 
-    /// What the audit log says of a grant that was given.
+    /// The audit log's event of a grant that was given.
     pub fn given(&self, source: &Source) -> Event {
         let event = Event::done(Action::ToolGrant, source, self.given_at).on(&self.user).with("tool", &self.tool);
         let event = event.with("scopes", &self.scopes);

@@ -1,5 +1,5 @@
-//! Tools and their grants as admins and operators change them: every change is read, checked, sealed, and put in the place of what was
-//! read.
+//! Tools and their grants as admins and operators change them: every change is read, checked, sealed, and put in the place of the row
+//! that was read.
 
 use super::account::step_up::SteppedUp;
 use super::audit::{Action, Event, Source};
@@ -29,7 +29,7 @@ pub struct ToolService<'a> {
     clock: &'a dyn Clock,
 }
 
-/// What is to change in a tool; `None` stays.
+/// A change of a tool; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct ToolChange {
     /// Its public address.
@@ -42,7 +42,7 @@ pub struct ToolChange {
     pub scopes: Option<Scopes>,
     /// Scopes that every token for it must have.
     pub required_scopes: Option<Scopes>,
-    /// Who may have it.
+    /// Which users may have it.
     pub access: Option<Access>,
     /// The kinds of callers that it takes.
     pub callers: Option<CallerKinds>,
@@ -66,7 +66,7 @@ impl ToolChange {
     }
 }
 
-/// What a grant is to give.
+/// A new grant.
 #[derive(Clone, Debug)]
 pub struct GrantForm {
     /// The tool.
@@ -110,7 +110,8 @@ impl<'a> ToolService<'a> {
     /// Adds a tool, made now.
     ///
     /// # Errors
-    /// [`Refusal::Invalid`] for an open tool that is none, [`Refusal::InvalidState`] for an id that is taken.
+    /// [`Refusal::Invalid`] for open scopes that do not fit the tool, [`Refusal::InvalidState`] for an id that is
+    /// taken.
     pub async fn add(&self, tool: Tool, source: &Source) -> Result<Tool, Refusal> {
         check(&tool)?;
         source.is_about(&tool.id);
@@ -174,7 +175,7 @@ impl<'a> ToolService<'a> {
         }
     }
 
-    /// Takes a grant away. What it gave ends with the tokens that there are, at their next issue.
+    /// Takes a grant away. Tokens that were issued by it live on until their end; no further one is issued.
     ///
     /// # Errors
     /// [`Refusal::NotFound`].

@@ -15,14 +15,14 @@ pub struct User {
     pub name: UserName,
     /// Whether it may do anything.
     pub state: UserState,
-    /// Its role as the row has it; [`role`](Self::role) is what it proves.
+    /// Its role as the row has it; [`role`](Self::role) is the proved one.
     pub unverified_role: UnverifiedRole,
     /// When it was made.
     pub created_at: UnixMillis,
 }
 
 impl User {
-    /// Its role. A row that does not prove what it says is an alarm, and makes no admin (T13).
+    /// Its role. A row that does not prove its role is an alarm, and makes no admin (T13).
     pub fn role(&self, roots: &Roots) -> Role {
         self.unverified_role.open(roots, &self.id).unwrap_or_else(|broken| {
             tracing::error!(user = self.id.as_str(), "ALARM: the role of a user can't be believed: {broken}");

@@ -1,4 +1,4 @@
-//! Administration of users: who may, and what becomes of whom.
+//! Administration of users by admins: listing, activating, deactivating, roles.
 
 use super::account::email::EmailAddress;
 use super::account::step_up::SteppedUp;
@@ -75,7 +75,7 @@ impl Issuer {
     /// Deactivates a user: its sessions end for good, its keys and the renewal of its tokens stop working at once.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], or [`Refusal::InvalidState`] where nobody would be left to activate it again.
+    /// [`Refusal::NotFound`], or [`Refusal::InvalidState`] where no admin would be left to activate it again.
     pub async fn deactivate_user(&self, id: &UserId, source: &Source) -> Result<(), Refusal> {
         self.change_user(id, &UserChange::Deactivate(self.clock.now()), None, source).await
     }
@@ -113,7 +113,7 @@ impl Issuer {
     ) -> Result<(), Refusal> {
         source.is_about(id);
         let any_admin = |users: &[User]| users.iter().any(|user| self.role(user) == Role::Admin);
-        // Looked at within the change: whoever becomes an admin or stops being one at the same moment is counted.
+        // Looked at within the change: a user who becomes an admin or stops being one at the same moment is counted.
         let keep = |before: &[User], after: &[User]| !any_admin(before) || any_admin(after);
         let event = change.event(id, source, self.clock.now());
         match self.store.change_user(id, change, &keep, stepped_up, &event).await? {

@@ -1,7 +1,7 @@
 //! One connection: HTTP/1.1 or HTTP/2 by its first bytes, with bounds on everything that a peer can hold or fill.
 //!
-//! No `Upgrade` is ever taken up: hyper's connection is served without upgrades, so what follows such a request is the
-//! next request and nothing else (R43).
+//! No `Upgrade` is ever taken up: hyper's connection is served without upgrades, so the bytes after such a request are
+//! the next request and nothing else (R43).
 
 use super::linger::LingeringStream;
 use super::places::Place;
@@ -37,7 +37,7 @@ const IDLE_TIME: Duration = Duration::from_secs(45);
 const ROOM_TIME: Duration = Duration::from_secs(2);
 /// Most bytes of a head: request line and header lines.
 const MAX_HEAD: u32 = 16 * 1024;
-/// Most bytes that are held of an HTTP/1.1 connection before they are parsed: a head, and the beginning of what follows.
+/// Most bytes that are held of an HTTP/1.1 connection before they are parsed: a head, and the first bytes after it.
 const MAX_BUFFER: usize = 2 * MAX_HEAD as usize;
 /// Most requests at once on an HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;

@@ -33,7 +33,7 @@ impl Listener {
     /// Binds an address.
     ///
     /// # Errors
-    /// What the system says, for example that the port is taken.
+    /// The system's error, for example that the port is taken.
     pub async fn bind(address: SocketAddr, limits: ConnectionLimits) -> io::Result<Self> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         // As the standard library does: a port whose last connections are just closing can be bound again.
@@ -46,7 +46,7 @@ impl Listener {
     /// The address that it is bound to.
     ///
     /// # Errors
-    /// What the system says.
+    /// The system's error.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }

@@ -108,7 +108,7 @@ struct Requests {
 /// A request in flight: until its answer is there. Its connection is not idle until this is dropped.
 pub(super) struct InFlight(Arc<Place>);
 
-/// What becomes of a connection that was accepted.
+/// The fate of a connection that was accepted.
 pub(super) enum Admission {
     /// It has a place.
     Seated(Arc<Place>),

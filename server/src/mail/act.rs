@@ -1,4 +1,4 @@
-//! Acts that a mail tells of: what a user who is signed in, or a thief with the user's tokens, did that outlives the session.
+//! Acts that a mail tells of: those of a signed-in user, or of a thief with the user's tokens, that outlive the session.
 
 use crate::clock::UnixMillis;
 use crate::domain::account::email::EmailAddress;
@@ -6,12 +6,12 @@ use crate::domain::role::Role;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use std::net::IpAddr;
 
-/// What was done. Names that callers choose are not in it: nobody has the issuer mail words of their own.
+/// The act. Names that callers choose are not in it: no caller can have the issuer mail a text of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// An API key was made.
     KeyMade(ApiKeyId),
-    /// What an API key may do was changed.
+    /// The rights of an API key were changed.
     KeyChanged(ApiKeyId),
     /// An API key was given a new secret.
     NewSecret(ApiKeyId),
@@ -43,7 +43,7 @@ pub enum Act {
 /// An act, when and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// What.
+    /// The act.
     pub act: Act,
     /// When.
     pub at: UnixMillis,

@@ -1,4 +1,4 @@
-//! When to try again: later each time, and not everybody at once.
+//! When to try again: later each time, and not all mails at once.
 
 use crate::rng::{self, NoRandomness, Random};
 
@@ -7,8 +7,8 @@ const FIRST: i64 = 5_000;
 /// The longest wait, in milliseconds.
 const LONGEST: i64 = 3_600_000;
 
-/// Milliseconds until the next try, after so many: between half and the whole of what the doubling gives, so that what failed
-/// together is not tried together.
+/// Milliseconds until the next try, after so many: between half and the whole of the doubled wait, so that mails which failed
+/// together are not tried together.
 ///
 /// # Errors
 /// [`NoRandomness`].

@@ -1,4 +1,4 @@
-//! What brings a letter to its reader: SMTP (RFC 5321), or the log of a development server.
+//! Delivery of a letter to its reader: SMTP (RFC 5321), or the log of a development server.
 
 use super::errand::MailId;
 use super::letter::Letter;
@@ -22,7 +22,7 @@ const STEP_DEADLINE: Duration = Duration::from_secs(20);
 /// How a letter gets to its reader.
 #[derive(Debug)]
 pub enum Carrier {
-    /// Into the log: for development, where the log's reader is everybody that is written to.
+    /// Into the log: for development, where the log's reader is every recipient.
     Log,
     /// By a mail server.
     Smtp(Box<Smtp>),
@@ -69,7 +69,7 @@ pub enum Unreached {
 pub struct NoTransport(#[from] lettre::transport::smtp::Error);
 
 impl Smtp {
-    /// A mail server; `extra_ca` is trusted beside what the system trusts. Connects to nothing yet.
+    /// A mail server; `extra_ca` is trusted beside the system's authorities. Connects to nothing yet.
     ///
     /// # Errors
     /// [`NoTransport`] where no certificate authority is at hand.

@@ -1,5 +1,6 @@
-//! What waits to be sent: whom to, and why. It holds a link's token, so it rests sealed under a key of the root secret, bound to
-//! the id of its row: a copy of the database gives nobody a link (T12), and a row that was edited or copied does not open (T13).
+//! A mail that waits to be sent: its recipient and its reason. It holds a link's token, so it rests sealed under a key of the
+//! root secret, bound to the id of its row: a copy of the database gives no link away (T12), and a row that was edited or
+//! copied does not open (T13).
 
 use super::act::Notice;
 use super::budget::Budget;
@@ -31,16 +32,16 @@ pub struct Errand {
     pub why: Why,
 }
 
-/// Why somebody is written to. Which letter that makes is decided when it is sent, not when it is asked for.
+/// The reason of a mail. Which letter that makes is decided when it is sent, not when it is asked for.
 #[derive(Debug)]
 pub enum Why {
-    /// Somebody registered with the address.
+    /// A caller registered with the address.
     Registration(OpaqueToken),
-    /// Somebody forgot the password of the address, or says so.
+    /// A caller says that they forgot the password of the address.
     PasswordReset(OpaqueToken),
     /// An admin invited the address.
     Invitation(OpaqueToken),
-    /// Somebody who has an account wants this address for it.
+    /// A user with an account wants this address for it.
     NewAddress(OpaqueToken),
     /// The account of this address is to have another one.
     AddressChange {
@@ -67,7 +68,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// What it counts to.
+    /// The budget that it counts to.
     pub const fn budget(&self) -> Budget {
         match self {
             Why::PasswordReset(_) => Budget::NewPassword,
@@ -111,7 +112,7 @@ pub struct SealedErrand {
     pub epoch: u32,
     /// The sealed content.
     pub sealed: String,
-    /// What it counts to.
+    /// The budget that it counts to.
     pub budget: Budget,
     /// A keyed hash of address and budget, for counting.
     pub recipient: String,
@@ -137,7 +138,7 @@ pub enum ErrandError {
         /// That epoch.
         epoch: u32,
     },
-    /// What was sealed is no errand of this version.
+    /// The sealed text is no errand of this version.
     #[error("what was sealed is no errand")]
     Form,
 }
@@ -201,7 +202,7 @@ impl Errand {
         Ok(SealedErrand { id, epoch, sealed, budget, recipient, created_at, expires_at })
     }
 
-    /// Opens what was sealed for exactly this row.
+    /// Opens the text that was sealed for exactly this row.
     ///
     /// # Errors
     /// [`ErrandError`].
@@ -237,7 +238,7 @@ fn bound_to(id: &MailId) -> Vec<u8> {
     format!("bmap/1/outbox\n{}", id.as_str()).into_bytes()
 }
 
-/// Who wrote to whom is nobody's business who reads the database: addresses are counted under a keyed hash.
+/// A reader of the database must not learn the recipients: addresses are counted under a keyed hash.
 fn recipient(keys: &EpochKeys, to: &EmailAddress, budget: Budget) -> String {
     let mut hash = [0; 16];
     let derived = Hkdf::<Sha256>::new(None, keys.storage_key(PURPOSE).expose());

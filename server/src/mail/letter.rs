@@ -1,7 +1,7 @@
 //! The letters: every text that is mailed. Plain text, in lines of at most 76 characters but for links.
 //!
-//! Nothing in them was written by whoever caused them, but for an address in its canonical spelling: nobody can have the
-//! issuer mail words of their own to somebody else.
+//! Nothing in them was written by the caller that caused them, but for an address in its canonical spelling: no caller
+//! can have the issuer mail a text of their own to another person.
 
 use super::act::Notice;
 use crate::domain::account::email::EmailAddress;
@@ -33,11 +33,11 @@ impl fmt::Debug for Letter {
 }
 
 impl Letter {
-    /// To whoever registered with an address that has no account.
+    /// To a registered address that has no account.
     pub fn confirm_registration(issuer: &IssuerUrl, to: EmailAddress, token: &OpaqueToken) -> Self {
         Self::with_link(to, "Confirm your email address", link(issuer, "/auth/confirm", token), |link| {
             format!(
-                "Somebody registered an account with this email address at\n\
+                "This email address was used to register an account at\n\
                  {issuer}\n\n\
                  If it was you, open this link and enter the password that you chose:\n\n\
                  {link}\n\n\
@@ -48,10 +48,10 @@ impl Letter {
         })
     }
 
-    /// To the owner of an address that somebody wants to register, or to have for another account.
+    /// To the owner of an address that a caller wants to register, or to have for another account.
     pub fn address_has_account(issuer: &IssuerUrl, to: EmailAddress) -> Self {
         let body = format!(
-            "Somebody asked for an account with this email address at\n\
+            "An account with this email address was requested at\n\
              {issuer}\n\n\
              The address has an account already, and nothing was changed.\n\n\
              If it was you, sign in with the password that you have, or ask for a link\n\
@@ -61,11 +61,11 @@ impl Letter {
         Self { to, subject: "You have an account already", body: body.into(), link: None }
     }
 
-    /// To whoever forgot a password.
+    /// To the owner of an account whose password was forgotten.
     pub fn reset_password(issuer: &IssuerUrl, to: EmailAddress, token: &OpaqueToken) -> Self {
         Self::with_link(to, "Set a new password", link(issuer, "/auth/password/reset", token), |link| {
             format!(
-                "Somebody asked to set a new password for the account with this email\n\
+                "A new password was requested for the account with this email\n\
                  address at\n\
                  {issuer}\n\n\
                  If it was you, open this link and choose one:\n\n\
@@ -81,7 +81,7 @@ impl Letter {
     pub fn confirm_new_address(issuer: &IssuerUrl, to: EmailAddress, token: &OpaqueToken) -> Self {
         Self::with_link(to, "Confirm your new email address", link(issuer, "/auth/email/confirm", token), |link| {
             format!(
-                "Somebody asked for this to be the email address of an account at\n\
+                "This address was requested as the email address of an account at\n\
                  {issuer}\n\n\
                  If it was you, open this link and enter the password of the account:\n\n\
                  {link}\n\n\
@@ -94,7 +94,7 @@ impl Letter {
     /// To the address that an account has and is to lose.
     pub fn address_is_to_change(issuer: &IssuerUrl, to: EmailAddress, new: &EmailAddress) -> Self {
         let body = format!(
-            "Somebody who is signed in to your account at\n\
+            "A person who is signed in to your account at\n\
              {issuer}\n\
              and knows its password asked for its email address to be\n\
              {new}\n\n\
@@ -113,8 +113,8 @@ impl Letter {
              is from now on\n\
              {new}\n\n\
              If it was you, there is nothing to do. Mail about the account goes there.\n\n\
-             If it was not you, somebody else knows your password: write at once to\n\
-             whoever runs that site. Nothing can be set by this address any more.\n"
+             If it was not you, another person knows your password: write at once to\n\
+             the operator of that site. Nothing can be set by this address any more.\n"
         );
         Self { to, subject: "Your email address was changed", body: body.into(), link: None }
     }
@@ -129,7 +129,7 @@ impl Letter {
              {keys}\
              If it was you, there is nothing to do.\n\n\
              If it was not you, ask there for a link to set a new password: it comes\n\
-             to this address, and ends whatever somebody else began.\n"
+             to this address, and ends what another person began.\n"
         );
         Self { to, subject: "Your password was changed", body: body.into(), link: None }
     }

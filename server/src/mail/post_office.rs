@@ -1,6 +1,6 @@
-//! The worker that sends what waits. A mail in hand is leased: whoever holds it says when it is done, and if nobody does, because a
-//! process died, it is anybody's again. So what was promised is sent once, as far as SMTP allows: a process that dies between
-//! the server's word and its own leaves a mail that is sent again, with the same `Message-ID`.
+//! The worker that sends the mails that wait. A mail in hand is leased: the worker that holds it says when it is done, and if it
+//! does not, because its process died, any worker may claim it again. So a promised mail is sent once, as far as SMTP allows: a
+//! process that dies between the server's answer and its own record leaves a mail that is sent again, with the same `Message-ID`.
 
 use super::backoff;
 use super::carrier::{Carrier, NotCarried};
@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 pub const LEASE_SECONDS: i64 = 60;
 /// Mails in hand at once.
 const AT_ONCE: i64 = 4;
-/// How often it is looked for what has become due, or what another process left.
+/// How often the worker looks for mails that have become due, or that another process left.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// Sends mail that waits.
@@ -41,10 +41,10 @@ struct Inner {
     is_closing: AtomicBool,
 }
 
-/// What became of a mail.
+/// The outcome of a try.
 enum Outcome {
     Sent,
-    /// There is nobody to write to.
+    /// The address has no account by now, or for a link to a new password no active one.
     Dropped,
     Later(String),
     Never(String),
@@ -56,7 +56,7 @@ impl PostOffice {
         Self(Arc::new(Inner { issuer, carrier, waits, is_closing: AtomicBool::new(false) }))
     }
 
-    /// Sends what is due, again and again, until `stop`; what is in hand then is finished.
+    /// Sends the mails that are due, again and again, until `stop`; those in hand then are finished.
     pub async fn run(&self, stop: impl Future<Output = ()>) {
         tokio::pin!(stop);
         let mut working = Box::pin(self.work());
@@ -97,7 +97,7 @@ impl PostOffice {
     async fn work(&self) {
         while !self.is_closing() {
             self.deliver_due().await;
-            // Too late is as good as never here: what is not notified is found by looking.
+            // A late notice is as good as none here: mails without a notice are found by looking.
             let _ = tokio::time::timeout(LOOK, self.0.waits.notified()).await;
         }
     }
@@ -123,7 +123,7 @@ impl PostOffice {
             Outcome::Later(reason) => match self.next_try(&mail, now) {
                 Some(due_at) => {
                     metrics::mail("retried");
-                    // `?`: a mail server's words are somebody else's, and may hold anything (T33).
+                    // `?`: a mail server's words are not ours, and may hold anything (T33).
                     tracing::warn!(id, attempts, ?reason, "mail not sent, to be tried again");
                     issuer.store.put_mail_back(&mail.id, claim, due_at).await
                 }
@@ -157,7 +157,7 @@ impl PostOffice {
 
     /// When to try again; `None` if that is after the mail's use.
     fn next_try(&self, mail: &ClaimedMail, now: UnixMillis) -> Option<UnixMillis> {
-        // Without randomness the longest wait that there is: somebody's machine has worse troubles then.
+        // Without randomness the longest wait that there is: the machine has worse troubles then.
         let wait = backoff::wait(mail.attempts, &*self.0.issuer.random).unwrap_or(3_600_000);
         Some(UnixMillis(now.0.saturating_add(wait))).filter(|due_at| *due_at < mail.expires_at)
     }
@@ -195,7 +195,8 @@ impl PostOffice {
             (Why::NewAddress(token), None) => Some(Letter::confirm_new_address(url, to, &token)),
             (Why::AddressChange { new }, Some(_)) => Some(Letter::address_is_to_change(url, to, &new)),
             (Why::PasswordReset(token), Some(account)) if account.user_state == UserState::Active => {
-                // The link would set the password of whatever user somebody wrote beside this address.
+                // Where the row was edited, the link would set the password of the user that was written beside this
+                // address.
                 account.check_seal(&issuer.roots)?;
                 let (hash, random) = (token.hash(), &*issuer.random);
                 let reset = sealed::reset(&issuer.roots, random, &hash, account.user, mail.expires_at)?;

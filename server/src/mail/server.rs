@@ -18,13 +18,13 @@ pub struct MailServer {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// What protects the connection.
+    /// The protection of the connection.
     pub security: Security,
-    /// Who we are there.
+    /// The issuer's account there.
     pub credentials: Option<MailCredentials>,
 }
 
-/// What protects the connection.
+/// The protection of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Security {
     /// TLS from the first byte.
@@ -49,7 +49,7 @@ impl MailServer {
     /// for a loopback host alone.
     ///
     /// # Errors
-    /// What is wrong, without any part of the URL: it may hold a password.
+    /// The fault, without any part of the URL: it may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|error| format!("not a URL: {error}"))?;
         let (tls, port) = match url.scheme() {

@@ -1,4 +1,4 @@
-//! What the author of a route says about it. Method, path and who may call it stand in `router.rs` and are not said again.
+//! A route's documentation by its author. Method, path and who may call it stand in `router.rs` and are not said again.
 
 use crate::domain::problem_code::ProblemCode;
 use http::StatusCode;
@@ -171,7 +171,7 @@ impl Doc {
         self
     }
 
-    /// What its fields hold may do instead of the credential that its `Access` asks for.
+    /// A proof in its fields may take the place of the credential that its `Access` asks for.
     #[must_use]
     pub fn or_without_credential(mut self) -> Self {
         self.without_credential = true;

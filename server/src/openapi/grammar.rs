@@ -1,4 +1,4 @@
-//! Grammars of texts, as far as JSON Schema can say them. What parses them is the domain's; these name them in the document.
+//! Grammars of texts, as far as JSON Schema can say them. The domain parses them; these types name them in the document.
 
 use utoipa::ToSchema;
 
@@ -48,7 +48,7 @@ pub struct Scope(pub String);
 #[schema(value_type = String, pattern = "^bm[cpeg]_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
 pub struct LinkToken(pub String);
 
-/// What people call something.
+/// A name that people choose.
 #[derive(ToSchema)]
 #[schema(
     value_type = String,

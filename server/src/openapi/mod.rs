@@ -81,7 +81,7 @@ fn operation(route: &Route) -> Operation {
     for (status, mut answer) in answers {
         let id = text_header("Finds the request in the log; the caller's own where it sent a plain one");
         answer.headers.insert(REQUEST_ID.to_string(), RefOr::T(id));
-        // Open routes say what is left where nothing is.
+        // Open routes name their limit only where nothing is left of it.
         if route.access != Access::Open || status == 429 {
             let policy =
                 "The limit that counts here: an API key's, a user's or an address's, with its quota and window";

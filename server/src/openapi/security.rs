@@ -36,7 +36,7 @@ pub(super) fn schemes() -> Vec<(&'static str, SecurityScheme)> {
     ]
 }
 
-/// What a route asks for: one of these.
+/// The credentials that a route asks for: one of these.
 pub(super) fn of(access: Access) -> Vec<SecurityRequirement> {
     match access {
         Access::Open | Access::OwnProof => Vec::new(),

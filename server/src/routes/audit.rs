@@ -1,4 +1,4 @@
-//! `GET /audit`: the audit log, for admins. `GET /auth/audit`: what in it is of whoever is signed in.
+//! `GET /audit`: the audit log, for admins. `GET /auth/audit`: the entries of the signed-in user.
 
 use super::problem::Refused;
 use super::{bearer, body};
@@ -29,7 +29,7 @@ struct AuditQuery {
     /// A kind of actor (`user`, `api_key`, `command_line`, `anonymous`, `system`), an id, or the id of the user behind it.
     #[param(pattern = "^[a-z0-9_-]{1,64}$")]
     actor: Option<String>,
-    /// What was done: `api_key.create`, `token.grant`, …
+    /// The action: `api_key.create`, `token.grant`, …
     action: Option<String>,
     /// A kind of target (`user`, `api_key`, `session`, `tool`), an id, or the id of the user behind it.
     #[param(pattern = "^[a-z0-9_-]{1,64}$")]
@@ -65,7 +65,7 @@ struct AuditEntry {
     detail: BTreeMap<String, String>,
 }
 
-/// Who did it, or to what it was done.
+/// The actor or the target.
 #[derive(Serialize, ToSchema)]
 struct AuditSubject {
     kind: String,
@@ -96,7 +96,8 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
     Ok(answer(&app, &parts, None).await?)
 }
 
-/// Those that whoever is signed in, or what is theirs, did or was the target of: 200 with a page, newest first.
+/// The entries of which the signed-in user, or a key or session of theirs, is the actor or the target: 200 with a page,
+/// newest first.
 ///
 /// # Errors
 /// [`Refused`].
@@ -152,7 +153,7 @@ fn is_plain(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(is_in_one)
 }
 
-/// An entry as `of` may see it: where somebody else called from is theirs to know.
+/// An entry as `of` may see it: without the address and the request id of another user.
 fn entry(row: Row, of: Option<&UserId>) -> AuditEntry {
     let Content { actor, actor_id, actor_user, target, target_id, target_user, .. } = row.content;
     let is_of_another = of.is_some_and(|of| actor != "anonymous" && actor_user.as_deref() != Some(of.as_str()));

@@ -16,7 +16,7 @@ pub fn is_shown(headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value) == Some(true))
 }
 
-/// Who is signed in, and for what.
+/// The signed-in caller of a request. `action` is the act that they ask for.
 ///
 /// # Errors
 /// [`Refusal`]; no token at all is answered like a bad one.
@@ -31,7 +31,7 @@ pub async fn signed_in(app: &App, head: &Parts, action: Action) -> Result<Signed
     shown(app, token, &source).await
 }
 
-/// Who shows this access token, in whatever place. The request is theirs from here on.
+/// The user of this access token, wherever the request holds it. The request counts as theirs from here on.
 ///
 /// # Errors
 /// [`Refusal`].

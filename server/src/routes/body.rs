@@ -26,7 +26,7 @@ pub fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T,
     serde_json::from_slice(body).map_err(|_| Refusal::Malformed { field: "body" })
 }
 
-/// The same for a form that somebody fills in who is signed in: what is wrong with it is said.
+/// The same for a form of a signed-in user: the refusal says what is wrong with it.
 ///
 /// # Errors
 /// [`Refusal::Malformed`] or [`Refusal::Invalid`].

@@ -19,7 +19,7 @@ const MAX_ENCODED: usize = 512;
 pub enum Credential {
     /// A key id with its secret, in one of three spellings.
     Secret(Way, PresentedSecret),
-    /// An RFC 9421 signature; who signed is for the verifier to say.
+    /// An RFC 9421 signature; the verifier finds its signer.
     Signature,
 }
 

@@ -18,7 +18,7 @@ use utoipa_swagger_ui::Config;
 const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
-/// What the page names relative to itself needs the slash.
+/// The page's relative links need the slash.
 pub async fn redirect() -> Response {
     (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "docs/")]).into_response()
 }

@@ -46,7 +46,7 @@ pub fn ready_doc() -> Doc {
 
 #[derive(Serialize, ToSchema)]
 struct Health {
-    /// `ok`, or what is wrong.
+    /// `ok`, or the fault.
     status: &'static str,
 }
 

@@ -1,4 +1,5 @@
-//! Creating routes that take an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): what is sent twice is done once.
+//! Creating routes that take an `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent twice is
+//! done once.
 
 use super::problem::Refused;
 use super::step_up;
@@ -18,17 +19,17 @@ use zeroize::Zeroizing;
 
 /// The header.
 pub const HEADER: &str = "idempotency-key";
-/// What the document says about it.
+/// Its description in the document.
 pub const ABOUT_HEADER: &str = "Names this request, 1 to 64 of `A-Z a-z 0-9 . _ : -`: sent again within a day it is not done \
                                 again, and gets the same answer";
 
-/// One request of somebody who is known, at its only time or at its first.
+/// One request of a known caller, at its only time or at its first.
 pub struct Once {
     app: App,
     attempt: Option<(Attempt, Turn)>,
 }
 
-/// What a request is.
+/// A request that begins.
 pub enum Begun {
     /// The first of its key, or one without a key: it is to be done.
     First(Once),
@@ -36,7 +37,7 @@ pub enum Begun {
     Again(Response),
 }
 
-/// What a request of a user whose act needs a step-up is.
+/// A request that begins, of a user whose act needs a step-up.
 pub enum BegunAct {
     /// The first of its key, or one without a key: it is to be done, with the step-up that was shown.
     First(Once, SteppedUp),
@@ -71,7 +72,7 @@ impl Once {
     /// Begins a request. Everything that the caller may not is refused before; `caller` is an id.
     ///
     /// # Errors
-    /// [`Refusal`]: a header that is none, another request with the same key, the same request in progress, too many kept.
+    /// [`Refusal`]: a malformed header, another request with the same key, the same request in progress, too many kept.
     pub async fn begin(app: &App, caller: &str, parts: &Parts, body: &Bytes) -> Result<Begun, Refusal> {
         let mut values = parts.headers.get_all(HEADER).iter();
         let key = match (values.next(), values.next()) {
@@ -85,7 +86,7 @@ impl Once {
         })?;
         let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
         let attempt = Attempt::new(caller, &key, parts.method.as_str(), target, body);
-        // The turn first: whoever had it before has written its answer by now.
+        // The turn first: the request that had it before has stored its answer by now.
         let turn = app.in_progress.turn(&attempt)?;
         let now = app.issuer.clock.now();
         if let Some(kept) = app.issuer.store.kept_answer(&attempt, now).await? {

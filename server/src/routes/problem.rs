@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug)]
 pub struct Refused(pub Arc<Refusal>);
 
-/// A refusal that a page says already, to whoever sent its form: recorded like every other, and left as it is.
+/// A refusal that a page shows already, to the person who sent its form: recorded like every other, and left as it is.
 #[derive(Clone, Debug)]
 pub struct RefusedPage(pub Arc<Refusal>);
 
@@ -121,13 +121,13 @@ pub struct ProblemBody<'a> {
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What programs branch on.
+    /// The code that programs branch on.
     code: &'static str,
     /// Finds the refusal in the log.
     request_id: &'a str,
     /// The issuer's time, milliseconds since 1970, so that a caller can set its clock by it.
     server_time: u64,
-    /// Present and true where the same call may succeed later without anybody changing anything.
+    /// Present and true where the same call may succeed later with nothing changed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     #[schema(required = false)]
     retryable: bool,
@@ -173,7 +173,7 @@ pub fn media_type(route: &str, headers: &HeaderMap) -> &'static str {
 
 /// The route whose refusals are those of RFC 6749 §5.2, too.
 pub const TOKEN_ENDPOINT: &str = "/oauth/token";
-/// What RFC 6749 §5.2 calls them.
+/// The media type of refusals by RFC 6749 §5.2.
 pub const JSON: &str = "application/json";
 
 /// Makes the answer for a refusal; a 401 has the challenge of its route.

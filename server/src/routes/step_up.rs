@@ -10,7 +10,7 @@ use http::request::Parts;
 pub const HEADER: &str = "bmap-step-up";
 /// Its grammar.
 pub const PATTERN: &str = "^bmu_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$";
-/// What the document says about it.
+/// Its description in the document.
 pub const ABOUT_HEADER: &str = "The `step_up` of `/auth/login`, `/auth/openid/token` or `/auth/step-up`: good once, for five minutes, and in \
                                 its own session. Without it 403 `step_up_required`";
 

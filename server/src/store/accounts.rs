@@ -1,4 +1,4 @@
-//! The traits of accounts and of the sessions of whoever signs in to them.
+//! The traits of accounts and of the sessions of the users who sign in to them.
 
 use super::Result;
 use crate::clock::UnixMillis;
@@ -27,11 +27,11 @@ pub struct NewPassword<'a> {
     pub at: UnixMillis,
     /// Word of it to the account's address.
     pub word: Option<&'a SealedErrand>,
-    /// What revokes the keys that are to be looked through.
+    /// The token that revokes the keys to be looked through.
     pub review: Option<&'a ReviewRow>,
 }
 
-/// Accounts, and what waits to become one.
+/// Accounts, and registrations that wait to become one.
 pub trait Accounts {
     /// The account of a user.
     fn account(&self, user: &UserId) -> impl Future<Output = Result<Option<Account>>> + Send;

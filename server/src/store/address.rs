@@ -59,7 +59,7 @@ pub enum AddressError {
     /// Not a URL.
     #[error("not a URL; a password's special characters are written as %XX")]
     Url,
-    /// TLS only if the server likes, or with whoever it is: somebody in between decides what that means.
+    /// TLS only if the server likes, or with an unchecked certificate: an attacker in between decides what that means.
     #[error("on the way to another host sslmode is verify-full, or disable: the others don't check who answers")]
     Unchecked,
     /// No host: then the environment would say where the database is, and whether it is another host.
@@ -68,7 +68,7 @@ pub enum AddressError {
     /// A parameter that means nothing here, and may be a misspelled one.
     #[error("a parameter that is not known; docs/storage.md has them")]
     Parameter,
-    /// A mode of TLS that there is not.
+    /// An unknown mode of TLS.
     #[error("sslmode is none of disable, allow, prefer, require, verify-ca, verify-full")]
     Mode,
 }
@@ -164,7 +164,7 @@ impl Address {
         files.map(|(name, value)| (name.into_owned(), PathBuf::from(value.into_owned()))).collect()
     }
 
-    /// Whether this leads to another host by a connection that anybody on the way can read and change.
+    /// Whether this leads to another host by a connection that an attacker on the way can read and change.
     pub fn is_in_the_clear(&self) -> bool {
         let Ok(url) = Url::parse(&self.url) else { return false };
         self.engine == Engine::Postgres && !is_here(&host(&url)) && tls_mode(&url).as_deref() == Some("disable")

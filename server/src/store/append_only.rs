@@ -1,4 +1,4 @@
-//! Triggers that refuse to change or delete what the audit log holds: against a mistake, not against an intruder, who can drop
+//! Triggers that refuse to change or delete entries of the audit log: against a mistake, not against an intruder, who can drop
 //! them, and whom the chain shows. The one thing that each engine must be told in its own words.
 
 use super::Result;

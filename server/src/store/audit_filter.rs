@@ -1,4 +1,4 @@
-//! The statement for a filter of the audit log. Its text is put together of the fixed pieces below; what a caller gave is
+//! The statement for a filter of the audit log. Its text is put together of the fixed pieces below; a caller's value is
 //! bound.
 
 use crate::domain::audit::query::{Filter, OutcomeFilter};
@@ -9,22 +9,23 @@ pub(super) struct SqlFilter {
     pub(super) values: Vec<Value>,
 }
 
-/// What is bound.
+/// A bound value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Text(String),
     Number(i64),
 }
 
-/// Of everybody.
+/// Of all users.
 const ALL: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
      address, request_id, detail, mac FROM audit_log WHERE sequence < $1 AND sequence >= $2";
 
-/// Of one user, in two parts that have no entry in common, each found by its own index: what the user, or what is theirs, did …
+/// Of one user, in two parts that have no entry in common, each found by its own index: the acts of the user, their keys and
+/// their sessions …
 const BY_USER: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
      address, request_id, detail, mac FROM audit_log WHERE actor_user = $4 AND sequence < $1 AND sequence >= $2";
 
-/// … and what somebody else did to these.
+/// … and what another caller did to these.
 const ON_USER: &str = "SELECT sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, \
      address, request_id, detail, mac FROM audit_log WHERE target_user = $4 \
      AND (actor_user IS NULL OR actor_user <> target_user) AND sequence < $1 AND sequence >= $2";

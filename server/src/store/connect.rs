@@ -29,13 +29,13 @@ pub struct Database {
     pub(super) engine: Engine,
     /// When the database was last tried, and whether it let itself be written.
     pub(super) tried: Arc<Mutex<Option<(Instant, bool)>>>,
-    /// What its audit log is chained with.
+    /// The keys that its audit log is chained with.
     pub(super) chain: Option<ChainKeys>,
-    /// What requests look up.
+    /// The look-ups of requests.
     pub(super) lookups: Arc<AllLookUps>,
 }
 
-/// What every request of a key or a token looks up.
+/// The look-ups of every request of a key or a token.
 #[derive(Debug)]
 pub(super) struct AllLookUps {
     pub(super) keys: LookUps<OwnedKey>,
@@ -55,12 +55,13 @@ const PROBE_TIME: Duration = Duration::from_millis(500);
 /// Longest wait at the end, for connections that are in use.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
-/// What every SQLite connection is told. `FULL` survives a power cut with what was acknowledged; `NORMAL` may not.
+/// Settings of every SQLite connection. With `FULL` an acknowledged change survives a power cut; with `NORMAL` it may
+/// not.
 const SQLITE_SESSION: &str =
     "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
 
-/// What every PostgreSQL connection is told: deadlines; how the server finds out that we are gone, so that it frees our locks;
-/// and what the statements of this module are written for, whatever the server's defaults are.
+/// Settings of every PostgreSQL connection: deadlines; how the server finds out that we are gone, so that it frees our locks;
+/// and the settings that the statements of this module rely on, whatever the server's defaults are.
 const POSTGRES_SESSION: &str = "SET statement_timeout = 5000; SET lock_timeout = 4000; \
     SET idle_in_transaction_session_timeout = 20000; \
     SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; \
@@ -108,7 +109,7 @@ impl Database {
                     })
                 })
                 .before_acquire(|connection, _| Box::pin(async move { Ok(!is_read_only(connection).await?) }))
-                // What was given up on is waited for here, before sqlx does so without a deadline.
+                // A statement that was given up on is waited for here, before sqlx does so without a deadline.
                 .after_release(|connection, _| {
                     Box::pin(async move { in_time(connection.ping()).await.map(|()| true) })
                 }),

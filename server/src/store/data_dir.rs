@@ -1,4 +1,4 @@
-//! The data folder: 0700, so that its files are nobody else's business.
+//! The data folder: 0700, so that no other user of the machine reads its files.
 
 use std::fs::{self, DirBuilder};
 use std::io;

@@ -1,4 +1,4 @@
-//! What is sealed in which epoch, and the change from one to the next.
+//! Rows by the epoch that seals them, and the change from one epoch to the next.
 
 use super::Result;
 use crate::domain::account::opaque::TokenHash;
@@ -34,7 +34,7 @@ pub enum SealedRow<'a> {
     IssuerKey(&'a str),
     /// The role of a user.
     Role(&'a UserId),
-    /// The session of somebody who signed in.
+    /// The session of a user who signed in.
     UserSession(&'a SessionId),
     /// A refresh token.
     RefreshToken(&'a TokenHash),
@@ -61,8 +61,8 @@ pub struct Reseal<'a> {
     pub seal: String,
 }
 
-/// What is sealed in which epoch. The lists are of rows of epochs before `epoch`, behind `after` in the order of their keys, at most
-/// so many.
+/// Rows by the epoch that seals them. The lists are of rows of epochs before `epoch`, behind `after` in the order of their keys, at
+/// most so many.
 pub trait Epochs {
     /// Which rows need which root, oldest epoch first.
     fn epochs_in_use(&self) -> impl Future<Output = Result<Vec<EpochUse>>> + Send;

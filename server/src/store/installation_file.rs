@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// The name of the file in the data folder.
 pub const FILE_NAME: &str = "installation.json";
 
-/// What the file says. It holds no secret.
+/// The file's content. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InstallationFile {
@@ -75,9 +75,9 @@ pub enum InstallationFileError {
     OtherKind {
         /// The file.
         path: PathBuf,
-        /// What the folder belongs to.
+        /// The kind of database that the folder belongs to.
         belongs: Kind,
-        /// What the configuration names.
+        /// The kind that the configuration names.
         named: Kind,
         /// The installation's id.
         installation: String,

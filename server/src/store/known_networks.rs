@@ -1,4 +1,4 @@
-//! The traits of what is remembered about where requests come from.
+//! The traits of remembered networks and proxies that requests come from.
 
 use super::Result;
 use crate::clock::UnixMillis;

@@ -8,7 +8,7 @@ use crate::domain::audit::Event;
 use crate::mail::errand::{MailId, SealedErrand};
 use std::future::Future;
 
-/// A mail that somebody has in hand.
+/// A mail that a worker has claimed.
 #[derive(Clone, Debug)]
 pub struct ClaimedMail {
     /// Its id.
@@ -27,7 +27,8 @@ pub struct ClaimedMail {
 pub trait Outbox {
     /// Writes a mail down; `false`, and it is not there, where its address was written to enough this hour.
     fn queue_mail(&self, mail: &SealedErrand, event: &Event) -> impl Future<Output = Result<bool>> + Send;
-    /// Takes some mails in hand that are due, the longest due first. Until `lease_end` nobody else gets them, and after it anybody.
+    /// Takes some mails in hand that are due, the longest due first. Until `lease_end` no other worker gets them, and after it any
+    /// may.
     fn claim_mail(
         &self,
         claim: &str,
@@ -39,7 +40,7 @@ pub trait Outbox {
     fn finish_mail(&self, id: &MailId, claim: &str) -> impl Future<Output = Result<bool>> + Send;
     /// Puts a mail back until then; whether it still was in that hand.
     fn put_mail_back(&self, id: &MailId, claim: &str, due_at: UnixMillis) -> impl Future<Output = Result<bool>> + Send;
-    /// How many mails wait, or are in somebody's hand.
+    /// How many mails wait, or are claimed by a worker.
     fn mail_waiting(&self) -> impl Future<Output = Result<i64>> + Send;
     /// When the oldest of these was asked for.
     fn oldest_mail(&self) -> impl Future<Output = Result<Option<UnixMillis>>> + Send;

@@ -11,7 +11,7 @@ use crate::domain::keys::service::{NewKey, NewSecret};
 use crate::domain::keys::{KeyRows, ManagedKey};
 use bmap_protocol::ids::{ApiKeyId, UserId};
 
-/// What became of a key that was to be added for a user.
+/// The outcome of adding a key for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
     /// It is there.
@@ -62,7 +62,7 @@ pub trait ManagedKeys {
         stepped_up: Option<&SteppedUp>,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
-    /// Writes the last uses of some keys, where they are later than what is there.
+    /// Writes the last uses of some keys, where they are later than the stored ones.
     fn write_last_uses(&self, uses: &[(ApiKeyId, LastUse)]) -> impl Future<Output = Result<()>> + Send;
     /// Deletes former secrets whose grace has ended, whatever it was; how many.
     fn delete_ended_former(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
@@ -83,6 +83,6 @@ pub trait IdempotentAnswers {
         most: i64,
         now: UnixMillis,
     ) -> impl Future<Output = Result<bool>> + Send;
-    /// Deletes what has ended; how many.
+    /// Deletes rows that have ended; how many.
     fn delete_ended_answers(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }

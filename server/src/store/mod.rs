@@ -89,7 +89,7 @@ pub enum StoreError {
     /// A name or id is taken.
     #[error("there is already a {what} of that name")]
     Taken {
-        /// What kind of thing.
+        /// The kind of thing.
         what: &'static str,
     },
     /// A row can't be read back into its types.
@@ -112,7 +112,7 @@ pub enum StoreError {
     /// No database server listens where it should be.
     #[error("no PostgreSQL server listens at the host and port of database_url: the connection was refused")]
     Refused,
-    /// What came of a statement that several waited for.
+    /// The error of a statement that several callers waited for.
     #[error(transparent)]
     Shared(std::sync::Arc<StoreError>),
     /// The schema could not be brought up to date.
@@ -123,7 +123,7 @@ pub enum StoreError {
         "the database has migration {found}, and this program knows {known} at most: a newer bmap has been at it, so use that one"
     )]
     Newer {
-        /// What it has.
+        /// Its last migration.
         found: i64,
         /// The last one that is known here.
         known: i64,
@@ -136,7 +136,7 @@ pub enum StoreError {
         /// Which one.
         version: i64,
     },
-    /// The schema is behind, and nobody is to bring it up but `bmap migrate`.
+    /// The schema is behind, and only `bmap migrate` may bring it up.
     #[error(
         "the schema of the database is behind by {pending} migrations, and migrate_at_start is false: run `bmap migrate`"
     )]
@@ -155,7 +155,7 @@ pub enum StoreError {
 /// Result of storage.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// What many callers do at once, and what is recorded of it.
+/// Writes of many callers at once, with their entries of the audit log.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Tickets, each with its own entry in the audit log and the answer to its request.
@@ -207,7 +207,7 @@ pub trait AuditLog {
     ) -> impl Future<Output = Result<Option<i64>>> + Send;
     /// The chain's keys of older epochs, as they were kept.
     fn audit_keys(&self) -> impl Future<Output = Result<Vec<KeptKey>>> + Send;
-    /// Keeps the chain's key of an older epoch, in the place of what was kept of it before.
+    /// Keeps the chain's key of an older epoch, in the place of the one that was kept before.
     fn keep_audit_key(&self, kept: &KeptKey) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -236,7 +236,7 @@ pub trait Users {
         limit: u32,
     ) -> impl Future<Output = Result<Vec<(User, Option<EmailAddress>)>>> + Send;
     /// Changes a user, whole or not at all. `keep` is shown the active users whose rows say that they are admins, before the change and
-    /// after it, and says whether it holds; of several changes at once each is shown what the one before left.
+    /// after it, and says whether it holds; of several changes at once each is shown the state that the one before left.
     fn change_user(
         &self,
         id: &UserId,
@@ -254,7 +254,7 @@ pub trait Users {
     ) -> impl Future<Output = Result<bool>> + Send;
 }
 
-/// What is to become of a user.
+/// A change of a user.
 #[derive(Clone, Debug)]
 pub enum UserChange {
     /// Deactivated, at a time; its sessions end for good.
@@ -266,7 +266,7 @@ pub enum UserChange {
 }
 
 impl UserChange {
-    /// What the audit log says of it.
+    /// Its event for the audit log.
     pub fn event(&self, user: &UserId, source: &Source, now: UnixMillis) -> Event {
         let done = |action| Event::done(action, source, now).on(user);
         match self {
@@ -280,7 +280,7 @@ impl UserChange {
     }
 }
 
-/// What became of a user.
+/// The outcome of a change of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UserChanged {
     /// It is as asked for.
@@ -324,7 +324,8 @@ pub trait Tools {
     fn tools(&self) -> impl Future<Output = Result<Vec<Tool>>> + Send;
     /// Gives a tool the seal of one that is otherwise the same; `false`, and nothing changes, where its row is another by now.
     fn confirm_tool(&self, tool: &Tool, event: &Event) -> impl Future<Output = Result<bool>> + Send;
-    /// Puts a tool in the place of what was read of it; `false`, and nothing changes, where its row is another by now.
+    /// Puts a tool in the place of the row that was read; `false`, and nothing changes, where its row is another by
+    /// now.
     fn change_tool(&self, before: &Tool, after: &Tool, event: &Event) -> impl Future<Output = Result<bool>> + Send;
     /// Removes, with its grants; whether there was one.
     fn remove_tool(&self, id: &ToolId, event: &Event) -> impl Future<Output = Result<bool>> + Send;
@@ -336,7 +337,7 @@ pub trait Tickets {
     fn live_tickets(&self, key: &ApiKeyId, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
     /// Takes it out: of any number of callers at once exactly one gets it.
     fn take_ticket(&self, hash: &TicketHash) -> impl Future<Output = Result<Option<Ticket>>> + Send;
-    /// Deletes what has ended; how many.
+    /// Deletes rows that have ended; how many.
     fn delete_ended_tickets(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -363,7 +364,7 @@ pub trait Sessions {
         at: UnixMillis,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
-    /// Deletes what has ended; how many.
+    /// Deletes rows that have ended; how many.
     fn delete_ended_sessions(&self, now: UnixMillis) -> impl Future<Output = Result<u64>> + Send;
 }
 
@@ -375,9 +376,9 @@ pub trait IssuerKeys {
     fn issuer_keys(&self) -> impl Future<Output = Result<Vec<SealedIssuerKey>>> + Send;
 }
 
-/// What a database says of itself.
+/// A database's report on itself.
 pub trait Health {
-    /// What is damaged, in the database's own words; nothing where it is well.
+    /// The damage, in the database's own words; empty where there is none.
     fn damage(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
     /// The newest time in it: no clock of this installation was ever before it.
     fn newest_time(&self) -> impl Future<Output = Result<Option<UnixMillis>>> + Send;

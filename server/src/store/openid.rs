@@ -1,4 +1,4 @@
-//! What is stored of signing in with OpenID providers.
+//! The rows of signing in with OpenID providers.
 
 use super::Result;
 use crate::clock::UnixMillis;
@@ -11,7 +11,7 @@ use crate::mail::errand::SealedErrand;
 use bmap_protocol::ids::UserId;
 use std::future::Future;
 
-/// What became of unlinking.
+/// The outcome of unlinking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlinked {
     /// The identity is gone.
@@ -33,7 +33,7 @@ pub trait Openid {
         key: &FlowKey,
         now: UnixMillis,
     ) -> impl Future<Output = Result<Option<SealedFlow>>> + Send;
-    /// Keeps what a page's code stands for.
+    /// Keeps the sign-in that a page's code stands for.
     fn add_openid_code(&self, code: &SealedCode) -> impl Future<Output = Result<()>> + Send;
     /// Takes it out, unless it has ended: of any number of callers at once exactly one gets it.
     fn take_openid_code(
@@ -49,15 +49,16 @@ pub trait Openid {
     fn identities_without_seal(&self) -> impl Future<Output = Result<Vec<Identity>>> + Send;
     /// Puts the seal into the row of an identity that is otherwise as given; whether there is one.
     fn confirm_identity(&self, identity: &Identity, event: &Event) -> impl Future<Output = Result<bool>> + Send;
-    /// Adds a user with an identity, both or neither; [`StoreError::Taken`](super::StoreError::Taken) if the identity is somebody's.
+    /// Adds a user with an identity, both or neither; [`StoreError::Taken`](super::StoreError::Taken) if the identity has a user
+    /// already.
     fn add_openid_user(
         &self,
         user: &User,
         identity: &Identity,
         event: &Event,
     ) -> impl Future<Output = Result<()>> + Send;
-    /// Links an identity to its user; whether word of it is sent. [`StoreError::Taken`](super::StoreError::Taken) if it is somebody's, or
-    /// the user has one of that issuer.
+    /// Links an identity to its user; whether word of it is sent. [`StoreError::Taken`](super::StoreError::Taken) if it has a user
+    /// already, or the user has one of that issuer.
     fn add_openid_identity(
         &self,
         identity: &Identity,

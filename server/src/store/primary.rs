@@ -1,4 +1,4 @@
-//! Which PostgreSQL server this is. A standby that took over, or a restored copy, may lack what was committed last: nonces too.
+//! Which PostgreSQL server this is. A standby that took over, or a restored copy, may lack the last commits: nonces too.
 
 use super::sql_nonces::LONGEST;
 use sqlx::{AnyConnection, AssertSqlSafe};
@@ -6,8 +6,8 @@ use sqlx::{AnyConnection, AssertSqlSafe};
 /// The cluster, and the timeline of its log: another after each takeover and each recovery to a point in time.
 const SERVER: &str = "(SELECT system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) FROM pg_control_system())";
 
-/// Notes which server it is. Where it is another than before, what was signed until now, or ahead of its time, is refused from then on
-/// (profile §5, after a restart): the requests that it may have forgotten are among these.
+/// Notes which server it is. Where it is another than before, a request that was signed until now, or ahead of its time, is refused
+/// from then on (profile §5, after a restart): the requests that it may have forgotten are among these.
 pub(super) async fn note(connection: &mut AnyConnection) {
     let now = "CAST(floor(extract(epoch FROM clock_timestamp())) AS BIGINT)";
     let sql = format!(

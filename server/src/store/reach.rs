@@ -5,7 +5,7 @@ use super::{Result, StoreError};
 use crate::certificate;
 use std::fs::File;
 
-/// Refuses an address whose files can't be read, before somebody looks for the fault at the server.
+/// Refuses an address whose files can't be read, before the operator looks for the fault at the server.
 pub(super) fn readable(address: &Address) -> Result<()> {
     for (name, file) in address.tls_files() {
         if let Err(error) = File::open(&file) {
@@ -15,7 +15,7 @@ pub(super) fn readable(address: &Address) -> Result<()> {
     Ok(())
 }
 
-/// The error, with the words of whoever mends it.
+/// The error, with the names of the settings that mend it.
 pub(super) fn explained(error: sqlx::Error) -> StoreError {
     if let Some(fault) = certificate::fault(&error) {
         return StoreError::Unsafe(format!("the certificate of its server {fault} (sslrootcert, host)"));

@@ -43,7 +43,7 @@ pub enum RootFileError {
 /// Who may read the file besides its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readers {
-    /// Nobody: 0600 or stricter.
+    /// No other user: 0600 or stricter.
     OwnerOnly,
     /// The group too: systemd shows a service its credentials as 0440 with an access list.
     OwnerAndGroup,

@@ -17,13 +17,14 @@ const TABLE: &str = "_sqlx_migrations";
 /// Longest wait for a database server that is starting.
 const START_TIME: Duration = Duration::from_secs(10);
 
-/// A migration may take its time; but it waits for no lock longer than this, because everybody else waits behind it.
+/// A migration may take its time; but it waits for no lock longer than this, because every other statement waits behind
+/// it.
 const UNHURRIED: &str = "SET statement_timeout = 0; SET lock_timeout = '60s'";
 
 /// Whether opening a database brings its schema up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pending {
-    /// What is pending is applied.
+    /// Pending migrations are applied.
     Apply,
     /// A schema that is behind is refused.
     Refuse,
@@ -120,7 +121,7 @@ impl Schema {
         }
     }
 
-    /// Applies what is pending, one by one, and says so; how many. Two programs may do this at once.
+    /// Applies the pending migrations, one by one, and says so; how many. Two programs may do this at once.
     ///
     /// # Errors
     /// [`StoreError`]. Each migration is whole or not there.
@@ -153,7 +154,7 @@ impl Schema {
 
     /// Closes the connection.
     pub async fn close(self) {
-        // It did what it was for.
+        // Its work is done.
         let _ = self.connection.close().await;
     }
 }

@@ -122,7 +122,7 @@ impl Accounts for Database {
 
     async fn confirm_registration(&self, token: &TokenHash, user: &User, seal: &str, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        // Whoever deletes the row has it, and nobody else.
+        // The transaction that deletes the row has it, and no other.
         let row = sqlx::query(
             "DELETE FROM registrations WHERE hash = $1 AND expires_at > $2 RETURNING email, password, pepper_epoch",
         )

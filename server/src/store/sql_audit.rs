@@ -53,7 +53,7 @@ impl AuditLog for Database {
     }
 
     async fn audit_count(&self, to: i64) -> Result<i64> {
-        // What is no number at all, which SQLite takes, is not after it either.
+        // A sequence that is no number, which SQLite takes, is not after `to` either.
         let row = sqlx::query(
             "SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log WHERE sequence > $1 AND sequence <= $2) AS counted \
              FROM audit_log",
@@ -152,8 +152,8 @@ impl Database {
         if count == 0 {
             return Ok(());
         }
-        // Whoever appends at the same time waits here, until this transaction is over. It comes last in a transaction, so
-        // whoever holds this row waits for nothing.
+        // A transaction that appends at the same time waits here, until this one is over. The update comes last in a
+        // transaction, so one that holds this row waits for nothing.
         let before = sqlx::query("UPDATE audit_head SET sequence = sequence + $1 WHERE id = 1 RETURNING sequence, mac")
             .bind(count)
             .fetch_one(&mut **transaction)

@@ -26,7 +26,7 @@ impl GrantsUpgrade for Database {
     ) -> std::result::Result<Option<Upgrade>, E> {
         let failed = |error: sqlx::Error| E::from(error.into());
         let mut transaction = self.pool.begin().await.map_err(failed)?;
-        // First the mark: of two who do this at once, one waits for the other and finds nothing left to do.
+        // First the mark: of two processes that do this at once, one waits for the other and finds nothing left to do.
         let taken = sqlx::query("UPDATE settings SET value = 'done' WHERE name = $1 AND value = 'pending'").bind(MARK);
         if taken.execute(&mut *transaction).await.map_err(failed)?.rows_affected() == 0 {
             return Ok(None);
@@ -60,7 +60,7 @@ async fn former(inside: &mut InTransaction) -> Result<Former> {
     )
     .fetch_all(&mut *inside)
     .await?;
-    // A few, whatever was put in: what is not as it was written counts for nothing.
+    // A few, whatever was put in: an edited row counts for nothing.
     let entries = sqlx::query(
         "SELECT l.sequence, l.epoch, l.at, l.action, l.outcome, l.actor, l.actor_id, l.actor_user, l.target, l.target_id, \
          l.target_user, l.address, l.request_id, l.detail, l.mac, p.mac AS previous FROM audit_log l \

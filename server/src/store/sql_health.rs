@@ -1,4 +1,4 @@
-//! What a database says of itself.
+//! A database's report on itself.
 
 use super::address::Engine;
 use super::{Database, Health, Result};

@@ -7,7 +7,7 @@ use crate::clock::UnixMillis;
 use crate::domain::idempotency::{Attempt, KEPT_SECONDS, SealedAnswer};
 use sqlx::any::AnyRow;
 
-/// What [`super::StoreError::Taken`] says where another process kept an answer to the same request first.
+/// The thing that [`super::StoreError::Taken`] names where another process kept an answer to the same request first.
 pub const ANSWER: &str = "answer to this request";
 
 impl IdempotentAnswers for Database {

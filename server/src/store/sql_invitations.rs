@@ -64,7 +64,7 @@ impl Invitations for Database {
     async fn accept_invitation(&self, token: &TokenHash, account: InvitedAccount<'_>, event: &Event) -> Result<bool> {
         let InvitedAccount { user, email, password, seal } = account;
         let mut transaction = self.pool.begin().await?;
-        // Whoever deletes the row has it, and nobody else.
+        // The transaction that deletes the row has it, and no other.
         let used = sqlx::query("DELETE FROM invitations WHERE hash = $1 AND email = $2 AND expires_at > $3")
             .bind(token.as_str())
             .bind(email.as_str())

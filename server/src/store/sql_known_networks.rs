@@ -79,7 +79,7 @@ fn read(row: &AnyRow) -> Result<KnownNetwork> {
     })
 }
 
-/// Most peers that are kept: whoever can reach the listener can be one.
+/// Most peers that are kept: every client that can reach the listener can be one.
 const MOST_PROXIES: i64 = 32;
 
 impl IgnoredProxies for Database {

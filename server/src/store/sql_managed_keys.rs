@@ -44,8 +44,8 @@ impl ManagedKeys for Database {
     ) -> Result<Created> {
         let NewKey { key, scope, event, .. } = new;
         let mut transaction = self.pool.begin().await?;
-        // First the user's row: of two who make a key for one user at once, one waits for the other, so the count below holds,
-        // and a user who is being deactivated has either this key too, or does not get it.
+        // First the user's row: of two requests that make a key for one user at once, one waits for the other, so the count
+        // below holds, and a user who is being deactivated has either this key too, or does not get it.
         let active = sqlx::query("UPDATE users SET name = name WHERE id = $1 AND deactivated_at IS NULL")
             .bind(key.owner.as_str())
             .execute(&mut *transaction)
@@ -130,7 +130,7 @@ impl ManagedKeys for Database {
         let mut transaction = self.pool.begin().await?;
         beside(&mut transaction, stepped_up).await?;
         // Every change of a key's rows, a new secret too, begins with this statement: one of two waits for the other, and finds
-        // that the row is not what it read.
+        // that the row is not the one that it read.
         if !replace_current(&mut transaction, &before.current, &after.current).await? {
             return Ok(false);
         }

@@ -16,7 +16,7 @@ use bmap_verifier::{Fresh, ReplayStore};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-/// Records what is new. What is asked for is a text: 43 characters of key and nonce, then `until`. `{now}` stands for the database's time.
+/// Records new nonces. Each is asked for by a text: 43 characters of key and nonce, then `until`. `{now}` stands for the database's time.
 pub(super) const USE: &str = "INSERT INTO used_nonces (id, until) \
      SELECT substr(w.column1, 1, 43), CAST(substr(w.column1, 44) AS BIGINT) FROM (VALUES {wanted}) AS w \
      WHERE CAST(substr(w.column1, 44) AS BIGINT) > {now} AND CAST(substr(w.column1, 44) AS BIGINT) > \
@@ -71,7 +71,7 @@ impl Nonces for Database {
             .fetch_one(&mut *transaction)
             .await?;
             let Some(until) = row.try_get::<Option<i64>, _>("until")? else { return Ok(deleted) };
-            // Before anything is forgotten, what it was recorded for is refused for good: a clock that goes back changes nothing.
+            // Before a record is deleted, its request is refused for good: a clock that goes back changes nothing.
             sqlx::query(
                 "UPDATE settings SET value = CAST($1 AS TEXT) \
                  WHERE name = 'nonces_forgotten_until' AND CAST(value AS BIGINT) < $1",

@@ -165,7 +165,7 @@ impl Openid for Database {
         event: &Event,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        // One without a seal signs nobody in; whoever proves to be it takes its place.
+        // An identity without a seal signs no user in; a user who proves to be it takes its place.
         let added = with_identity(
             "INSERT INTO openid_identities AS known \
              (issuer, subject, user_id, email, created_at, signed_in_at, epoch, seal) \

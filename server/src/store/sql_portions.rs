@@ -1,5 +1,6 @@
-//! Deleting what has ended, a portion at a time: however much there is, nobody waits for longer than one portion takes, and the
-//! deadline of a statement is met. In one statement, what gathered while nobody cleaned up could be too much for ever.
+//! Deletes rows that have ended, a portion at a time: however many there are, no other writer waits for longer than one portion
+//! takes, and the deadline of a statement is met. In one statement, the rows that gathered while no process cleaned up could be
+//! too many for ever.
 
 use super::{Database, Result};
 

@@ -36,15 +36,15 @@ impl Settings for Database {
     }
 
     async fn ping(&self) -> Result<()> {
-        // Whoever asks meanwhile waits for this answer.
+        // A caller that asks meanwhile waits for this answer.
         let mut tried = self.tried.lock().await;
         if let Some((at, was_written)) = *tried
             && at.elapsed() < TRIED_FOR
         {
             return if was_written { Ok(()) } else { Err(StoreError::Unwritable) };
         }
-        // Reading would not do: with a full disk, or one that loses what is written, everything can still be read (F02, F03).
-        // Another value each time: SQLite does not write what is there already.
+        // Reading would not do: with a full disk, or one that loses written data, everything can still be read (F02, F03).
+        // Another value each time: SQLite does not write an unchanged value.
         let written = sqlx::query(
             "INSERT INTO settings (name, value) VALUES ('readiness', 'even') ON CONFLICT (name) \
              DO UPDATE SET value = CASE settings.value WHEN 'even' THEN 'odd' ELSE 'even' END",

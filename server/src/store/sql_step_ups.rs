@@ -1,4 +1,4 @@
-//! Step-ups, and what a user looks through after a password was set.
+//! Step-ups, and the keys that a user looks through after a password was set.
 
 use super::bounded::InTransaction;
 use super::sql_outbox::queue_notice;
@@ -79,7 +79,7 @@ pub(super) async fn insert_step_up(inside: &mut InTransaction, row: &StepUpRow) 
     Ok(())
 }
 
-/// Adds what the answer to a reset revokes keys with, in the transaction of the reset.
+/// Adds the token that the answer to a reset revokes keys with, in the transaction of the reset.
 pub(super) async fn insert_review(inside: &mut InTransaction, row: &ReviewRow) -> Result<()> {
     sqlx::query(
         "INSERT INTO key_reviews (hash, user_id, since, until, expires_at, epoch, seal) \

@@ -21,7 +21,7 @@ const COLUMNS: usize = 9;
 /// Adds tickets, and the answers to their requests. For each, whether it is there.
 pub(super) async fn add(inside: &mut InTransaction, tickets: &[RecordedTicket]) -> Result<Vec<bool>> {
     let mut is_added = vec![true; tickets.len()];
-    // In one order, whoever else keeps answers to the same requests at the same time: so nobody waits in a circle.
+    // Always in one order: so two transactions that keep answers to the same requests can't deadlock.
     let mut answers: Vec<_> =
         tickets.iter().zip(&mut is_added).filter_map(|(new, added)| Some((new.answer.as_ref()?, added))).collect();
     answers.sort_unstable_by_key(|(answer, _)| (&answer.attempt.caller, &answer.attempt.key));
@@ -36,7 +36,7 @@ pub(super) async fn add(inside: &mut InTransaction, tickets: &[RecordedTicket]) 
     Ok(is_added)
 }
 
-/// Takes some out, in one statement: whoever deletes a row has it, and nobody else.
+/// Takes some out, in one statement: the transaction that deletes a row has it, and no other.
 pub(super) const TAKE: &str = "DELETE FROM tickets WHERE hash IN ({wanted}) \
      RETURNING hash AS wanted, tool, origin, embed_origin, end_user, scope, key_id, user_id, expires_at";
 

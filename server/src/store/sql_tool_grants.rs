@@ -127,7 +127,7 @@ impl ToolGrants for Database {
         let failed = |error: sqlx::Error| Refusal::from(StoreError::from(error));
         let mut transaction = self.pool.begin().await.map_err(failed)?;
         let (mut given, mut events) = (Vec::new(), Vec::new());
-        // In one order, whoever else gives grants of several tools at once.
+        // Always in one order: so two transactions that give grants of several tools can't deadlock.
         let mut tools: Vec<&ToolId> = tools.iter().collect();
         tools.sort_unstable_by_key(|tool| tool.as_str());
         tools.dedup();
@@ -154,7 +154,7 @@ pub(super) async fn lock(inside: &mut InTransaction, tool: &ToolId) -> Result<bo
     Ok(done.rows_affected() > 0)
 }
 
-/// A tool and a user's grant of it, which nobody else changes until the transaction is over.
+/// A tool and a user's grant of it, which no other transaction changes until this one is over.
 async fn locked(inside: &mut Transaction, tool: &ToolId, user: &UserId) -> Result<Option<ToolOfUser>> {
     if !lock(inside, tool).await? {
         return Ok(None);

@@ -33,7 +33,7 @@ impl UserSessions for Database {
         event: &Event,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        // First the user's row, which whoever deactivates the user writes too: of the two, one waits for the other, so the session
+        // First the user's row, which a deactivation of the user writes too: of the two, one waits for the other, so the session
         // is there to be ended, or is not begun.
         let active = sqlx::query("UPDATE users SET name = name WHERE id = $1 AND deactivated_at IS NULL")
             .bind(session.user.as_str())
@@ -226,7 +226,7 @@ impl UserSessions for Database {
     async fn rotate(&self, found: &FoundToken, rotation: &Rotation, event: &Event) -> Result<bool> {
         let Some(Used { at, salt }) = &rotation.used.used else { return Ok(false) };
         let mut transaction = self.pool.begin().await?;
-        // The first to write the row uses the token. Whoever comes meanwhile waits here until that one is done, and finds
+        // The first transaction to write the row uses the token. Another one waits here until that one is done, and finds
         // another seal.
         let won = sqlx::query(
             "UPDATE refresh_tokens SET used_at = $1, salt = $2, epoch = $3, seal = $4 WHERE hash = $5 AND seal = $6 \
@@ -318,7 +318,7 @@ pub(super) async fn end_sessions(inside: &mut InTransaction, user: &UserId, at: 
     Ok(ended.rows_affected())
 }
 
-/// The event, of this session; and of its user, where nobody else proved to be behind it: whoever holds its refresh token is its user.
+/// The event, of this session; and of its user, where no other actor is proved: a holder of its refresh token is its user.
 fn of_session(event: &Event, session: &UserSession) -> Event {
     let event = event.clone().on(session.target());
     match event.actor {

@@ -92,7 +92,8 @@ impl Users for Database {
         event: &Event,
     ) -> Result<UserChanged> {
         let mut transaction = self.pool.begin().await?;
-        // First one row that all of these write: whoever comes meanwhile waits here, and reads below what is left then.
+        // First one row that all of these write: a transaction that comes meanwhile waits here, and then reads the rows
+        // as they are left.
         sqlx::query(
             "INSERT INTO settings (name, value) VALUES ('admins_changed_by', $1) \
              ON CONFLICT (name) DO UPDATE SET value = $1",
@@ -185,7 +186,7 @@ async fn deactivate(inside: &mut InTransaction, id: &UserId, at: Option<UnixMill
     Ok(done.rows_affected() > 0)
 }
 
-/// What the columns of a user are called in a statement.
+/// The names of a user's columns in a statement.
 struct Names {
     id: &'static str,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! The traits of step-ups, and of what a user looks through after a password was set.
+//! The traits of step-ups, and of the keys that a user looks through after a password was set.
 
 use super::Result;
 use crate::clock::UnixMillis;
@@ -35,7 +35,7 @@ pub trait GivenSecrets {
     fn mailbox_proved_at(&self, user: &UserId) -> impl Future<Output = Result<UnixMillis>> + Send;
     /// The keys of a span that were not revoked, latest first.
     fn given_keys(&self, span: &Span) -> impl Future<Output = Result<Vec<GivenKey>>> + Send;
-    /// What the token of a reset's answer revokes, if it has not ended.
+    /// The keys that the token of a reset's answer revokes, if it has not ended.
     fn key_review(&self, token: &TokenHash, now: UnixMillis) -> impl Future<Output = Result<Option<ReviewRow>>> + Send;
     /// Revokes those of these keys that are the user's and were not revoked, in one transaction; which ones. The event is recorded of each.
     fn revoke_api_keys(

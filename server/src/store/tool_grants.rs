@@ -10,10 +10,10 @@ use crate::domain::refusal::Refusal;
 use crate::domain::tool_grant::{ToolGrant, ToolOfUser};
 use bmap_protocol::ids::{ToolId, UserId};
 
-/// Makes a grant, with its entry in the audit log, of what is there; `None` for no change.
+/// Makes a grant, with its entry in the audit log, of the present one; `None` for no change.
 pub type Widen<'a> = dyn Fn(&ToolOfUser) -> std::result::Result<Option<(ToolGrant, Event)>, Refusal> + Sync + 'a;
 
-/// What became of a grant that was to be given.
+/// The outcome of giving a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Given {
     /// It is there, and there was none before.
@@ -24,7 +24,8 @@ pub enum Given {
     NoSuchTool,
 }
 
-/// Grants of tools. Every change begins with the tool's row, so of two changes of one tool's grants the second sees what the first left.
+/// Grants of tools. Every change begins with the tool's row, so of two changes of one tool's grants the second sees the rows that the
+/// first left.
 pub trait ToolGrants {
     /// A tool with the grant that a user has of it; one look-up, in a statement with those of other callers.
     fn tool_of_user(&self, tool: &ToolId, user: &UserId) -> impl Future<Output = Result<Option<ToolOfUser>>> + Send;
@@ -74,8 +75,8 @@ pub trait ToolGrants {
 pub trait GrantsUpgrade {
     /// Whether the upgrade to grants is still to be done.
     fn grants_upgrade_is_pending(&self) -> impl Future<Output = Result<bool>> + Send;
-    /// Does the upgrade as `plan` says of what is there, in one transaction: whole or not at all, and by one process. `None` where another one
-    /// did it.
+    /// Does the upgrade that `plan` makes of the present rows, in one transaction: whole or not at all, and by one process. `None` where
+    /// another one did it.
     fn upgrade_grants<E: From<super::StoreError> + Send>(
         &self,
         plan: &(dyn Fn(&Former) -> std::result::Result<Upgrade, E> + Sync),

@@ -89,7 +89,7 @@ impl Scene {
 }
 
 /// A wait for a connection is 2 s; the rest is the machine's, which may be very busy. Less than a statement may take (8 s), so
-/// that nobody was waiting for one.
+/// that no request was waiting for one.
 const REFUSED_IN: Duration = Duration::from_secs(6);
 /// The same for what is served: no statement was given up.
 const SERVED_IN: Duration = Duration::from_secs(6);
@@ -130,7 +130,7 @@ async fn f10_connections_to_a_demoted_node_are_left() {
     let proxy = Proxy::to(local(old.port)).await;
     let scene = Scene::on(format!("postgres://bmap@{}/postgres", proxy.address));
     scene.is_served(BACK_IN).await;
-    // The node takes no writes any more, and nobody else is there yet: it is not read from either.
+    // The node takes no writes any more, and there is no other node yet: it is not read from either.
     let demote = |yes: &str| {
         old.sql("postgres", &format!("ALTER SYSTEM SET default_transaction_read_only = {yes}"));
         old.sql("postgres", "SELECT pg_reload_conf()");
@@ -173,7 +173,7 @@ async fn f11_a_silent_connection_holds_nobody() {
     let proxy = Proxy::to(local(cluster.port)).await;
     let scene = Scene::on(format!("postgres://bmap@{}/postgres", proxy.address));
     scene.is_served(BACK_IN).await;
-    // Idle ones fall silent: found out in half a second each, replaced, and nobody is refused.
+    // Idle ones fall silent: found out in half a second each, replaced, and no request is refused.
     proxy.silence();
     for answer in scene.at_once(8, &scene.write(), SERVED_IN).await {
         assert_eq!(answer.status, 201, "{answer:?}");

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 /// The page that keys register.
 pub(crate) const PAGE: &str = "https://shop.example";
 
-/// Nobody knows whether it was done.
+/// A request without an answer: the client does not know whether it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lost;
 
@@ -27,7 +27,7 @@ pub(crate) struct Call {
     pub(crate) body: String,
 }
 
-/// What came back, whole.
+/// A whole answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -109,7 +109,7 @@ pub(crate) fn with_secret(call: Call, id: &str, secret: &str) -> Call {
     call.header("authorization", format!("Basic {}", Base64::encode_string(format!("{id}:{secret}").as_bytes())))
 }
 
-/// What only a good secret gets.
+/// A request that only a good secret gets an answer to.
 pub(crate) fn token(id: &str, secret: &str) -> Call {
     with_secret(Call::form("/oauth/token", &[("grant_type", "client_credentials"), ("audience", "places")]), id, secret)
 }
@@ -124,7 +124,7 @@ pub(crate) fn exchange(ticket: &str) -> Call {
     Call::form("/oauth/token", &fields).header("origin", PAGE)
 }
 
-/// A secret by its form, and nobody's.
+/// A well-formed secret of no key.
 pub(crate) fn wrong_secret() -> String {
     bmap_protocol::api_key::ApiSecret::from_bytes([9; 32]).reveal().to_string()
 }

@@ -1,4 +1,4 @@
-//! Somebody who manages keys and goes on with a session, and notes what was acknowledged.
+//! A client that manages keys and refreshes a session, and notes the acknowledged changes.
 
 use crate::call::{Answer, Call, Line, Lost, PAGE, exchange, with_secret};
 use crate::chance::Chance;
@@ -19,7 +19,7 @@ pub(crate) struct Key {
     pub(crate) is_revoked: bool,
 }
 
-/// What was sent, and not acknowledged yet.
+/// A request that was sent, and not acknowledged yet.
 #[derive(Clone, Debug)]
 pub(crate) enum Attempt {
     SignIn,
@@ -38,7 +38,7 @@ pub(crate) struct Client {
     pub(crate) chance: Chance,
     pub(crate) access: String,
     pub(crate) refresh: String,
-    /// What allows the next change of a key, and whether this server gives no more of them for now.
+    /// The step-up for the next change of a key, and whether this server gives no more of them for now.
     step_up: Option<String>,
     is_limited: bool,
     pub(crate) keys: Vec<Key>,

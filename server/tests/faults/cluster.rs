@@ -1,4 +1,4 @@
-//! What happens to a PostgreSQL server here and nowhere else.
+//! Acts on a PostgreSQL server that only these tests need.
 
 use crate::postgres::Cluster;
 use std::path::PathBuf;

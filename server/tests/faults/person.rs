@@ -1,4 +1,4 @@
-//! Somebody with an account.
+//! A person with an account.
 
 use crate::call::Call;
 use crate::server::{Installation, Server, now};

@@ -47,7 +47,7 @@ impl Proxy {
         self.state.lock().unwrap().latency = latency;
     }
 
-    /// From now on nothing passes on the connections that there are: half open, nobody is told.
+    /// From now on nothing passes on the connections that there are: half open, and neither side is told.
     pub(crate) fn silence(&self) {
         self.state.lock().unwrap().generation.send_modify(|generation| *generation += 1);
     }

@@ -22,7 +22,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// From the start of the process until it listened.
     pub(crate) started_in: Duration,
-    /// What it said before.
+    /// Its output before that.
     pub(crate) greeting: String,
 }
 

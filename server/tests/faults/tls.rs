@@ -1,4 +1,4 @@
-//! PostgreSQL over TLS, with certificates of a private authority: what is not who it should be is sent nothing.
+//! PostgreSQL over TLS, with certificates of a private authority: a server that can't prove its name is sent nothing.
 
 use crate::call::{Call, PAGE};
 use crate::postgres::{self, Cluster};
@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Another host by its name, and this one by where it leads: nobody is asked which addresses this machine has.
+/// Another host by its name, and this one by where it leads: the test needs no list of this machine's addresses.
 const ELSEWHERE: &str = "0.0.0.0";
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -61,13 +61,13 @@ impl Secured {
         });
     }
 
-    /// What the server wrote down of connections.
+    /// The server's log lines of connections.
     fn connections(&self) -> Vec<String> {
         let log = fs::read_to_string(&self.cluster.log).unwrap();
         log.lines().filter(|line| line.contains("connection authorized")).map(str::to_owned).collect()
     }
 
-    /// Every command says why it does not go on, and the server let nobody in.
+    /// Every command says why it does not go on, and the server let no client in.
     fn is_refused(&self, url: &str, why: &str) {
         let before = self.connections().len();
         let installation = Installation::new(Some(url.to_owned()));
@@ -141,7 +141,7 @@ async fn t3_to_a_database_elsewhere_goes_tls_with_who_it_should_be_or_nothing() 
     let plain = Secured { cluster: plain, ..secured };
     plain.is_refused(&plain.url(ELSEWHERE, "sslrootcert=CA"), "does not support TLS");
     plain.is_refused(&plain.url("localhost", "sslmode=verify-full&sslrootcert=CA"), "does not support TLS");
-    // Nobody looks, so nobody may ask for it.
+    // These modes check no certificate's name, so no operator may ask for them.
     for mode in ["prefer", "allow", "require", "verify-ca", "Prefer", "REQUIRE"] {
         let installation = Installation::new(Some(plain.url(ELSEWHERE, &format!("sslmode={mode}"))));
         let output = installation.command(&["migrate"]).output().unwrap();
@@ -154,9 +154,9 @@ async fn t3_to_a_database_elsewhere_goes_tls_with_who_it_should_be_or_nothing() 
     // In so many words, and said each time.
     let installation = Installation::new(Some(plain.url(ELSEWHERE, "sslmode=disable")));
     drop(installation.serve());
-    assert!(installation.log().contains("sslmode=disable: whoever is between"), "{}", installation.log());
+    assert!(installation.log().contains("sslmode=disable: an attacker between"), "{}", installation.log());
     let doctor = String::from_utf8(installation.command(&["doctor"]).output().unwrap().stdout).unwrap();
-    assert!(doctor.contains("sslmode=disable: whoever is between"), "{doctor}");
+    assert!(doctor.contains("sslmode=disable: an attacker between"), "{doctor}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -172,7 +172,7 @@ async fn t3_a_database_that_becomes_somebody_else_is_told_nothing() {
     let origin = || Call::new("OPTIONS", "/oauth/token").header("origin", PAGE);
     secured.restart_with(&authority(), &["localhost", ELSEWHERE], 2100);
     let before = secured.connections().len();
-    // What was found out a moment ago holds for a second.
+    // A result of the check holds for a second.
     tokio::time::sleep(Duration::from_millis(1100)).await;
     for _ in 0..3 {
         assert_eq!(server.ask(&Call::new("GET", "/readyz")).await.status, 503);

@@ -1,4 +1,4 @@
-//! Who calls: a host's backend with its API key, and a page with a token.
+//! The callers: a host's backend with its API key, and a page with a token.
 
 use crate::http_client::{Answer, Call};
 use crate::world::{PAGE, TOOL, World};

@@ -1,4 +1,4 @@
-//! What is recorded: by the real operations, over HTTP and from the command line.
+//! The entries of the real operations, over HTTP and from the command line.
 
 use crate::actors::exchange;
 use crate::http_client::Call;
@@ -22,7 +22,7 @@ pub(crate) async fn entries(world: &World) -> Vec<Row> {
     follow(&world.issuer.store).await
 }
 
-/// What came after so many: action, outcome, kind of actor, kind of target.
+/// The entries after so many: action, outcome, kind of actor, kind of target.
 async fn after(world: &World, before: usize) -> Vec<String> {
     let say = |row: &Row| {
         let it = &row.content;
@@ -187,7 +187,7 @@ async fn t33_a_signature_that_does_not_hold_names_the_key_and_never_as_its_autho
         }
         let nobody = thief(&ApiKeyId::from_uuid([9; 16]));
         nobody.signed(nobody.direct_call()).send(world.address).await.assert_refused("invalid_signature");
-        // However many there are: the first, and one number a minute. An id of nobody's names nobody.
+        // However many there are: the first, and one number a minute. An unknown id names no key.
         let mut said = after(&world, before).await;
         said.sort_unstable();
         let refused = |of: &str| format!("token.grant invalid_signature anonymous {of}");
@@ -200,7 +200,7 @@ async fn t33_a_signature_that_does_not_hold_names_the_key_and_never_as_its_autho
                 assert_eq!(it.target_user.as_deref(), Some(host.user.as_str()));
             }
         }
-        // What only looks wrong before the signature was checked is nobody's in particular.
+        // A fault that is found before the signature was checked names no key.
         let before = entries(&world).await.len();
         let call = host.signed(host.direct_call());
         world.clock.advance_seconds(3600);
@@ -216,7 +216,7 @@ async fn a_flood_of_garbage_is_a_number_for_each_minute() {
     world.person("ana@shop.example").await;
     let before = entries(&world).await.len();
     for number in 0..60 {
-        // Nobody known, and nothing of what they sent; the ids are never the same.
+        // Unknown callers, and nothing of what they sent; the ids are never the same.
         let id = format!("bmk_{number:032x}");
         let secret = ApiSecret::from_bytes([9; 32]).reveal().to_string();
         let basic = format!("Basic {}", Base64::encode_string(format!("{id}:{secret}").as_bytes()));
@@ -226,7 +226,7 @@ async fn a_flood_of_garbage_is_a_number_for_each_minute() {
     }
     for _ in 0..5 {
         login("ana@shop.example", "not the password").send(world.address).await;
-        login("nobody@shop.example", "not the password").send(world.address).await;
+        login("unknown@shop.example", "not the password").send(world.address).await;
     }
     let said = after(&world, before).await;
     let mut sorted = said.clone();

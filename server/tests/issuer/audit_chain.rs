@@ -1,4 +1,4 @@
-//! Somebody who can write the database, but has no root secret, can't change what was recorded unseen.
+//! An attacker who can write the database, but has no root secret, can't change what was recorded unseen.
 
 use crate::database::{TestDatabase, is_postgres};
 use crate::store::recording;
@@ -14,7 +14,7 @@ use bmap_server::store::{AuditLog, Database, Users};
 const COLUMNS: &str = "epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, address, \
                        request_id, detail, mac";
 
-/// What an intruder does before anything else.
+/// The first act of an intruder: the triggers go.
 fn without_triggers(sql: &str) -> String {
     match is_postgres() {
         true => format!("DROP TRIGGER audit_log_no_change ON audit_log; {sql}"),

@@ -126,7 +126,7 @@ async fn of_one_request_to_two_processes_one_ticket_and_entry_are_made_and_the_o
     assert!(store.take_ticket(&batch[1].hash).await.unwrap().is_none());
     let kept = store.kept_answer(&batch[1].answer.as_ref().unwrap().attempt, now).await.unwrap().unwrap();
     assert_eq!(kept.sealed, "answer 1");
-    // What has ended is in nobody's way.
+    // An answer that has ended is in the way of no request.
     let mut later = ticket(6, Some("b"));
     later.answer.as_mut().unwrap().created_at = now.plus_seconds(60);
     assert_eq!(store.write(&of(&[later])).await.unwrap(), [true]);
@@ -144,11 +144,11 @@ async fn more_callers_than_may_wait_are_told_so_and_nothing_of_theirs_is_done() 
             tokio::spawn(async move { issuer.audit.record(event()).await })
         })
         .collect();
-    // Those that find no place are told at once; then there is none for anybody.
+    // Those that find no place are told at once; then there is none for any caller.
     let mut looks = 0;
     while calls.iter().filter(|call| call.is_finished()).count() < CALLERS - 4096 - 256 {
         looks += 1;
-        assert!(looks < 2_000, "nobody is told that it is too much");
+        assert!(looks < 2_000, "no caller is told that it is too much");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     host.send(host.ticket_call()).await.assert_refused("overloaded");
@@ -166,7 +166,7 @@ async fn more_callers_than_may_wait_are_told_so_and_nothing_of_theirs_is_done() 
     }
     println!("{written} written, {full} told that it is too much, {unwritten} not written");
     assert!(full >= CALLERS - 4096 - 256 && written > 3_000, "{written} {full} {unwritten}");
-    // Who was told that it is written finds it, and the others are not there.
+    // The entries that were acknowledged are there, and the others are not.
     assert_eq!(entries(&world).await.len(), before + written);
     assert_eq!(live_tickets(&world, &host.id).await, 0);
     // And all goes on.

@@ -1,4 +1,4 @@
-//! What has ended is deleted, however much it is, and what lives stays.
+//! Rows that have ended are deleted, however many, and rows that live stay.
 
 use crate::database::TestDatabase;
 use bmap_server::clock::UnixMillis;

@@ -68,7 +68,7 @@ fn commands_work_while_the_server_runs() {
     operator.out(&["user", "role", "ana", "member"]);
     assert_eq!(operator.json(&["user", "add", "ben", "--admin"])["role"], "admin");
     assert_eq!(operator.fails(&["user", "role", "ana", "root"]).0, 2);
-    assert_eq!(operator.fails(&["user", "role", "nobody", "admin"]).0, 3);
+    assert_eq!(operator.fails(&["user", "role", "zoe", "admin"]).0, 3);
     assert!(operator.out(&["tool", "remove", "places"]).starts_with("places is removed"));
     assert_eq!(operator.json(&["tool", "list"]), serde_json::json!([]));
     for arguments in [&["user", "list"][..], &["key", "list"], &["tool", "list"]] {
@@ -199,7 +199,7 @@ fn a_signed_curl_line_gets_a_token_and_explain_finds_what_a_proxy_changed() {
     let server = operator.serve();
     operator.json(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
     let key = operator.json(&["key", "add", "--user", "admin", "--name", "it's", "--tool", "places"]);
-    // What was signed in the second of the start is refused: the replay store does not know what came before.
+    // A request that was signed in the second of the start is refused: the replay store does not know earlier ones.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let url = format!("http://{}/oauth/token", server.address);
     let form = [

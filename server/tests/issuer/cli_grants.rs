@@ -39,7 +39,7 @@ fn an_operator_says_who_may_have_what() {
         (&["tool", "grant", "ana", "places", "--until", "2001-01-31"], 2, "in the future"),
         (&["tool", "grant", "ana", "places", "--until", "soon"], 2, "a day like"),
         (&["tool", "grant", "ana", "nothing"], 3, "tool"),
-        (&["tool", "grant", "nobody", "places"], 3, "no user"),
+        (&["tool", "grant", "zoe", "places"], 3, "no user"),
         (&["tool", "revoke-grant", "ben", "places"], 3, "no grant"),
         (&["tool", "grants", "nothing"], 3, "no tool"),
     ] {

@@ -87,7 +87,7 @@ async fn r50_no_other_origin_gets_more_than_its_refusal() {
     }
     let two = preflight("https://foo.com").header("origin", "https://bar.com").send(world.address).await;
     two.assert_refused("malformed_request");
-    // A good credential does not help a page that nobody registered.
+    // A good credential does not help an unregistered page.
     let stranger = host.direct_call().header("origin", "https://barfoo.com");
     host.send(stranger).await.assert_refused("origin_denied");
 }
@@ -169,7 +169,7 @@ async fn o19_an_unregistered_page_reads_that_its_origin_is_denied_and_nothing_el
         }
         all.push((guess.method, seen(&answer)));
     }
-    // What is no POST is counted in another way, which no page sees.
+    // Another method is counted in another way, which no page sees.
     assert!(all.iter().filter(|(method, _)| *method == "POST").all(|answer| *answer == all[0]), "{all:#?}");
     assert!(all.iter().all(|(_, (status, body, _))| (status, body) == (&all[0].1.0, &all[0].1.1)), "{all:#?}");
     // None of it was used up, and other routes tell the page nothing.

@@ -90,7 +90,7 @@ impl TestDatabase {
         pool.close().await;
     }
 
-    /// Writes into it behind everybody's back.
+    /// Writes into it by hand, past the issuer.
     pub(crate) async fn edit(&self, sql: &str) {
         sqlx::any::install_default_drivers();
         let pool = sqlx::AnyPool::connect(&self.url()).await.unwrap();
@@ -104,7 +104,7 @@ impl Drop for TestDatabase {
     fn drop(&mut self) {
         if let Self::OnServer(name) = self {
             let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-            // Nobody waits for it; and where the process ends before, the whole server goes.
+            // No test waits for it; and where the process ends before, the whole server goes.
             std::thread::spawn(move || server().sql("postgres", &drop));
         }
     }

@@ -23,7 +23,7 @@ pub(crate) fn script(page: &str) -> String {
 fn run(operator: &Operator, page: &str) -> String {
     // Everything that every library can say, but for the links: those are there on purpose.
     let mut server = operator.serve_with(&[("BMAP_DEVELOPMENT", "true"), ("BMAP_LOG", "trace")]);
-    // What was signed in the second of the start is refused: the replay store does not know what came before.
+    // A request that was signed in the second of the start is refused: the replay store does not know earlier ones.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let programs = std::path::Path::new(env!("CARGO_BIN_EXE_bmap")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
@@ -91,7 +91,7 @@ fn docs_tokens_does_what_it_says_and_no_log_level_shows_a_secret() {
     let server = operator.serve_with(&[("BMAP_DEVELOPMENT", "true"), ("BMAP_LOG", "trace")]);
     let script = script(include_str!("../../../docs/tokens.md"));
     assert!(script.matches("/oauth/token").count() >= 7, "{script}");
-    // What was signed in the second of the start is refused: the replay store does not know what came before.
+    // A request that was signed in the second of the start is refused: the replay store does not know earlier ones.
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let programs = std::path::Path::new(env!("CARGO_BIN_EXE_bmap")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());

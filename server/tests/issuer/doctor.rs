@@ -128,7 +128,7 @@ fn a_database_out_of_reach_and_settings_that_are_not_safe() {
     assert_fault(&operator, &[("BMAP_DATABASE_URL", nobody)], "database", "");
     let (_, findings) = doctor(&operator, &[("BMAP_DATABASE_URL", nobody)]);
     assert!(!format!("{findings:?}").contains("hunter2"), "{findings:?}");
-    assert_fault(&operator, &[("BMAP_TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0")], "trusted_proxies", "everybody");
+    assert_fault(&operator, &[("BMAP_TRUSTED_PROXIES", "10.0.0.0/8,0.0.0.0/0")], "trusted_proxies", "every address");
     let both = [("BMAP_DEVELOPMENT", "true"), ("BMAP_LISTEN", "0.0.0.0:4000")];
     assert_fault(&operator, &both, "development", "0.0.0.0:4000");
     assert_fault(&operator, &[("BMAP_ISSUER", "http://auth.example")], "issuer", "not encrypted");

@@ -68,7 +68,8 @@ fn check(call: &Call, answer: &Answer) -> Result<(), String> {
     Ok(())
 }
 
-/// What a 401 asks for: a scheme that the operation takes, and of those the one that was tried (RFC 9110 §11.6.1, RFC 6749 §5.2).
+/// The challenges of a 401: a scheme that the operation takes, and of those the one that was tried (RFC 9110 §11.6.1, RFC 6749
+/// §5.2).
 fn challenges_of(call: &Call, operation: &Value, answer: &Answer) -> Vec<String> {
     let code: Option<Value> = serde_json::from_slice(&answer.body).ok();
     let Some(code) = code.as_ref().and_then(|problem| problem["code"].as_str()) else {

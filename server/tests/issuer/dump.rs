@@ -1,4 +1,4 @@
-//! Somebody who has the whole database, and no root secret, tries everything in it as everything that it could be.
+//! An attacker who has the whole database, and no root secret, tries everything in it as everything that it could be.
 
 use crate::actors::{Host, exchange, sign_call};
 use crate::http_client::{Answer, Call};
@@ -55,7 +55,7 @@ fn base64_of_phc(word: &str) -> Option<Vec<u8>> {
     base64ct::Base64Unpadded::decode_vec(word).ok()
 }
 
-/// What must not be let in, whatever it says.
+/// Asserts that a request was refused, whatever the code.
 #[track_caller]
 fn assert_out(answer: &Answer, what: &str) {
     assert!(matches!(answer.status, 400 | 401), "{what}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
@@ -107,7 +107,7 @@ async fn t12_a_dump_signs_nothing_and_presents_nothing() {
         let me = Call::new("GET", "/auth/me").header("authorization", bearer.to_str().unwrap_or("Bearer x"));
         assert_out(&me.send(world.address).await, "as an access token");
     }
-    // And what it was all about still works for whoever has it.
+    // And the real credentials still work for their holders.
     for host in &hosts {
         host.send(host.direct_call()).await.granted();
     }

@@ -1,4 +1,5 @@
-//! Somebody who can write the database, but has no root secret, signs in as nobody; and who can read it, finds no secret.
+//! An attacker who can write the database, but has no root secret, signs in as no user; and one who can read it finds no
+//! secret.
 
 use crate::database::is_postgres;
 use crate::person::{PASSWORD, Pair, change_password, login, register};
@@ -42,7 +43,7 @@ async fn t13_a_link_of_ones_own_confirms_nobodys_address() {
         (token.reveal().to_string(), token.hash().as_str().to_owned())
     };
     let world = World::start().await;
-    // Mallory registers an address whose mail somebody else reads, and writes a link into the row.
+    // Mallory registers an address whose mail another person reads, and writes a link into the row.
     register("ana@shop.example", "mallory-owns-this-81").send(world.address).await;
     let (token, hash) = own(Kind::Confirmation);
     edit(&world, &format!("UPDATE registrations SET hash = '{hash}'")).await;
@@ -103,7 +104,7 @@ async fn r41_a_row_that_asks_for_the_impossible_is_refused_at_once_and_said_alou
 async fn t27_unknown_tokens_and_passwords_need_no_turn_at_writing() {
     let world = World::start().await;
     world.person("ana@shop.example").await;
-    // Somebody else writes, for as long as it takes.
+    // Another transaction writes, for as long as it takes.
     let pool = sqlx::AnyPool::connect(&world.database.url()).await.unwrap();
     let begin = if is_postgres() {
         "BEGIN; LOCK TABLE users, accounts, registrations, user_sessions, refresh_tokens IN EXCLUSIVE MODE"
@@ -119,7 +120,7 @@ async fn t27_unknown_tokens_and_passwords_need_no_turn_at_writing() {
         let confirmed = crate::person::confirm(&of_kind("bmc_"), PASSWORD).send(world.address).await;
         confirmed.assert_refused("invalid_credentials");
         login("ana@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
-        login("nobody@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
+        login("unknown@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
     };
     tokio::time::timeout(Duration::from_secs(4), noise).await.expect("nothing of this waits for the writer");
     writer.rollback().await.unwrap();

@@ -1,4 +1,5 @@
-//! Somebody who can write the database, but has no root secret, puts in, moves or turns back no session and no refresh token.
+//! An attacker who can write the database, but has no root secret, puts in, moves or turns back no session and no refresh
+//! token.
 
 use crate::person::{Pair, logout};
 use crate::sealed_rows::edit;
@@ -102,7 +103,7 @@ async fn t13_a_session_or_a_token_that_was_moved_or_lengthened_opens_nothing() {
         if edited.starts_with("UPDATE user_sessions") {
             world.me(&mallory.access).await.assert_refused("invalid_token");
         }
-        // Nobody was thrown out by it.
+        // No user was signed out by it.
         world.me(&ana.access).await.granted();
         Pair::of(&world.refresh(&ana.refresh).await);
     }

@@ -1,5 +1,5 @@
 //! `bmap root retire EPOCH --forget-passwords`: people who never came back since the change of the root don't keep the former one
-//! for ever. They set a new password by a link, and nobody else does.
+//! for ever. They set a new password by a link, and no other person does.
 
 use crate::operator::{Operator, Server};
 use crate::person::{self, PASSWORD, Pair};
@@ -28,7 +28,7 @@ fn address(server: &Server) -> SocketAddr {
     server.address.parse().unwrap()
 }
 
-/// The token of the newest link to a page that the server's log has for somebody.
+/// The token of the newest link to a page that the server's log has for an address.
 async fn link(operator: &Operator, page: &str, email: &str) -> String {
     for _ in 0..150 {
         let log = std::fs::read_to_string(operator.path("log")).unwrap();
@@ -90,7 +90,7 @@ async fn who_never_came_back_sets_a_new_password_by_a_link() {
         person::login("ana@shop.example", old).send(to).await.assert_refused("invalid_credentials");
     }
     person::login("ben@shop.example", PASSWORD).send(to).await.granted();
-    // Whoever is signed in stays it, and has no password to change anything with.
+    // A signed-in user stays signed in, and has no password to change anything with.
     let ana = Pair::of(&person::refresh(&ana.refresh).send(to).await);
     person::me(&ana.access).send(to).await.granted();
     person::change_password(&ana.access, PASSWORD, NEW).send(to).await.assert_refused("invalid_credentials");
@@ -125,7 +125,7 @@ async fn accounts(operator: &Operator, number: u8) -> Roots {
         assert!(store.confirm_registration(&token, &user, &seal, &event()).await.unwrap());
     }
     store.close().await;
-    // The mails are nobody's.
+    // The test needs none of the mails.
     operator.edit("DELETE FROM outbox").await;
     roots
 }
@@ -182,7 +182,7 @@ async fn f01_killed_half_way_it_is_run_again() {
 async fn t13_an_account_that_was_edited_is_named_and_nothing_is_forgotten() {
     let operator = Operator::new();
     let roots = accounts(&operator, 3).await;
-    // Somebody else's address, and with it somebody else's link.
+    // Another person's address, and with it another person's link.
     operator.edit("UPDATE accounts SET email = 'mallory@shop.example' WHERE email = 'person1@shop.example'").await;
     change_root(&operator).await;
     let mut command = operator.command(&["root", "retire", "1", "--forget-passwords"]);

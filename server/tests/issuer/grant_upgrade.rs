@@ -34,7 +34,7 @@ fn keys() -> EpochKeys {
     RootSecret::from_bytes([7; 32]).epoch(1)
 }
 
-/// What was there.
+/// The rows before the upgrade.
 struct Before {
     admin: UserId,
     first_key: ApiKeyId,
@@ -279,7 +279,7 @@ async fn with_another_root_secret_nothing_is_upgraded() {
 #[tokio::test]
 async fn t13_rows_edited_by_hand_make_no_grants_and_no_first_key() {
     let cases = [
-        // A tool that was edited, a tool that nobody sealed; a key that was widened.
+        // A tool that was edited, a tool without a seal; a key that was widened.
         ("UPDATE tools SET base_url = 'https://evil.example' WHERE id = 'places'", "the row of tool places", 1),
         ("UPDATE tools SET epoch = NULL, seal = NULL WHERE id = 'places'", "the row of tool places", 1),
         ("UPDATE api_keys SET scope = replace(scope, 'nothing', 'postcards')", "does not open", 3),
@@ -311,7 +311,7 @@ async fn t13_rows_edited_by_hand_make_no_grants_and_no_first_key() {
                 || (tool.access == Access::Granted && tool.open_scopes == Scopes::default())
         }));
     }
-    // An entry that somebody put in or edited names no key.
+    // An entry that was put in or edited by hand names no key.
     for edit in
         ["actor = 'system' WHERE sequence = 3", "target_id = 'bmk_00000000000000000000000000000000' WHERE sequence = 2"]
     {

@@ -17,7 +17,7 @@ pub(crate) struct Call {
     pub(crate) body: Vec<u8>,
 }
 
-/// What came back.
+/// An answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,

@@ -1,4 +1,4 @@
-//! Somebody who manages API keys over HTTP, and the keys that they made.
+//! A user who manages API keys over HTTP, and the keys that they made.
 
 use crate::actors::Host;
 use crate::http_client::{Answer, Call};
@@ -11,7 +11,7 @@ use bmap_protocol::seal::SigningKind;
 use bmap_server::domain::role::Role;
 use serde_json::{Value, json};
 
-/// Somebody who is signed in.
+/// A user who is signed in.
 pub(crate) struct KeyOwner<'w> {
     pub(crate) world: &'w World,
     pub(crate) access: String,
@@ -20,7 +20,7 @@ pub(crate) struct KeyOwner<'w> {
 }
 
 impl World {
-    /// Somebody who is signed in, and was granted both tools.
+    /// A user who is signed in, and was granted both tools.
     pub(crate) async fn key_owner(&self, email: &str) -> KeyOwner<'_> {
         let pair = self.guest(email).await;
         KeyOwner::of(self, &pair, email)
@@ -77,7 +77,7 @@ impl<'w> KeyOwner<'w> {
         self.holder(&answer)
     }
 
-    /// Whoever holds the secret of an answer.
+    /// The holder of the secret of an answer.
     #[track_caller]
     pub(crate) fn holder(&self, answer: &Answer) -> Host<'w> {
         let body = answer.json();

@@ -52,7 +52,7 @@ impl Authority {
         Self { ca: ca.pem(), certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    /// What the server is told to show.
+    /// The TLS settings of the server.
     pub(crate) fn tls(&self, implicit: bool) -> Value {
         json!({ "key": self.key, "cert": self.certificate, "implicit": implicit })
     }

@@ -1,4 +1,5 @@
-//! What is malformed is told with a field and a hint, on every route. `Call::send` holds every 400 of every test to it.
+//! A malformed request is answered with a field and a hint, on every route. `Call::send` holds every 400 of every test
+//! to it.
 
 use crate::http_client::Call;
 use crate::world::World;

@@ -1,4 +1,4 @@
-//! What an operator sees from outside: numbers, and the log's lines.
+//! An operator's view from outside: numbers, and the log's lines.
 
 use crate::http_client::Call;
 use crate::operator::Operator;
@@ -53,7 +53,7 @@ async fn numbers_are_counted_and_say_nothing_of_anybody() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mails_are_counted_by_what_became_of_them() {
     let operator = Operator::new();
-    // Nobody listens there.
+    // No server listens there.
     let nobody = [("BMAP_MAIL_URL", "smtp://127.0.0.1:1?tls=none"), ("BMAP_MAIL_FROM", "no-reply@auth.example")];
     let server = operator.serve_with(&[nobody[0], nobody[1], ("BMAP_METRICS_LISTEN", "127.0.0.1:0")]);
     let issuer: SocketAddr = server.address.parse().unwrap();
@@ -101,7 +101,7 @@ fn once(line: &str) {
     assert!(value["timestamp"].is_string() && value["level"].is_string() && value["target"].is_string(), "{line}");
 }
 
-/// What an operator sees of a proxy that nobody named: one client behind it uses up what all have.
+/// An operator's view of a proxy that is not in `trusted_proxies`: one client behind it uses up what all have.
 #[tokio::test(flavor = "multi_thread")]
 async fn o15_a_proxy_that_is_not_believed_is_named_in_the_log_by_the_doctor_and_in_the_numbers() {
     let operator = Operator::new();

@@ -60,7 +60,7 @@ impl Operator {
         self.database.as_ref().map_or_else(file, TestDatabase::url)
     }
 
-    /// What a command prints; it must succeed.
+    /// The output of a command, which must succeed.
     #[track_caller]
     pub(crate) fn out(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
@@ -83,7 +83,7 @@ impl Operator {
         (output.status.code().unwrap(), error)
     }
 
-    /// Writes into the database behind everybody's back.
+    /// Writes into the database by hand, past the issuer.
     pub(crate) async fn edit(&self, sql: &str) {
         sqlx::any::install_default_drivers();
         let pool = sqlx::AnyPool::connect(&self.database_url()).await.unwrap();

@@ -15,7 +15,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// What a process holds, or has held at most, in KiB.
+/// The memory that a process holds, or has held at most, in KiB.
 pub(crate) fn memory(server: &Server, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
@@ -52,7 +52,7 @@ async fn r40_five_hundred_sign_ins_whose_callers_hang_up_take_bounded_room_and_t
     }
     println!("{} hung up, {} were checked, {} sent away, in {took:?}", held.len(), counts.0, counts.1);
     assert!(counts.1 > 100, "the excess is sent away: {counts:?}");
-    assert!(took < Duration::from_secs(6), "nobody waits longer than 2 s for a worker: {took:?}");
+    assert!(took < Duration::from_secs(6), "no caller waits longer than 2 s for a worker: {took:?}");
     // 19 MiB for each worker, and 32 for everything else; unbounded, the hashes alone would be 500 × 19 MiB.
     let workers = u64::try_from(std::thread::available_parallelism().unwrap().get() - 1).unwrap().max(1);
     let most = memory(&server, "VmHWM:");
@@ -104,7 +104,7 @@ async fn t24_requests_that_never_end_take_bounded_room() {
     }
     answer.assert_refused("overloaded");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    // What holds nothing is answered all the same.
+    // A request without a body is answered all the same.
     assert_eq!(Call::new("GET", "/readyz").send(world.address).await.status, 200);
     drop(stalled);
     for _ in 0..100 {

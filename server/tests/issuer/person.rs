@@ -17,13 +17,13 @@ use serde_json::{Value, json};
 pub(crate) const STEP_UP: &str = "bmap-step-up";
 pub(crate) const PASSWORD: &str = "violet-kettle-49-marsh";
 
-/// Somebody, with an address of their own in every world.
+/// A person, with an address of their own in every world.
 pub(crate) struct Person<'w> {
     pub(crate) world: &'w World,
     pub(crate) email: String,
 }
 
-/// What a sign-in or a refresh gave.
+/// The tokens of a sign-in or a refresh.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pair {
     pub(crate) access: String,
@@ -50,7 +50,7 @@ impl Pair {
 }
 
 impl World {
-    /// Somebody who has registered and followed the link.
+    /// A person who has registered and followed the link.
     pub(crate) async fn person(&self, email: &str) -> Person<'_> {
         let person = Person { world: self, email: email.to_owned() };
         assert_eq!(register(email, PASSWORD).send(self.address).await.status, 202);
@@ -59,7 +59,7 @@ impl World {
         person
     }
 
-    /// Somebody who has registered, signed in, and was granted both tools.
+    /// A person who has registered, signed in, and was granted both tools.
     pub(crate) async fn guest(&self, email: &str) -> Pair {
         let pair = self.person(email).await.sign_in().await;
         for tool in [TOOL, OTHER_TOOL] {
@@ -94,7 +94,7 @@ impl World {
 }
 
 impl World {
-    /// Somebody who is an admin, signed in.
+    /// An admin, signed in.
     pub(crate) async fn admin(&self, email: &str) -> Pair {
         let pair = self.person(email).await.sign_in().await;
         self.issuer.set_role(&pair.user(), Role::Admin, None, &crate::world::source()).await.unwrap();

@@ -13,9 +13,9 @@ pub(crate) struct Cluster {
     programs: PathBuf,
     /// The beginning of every command of the server's own: by whom it runs, and where.
     by: Vec<String>,
-    /// What it is told at each start.
+    /// Its options at each start.
     pub(crate) options: String,
-    /// What it writes down.
+    /// Its log.
     pub(crate) log: String,
     pub(crate) data: String,
     pub(crate) port: u16,
@@ -54,7 +54,7 @@ impl Cluster {
         Self::at(folder, data, ordinary_user())
     }
 
-    /// With its data there, run by somebody who may write both.
+    /// With its data there, run by a user of the machine who may write both.
     pub(crate) fn at(folder: PathBuf, data: String, by: Vec<String>) -> Self {
         let programs = programs().expect("PostgreSQL is installed");
         // Ends the server and removes its data when this process is gone, in whatever way: then its standard input ends.
@@ -71,7 +71,7 @@ impl Cluster {
     }
 
     pub(crate) fn on_a_free_port(mut self) -> Self {
-        // A port that is free now may be somebody else's in a moment.
+        // A port that is free now may be another process's in a moment.
         let started = (0..5).any(|_| {
             self.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             self.start()
@@ -124,7 +124,7 @@ impl Drop for Cluster {
     }
 }
 
-/// A folder that whoever runs it may write. Kept: the watchdog removes it.
+/// A folder that the user who runs it may write. Kept: the watchdog removes it.
 pub(crate) fn folder() -> PathBuf {
     let folder = TempDir::new().unwrap().keep();
     if is_root() {
@@ -139,7 +139,7 @@ fn ordinary_user() -> Vec<String> {
     by.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// A program by somebody; not in this process's folder, which that one may not enter.
+/// A program, run by a prefix such as `runuser`; not in this process's folder, which that user may not enter.
 fn command(by: &[String], program: PathBuf) -> Command {
     let Some((first, rest)) = by.split_first() else { return Command::new(program) };
     let mut command = Command::new(first);

@@ -4,7 +4,7 @@
 use bmap_server::store::Database;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 
-/// Statements that read a table from one end to the other: a part of each, and who waits for it.
+/// Statements that read a table from one end to the other: a part of each, and the caller that waits for it.
 const WHOLE: [(&str, &str); 14] = [
     ("FROM accounts a JOIN users u ON u.id = a.user_id ORDER BY a.user_id", "a command"),
     ("FROM api_keys ORDER BY id", "a command"),

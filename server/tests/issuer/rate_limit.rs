@@ -79,7 +79,7 @@ async fn r32_a_user_has_one_counter_in_all_their_sessions() {
     let answer = me(&here.access).send(to).await;
     assert_left(&answer, "user", 3, 2, 20);
     me(&there.access).send(to).await.granted();
-    // Going on is counted too, before the token is used up: who is refused comes again with it.
+    // Going on is counted too, before the token is used up: a client that is refused comes again with it.
     refresh(&there.refresh).send(to).await.granted();
     assert_limited(&me(&here.access).send(to).await, "user", 3, 20);
     assert_limited(&refresh(&here.refresh).send(to).await, "user", 3, 20);
@@ -97,7 +97,7 @@ async fn r32_an_address_answers_for_what_nobody_else_does_and_a_network_of_64_bi
     let ana = world.person("ana@shop.example").await.sign_in().await;
     let to = limited(&world, 3, 0, 0).await;
     let noise = [
-        login("nobody@shop.example", "wrong"),
+        login("unknown@shop.example", "wrong"),
         refresh("bmr_x"),
         exchange("bmt_x").without("origin").header("origin", PAGE),
     ];

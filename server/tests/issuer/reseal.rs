@@ -1,5 +1,5 @@
-//! From one root secret to the next: whoever is signed in stays signed in, whatever was used stays used, and what nobody wrote
-//! here stays refused.
+//! From one root secret to the next: users stay signed in, used tokens stay used, and rows that the issuer did not write stay
+//! refused.
 
 use crate::key_owner::{KeyOwner, form};
 use crate::person::Pair;
@@ -132,7 +132,7 @@ async fn t13_what_nobody_wrote_here_is_named_and_not_sealed_anew() {
     for pair in [&ana, &ben] {
         world.refresh(&pair.refresh).await.assert_refused("invalid_token");
     }
-    // What keeps the former root from being retired is ended in the usual ways.
+    // The rows that keep the former root from being retired are ended in the usual ways.
     assert_eq!((rows(&world, "sessions", 1).await, rows(&world, "refresh tokens", 1).await), (1, 1));
     for pair in [&ana, &ben] {
         assert_eq!(crate::person::logout(&pair.refresh).send(world.address).await.status, 204);

@@ -1,4 +1,4 @@
-//! Somebody who can write the database, but has no root secret, gets nothing by it.
+//! An attacker who can write the database, but has no root secret, gets nothing by it.
 
 use crate::actors::exchange;
 use crate::http_client::Call;
@@ -25,7 +25,7 @@ async fn t13_a_row_edited_by_hand_does_not_work() {
             "UPDATE api_keys SET scope = replace(scope, '\"cidrs\":[]', '\"cidrs\":[\"0.0.0.0/0\"]')",
             "UPDATE api_keys SET scope = replace(scope, '\"expires_at\":null', '\"expires_at\":99999999999')",
             "UPDATE api_keys SET scope = replace(scope, ',', ', ')",
-            // Given to somebody else.
+            // Given to another user.
             "INSERT INTO users (id, name, created_at, deactivated_at) VALUES ('usr_00000000000000000000000000000000', 'mallory', 0, NULL); \
              UPDATE api_keys SET user_id = 'usr_00000000000000000000000000000000'",
             // Another epoch, another way to sign, damaged.
@@ -42,7 +42,7 @@ async fn t13_a_row_edited_by_hand_does_not_work() {
             host.send(host.direct_call()).await.assert_refused("invalid_credentials");
             host.send(host.ticket_call()).await.assert_refused("invalid_credentials");
             host.signed(host.direct_call()).send(world.address).await.assert_refused("invalid_signature");
-            // What the key began does not go on either.
+            // The sessions that the key began do not go on either.
             page.renew().await.assert_refused("invalid_credentials");
             exchange(&ticket).send(world.address).await.assert_refused("invalid_grant");
         }
@@ -92,7 +92,7 @@ async fn t13_an_added_origin_gets_cors_and_no_token() {
 async fn t13_a_ticket_put_in_or_edited_by_hand_is_none() {
     let world = World::start().await;
     let (host, other) = (world.host().await, world.host().await);
-    // One that nobody made: its hash is easily had.
+    // A made-up one: its hash is easily had.
     let made_up = format!("bmt_{}", "A".repeat(43));
     let hash = Base64UrlUnpadded::encode_string(&Sha256::digest(made_up.as_bytes()));
     let ends = world.clock.now().plus_seconds(100).0;

@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
-/// Nobody else writes an audit entry while this is held. Reading goes on.
+/// No other connection writes an audit entry while this is held. Reading goes on.
 pub(crate) struct Stall(AnyConnection);
 
 impl Stall {

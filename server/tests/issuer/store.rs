@@ -87,7 +87,7 @@ async fn roles(store: &Database, user: &User) {
         admins.push(admin.id);
     }
     let one_stays = |_: &[User], after: &[User]| after.iter().any(|user| user.role(&roots) == Role::Admin);
-    // What it is shown of before has whoever is an admin by then.
+    // The users that it is shown of before are those who are admins by then.
     let counts = |before: usize, after: usize| move |b: &[User], a: &[User]| (b.len(), a.len()) == (before, after);
     let change = UserChange::Deactivate(NOW);
     let event_of_both = event();

@@ -255,7 +255,7 @@ async fn rotations(store: &Database, session: &UserSession, token: &TokenHash) {
 }
 
 /// Fifty callers at once with one refresh token, twenty times over: one successor, one pair. Then the same with a token that
-/// is used: within the grace still that pair, after it nothing, for anybody.
+/// is used: within the grace still that pair, after it nothing, for any caller.
 pub(crate) async fn r38_and_r39_at_once(store: Database) {
     bmap_server::install_crypto_providers();
     let epoch = RootSecret::from_bytes([7; 32]).epoch(1);

@@ -28,7 +28,7 @@ pub(crate) async fn every_statement(store: &Database) {
     rehash(store, &ben).await;
 }
 
-/// What waits is out of the way.
+/// Sets the mails that wait aside.
 async fn set_aside(store: &Database) {
     for mail in store.claim_mail("aside", NOW, NOW.plus_seconds(3600), 100).await.unwrap() {
         assert!(store.finish_mail(&mail.id, "aside").await.unwrap());
@@ -71,7 +71,7 @@ async fn outbox(store: &Database) {
     assert!(!store.finish_mail(&sent.id, "another").await.unwrap());
     assert!(!store.put_mail_back(&sent.id, "another", NOW).await.unwrap());
     assert!(store.put_mail_back(&sent.id, claim, NOW.plus_seconds(5)).await.unwrap());
-    assert!(!store.finish_mail(&sent.id, claim).await.unwrap(), "it is in nobody's hand");
+    assert!(!store.finish_mail(&sent.id, claim).await.unwrap(), "it is claimed by no worker");
     assert!(store.claim_mail("x", NOW.plus_seconds(4), NOW.plus_seconds(64), 10).await.unwrap().is_empty());
     let again = store.claim_mail("x", NOW.plus_seconds(5), NOW.plus_seconds(65), 10).await.unwrap();
     assert_eq!((again.len(), again[0].attempts), (1, 2));

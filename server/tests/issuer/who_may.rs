@@ -1,4 +1,4 @@
-//! Who may do what: each kind of caller tries each act over HTTP, and the operator on the machine. The table in docs/threats.md is what came of it.
+//! Who may do what: each kind of caller tries each act over HTTP, and the operator on the machine. The table in docs/threats.md is the result.
 
 use crate::actors::{ACCESS_TOKEN, EXCHANGE, Host, PageToken, TICKET};
 use crate::http_client::{Answer, Call};
@@ -14,7 +14,7 @@ use bmap_server::rng::SystemRandom;
 use bmap_server::store::ApiKeys;
 use serde_json::json;
 
-/// Who calls, in the order of the columns.
+/// The callers, in the order of the columns.
 enum Who<'w> {
     Stranger,
     User(Pair),
@@ -26,7 +26,7 @@ enum Who<'w> {
     SignedInPage(Pair),
 }
 
-/// What is done, in the order of the rows.
+/// The acts, in the order of the rows.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     MakeKey,
@@ -119,7 +119,8 @@ impl Act {
         }
     }
 
-    /// What the operator says on the machine; `None` for what needs a credential that the operator makes, and then has.
+    /// The operator's command on the machine; `None` for an act that needs a credential which the operator makes, and
+    /// then has.
     const fn command(self) -> Option<&'static str> {
         Some(match self {
             Act::MakeKey => "key add --user ana --name more --tool places",
@@ -196,7 +197,7 @@ impl Who<'_> {
     }
 }
 
-/// What came of it: `yes`, `step-up` where that was needed and there, or the code of the refusal.
+/// The outcome: `yes`, `step-up` where that was needed and there, or the code of the refusal.
 async fn tried(world: &World, who: &Who<'_>, act: Act, another: &UserId, shop: &Host<'_>) -> String {
     let key = match act {
         Act::NewSecretOfOwn | Act::ChangeOwn | Act::RenameOwn | Act::RevokeOwn => who.user(),

@@ -14,7 +14,7 @@ use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::tool::{Access, CallerKinds, Tool};
 use serde_json::{Value, json};
 
-/// Somebody who registered, and was granted nothing.
+/// A user who registered, and was granted nothing.
 async fn stranger<'w>(world: &'w World, email: &str) -> KeyOwner<'w> {
     let pair = world.person(email).await.sign_in().await;
     KeyOwner::of(world, &pair, email)
@@ -221,7 +221,7 @@ async fn a_grant_that_is_taken_away_ends_or_is_narrowed_counts_for_what_comes_ne
         user.renew().await.assert_refused(code);
         for_user(&host, &ana, Some("search")).await.assert_refused(code);
 
-        // Nobody else's.
+        // The host's own token, and a ticket of its key.
         let (page, waiting) = (page_token(&host, "search").await, ticket(&host, TOOL, Some("search")).await.granted());
         page.renew().await.granted();
         change(&host.user).await;
@@ -250,7 +250,7 @@ async fn t13_a_grant_put_in_or_edited_by_hand_gives_nothing() {
         "UPDATE tool_grants SET given_at = given_at + 1 WHERE tool = 'places'",
         "UPDATE tool_grants SET epoch = 2 WHERE tool = 'places'",
         "UPDATE tool_grants SET epoch = NULL, seal = NULL WHERE tool = 'places'",
-        // That of another tool, and somebody else's.
+        // That of another tool, and another user's.
         "DELETE FROM tool_grants WHERE tool = 'places'; UPDATE tool_grants SET tool = 'places' WHERE tool = 'postcards'",
         "DELETE FROM tool_grants WHERE tool = 'places' AND user_id = '{host}'; \
          UPDATE tool_grants SET user_id = '{host}' WHERE tool = 'places'",

@@ -117,7 +117,7 @@ impl World {
         world
     }
 
-    /// What was logged since this server began, by it and by those that run beside it.
+    /// The log since this server began, of it and of those that run beside it.
     pub(crate) fn log(&self) -> String {
         crate::log::text_from(self.log_start)
     }

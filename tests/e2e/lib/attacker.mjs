@@ -1,4 +1,4 @@
-// Whoever tries something else: a client without the SDK, that signs with `node:crypto` or not at all, and writes its own bytes.
+// An attacker: a client without the SDK, that signs with `node:crypto` or not at all, and writes its own bytes.
 //
 // It is an implementation of the profile's signing side of its own, on purpose: what it gets let in with does not depend on ours.
 

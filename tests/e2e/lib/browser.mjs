@@ -38,7 +38,7 @@ export async function visit(browser, url, options = {}) {
 }
 
 /**
- * A request that the page's SDK signed and then held back: what somebody with a grip on the page could take along.
+ * A request that the page's SDK signed and then held back: an attacker with a grip on the page could take it along.
  * @returns {Promise<{method: string, url: string, headers: Record<string, string>, body?: string}>}
  */
 export function hold(page, path, { tool = 'places', method = 'GET', body } = {}) {

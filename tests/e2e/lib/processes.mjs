@@ -15,7 +15,7 @@ export class Processes {
 
   constructor(folder) {
     this.#folder = folder;
-    // However this process ends, its children end before it. A signal without a listener of somebody else's would skip that.
+    // However this process ends, its children end before it. A signal without a listener of another module would skip that.
     process.once('exit', () => this.#children.forEach(({ child }) => child.kill('SIGKILL')));
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
       process.once(signal, () => process.listenerCount(signal) === 0 && process.exit(1));

@@ -94,7 +94,7 @@ function documented(issuer) {
   return script.replace("'https://auth.shop.example'", JSON.stringify(issuer));
 }
 
-/** Somebody with a password, signed in by the page's own backend: issuer and visitor share no page that could do it. */
+/** A user with a password, signed in by the page's own backend: issuer and visitor share no page that could do it. */
 async function account(issuer, log, email) {
   const password = 'violet-kettle-49-marsh';
   const post = async (path, body) => {

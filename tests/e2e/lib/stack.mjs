@@ -1,7 +1,7 @@
 // Issuer, tool and page as a visitor meets them: real processes on free loopback ports, set up through the real command line.
 //
 // A stack is the place where a story happens; its actors are `admin` (the command line), `tool` (its counters), `page` (its address)
-// and, in `attacker.mjs`, whoever tries something else.
+// and, in `attacker.mjs`, an attacker.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -108,7 +108,7 @@ export class Admin {
     return this.#json('user', 'add', name);
   }
 
-  /** A tool for everybody who signs in: the demo's visitors register themselves. */
+  /** A tool for every user who signs in: the demo's visitors register themselves. */
   addTool(id, url) {
     return this.#json('tool', 'add', id, '--url', url, '--open', '--callers', 'page direct user');
   }

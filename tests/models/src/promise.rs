@@ -47,7 +47,7 @@ pub enum Place {
     Shared,
 }
 
-/// What a design does. [`Design::current`] does all of it.
+/// The parts of a design. [`Design::current`] has all of them.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Design {
@@ -105,7 +105,7 @@ impl Design {
 /// One world to look through.
 #[derive(Clone, Debug)]
 pub struct Promise {
-    /// What the design does.
+    /// The design.
     pub design: Design,
     /// Where nonces are recorded.
     pub place: Place,
@@ -143,7 +143,7 @@ pub struct World {
     failovers: u8,
 }
 
-/// What happens next.
+/// The next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Event {
     /// A second passes on a node's clock, and on the shared store's with the first node's.

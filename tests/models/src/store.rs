@@ -20,7 +20,7 @@ use nonces::Nonces;
 
 pub use record::{Record, ReplayLimits};
 
-/// What a check asks of a store.
+/// The operations that a check asks of a store.
 pub trait Store: Send + Sync + Sized + 'static {
     /// An empty store.
     fn new(limits: ReplayLimits, window: Window, shards: u32) -> Self;

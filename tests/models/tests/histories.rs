@@ -45,7 +45,7 @@ fn histories<S: Store>(name: &str, cases: u32) -> Result<(), String> {
 
 fn check<S: Store>(history: &[Call]) -> Result<(), TestCaseError> {
     let store = S::new(ReplayLimits { entries: 1000, per_key: 1000 }, Window::DEFAULT, 16);
-    // What was let in, and the latest time that the store was called with.
+    // The accepted requests, and the latest time that the store was called with.
     let mut let_in: HashSet<(u8, u8, i64)> = HashSet::new();
     let (mut now, mut clock) = (100, 0);
     for (key, nonce, age, passes, stale) in history.iter().copied() {

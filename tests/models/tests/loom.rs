@@ -35,7 +35,7 @@ fn store<S: Store>(per_key: u32, shards: u32) -> loom::sync::Arc<S> {
     loom::sync::Arc::new(S::new(ReplayLimits { entries: 2, per_key }, Window::DEFAULT, shards))
 }
 
-/// What a thread does: key, nonce, until, now.
+/// A call of a thread: key, nonce, until, now.
 type Call = (u8, u8, i64, i64);
 
 /// Two threads with two calls each; the verdicts of both.

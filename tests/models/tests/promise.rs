@@ -62,7 +62,7 @@ fn holds(name: &str, promise: &Promise) {
     assert_eq!(found, BTreeSet::from([WORKS]), "{name}");
 }
 
-/// What a part of the design is there for is found where it is missing.
+/// Where a part of the design is missing, the model finds the fault that it prevents.
 fn breaks(name: &str, mut promise: Promise, without: impl FnOnce(&mut Design)) {
     without(&mut promise.design);
     let found = look(name, &promise, HasDiscoveries::AnyOf(BTreeSet::from([ONCE])));

@@ -90,7 +90,7 @@ fn t24_when_the_total_is_full_the_slowest_body_makes_room() {
     assert_eq!(counts, [1, 0, 0], "the one that stalled is woken to end");
     assert_eq!(burst.wait_for_more(100, 10_000, &wakers[0]), Err(Refusal::BodyTimeout));
     assert_eq!(budget.held(), 250);
-    // What is complete is never ended: where there is nothing else, the newcomer is refused.
+    // A complete body is never ended: where there is nothing else, the newcomer is refused.
     drop((steady, newcomer));
     let mut more = budget.hold(token(5), None);
     assert_eq!(more.wait_complete(200, 10_000), Ok(()));

@@ -1,4 +1,5 @@
-//! What a record is known by: SipHash-1-3 with 128 bits of output and a random key, over all 16 + 16 bytes of key id and nonce.
+//! The hash that a record is known by: SipHash-1-3 with 128 bits of output and a random key, over all 16 + 16 bytes of key id
+//! and nonce.
 //!
 //! Nothing else goes in, so the hash of a (keyid, nonce) is the same for as long as its store lives. The hash's key is the store's own: without
 //! it an attacker can't choose ids or nonces that fall together (T25).
@@ -11,14 +12,14 @@ use std::hash::{BuildHasher, RandomState};
 #[derive(Clone, Copy)]
 pub(crate) struct Seed([u8; 16]);
 
-/// What is compared of a record's hash: 48 bits.
+/// The part of a record's hash that is compared: 48 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Print {
     pub(super) low: u32,
     pub(super) high: u16,
 }
 
-/// A hash in its parts, of which no two share a bit: what is compared tells records apart that lie in the same place.
+/// A hash in its parts, of which no two share a bit: the compared part tells records apart that lie in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hashed {
     pub(super) print: Print,

@@ -1,4 +1,4 @@
-//! The replay store of one process, with what it knows of the processes before it.
+//! The replay store of one process, with the records of the processes before it.
 
 use super::folder::{StateError, StateFolder};
 use super::hash::Seed;
@@ -32,10 +32,10 @@ struct OpenState {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// There was no file: the first start, or the process before ended without [`MemoryReplayStore::save`]. What was signed until
-    /// `start + skew` is refused.
+    /// There was no file: the first start, or the process before ended without [`MemoryReplayStore::save`]. Requests that were
+    /// signed until `start + skew` are refused.
     Plain,
-    /// With what the process before knew.
+    /// With the records of the process before.
     Restored {
         /// Live records.
         records: usize,
@@ -48,20 +48,21 @@ impl MemoryReplayStore {
     /// A store that begins at `started`, seconds since 1970, for requests within `window`.
     pub fn new(limits: ReplayLimits, window: Window, started: i64) -> Self {
         let nonces = Nonces::new(limits, window, started, Seed::random(), SHARDS);
-        // A process before this one may have accepted what was signed that far ahead of its time.
+        // A process before this one may have accepted requests that were signed that far ahead of their time.
         let forgot_until = started.saturating_add(window.future.into());
         Self { nonces, window, forgot_until, state: None }
     }
 
     /// A store that knows what [`MemoryReplayStore::save`] wrote to this folder, if it was the last that a process did there. The clock is read
-    /// once the folder is locked: what a process before this one accepted, it accepted before. The folder must be there, on a local disk, and be this process's alone.
+    /// once the folder is locked: a process before this one accepted its requests before that. The folder must be there, on a local disk, and be
+    /// this process's alone.
     ///
     /// `owner` says whose nonces these are, such as issuer and tool: a file of another owner is not read. The file is taken away, and that is on the
     /// disk, before this returns: so it is never read twice, and a process that is killed is followed by a plain start.
     ///
     /// # Errors
     /// [`StateError`]: another process has the folder, or the system does not let it be read and changed. Don't go on without state then: the
-    /// process that has the folder would save what it knows, and a later one would take it for all that there is to know.
+    /// process that has the folder would save its own records, and a later one would take them for complete.
     pub fn open(
         folder: &Path,
         owner: &str,
@@ -86,7 +87,7 @@ impl MemoryReplayStore {
         Ok((Self { state: Some(OpenState { folder, owner: owner.to_owned() }), ..store }, start))
     }
 
-    /// Writes what it knows to its folder, at an orderly stop, once no request is in flight any more; `now` is in seconds since 1970. From then on
+    /// Writes its records to its folder, at an orderly stop, once no request is in flight any more; `now` is in seconds since 1970. From then on
     /// the store takes no record (503), because the file would not have it. Returns the live records; `None` for a store without a folder.
     ///
     /// # Errors
@@ -98,7 +99,7 @@ impl MemoryReplayStore {
         Ok(Some(records))
     }
 
-    /// What the store can take up at the most, in bytes.
+    /// The most that the store can take up, in bytes.
     pub fn max_bytes(&self) -> usize {
         size_of::<Self>().saturating_add(self.nonces.max_bytes())
     }

@@ -10,7 +10,7 @@ use super::key_shard::NONE;
 use super::nonces::Keys;
 use bmap_protocol::refusal::Refusal;
 
-/// Seconds in which a shard that is used is gone through once, for what has ended.
+/// Seconds in which a shard that is used is gone through once, for records that have ended.
 const SWEEP: usize = 4;
 
 #[derive(Debug)]
@@ -18,7 +18,8 @@ pub(super) struct NonceShard {
     buckets: Box<[Bucket]>,
     /// Longest life of a record, seconds.
     longest: u32,
-    /// The time up to which what ended was swept, a part of the buckets at least. Times here are seconds since the store's base.
+    /// The time up to which ended records were swept, a part of the buckets at least. Times here are seconds since the store's
+    /// base.
     seen: u32,
     /// The second in which everything was swept last.
     swept: u32,
@@ -27,7 +28,7 @@ pub(super) struct NonceShard {
     /// Records in the buckets, with those that ended and were not swept yet.
     taken: usize,
     capacity: usize,
-    /// Whether the records were saved: what is recorded later would be in no file.
+    /// Whether the records were saved: a later record would be in no file.
     closed: bool,
 }
 
@@ -107,13 +108,13 @@ impl NonceShard {
         }
     }
 
-    /// Gives back what has ended by `now`, all of it.
+    /// Gives back all records that have ended by `now`.
     pub(super) fn end(&mut self, now: u32, keys: &Keys) {
         self.advance(now, keys);
         self.sweep_all(now, keys);
     }
 
-    /// Takes no record any more. What is live, each bucket with its index.
+    /// Takes no record any more, and returns the live ones, each bucket with its index.
     pub(super) fn close(&mut self, now: u32) -> impl Iterator<Item = (usize, SavedBucket)> {
         self.closed = true;
         self.buckets.iter().enumerate().filter_map(move |(index, bucket)| Some((index, bucket.saved(now)?)))
@@ -127,7 +128,7 @@ impl NonceShard {
         self.taken <= self.capacity
     }
 
-    /// Time goes on, and a part of what ended is swept for each second.
+    /// Time goes on, and a part of the ended records is swept for each second.
     fn advance(&mut self, now: u32, keys: &Keys) {
         let passed = usize::try_from(now.saturating_sub(self.seen)).unwrap_or(usize::MAX);
         if passed > 0 {
@@ -143,7 +144,7 @@ impl NonceShard {
         }
     }
 
-    /// Goes through the next buckets, and gives back what has ended in them.
+    /// Goes through the next buckets, and gives back the records that have ended in them.
     fn sweep(&mut self, buckets: usize, now: u32, keys: &Keys) {
         for _ in 0..buckets.min(self.buckets.len()) {
             let Some(bucket) = self.buckets.get_mut(self.cursor) else { return };
@@ -230,7 +231,7 @@ impl Bucket {
         Put::Full
     }
 
-    /// What a file holds of it; `None` where nothing is live and nothing went past.
+    /// The bucket as a file holds it; `None` where nothing is live and nothing went past.
     fn saved(&self, now: u32) -> Option<SavedBucket> {
         let live = |until: u32| if until > now { until } else { 0 };
         let mut saved = SavedBucket { passed: live(self.passed), records: [(Print { low: 0, high: 0 }, 0); WAYS] };

@@ -119,7 +119,8 @@ impl Nonces {
         self.clock.latest.load(Ordering::Relaxed)
     }
 
-    /// Takes no record any more, and gives out what is live at the latest time, `now` included: each bucket with its shard and its index there.
+    /// Takes no record any more, and gives out the records that are live at the latest time, `now` included: each bucket with its shard and its
+    /// index there.
     pub(crate) fn close(&self, now: i64, mut each: impl FnMut(usize, usize, SavedBucket)) {
         for (number, shard) in self.shards.iter().enumerate() {
             let mut shard = lock(shard);

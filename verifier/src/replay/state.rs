@@ -1,7 +1,7 @@
-//! A store as bytes: what a process that ends in order leaves to the next one.
+//! A store as bytes: the file that a process that ends in order leaves to the next one.
 //!
-//! All numbers are little-endian. A MAC over everything stands at the end; its key is public, so it tells damage, other owners and other versions
-//! apart from a good file, and not what a writer of the folder made up.
+//! All numbers are little-endian. A MAC over everything stands at the end; its key is public, so it tells damage, other owners and other
+//! versions apart from a good file, and not the inventions of a writer of the folder.
 
 use super::hash::{Print, Seed};
 use super::nonce_shard::{SavedBucket, WAYS};
@@ -41,7 +41,8 @@ pub(super) struct State {
 
 /// The most bytes of a file with these limits.
 pub(super) fn max_bytes(limits: ReplayLimits) -> usize {
-    // A store has a bucket for each three entries, with what it has in reserve: fewer than entries, but for the smallest stores.
+    // A store has a bucket for each three entries, with those that it has in reserve: fewer than entries, but for the smallest
+    // stores.
     let buckets = usize::try_from(limits.entries).unwrap_or(usize::MAX).saturating_add(1 << 10);
     buckets.saturating_mul(BUCKET_LEN).saturating_add(HEAD_LEN + MAC_LEN)
 }
@@ -95,7 +96,7 @@ impl State {
         Self::read_content(&mut content, limits, window, now).unwrap_or(Err(Unusable::Damaged))
     }
 
-    /// `None` where the bytes end too early or say what no store does.
+    /// `None` where the bytes end too early or hold values that no store has.
     fn read_content(
         content: &mut Reader<'_>,
         limits: ReplayLimits,

@@ -88,7 +88,7 @@ impl TestIssuer {
     }
 }
 
-/// What a page has: a token and its key.
+/// A page's token and its key.
 pub(crate) struct PageToken {
     pub(crate) token: String,
     pub(crate) jti: String,

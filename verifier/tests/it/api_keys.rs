@@ -144,7 +144,7 @@ async fn a_key_of_either_kind_is_let_in_and_no_other() {
 
 #[tokio::test]
 async fn r31_the_key_that_work_is_done_on_for_a_signature_of_the_other_kind_opens_nothing() {
-    // Everybody has it: the Ed25519 key of 32 zeros, and its public half as a MAC key.
+    // Every attacker has it: the Ed25519 key of 32 zeros, and its public half as a MAC key.
     let ApiKeyProof::Ed25519(public_key) = ed25519(0).1 else { panic!() };
     for gateway in [Gateway::new(hmac(1).1, true, &[]), Gateway::new(ed25519(1).1, true, &[])] {
         for key in [ed25519(0).0, RequestKey::Hmac(MacKey::from_key_bytes(&public_key))] {
@@ -204,7 +204,7 @@ async fn an_origin_that_no_token_names_is_not_told_about_the_answer() {
     let gateway = Gateway::new(hmac(1).1, true, &[]);
     let response = gateway.send(signed(&get("/a"), hmac(1).0, KEY)).await;
     assert_eq!(response.status(), 200);
-    assert!(!response.headers().contains_key("access-control-allow-origin"), "{PAGE} is named by nobody");
+    assert!(!response.headers().contains_key("access-control-allow-origin"), "no key names {PAGE}");
     assert_eq!(response.headers()["vary"], "Origin");
 }
 

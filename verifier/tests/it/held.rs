@@ -124,7 +124,7 @@ fn t24_a_body_that_drips_is_ended_soon_and_a_slow_one_at_its_deadline() {
         };
         assert_eq!((outcome, seconds), (Err("body_timeout"), ended_after));
     }
-    // What is sent before the rate counts is enough for the seconds that follow.
+    // The bytes that are sent before the rate counts are enough for the seconds that follow.
     let (mut decision, _sender) = begun(&world, large().sign(&page), 10);
     assert_eq!(decision.now(), None);
     world.clock.pass(14 * SECOND);

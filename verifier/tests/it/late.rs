@@ -122,7 +122,7 @@ fn o02_copies_held_open_are_not_let_in_when_the_record_has_gone() {
     }
 }
 
-/// What a hostile hand on the clock and on the network can do.
+/// Acts of an attacker with a hand on the clock and on the network.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     /// The clock is set.

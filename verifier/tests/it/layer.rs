@@ -103,7 +103,7 @@ async fn a_refused_request_never_enters_the_handler() {
     assert_eq!(
         tool.send(unknown).await.status(),
         StatusCode::UNAUTHORIZED,
-        "what routes there are is nobody's business"
+        "an unknown caller does not learn which routes there are"
     );
     assert_eq!(tool.entered(), 0);
 }

@@ -1,4 +1,4 @@
-//! What changes while a body is waited for counts: keys, standing, what a store remembers (O01, F06).
+//! Changes while a body is waited for count: keys, standing, what a store remembers (O01, F06).
 
 use crate::actors::{NOW, TestIssuer, get, post};
 use crate::api_keys::{KEY, hmac, signed};

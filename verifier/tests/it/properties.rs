@@ -14,7 +14,7 @@ fn cases(number: u32) -> Config {
     Config { cases: number, failure_persistence: None, ..Config::default() }
 }
 
-/// What a decision is, for a request that is complete.
+/// The decision about a complete request.
 fn decide(verifier: &Verifier, request: Request<Body>) -> Result<(), Code> {
     let (head, body) = request.into_parts();
     let decision = verifier.verify(&head, body, None, &now).now_or_never().expect("a whole body needs no waiting");

@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The findings, for people and for programs.
 
 use super::super::{CliError, output};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use std::fmt::Display;
 enum Level {
     /// As it should be.
     Good,
-    /// It works; somebody should know.
+    /// It works; the operator should know.
     Warning,
     /// It does not work, or is not safe.
     Fault,

@@ -1,4 +1,4 @@
-//! What the database holds, against the root secrets, the clock and the configuration.
+//! The rows of the database, against the root secrets, the clock and the configuration.
 
 use super::super::installation::ISSUER_SETTING;
 use super::findings::Findings;
@@ -29,7 +29,7 @@ pub(super) async fn examine(
         found.fault("database", format!("it is damaged: {damage}"), "stop the server, restore the last backup");
     }
     clock(store, now, found).await?;
-    // With another root nothing opens: what follows from that is no fault of its own (O14).
+    // With another root nothing opens: the consequences are no faults of their own (O14).
     let roots = match roots {
         Some(roots) => is_root_of(store, roots, found).await?.then_some(roots),
         None => None,
@@ -68,7 +68,7 @@ async fn proxies(store: &Database, config: &Config, now: UnixMillis, found: &mut
     Ok(())
 }
 
-/// A clock that went back makes what has ended good again, and refuses what was made before.
+/// A clock that went back makes ended rows good again, and has signed requests refused.
 async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Result<()> {
     let advice = "set the clock, and keep it set (chrony, systemd-timesyncd)";
     if now < NOT_BEFORE {
@@ -84,7 +84,8 @@ async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Resul
     Ok(())
 }
 
-/// The seconds by which this clock is behind what is in the database, where that is more than clocks of well kept machines differ.
+/// The seconds by which this clock is behind the latest time in the database, where that is more than clocks of well kept machines
+/// differ.
 pub(in super::super) async fn behind_by(store: &Database, now: UnixMillis) -> Result<Option<i64>> {
     let ahead = store.newest_time().await?.map_or(0, |newest| newest.0.saturating_sub(now.0));
     Ok((ahead > SKEW_MILLIS).then_some(ahead / 1000))
@@ -105,7 +106,7 @@ async fn is_root_of(store: &Database, roots: &Roots, found: &mut Findings) -> Re
 async fn sealed(store: &Database, roots: &Roots, found: &mut Findings) -> Result<()> {
     for key in store.issuer_keys().await? {
         if key.open(roots).is_err() {
-            let says = format!("the issuer's key {} does not open: somebody edited its row", key.kid);
+            let says = format!("the issuer's key {} does not open: its row was edited", key.kid);
             found.fault(
                 "issuer keys",
                 says,
@@ -121,7 +122,7 @@ async fn sealed(store: &Database, roots: &Roots, found: &mut Findings) -> Result
     }
     let named = broken.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     let says = format!("{} of {} don't open: {named}", broken.len(), keys.len());
-    found.fault("API keys", says, "somebody edited the database: find out who, make the keys anew");
+    found.fault("API keys", says, "the database was edited by hand: find out by whom, make the keys anew");
     Ok(())
 }
 
@@ -156,7 +157,7 @@ async fn admins(store: &Database, roots: &Roots, found: &mut Findings) -> Result
             Ok(_) => {}
             Err(_) => {
                 let says = format!("the role of {} is not as it was written", user.id);
-                found.fault("users", says, "somebody edited the database: find out who, then bmap user role");
+                found.fault("users", says, "the database was edited by hand: find out by whom, then bmap user role");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the machine has left: room on the disk, and the port.
+//! Resources of the machine: room on the disk, and the port.
 
 use super::super::healthcheck;
 use super::findings::Findings;
@@ -17,7 +17,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(2);
 
 /// Whether there is room beside the data folder's files.
 pub(super) fn disk(folder: &Path, found: &mut Findings) {
-    // What can't be looked at is said by those that look into the folder.
+    // A folder that can't be looked at is reported by the checks that look into it.
     let Ok(disk) = rustix::fs::statvfs(folder) else { return };
     room(disk.f_bavail.saturating_mul(disk.f_frsize), found);
 }

@@ -1,4 +1,4 @@
-//! Whether mail leaves: the mail server, and what waits for it.
+//! Whether mail leaves: the mail server, and the mails that wait for it.
 
 use super::findings::Findings;
 use crate::clock::UnixMillis;
@@ -14,11 +14,11 @@ const LONG_SECONDS: i64 = 15 * 60;
 pub(super) async fn server(config: &Config, found: &mut Findings) {
     let Some(mail) = &config.mail else {
         if !config.development {
-            found.good("mail", "mail_url is not set: nobody can register, and no link sets a password");
+            found.good("mail", "mail_url is not set: no user can register, and no link sets a password");
         }
         return;
     };
-    // What mails name as their issuer is of no matter here.
+    // The issuer that mails would name does not matter here.
     let Ok(nobody) = IssuerUrl::parse("http://localhost") else { return };
     let smtp = match mail.smtp(config.issuer.as_ref().unwrap_or(&nobody)) {
         Ok(smtp) => smtp,
@@ -38,7 +38,7 @@ pub(super) async fn server(config: &Config, found: &mut Findings) {
     }
 }
 
-/// Looks at what waits.
+/// Looks at the mails that wait.
 pub(super) async fn outbox(store: &Database, config: &Config, now: UnixMillis, found: &mut Findings) -> Result<()> {
     let waiting = store.mail_waiting().await?;
     let Some(oldest) = store.oldest_mail().await? else {

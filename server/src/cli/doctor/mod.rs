@@ -45,7 +45,7 @@ pub(super) async fn run(command: &Doctor, context: &Context) -> Result<(), CliEr
     }
 }
 
-/// Looks at everything that can be looked at: what one fault hides is not guessed at.
+/// Looks at everything that can be looked at: faults behind another fault are not guessed.
 async fn examine(context: &Context, found: &mut Findings) {
     let config = match context.config() {
         Ok(config) => config,
@@ -113,7 +113,7 @@ async fn examine(context: &Context, found: &mut Findings) {
     store.close().await;
 }
 
-/// The data folder is nobody else's business.
+/// Examines the data folder: no other user of the machine may read it.
 fn folder(path: &Path, found: &mut Findings) {
     match std::fs::metadata(path) {
         Ok(folder) if !folder.is_dir() => {

@@ -1,16 +1,16 @@
-//! What can be said of a configuration without looking at anything else.
+//! Faults of a configuration that show without looking at anything else.
 
 use super::findings::Findings;
 use crate::config::{Config, readable_by_others};
 use crate::store::address::Address;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 
-/// Settings that work and are not safe, or that somebody forgot.
+/// Settings that work and are not safe, or that were forgotten.
 pub(super) fn examine(config: &Config, found: &mut Findings) {
     if config.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
         found.fault(
             "trusted_proxies",
-            "everybody is a trusted proxy, so every caller chooses the address that is believed",
+            "every address is a trusted proxy, so every caller chooses the address that is believed",
             "name the proxies' own addresses",
         );
     }
@@ -24,7 +24,7 @@ pub(super) fn examine(config: &Config, found: &mut Findings) {
     if config.database_url.as_ref().is_some_and(Address::is_in_the_clear) {
         found.warning(
             "database_url",
-            "sslmode=disable: whoever is between here and the database reads and changes everything",
+            "sslmode=disable: an attacker between here and the database reads and changes everything",
             "take sslmode out, and name the authority of the server's certificate (sslrootcert)",
         );
     }

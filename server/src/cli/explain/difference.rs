@@ -53,7 +53,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What usually causes a difference in this line.
+/// The usual cause of a difference in this line.
 fn hint(signed: &str, received: &str) -> &'static str {
     let (Some((name, before)), Some((other, after))) = (split(signed), split(received)) else {
         return "A line is missing: the two bases cover different components, or a header was added or taken away.";

@@ -1,4 +1,4 @@
-//! What this machine knows of the key behind a signature: from a tool's credential, or from the data folder.
+//! The key behind a signature, as far as this machine knows it: from a tool's credential, or from the data folder.
 
 use super::super::installation::Installation;
 use super::super::raw_request::RawRequest;
@@ -60,7 +60,7 @@ impl Known {
         self.public_key.as_ref()
     }
 
-    /// What is wrong with the key itself.
+    /// The fault of the key itself.
     pub(super) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }

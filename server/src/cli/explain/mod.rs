@@ -65,14 +65,14 @@ pub(super) async fn run(command: &Explain, context: &Context) -> Result<(), CliE
     if command.json { output::json(&report) } else { output::text(report.to_string().trim_end()) }
 }
 
-/// What is told.
+/// The report.
 #[derive(Debug, Default, Serialize)]
 struct Report {
-    /// What can be said of each request alone.
+    /// Notes on each request alone.
     notes: Vec<String>,
     /// The base that the client signed, where it is known.
     signed_base: Option<String>,
-    /// The base of what was received, where it has one.
+    /// The base of the received request, where it has one.
     received_base: Option<String>,
     /// The first difference of the two; none where they are the same.
     difference: Option<String>,
@@ -80,19 +80,19 @@ struct Report {
     verdict: Option<Finding>,
 }
 
-/// What the signature was made over.
+/// The base that the signature was made over.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Finding {
     /// The key is not at hand.
     Unknown,
-    /// Over what was received.
+    /// Over the received base.
     Holds,
-    /// Over what the client signed, and not over what was received.
+    /// Over the base that the client signed, and not over the received one.
     ChangedOnTheWay,
     /// Over neither.
     OtherKey,
-    /// Not over what was received, and what was signed is not known.
+    /// Not over the received base, and the signed one is not known.
     DoesNotHold,
 }
 
@@ -101,7 +101,7 @@ impl Report {
         self.notes.push(text);
     }
 
-    /// What can be said of one request alone.
+    /// Notes on one request alone.
     fn request(&mut self, name: &str, request: &RawRequest, side: &Result<Side, side::Unreadable>) {
         match side {
             Err(unreadable) => {

@@ -15,7 +15,7 @@ pub(super) struct Side {
     pub(super) signature: Option<Vec<u8>>,
     /// Whether an Ed25519 signature holds, where the key is of that kind and there was a request.
     pub(super) ed25519: Option<bool>,
-    /// What stands out.
+    /// Notes on unusual parts.
     pub(super) notes: Vec<String>,
 }
 

@@ -30,7 +30,7 @@ struct AccessClaims {
     sid: String,
 }
 
-/// What a good access token says. Whether its session lives is for the database to say.
+/// The claims of a good access token. Only the database knows whether its session lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
     /// The user.
@@ -95,7 +95,7 @@ impl Issuer {
         let key = DecodingKey::from_ed_der(self.signer.public_key());
         let read = jsonwebtoken::decode::<AccessClaims>(compact, &key, &validation);
         let read = read.map_err(|_| Refusal::BadAccessToken)?;
-        // Any other header field, type or algorithm is somebody else's idea (R03, R07).
+        // Any other header field, type or algorithm is not the issuer's (R03, R07).
         if read.header != self.signer.header {
             return Err(Refusal::BadAccessToken);
         }

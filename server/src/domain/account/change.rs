@@ -1,4 +1,4 @@
-//! What whoever is signed in changes: the password, the address.
+//! Changes of a signed-in user's account: the password, the address.
 
 use super::EmailChange;
 use super::email::EmailAddress;
@@ -103,7 +103,7 @@ impl AccountService {
         }
         let by = |action| Event::done(action, source, now).by(Actor::User(change.user.clone())).on(&change.user);
         let Some(former) = store.account(&change.user).await? else {
-            // The user has no password so far: this is the first, and there is nobody else to tell.
+            // The user has no password so far: this is the first, and there is no former address to notify.
             return match store.confirm_first_password(&token, &change, now, &by(Action::PasswordFirst)).await {
                 Ok(true) => Ok(()),
                 Ok(false) | Err(StoreError::Taken { .. }) => Err(Refusal::UnknownConfirmation),

@@ -1,4 +1,4 @@
-//! Email addresses, in one canonical spelling: what is stored, what counters are keyed by, and where mail goes (R32).
+//! Email addresses, in one canonical spelling, which is stored, keys the counters, and receives the mail (R32).
 
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -11,8 +11,8 @@ const MAX_LOCAL_PART: usize = 64;
 /// A plain address `local@domain` in its canonical spelling: compatibility forms composed (NFKC), folded to lower case as a
 /// whole, without space around it, the domain as DNS has it.
 ///
-/// Two texts that a person would call one address are equal here. Mail goes to this spelling and to no other, so whoever
-/// confirms an account reads the mail of exactly the address that it is known by.
+/// Two texts that a person would call one address are equal here. Mail goes to this spelling and to no other, so a
+/// person who confirms an account reads the mail of exactly the address that it is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmailAddress(String);
 
@@ -23,7 +23,7 @@ pub struct InvalidEmail;
 
 impl EmailAddress {
     /// Parses an address: a dot-atom of RFC 5322 §3.2.3, `@`, a DNS name. No quotes, comments, address literals or display
-    /// names. A local part that is not ASCII after folding is refused: what is left has one spelling.
+    /// names. A local part that is not ASCII after folding is refused: every other one has one spelling.
     ///
     /// # Errors
     /// [`InvalidEmail`].

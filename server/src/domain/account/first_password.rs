@@ -1,4 +1,4 @@
-//! What a user without a password does where others show theirs: set a first one, and give up the account. Both come after a fresh
+//! Acts of a user without a password where others show theirs: set a first one, and give up the account. Both come after a fresh
 //! sign-in with a provider ([`OpenidService::confirm`](crate::domain::openid::service::OpenidService::confirm)), and neither is a
 //! way around a password that is there.
 
@@ -42,7 +42,7 @@ impl AccountService {
         Ok(())
     }
 
-    /// That whoever is signed in has no password, which would have to be shown.
+    /// Checks that the signed-in user has no password: where there is one, the caller has to show it.
     ///
     /// # Errors
     /// [`Refusal::InvalidState`].

@@ -14,18 +14,18 @@ use bmap_protocol::ids::UserId;
 /// Accounts that are read at once.
 const BATCH: u16 = 100;
 
-/// What was forgotten.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
     /// Passwords.
     pub done: u64,
-    /// Users whose accounts are not as they were written: edited by hand. Sealed anew, they would get a link at whatever address
-    /// somebody wrote there; so where there is one, its root has to stay, and nothing is forgotten.
+    /// Users whose accounts are not as they were written: edited by hand. Sealed anew, they would get a link at the address that
+    /// the editor wrote there; so where there is one, its root has to stay, and nothing is forgotten.
     pub broken: Vec<UserId>,
 }
 
 /// Forgets every password of an epoch whose root is still at hand. Each account is a transaction of its own: stopped half-way, another
-/// run goes on. `progress` hears what was done after each batch.
+/// run goes on. `progress` is called with the result so far after each batch.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -56,7 +56,7 @@ pub async fn forget_passwords(
             let seal = sealed::account(roots, random, &account.user, &account.email, &none)?;
             let event = Event::done(Action::PasswordForget, &Source::command_line(), clock.now());
             let event = event.on(&account.user).with("epoch", i64::from(epoch));
-            // Whoever signed in a moment ago has a new hash, and keeps it.
+            // A user who signed in a moment ago has a new hash, and keeps it.
             let was_there = store.replace_hash(account, &none, &seal, &event).await?;
             forgotten.done = forgotten.done.saturating_add(was_there.into());
         }

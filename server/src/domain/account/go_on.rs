@@ -13,8 +13,8 @@ use crate::rng;
 use crate::store::UserSessions;
 
 impl AccountService {
-    /// Goes on with a session: one successor for each token, the same for everybody within the grace; after it, the token
-    /// is somebody else's copy, and the session ends (R38, R39). A row that was edited decides nothing (T13).
+    /// Goes on with a session: one successor for each token, the same for every caller within the grace; after it, the
+    /// token counts as a stolen copy, and the session ends (R38, R39). A row that was edited decides nothing (T13).
     ///
     /// # Errors
     /// [`Refusal`].
@@ -74,7 +74,7 @@ impl AccountService {
         self.pair(&found.session, next, now, now).map(Some)
     }
 
-    /// What a token gave that is used, within its grace.
+    /// The same pair again, for a used token within its grace.
     fn same_again(
         &self,
         presented: &OpaqueToken,
@@ -89,7 +89,7 @@ impl AccountService {
                 return self.pair(&found.session, next, used.at, now);
             }
         }
-        // Its root secret is not at hand any more; whoever holds the successor goes on with it.
+        // The root secret of the successor is not at hand any more; a client that holds the successor goes on with it.
         Err(Refusal::UnknownRefreshToken)
     }
 

@@ -52,7 +52,7 @@ impl Given {
 pub struct GivenKey {
     /// The key.
     pub id: ApiKeyId,
-    /// What its owner calls it.
+    /// The name that its owner gave it.
     pub name: UserName,
     /// How.
     pub given: Given,
@@ -73,16 +73,16 @@ pub struct Span {
     pub until: UnixMillis,
 }
 
-/// What the answer to a change or reset of the password shows of keys.
+/// The keys that the answer to a change or reset of the password shows.
 #[derive(Debug)]
 pub struct KeyReview {
     /// The keys to look through, latest first.
     pub keys: Vec<GivenKey>,
-    /// What revokes them in one call.
+    /// The token that revokes them in one call.
     pub token: OpaqueToken,
 }
 
-/// What the answer to a change or reset of the password revokes keys with, as it is stored.
+/// The token for revoking those keys, as it is stored.
 #[derive(Clone, Debug)]
 pub struct ReviewRow {
     /// SHA-256 of the token.
@@ -144,7 +144,7 @@ impl AccountService {
         Ok(self.issuer.store.given_keys(span).await?)
     }
 
-    /// What revokes the keys of a span without a session.
+    /// A token that revokes the keys of a span without a session.
     pub(super) fn new_review(&self, span: Span) -> Result<(OpaqueToken, ReviewRow), Refusal> {
         let token = OpaqueToken::from_bytes(Kind::KeyReview, rng::bytes(&*self.issuer.random)?);
         let expires_at = span.until.plus_seconds(REVIEW_SECONDS);

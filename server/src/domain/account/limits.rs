@@ -1,4 +1,4 @@
-//! How often somebody may try (R32, T27): a rate per account and one per address, in tables that never grow.
+//! How often a caller may try (R32, T27): a rate per account and one per address, in tables that never grow.
 
 use super::email::EmailAddress;
 use crate::clock::UnixMillis;
@@ -8,14 +8,15 @@ use crate::domain::session::SessionId;
 use crate::mail::budget::Budget;
 use std::net::IpAddr;
 
-/// Guesses at one account's password from all networks that nobody signed in to it from before, together.
+/// Guesses at one account's password from all networks without an earlier sign-in to it, together.
 pub const SIGN_IN_PER_ACCOUNT: Rate = Rate { burst: 10, seconds: 30 };
 /// Guesses at one account's password from one network, known or not, or in one session. The same for both, so that a caller sees no
 /// difference until the budget above is used up from elsewhere.
 pub const SIGN_IN_PER_ACCOUNT_AND_NETWORK: Rate = SIGN_IN_PER_ACCOUNT;
 /// Sign-ins from one address, at whatever account.
 pub const SIGN_IN_PER_ADDRESS: Rate = Rate { burst: 50, seconds: 2 };
-/// Mails of one budget that are asked for to one address from one: nobody uses up what somebody elsewhere may ask for.
+/// Mails of one budget to one email address that one network address asks for: no caller uses up what a caller
+/// elsewhere may ask for.
 pub const MAIL_PER_ACCOUNT: Rate = Rate { burst: 3, seconds: 600 };
 /// Mails that are asked for from one address.
 pub const MAIL_PER_ADDRESS: Rate = Rate { burst: 20, seconds: 60 };
@@ -70,7 +71,8 @@ impl Limits {
         self.sign_in_pair.give_back(&guess.pair);
     }
 
-    /// The guess was right: its caller knows the password and was not guessing. What strangers tried before still counts.
+    /// The guess was right: its caller knows the password and was not guessing. The guesses of strangers before still
+    /// count.
     pub fn signed_in(&self, email: &EmailAddress, guess: &Guess) {
         self.sign_in_pair.forget(&guess.pair);
         if guess.if_stranger.is_none() {
@@ -93,11 +95,11 @@ impl Limits {
         self.sign_in_address.take(&network(address), now)?;
         let pair = pair(email, session.as_str().as_bytes());
         self.sign_in_pair.take(&pair, now)?;
-        // What strangers have left is not touched, and so not given back.
+        // The strangers' budget is not touched, and so not given back.
         Ok(Guess { pair, if_stranger: Some(0) })
     }
 
-    /// A new password was set by a mailed link: what was guessed before was at another one.
+    /// A new password was set by a mailed link: earlier guesses were at another one.
     pub fn password_reset(&self, email: &EmailAddress) {
         self.sign_in_account.forget(email.as_str().as_bytes());
     }
@@ -166,7 +168,7 @@ mod tests {
         }
         let elsewhere = "203.0.113.9".parse().unwrap();
         assert_eq!(limited(limits.sign_in(&email("ALICE@x.example"), elsewhere, NOW)), Some(30));
-        // A sign-in gives back what it took and not what strangers took.
+        // A sign-in gives back its own share and not the strangers'.
         let later = NOW.plus_seconds(30);
         let good = limits.sign_in(&email("alice@X.example"), elsewhere, later).unwrap();
         limits.signed_in(&email("alice@X.example"), &good);
@@ -189,7 +191,7 @@ mod tests {
             limits.confirm(&alice, &session, here, NOW).unwrap();
         }
         assert!(limits.confirm(&alice, &session, here, NOW).is_err());
-        // What a stranger is refused takes nothing from a network that turns out not to be known.
+        // A stranger's refused guesses take nothing from a network that turns out not to be known.
         let elsewhere = "203.0.113.10".parse().unwrap();
         for _ in 0..SIGN_IN_PER_ACCOUNT_AND_NETWORK.burst + 1 {
             let guess = limits.sign_in(&alice, elsewhere, NOW).unwrap();

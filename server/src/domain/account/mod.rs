@@ -1,10 +1,10 @@
-//! Accounts: an email address with a password, and the sessions of whoever signs in with them.
+//! Accounts: an email address with a password, and the sessions of the users who sign in with them.
 //!
-//! Modules in reading order: [`email`] and [`password`] (what is presented), [`pool`] (where hashing happens), [`limits`]
-//! (how often), [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that nobody wrote by hand), [`access`] (the
-//! JWT), [`refresh`] (rotation), [`service`] (every decision about sessions), [`go_on`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
-//! that send mail), [`invitation`], [`step_up`] (what outlives a session), [`key_review`] (keys to look through), [`forget`] (passwords of a root that goes), [`first_password`], [`word`] (of what was done), [`own`] (what
-//! somebody who is signed in sees and ends).
+//! Modules in reading order: [`email`] and [`password`] (as callers present them), [`pool`] (where hashing happens), [`limits`] (how often),
+//! [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that were not edited by hand), [`access`] (the JWT), [`refresh`]
+//! (rotation), [`service`] (every decision about sessions), [`go_on`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
+//! that send mail), [`invitation`], [`step_up`] (what outlives a session), [`key_review`] (keys to look through), [`forget`] (passwords of a
+//! root that goes), [`first_password`], [`word`] (notices of changes), [`own`] (a user's own sessions and account).
 
 pub mod email;
 pub mod password;
@@ -102,8 +102,8 @@ pub struct PasswordReset {
     pub expires_at: UnixMillis,
 }
 
-/// What somebody signed in with. The database looks at it once more when the session begins: a password that was changed
-/// meanwhile, or an identity that was unlinked, begins none.
+/// The proof that a user signed in with. The database looks at it once more when the session begins: a password that was
+/// changed meanwhile, or an identity that was unlinked, begins none.
 #[derive(Clone, Copy, Debug)]
 pub enum SessionProof<'a> {
     /// The account's password, hashed.
@@ -120,7 +120,7 @@ pub enum SessionProof<'a> {
 }
 
 impl SessionProof<'_> {
-    /// What the audit log says of it.
+    /// The event, with the proof's facts.
     pub(super) fn told(self, event: Event) -> Event {
         match self {
             SessionProof::Password(_) => event.with("by", "password"),
@@ -129,7 +129,7 @@ impl SessionProof<'_> {
     }
 }
 
-/// The session of somebody who signed in.
+/// The session of a user who signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserSession {
     /// Its id: `sid` in its access tokens.

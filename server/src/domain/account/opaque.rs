@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// What a token is for. It stands in the text and goes into the hash, so one kind is never taken for another.
+/// The purpose of a token. It stands in the text and goes into the hash, so one kind is never taken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Goes on with a session.
@@ -22,7 +22,7 @@ pub enum Kind {
     SignInState,
     /// Binds such sign-ins to their browser: its cookie.
     Browser,
-    /// What a page swaps for the session that such a sign-in gave.
+    /// The code that a page swaps for the session of such a sign-in.
     SignInCode,
     /// Allows one act of a user who entered the password a moment ago.
     StepUp,
@@ -79,8 +79,8 @@ impl OpaqueToken {
         Self { kind, bytes: Zeroizing::new(bytes) }
     }
 
-    /// A token of 16 random bytes and 16 of a MAC over them and its row: it is good for that row alone, so nobody who can only
-    /// write the database puts a row in for a token of their own (T13).
+    /// A token of 16 random bytes and 16 of a MAC over them and its row: it is good for that row alone, so an attacker who can
+    /// only write the database can't put a row in for a token of their own (T13).
     pub fn bound_to(kind: Kind, keys: &EpochKeys, random: &[u8; 16], row: &[&str]) -> Self {
         let encoded = Base64UrlUnpadded::encode_string(random);
         let mac = RowSeal::bytes(keys, &[&[kind.prefix(), encoded.as_str()], row].concat());
@@ -110,7 +110,7 @@ impl OpaqueToken {
         Zeroizing::new(format!("{}{}", self.kind.prefix(), *encoded))
     }
 
-    /// The bytes, for what is derived from them.
+    /// The bytes, to derive from.
     pub fn expose(&self) -> &[u8; 32] {
         &self.bytes
     }

@@ -1,4 +1,4 @@
-//! What somebody who is signed in sees and ends of their own: sessions, and the account.
+//! A signed-in user's own sessions and account: seen and ended.
 
 use super::LiveSession;
 use super::opaque::{Kind, OpaqueToken};
@@ -22,7 +22,7 @@ impl AccountService {
         }
     }
 
-    /// Up to `limit` sessions of whoever is signed in, newest first, beginning before that one.
+    /// Up to `limit` sessions of the signed-in user, newest first, beginning before that one.
     ///
     /// # Errors
     /// [`Refusal`] where the database does not answer.
@@ -36,10 +36,10 @@ impl AccountService {
         Ok(self.issuer.store.live_sessions_of(&signed_in.user.id, before, limit, now).await?)
     }
 
-    /// Ends one session of whoever is signed in, this one too.
+    /// Ends one session of the signed-in user, this one too.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`] for one that has ended, or is somebody else's.
+    /// [`Refusal::NotFound`] for one that has ended, or is another user's.
     pub async fn end_session(&self, signed_in: &SignedIn, id: &SessionId) -> Result<(), Refusal> {
         let now = self.issuer.clock.now();
         let session = self.issuer.store.user_session(id).await?;
@@ -50,7 +50,7 @@ impl AccountService {
         Ok(())
     }
 
-    /// Ends every session of whoever is signed in but this one; how many.
+    /// Ends every session of the signed-in user but this one, and returns how many.
     ///
     /// # Errors
     /// [`Refusal`] where the database does not answer.

@@ -1,4 +1,4 @@
-//! Passwords: what is presented, what is stored, and the one function between them (Argon2id, RFC 9106).
+//! Passwords: presented ones, stored ones, and the one function between them (Argon2id, RFC 9106).
 
 use super::email::EmailAddress;
 pub use super::plain_password::{MAX_PASSWORD, MIN_PASSWORD, PlainPassword};
@@ -45,7 +45,8 @@ pub struct StoredPassword {
 }
 
 impl StoredPassword {
-    /// What an account has whose password was forgotten: nothing that any password fits. `epoch` is that of its seal.
+    /// The stored password of an account whose password was forgotten: no password matches it. `epoch` is that of its
+    /// seal.
     pub const fn forgotten(epoch: u32) -> Self {
         Self { phc: String::new(), epoch }
     }
@@ -86,7 +87,7 @@ impl fmt::Debug for StoredPassword {
     }
 }
 
-/// What one hash works in: 19 MiB, kept from hash to hash. Given back and asked for again each time, they would be left behind
+/// The memory of one hash: 19 MiB, kept from hash to hash. Given back and asked for again each time, they would be left behind
 /// in the allocator's arenas, once for every thread that ever hashed (R40).
 #[derive(Default)]
 pub struct Memory(Vec<Block>);
@@ -109,8 +110,8 @@ impl Hasher {
         Self { roots: roots.into() }
     }
 
-    /// What to check a password against where there is no account, so that an unknown address costs what a known one costs
-    /// (R31): a hash of no known password.
+    /// A hash to check a password against where there is no account, so that an unknown address costs what a known one
+    /// costs (R31): a hash of no known password.
     ///
     /// # Errors
     /// [`PasswordFault::Hashing`].
@@ -126,7 +127,7 @@ impl Hasher {
         Ok(StoredPassword { phc: hash.to_string(), epoch: self.roots.sealing().epoch() })
     }
 
-    /// Whether a hash that was right is not what a new one would be: another cost, or the pepper of an older epoch.
+    /// Whether a hash that was right differs from a new one: by another cost, or the pepper of an older epoch.
     pub fn is_outdated(&self, stored: &StoredPassword) -> bool {
         let hash = PasswordHash::new(&stored.phc).ok();
         let params = hash.and_then(|hash| Params::try_from(&hash).ok());
@@ -157,9 +158,9 @@ impl Hasher {
         Ok(StoredPassword { phc: hash.to_string(), epoch: epoch.epoch() })
     }
 
-    /// Whether the password is the one stored for the address, in its one form or else as it was typed. Whether a second hash is computed follows
-    /// from what was typed alone, so it says nothing about the account (R31). What the row asks for is looked at before any of it is done
-    /// (R41), and a hash that somebody copied from their own row is not this address's (T13).
+    /// Whether the password is the one stored for the address, in its one form or else as it was typed. Whether a second hash is computed
+    /// follows from the typed text alone, so it says nothing about the account (R31). The cost that the row asks for is checked before any of it
+    /// is paid (R41), and a hash that an attacker copied from their own row does not match for this address (T13).
     ///
     /// # Errors
     /// [`PasswordFault`] for a row that was not written here.
@@ -394,7 +395,7 @@ mod tests {
         {
             assert_eq!(matches(other, &stored), Match::No, "{other}");
         }
-        // What was hashed as it was typed opens for who types it so, and for no other spelling.
+        // A password that was hashed as it was typed matches that spelling and no other.
         let decomposed = plain("cafe\u{301} au lait 49").as_typed().unwrap();
         let former = hasher(7, 1).hash(&decomposed, &ana(), &[1; 16], &mut Memory::default()).unwrap();
         assert_eq!(matches("cafe\u{301} au lait 49", &former), Match::AsTyped);

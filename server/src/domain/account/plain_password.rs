@@ -1,4 +1,4 @@
-//! Passwords as callers present them, in one form, and what may be set.
+//! Passwords as callers present them, in one form, and the rule for new ones.
 
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -39,8 +39,9 @@ impl PlainPassword {
         Some(Self { text: typed.clone(), typed: None })
     }
 
-    /// Whether it may become a user's password: 8 bytes, no control characters (RFC 8265 §4.2.2), and not among the first that a guesser tries (a zxcvbn score of
-    /// 2 or more; below that, fewer than 10^6 guesses). `known` is what a guesser knows too. Costs milliseconds: for [`pool`](super::pool).
+    /// Whether it may become a user's password: 8 bytes, no control characters (RFC 8265 §4.2.2), and not among the first that a guesser tries
+    /// (a zxcvbn score of 2 or more; below that, fewer than 10^6 guesses). `known` are texts that a guesser knows too. Costs milliseconds: for
+    /// [`pool`](super::pool).
     ///
     /// # Errors
     /// A sentence for the person who chose it; it holds no part of the password.
@@ -61,7 +62,7 @@ impl PlainPassword {
         Err(warning.into_iter().chain(advice).collect::<Vec<_>>().join(" "))
     }
 
-    /// What is hashed.
+    /// The bytes that are hashed.
     pub(super) fn bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
-/// Most callers that wait for a worker; whoever comes then is sent away at once.
+/// Most callers that wait for a worker; further ones are refused at once.
 pub const QUEUE: usize = 32;
 /// Longest wait for a worker.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -82,7 +82,7 @@ impl PasswordPool {
             let done = work(&hasher, memory);
             metrics::hashed(watch.elapsed());
             drop(held);
-            // Nobody may be there any more.
+            // The caller may have hung up.
             let _ = tell.send(done);
         };
         self.jobs.send(Box::new(job)).map_err(|_| Refusal::Panicked)?;
@@ -138,7 +138,7 @@ mod tests {
         while running.load(Ordering::SeqCst) < 2 {
             tokio::task::yield_now().await;
         }
-        // Whoever found no place was sent away at once; the others hang up.
+        // Callers that found no place were refused at once; the others hang up.
         let mut sent_away = 0;
         for call in calls {
             if call.is_finished() {
@@ -182,7 +182,7 @@ mod tests {
     async fn workers_end_with_their_pool() {
         let pool = pool();
         let (alive, ended) = mpsc::channel::<()>();
-        // What a thread keeps for itself goes when the thread does.
+        // A thread-local value is dropped when its thread ends.
         thread_local!(static KEPT: std::cell::RefCell<Option<mpsc::Sender<()>>> = const { std::cell::RefCell::new(None) });
         pool.run(move |_, _| KEPT.with(|kept| *kept.borrow_mut() = Some(alive))).await.unwrap();
         drop(pool);

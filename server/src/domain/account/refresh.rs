@@ -1,5 +1,5 @@
-//! Rotation of refresh tokens (profile §7): each is used once, and its successor is the same for everybody who presents it
-//! within the grace (R38, R39).
+//! Rotation of refresh tokens (profile §7): each is used once, and its successor is the same for every caller that
+//! presents it within the grace (R38, R39).
 //!
 //! The successor is derived and not stored: HKDF over the presented token and `K_kek`, salted with 32 random bytes that
 //! stand in the used token's row. So all racers get the same pair, whichever of them the database let win; the database
@@ -33,7 +33,7 @@ pub struct Used {
     pub salt: Salt,
 }
 
-/// What follows on a token: the next one, and the `jti` of the access token beside it.
+/// The successor of a token: the next one, and the `jti` of the access token beside it.
 #[derive(Debug)]
 pub struct Successor {
     /// The next refresh token.
@@ -68,7 +68,7 @@ impl Used {
     }
 }
 
-/// What follows on `token` with that salt.
+/// The successor of `token` with that salt.
 ///
 /// # Errors
 /// [`Refusal::Signing`], which two lengths below HKDF's limit never come to.
@@ -90,7 +90,7 @@ pub fn successor(keys: &EpochKeys, token: &OpaqueToken, salt: &Salt) -> Result<S
 pub struct RefreshRow {
     /// Of the token.
     pub hash: TokenHash,
-    /// What it goes on with.
+    /// Its session.
     pub session: SessionId,
     /// The token that it followed on.
     pub predecessor: Option<TokenHash>,
@@ -134,7 +134,7 @@ impl RefreshRow {
     }
 }
 
-/// What the database knows of a refresh token.
+/// A refresh token as the database knows it.
 #[derive(Clone, Debug)]
 pub struct FoundToken {
     /// Its row.
@@ -143,7 +143,7 @@ pub struct FoundToken {
     pub session: UserSession,
     /// Whether the session's user may do anything.
     pub user_state: UserState,
-    /// What followed on it.
+    /// Its successor.
     pub successor: Option<TokenHash>,
 }
 
@@ -154,7 +154,7 @@ pub struct Rotation {
     pub presented: RefreshRow,
     /// The same after its use.
     pub used: RefreshRow,
-    /// What follows on it.
+    /// Its successor's row.
     pub successor: RefreshRow,
 }
 

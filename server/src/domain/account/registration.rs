@@ -16,7 +16,7 @@ use crate::store::{Accounts, StoreError};
 
 /// Life of a confirmation link, in seconds.
 pub const CONFIRMATION_SECONDS: i64 = 24 * 3600;
-/// Tries at the password of one link: whoever reads the mail is no stranger to the link, but may be one to the password.
+/// Tries at the password of one link: a reader of the mail knows the link, but may not know the password.
 pub const CONFIRMATION_TRIES: i64 = 5;
 
 /// Who may begin an account.
@@ -77,7 +77,7 @@ impl AccountService {
         let hash = token.hash();
         let errand = Errand { to: email.clone(), why: Why::Registration(token) };
         let errand = errand.seal(&self.issuer.roots, &*self.issuer.random, now, expires_at)?;
-        // Alike whether or not the address has an account; and without the address, which may be anybody's.
+        // Alike whether or not the address has an account; and without the address, which may be a stranger's.
         let event = Event::done(Action::UserRegister, source, now);
         let is_sent = self.issuer.store.add_registration(&hash, &registration, &errand, &event).await?;
         self.mail_waits(&errand.id, email, is_sent);
@@ -118,7 +118,7 @@ impl AccountService {
         }
     }
 
-    /// A new active user whose name is its id: a name of somebody's choice could be one that an operator gives out.
+    /// A new active user whose name is its id: a name that a user chose could be one that an operator gives out.
     ///
     /// # Errors
     /// [`Refusal`] without randomness.

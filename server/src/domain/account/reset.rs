@@ -1,4 +1,4 @@
-//! A new password for whoever forgot theirs, by a link to the account's address.
+//! A new password for a user who forgot theirs, by a link to the account's address.
 
 use super::email::EmailAddress;
 use super::key_review::KeyReview;
@@ -15,7 +15,7 @@ use crate::mail::errand::{Errand, Why};
 use crate::rng;
 use crate::store::{AccountLinks, Accounts, NewPassword, Outbox};
 
-/// What became of a reset.
+/// The result of a reset.
 #[derive(Debug)]
 pub struct Reset {
     /// How many sessions it ended.
@@ -28,8 +28,8 @@ pub struct Reset {
 pub const RESET_SECONDS: i64 = 3600;
 
 impl AccountService {
-    /// Asks for a link. All that happens now is that somebody asked: whether the address has an account is looked at when the
-    /// mail is sent, so neither answer nor time tells it (R31).
+    /// Asks for a link. Only the wish is stored now: whether the address has an account is looked up when the mail is sent,
+    /// so neither answer nor time tells it (R31).
     ///
     /// # Errors
     /// [`Refusal`].
@@ -40,7 +40,7 @@ impl AccountService {
         let errand = Errand { to: email.clone(), why: Why::PasswordReset(token) };
         let ends = now.plus_seconds(RESET_SECONDS);
         let errand = errand.seal(&self.issuer.roots, &*self.issuer.random, now, ends)?;
-        // Without the address, which may be anybody's.
+        // Without the address, which may be a stranger's.
         let event = Event::done(Action::PasswordResetAsk, source, now);
         let is_sent = self.issuer.store.queue_mail(&errand, &event).await?;
         self.mail_waits(&errand.id, email, is_sent);

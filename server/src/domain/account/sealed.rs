@@ -1,5 +1,5 @@
-//! Rows that nobody wrote by hand. A link goes to whatever address an account's row names, and sets the password of whatever
-//! user a link's row names; so both rows carry a seal under a key of the root secret, and one that does not open is refused (T13).
+//! Rows that were not edited by hand. A link goes to the address that an account's row names, and sets the password of the user
+//! that a link's row names; so both rows carry a seal under a key of the root secret, and one that does not open is refused (T13).
 
 use super::email::EmailAddress;
 use super::opaque::{Kind, OpaqueToken, TokenHash};
@@ -91,7 +91,7 @@ impl Registration {
         Ok(self.with_fields(|row| OpaqueToken::bound_to(Kind::Confirmation, &keys, &random, row)))
     }
 
-    /// Whether the row is what this token was made for.
+    /// Whether this token was made for the row.
     ///
     /// # Errors
     /// [`Refusal::Edited`], an alarm.
@@ -115,7 +115,7 @@ impl EmailChange {
         Ok(self.with_fields(|row| OpaqueToken::bound_to(Kind::EmailChange, &keys, &random, row)))
     }
 
-    /// Whether the row is what this token was made for.
+    /// Whether this token was made for the row.
     ///
     /// # Errors
     /// [`Refusal::Edited`], an alarm.

@@ -31,11 +31,11 @@ pub const SESSION_SECONDS: i64 = 30 * 86_400;
 /// Most sessions of one user that live at once.
 pub const MOST_SESSIONS: u32 = 100;
 
-/// How a link gets to whoever reads that address's mail.
+/// How a link gets to the reader of an address's mail.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LinkDelivery {
-    /// Not at all: nobody can register.
+    /// Not at all: no user can register.
     #[default]
     None,
     /// Into the log: for development, where the log's reader is the one who registers.
@@ -54,7 +54,7 @@ pub struct AccountService {
     mail: Arc<Notify>,
 }
 
-/// What somebody who signed in, or goes on, is given.
+/// The tokens of a user who signs in or refreshes a session.
 #[derive(Debug)]
 pub struct TokenPair {
     /// The access token.
@@ -65,7 +65,7 @@ pub struct TokenPair {
     pub refresh: OpaqueToken,
 }
 
-/// What somebody who signed in is given: the pair, and a step-up beside it.
+/// The answer to a sign-in: the pair, and a step-up beside it.
 #[derive(Debug)]
 pub struct SignIn {
     /// Access token and refresh token.
@@ -74,7 +74,7 @@ pub struct SignIn {
     pub step_up: StepUp,
 }
 
-/// Who is signed in, by whatever way.
+/// A signed-in user, with a password or an OpenID provider.
 #[derive(Debug)]
 pub struct SignedIn {
     /// The user, who is active.
@@ -99,7 +99,7 @@ impl AccountService {
         Self { registration, ..self }
     }
 
-    /// Is notified when mail was written down, for whoever sends it.
+    /// Is notified when mail was stored, for the task that sends it.
     pub fn mail(&self) -> Arc<Notify> {
         Arc::clone(&self.mail)
     }
@@ -193,8 +193,8 @@ impl AccountService {
         Ok(Some(SignIn { pair, step_up }))
     }
 
-    /// Ends what is too much, so that whoever signs in again and again without signing out has no more sessions than somebody needs. A
-    /// session that was begun is no less good where this does not work; the next sign-in does it.
+    /// Ends the sessions beyond [`MOST_SESSIONS`], so that a user who signs in again and again without signing out has no more
+    /// sessions than a person needs. The new session is good also where this fails; the next sign-in does it.
     async fn end_excess(&self, user: &UserId, source: &Source, now: UnixMillis) {
         let event = Event::done(Action::SessionRevoke, source, now).with("more_than", u64::from(MOST_SESSIONS));
         match self.issuer.store.end_excess_sessions(user, MOST_SESSIONS, now, &event).await {
@@ -205,8 +205,7 @@ impl AccountService {
     }
 
     /// Hashes a password anew that was right just now, where its hash has another cost than new ones or an older pepper, or is of the text as it
-    /// was typed. Only
-    /// whoever knows the password can see that it took longer; where it does not work, the next sign-in does it.
+    /// was typed. Only a caller who knows the password can see that it took longer; where it does not work, the next sign-in does it.
     async fn freshen(&self, account: &Account, password: Arc<PlainPassword>, matches: Match, source: &Source) {
         if matches == Match::Usual && !self.passwords.hasher().is_outdated(&account.password) {
             return;
@@ -225,7 +224,7 @@ impl AccountService {
         }
     }
 
-    /// Ends the session of a refresh token, used or not. A text that is none ends nothing, and says nothing (RFC 7009 §2.2).
+    /// Ends the session of a refresh token, used or not. A malformed one ends nothing, and is no error (RFC 7009 §2.2).
     ///
     /// # Errors
     /// [`Refusal`] where the database does not answer.
@@ -238,7 +237,8 @@ impl AccountService {
         Ok(())
     }
 
-    /// Who holds an access token. The database is asked at each use, so an ended session or an inactive user counts at once.
+    /// The user of an access token. The database is asked at each use, so an ended session or an inactive user counts at
+    /// once.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -266,7 +266,7 @@ impl AccountService {
         Ok(self.issuer.store.account(user).await?)
     }
 
-    /// The account of whoever is signed in and also knows its password.
+    /// The account of a signed-in user who also shows its password.
     pub(super) async fn proved_account(
         &self,
         signed_in: &SignedIn,
@@ -313,7 +313,7 @@ impl AccountService {
         hashed.await?
     }
 
-    /// A hash of a password that somebody has already, for the address.
+    /// A hash of an account's present password, for the address.
     pub(super) async fn rehash(
         &self,
         password: Arc<PlainPassword>,

@@ -1,7 +1,7 @@
 //! Step-ups: that a user who is signed in entered the password, or signed in with a provider, within the last minutes (profile §7).
 //!
-//! An access token travels with every request and may be stolen. What outlives it, such as a new API key, needs a second token that travels
-//! once: the issuer answers it where a password or a sign-in with a provider is entered, beside the access token and never in it.
+//! An access token travels with every request and may be stolen. An act that outlives it, such as a new API key, needs a second token that
+//! travels once: the issuer answers it where a password or a sign-in with a provider is entered, beside the access token and never in it.
 
 use super::email::EmailAddress;
 use super::opaque::{Kind, OpaqueToken, TokenHash};
@@ -64,8 +64,8 @@ impl StepUpRow {
     }
 }
 
-/// What an act of a signed-in user uses up and leaves beside it, in its own transaction: the step-up that was shown for it, and the mails
-/// that tell of it. [`AccountService::stepped_up`] makes one, so an act that takes one has been asked for with a step-up.
+/// The side effects of an act of a signed-in user, in its own transaction: the step-up that is used up for it, and the mails that tell of
+/// it. [`AccountService::stepped_up`] makes one, so an act that takes one has been asked for with a step-up.
 #[derive(Clone, Debug)]
 pub struct SteppedUp {
     pub(crate) hash: TokenHash,

@@ -1,5 +1,5 @@
-//! Word of what was changed, mailed to the address of the account: whoever did not do it reads of it. It is written down in the
-//! transaction of the change, and the change is made whether or not there is anything that brings it.
+//! Notices of changes, mailed to the address of the account, so that its owner learns of a change by another person. A notice
+//! is stored in the transaction of the change, and the change is made whether or not a mail server is configured.
 
 use super::email::EmailAddress;
 use super::service::{AccountService, LinkDelivery};
@@ -39,7 +39,7 @@ impl AccountService {
 }
 
 impl Word {
-    /// What is to be written down.
+    /// The mail to be stored.
     pub fn errand(this: Option<&Self>) -> Option<&SealedErrand> {
         this.map(|word| &word.errand)
     }

@@ -1,8 +1,8 @@
-//! What can be recorded: a closed list, so that a filter that finds nothing is not a misspelled one.
+//! The actions that can be recorded: a closed list, so that a filter that finds nothing is not a misspelled one.
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// What was done, or was refused.
+        /// The action that was done or refused.
         #[non_exhaustive]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Action {
@@ -32,17 +32,17 @@ actions! {
     UserDeactivate = "user.deactivate",
     /// A user was given a role.
     UserRole = "user.role",
-    /// Somebody registered an address, and waits for its link.
+    /// A caller registered an address, and waits for its link.
     UserRegister = "user.register",
     /// An address was confirmed, and its account made.
     UserConfirm = "user.confirm",
-    /// Somebody signed in.
+    /// A user signed in.
     UserSignIn = "user.sign_in",
     /// A user who is signed in entered the password once more, or signed in with a provider once more, for an act that needs it.
     UserStepUp = "user.step_up",
     /// An address was invited to have an account.
     UserInvite = "user.invite",
-    /// Somebody came back from an OpenID provider: only ever refused.
+    /// A browser came back from an OpenID provider: recorded only where it is refused.
     OpenidReturn = "openid.return",
     /// An identity of an OpenID provider was linked to a user.
     OpenidLink = "openid.link",
@@ -50,7 +50,7 @@ actions! {
     OpenidConfirm = "openid.confirm",
     /// A user was unlinked from an OpenID provider.
     OpenidUnlink = "openid.unlink",
-    /// Somebody signed out.
+    /// A user signed out.
     UserSignOut = "user.sign_out",
     /// A password was changed by its owner, and the other sessions ended.
     PasswordChange = "password.change",
@@ -58,7 +58,7 @@ actions! {
     PasswordFirstAsk = "password.first_ask",
     /// A user was given a first password, and an address.
     PasswordFirst = "password.first",
-    /// Somebody asked for a link to set a new password.
+    /// A caller asked for a link to set a new password.
     PasswordResetAsk = "password.reset_ask",
     /// A link to set a new password was made, to be mailed to its account's address.
     PasswordResetLink = "password.reset_link",
@@ -68,7 +68,7 @@ actions! {
     PasswordRehash = "password.rehash",
     /// A password was forgotten, because the root secret that it needs was retired; its owner sets a new one by a link.
     PasswordForget = "password.forget",
-    /// Somebody asked for another address for their account, and waits for its link.
+    /// A user asked for another address for their account, and waits for its link.
     EmailChangeAsk = "email.change_ask",
     /// An account was given another address.
     EmailChange = "email.change",
@@ -78,7 +78,7 @@ actions! {
     SessionRevoke = "session.revoke",
     /// An API key was made.
     ApiKeyCreate = "api_key.create",
-    /// What an API key is called or may do was changed.
+    /// The name or the rights of an API key were changed.
     ApiKeyUpdate = "api_key.update",
     /// An API key was given a new secret.
     ApiKeyRegenerate = "api_key.regenerate",
@@ -88,7 +88,7 @@ actions! {
     ToolCreate = "tool.create",
     /// A tool's row was looked at by an operator, and sealed as it is.
     ToolConfirm = "tool.confirm",
-    /// What a tool is and whom it takes was changed.
+    /// A tool's fields were changed.
     ToolUpdate = "tool.update",
     /// A user was given a grant of a tool, or another one.
     ToolGrant = "tool.grant",

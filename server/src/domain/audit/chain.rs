@@ -1,8 +1,9 @@
 //! The chain: each row's MAC is over the row, its number and the MAC of the row before.
 //!
-//! HMAC-SHA256 under `K_audit`, which follows from the root secret. So whoever can write to the database but lacks the root
-//! secret can neither change a row, nor put one in, nor take one out of the middle, nor bring one from elsewhere, without
-//! every later MAC failing. Cutting off the end leaves a shorter chain that holds: against that, note the head elsewhere.
+//! HMAC-SHA256 under `K_audit`, which follows from the root secret. So an attacker who can write to the database but lacks
+//! the root secret can neither change a row, nor put one in, nor take one out of the middle, nor bring one from elsewhere,
+//! without every later MAC failing. Cutting off the end leaves a shorter chain that holds: against that, note the head
+//! elsewhere.
 
 use super::Event;
 use super::detail::Fact;
@@ -38,12 +39,12 @@ pub struct ChainKey {
     key: MacKey,
 }
 
-/// What a row says, as it is stored.
+/// The content of a row, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// When, in unix milliseconds.
     pub at: i64,
-    /// What.
+    /// The action.
     pub action: String,
     /// How it ended.
     pub outcome: String,
@@ -63,7 +64,7 @@ pub struct Content {
     pub address: Option<String>,
     /// In which request.
     pub request_id: Option<String>,
-    /// What else: a JSON object of texts.
+    /// Further facts: a JSON object of texts.
     pub detail: String,
 }
 
@@ -74,14 +75,14 @@ pub struct Row {
     pub sequence: i64,
     /// The epoch of its key.
     pub epoch: i64,
-    /// What it says.
+    /// Its content.
     pub content: Content,
     /// Its MAC, as stored.
     pub mac: String,
 }
 
 impl Mac {
-    /// What comes before the first row.
+    /// The MAC before the first row.
     pub const NONE: Self = Self([0; 32]);
 
     /// As stored and shown: 43 base64url characters.
@@ -110,13 +111,13 @@ impl ChainKeys {
         self
     }
 
-    /// What new rows are made with.
+    /// The key that new rows are made with.
     pub fn newest(&self) -> ChainKey {
         let newest = self.roots.sealing();
         ChainKey { epoch: i64::from(newest.epoch()), key: mac_key(&newest) }
     }
 
-    /// What rows of an epoch are checked with; `None` where neither its root nor its key is at hand.
+    /// The key that rows of an epoch are checked with; `None` where neither its root nor its key is at hand.
     pub fn of(&self, epoch: i64) -> Option<ChainKey> {
         let number = u32::try_from(epoch).ok()?;
         let kept = || self.kept.iter().find(|(kept, _)| *kept == number).map(|(_, key)| key.clone());
@@ -138,7 +139,7 @@ impl ChainKey {
         (Row { sequence, epoch: self.epoch, content, mac: mac.to_text() }, Head { sequence, mac })
     }
 
-    /// The head after `row`, if it is the one that follows on `head` and nobody changed it.
+    /// The head after `row`, if it is the one that follows on `head` and was not changed.
     pub fn follow(&self, head: &Head, row: &Row) -> Option<Head> {
         let mac = Mac::parse(&row.mac)?;
         let sequence = head.sequence.checked_add(1).filter(|next| *next == row.sequence)?;

@@ -1,7 +1,7 @@
-//! What else is to be known of an event: a few named facts.
+//! Further facts of an event, each with a name.
 //!
 //! A fact is made from types that hold no secret, and from no text of a caller's choice but names, so that a secret can't
-//! get into the log by a slip (R33). What a name may hold is escaped and cut (T33).
+//! get into the log by a slip (R33). A name is escaped and cut (T33).
 
 use crate::domain::api_key::ToolSet;
 use crate::domain::mint::TokenId;
@@ -57,7 +57,7 @@ impl Detail {
         }
     }
 
-    /// What its fact `count` says; 1 without it.
+    /// Its fact `count`; 1 without it.
     pub(super) fn count(&self) -> u64 {
         self.0.get("count").and_then(|fact| fact.0.parse().ok()).unwrap_or(1)
     }
@@ -100,7 +100,8 @@ impl Fact {
     }
 }
 
-/// Characters that print as nothing or change the order of what is around them: line separators, marks of direction.
+/// Characters that print as nothing or change the order of the characters around them: line separators, marks of
+/// direction.
 const fn is_invisible(character: char) -> bool {
     matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -116,7 +117,7 @@ macro_rules! facts {
 }
 facts!(ProviderName, UserId, ApiKeyId, ToolId, SessionId, TokenId, Origin, UserName, Role);
 
-/// Where somebody is known: who that is there may be an address.
+/// The provider alone: its `sub` for the user may be an email address.
 impl From<&IdentityKey> for Fact {
     fn from(key: &IdentityKey) -> Self {
         Self::of_text(&key.issuer)

@@ -1,5 +1,5 @@
-//! The chain's keys of older epochs, kept sealed in the newest: so that what was written under a root secret can be checked
-//! when that root is gone (docs/root.md).
+//! The chain's keys of older epochs, kept sealed in the newest: so that entries which were written under a root secret can
+//! be checked when that root is gone (docs/root.md).
 
 use super::chain::{ChainKeys, key_bytes};
 use crate::domain::reseal::ResealError;
@@ -53,7 +53,7 @@ pub async fn keys(store: &impl AuditLog, roots: &Roots) -> Result<ChainKeys, Sto
 }
 
 impl KeptKey {
-    /// The key; `None` where the root that it is sealed in is not at hand, or somebody edited the row.
+    /// The key; `None` where the root that it is sealed in is not at hand, or the row was edited.
     fn open(&self, roots: &Roots) -> Option<Zeroizing<[u8; 32]>> {
         let root = roots.of(self.sealed_epoch)?;
         let opened = seal::open(&sealing_key(&root), self.sealed_epoch, &associated_data(self.epoch), &self.sealed);

@@ -1,9 +1,9 @@
-//! The audit log: who did what to which user, key, tool or session, with what outcome. It only grows, and each entry is
-//! chained to the one before (docs/audit.md).
+//! The audit log: each change of a user, key, tool or session with its actor, and each refusal. It only grows, and each
+//! entry is chained to the one before (docs/audit.md).
 //!
-//! Modules in reading order: [`action`] and [`subject`] (what, who, to what), [`detail`] (what else, never a secret),
-//! [`source`] (where a request came from and who it turned out to be), [`chain`] (what makes an edited row show),
-//! [`verify`] (following it), [`query`] (looking into it).
+//! Modules in reading order: [`action`] and [`subject`] (the act, its actor and its target), [`detail`] (further facts,
+//! never a secret), [`source`] (where a request came from, and its proved caller), [`chain`] (what makes an edited row
+//! show), [`verify`] (following it), [`query`] (looking into it).
 //!
 //! Two ways in. A change of state is recorded by the store function that makes it, in the same transaction, from the
 //! [`Event`] that it is handed. A token, which changes no state, is recorded by [`writer`] before it is answered, many in
@@ -55,22 +55,22 @@ impl Outcome {
 pub struct Event {
     /// When.
     pub at: UnixMillis,
-    /// What.
+    /// The action.
     pub action: Action,
     /// How it ended.
     pub outcome: Outcome,
-    /// Who did it.
+    /// The actor.
     pub actor: Actor,
     /// To what.
     pub target: Option<Target>,
     /// From where, and in which request.
     pub source: Source,
-    /// What else.
+    /// Further facts.
     pub detail: Detail,
 }
 
 impl Event {
-    /// Something that `source` did. The actor is whoever the source is known to be by now.
+    /// Something that `source` did. The actor is the caller that the source has proved to be by now.
     pub fn done(action: Action, source: &Source, at: UnixMillis) -> Self {
         Self {
             at,

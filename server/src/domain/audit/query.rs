@@ -9,18 +9,19 @@ use bmap_protocol::ids::UserId;
 
 /// Most entries on a page.
 pub const MAX_PAGE: u32 = 200;
-/// Entries that are looked at in one statement, and statements for one page: what a filter that finds little may cost.
+/// Entries that are looked at in one statement, and statements for one page: the bound on the cost of a filter that
+/// finds little.
 const WINDOW: i64 = 10_000;
 const WINDOWS: usize = 10;
 /// The same of one user's own, which an index finds one by one.
 const OWN_WINDOW: i64 = 2_000;
 
-/// Which entries. What is `None` leaves all.
+/// Which entries. A field that is `None` leaves all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// By an actor's kind or id, or the user behind it.
     pub actor: Option<String>,
-    /// By what was done.
+    /// By the action.
     pub action: Option<Action>,
     /// By a target's kind or id, or the user behind it.
     pub target: Option<String>,
@@ -30,7 +31,7 @@ pub struct Filter {
     pub from: Option<i64>,
     /// Before that, unix milliseconds.
     pub to: Option<i64>,
-    /// Only those that this user, or what is theirs, did or was the target of.
+    /// Only those of which this user, or a key or session of theirs, is the actor or the target.
     pub of: Option<UserId>,
 }
 
@@ -66,7 +67,7 @@ impl Cursor {
         Base64UrlUnpadded::encode_string(&self.0.to_be_bytes())
     }
 
-    /// Reads it back; `None` for what was not given out.
+    /// Reads it back; `None` for a text that was not given out.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 8];
         let length = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();
@@ -94,7 +95,7 @@ pub async fn page(
     let mut found = Vec::new();
     for _ in 0..WINDOWS {
         let floor = match &filter.of {
-            // What is everybody else's is not looked at, however much it is.
+            // Entries of other users are not read, however many there are.
             Some(user) => store.audit_floor_of(user, before, OWN_WINDOW).await?.unwrap_or(1),
             None => before.saturating_sub(WINDOW).max(1),
         };

@@ -1,13 +1,14 @@
-//! Refusals, kept from filling the disk: what the network sends is not for the network to have written down one by one.
+//! Refusals, kept from filling the disk: a client must not be able to cause one row for each request that is refused.
 //!
-//! Of each minute the first refusal of somebody known (an API key, a user, or whose password or secret was wrong) is recorded
-//! as it is, and of those that follow alike the number. Of nobody known there is only the number, for each action and code.
+//! Of each minute the first refusal that names a known user or API key (as the actor, or as the account or key whose password
+//! or secret was wrong) is recorded as it is, and of those that follow alike the number. Of unknown callers only the number
+//! is recorded, for each action and code.
 
 use super::{Action, Event, Source};
 use crate::clock::UnixMillis;
 use std::collections::HashMap;
 
-/// Most that are told apart in a minute; beyond, somebody known counts as nobody known.
+/// Most that are told apart in a minute; beyond, a known caller counts as an unknown one.
 const MAX_APART: usize = 4096;
 
 /// The refusals of one minute.
@@ -17,7 +18,7 @@ pub struct Refusals {
     alike: HashMap<Key, Alike>,
 }
 
-/// What counts as alike: the action, the code, and of whom (kind and id of the actor, and of the target).
+/// Refusals count as alike by action, code, and the ids of actor and target.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     action: Action,
@@ -72,7 +73,7 @@ impl Refusals {
                 let number = number.with("count", more).with("since", since);
                 match key.known {
                     Some(_) => number,
-                    // It was somebody known, if the first of too many; the number is of all of them.
+                    // The first may have named a known caller, beyond `MAX_APART`; the number is of all of them.
                     None => Event { actor: super::Actor::Anonymous, target: None, ..number },
                 }
             })
@@ -80,7 +81,7 @@ impl Refusals {
     }
 }
 
-/// Of whom a refusal is, if it is of somebody who is known.
+/// The known actor and target of a refusal, if it has one of them.
 fn known(event: &Event) -> Option<[Option<String>; 2]> {
     let (_, actor, _) = event.actor.recorded();
     let target = event.target.as_ref().and_then(|target| target.recorded().1);

@@ -1,13 +1,14 @@
-//! Where a request came from, and who it turned out to be.
+//! Where a request came from, and which caller it was proved to be from.
 //!
-//! `middleware.rs` makes one for each request and hands it on as an extension. Whoever finds out more notes it here; so a
-//! refusal, which `middleware.rs` records for every route alike, says what was found out before it.
+//! `middleware.rs` makes one for each request and hands it on as an extension. Code that proves more about the caller
+//! notes it here; so a refusal, which `middleware.rs` records for every route alike, has the facts that were known
+//! before it.
 
 use super::{Action, Actor, Target};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
-/// Where a request or a command came from. Copies are of one request: what one notes, all know.
+/// Where a request or a command came from. Copies are of one request: a note in one is seen in all.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// The caller's address.
@@ -17,7 +18,7 @@ pub struct Source {
     found: Arc<Found>,
 }
 
-/// What was found out. Each is set once: the first to know it is the one who asked for proof.
+/// The notes so far. Each is set once, by the code that asked for the proof.
 #[derive(Debug, Default)]
 struct Found {
     action: OnceLock<Action>,
@@ -36,7 +37,7 @@ impl Source {
         Self { address: None, request_id: None, found: Arc::default() }
     }
 
-    /// A command of somebody with a shell on the issuer's machine.
+    /// A command of an operator with a shell on the issuer's machine.
     pub fn command_line() -> Self {
         Self::local(Actor::CommandLine)
     }
@@ -57,32 +58,32 @@ impl Source {
         self.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
     }
 
-    /// Notes what the request is about to do: what a refusal of it is called.
+    /// Notes the act that the request asks for: a refusal of it is recorded under that name.
     pub fn does(&self, action: Action) {
         let _ = self.found.action.set(action);
     }
 
-    /// Notes who proved to be behind it.
+    /// Notes the proved caller.
     pub fn acts_as(&self, actor: Actor) {
         let _ = self.found.actor.set(actor);
     }
 
-    /// Notes what it is about, proved or not: the account whose password was wrong, the key whose secret was.
+    /// Notes the target, proved or not: the account whose password was wrong, the key whose secret was.
     pub fn is_about(&self, target: impl Into<Target>) {
         let _ = self.found.target.set(target.into());
     }
 
-    /// What it is about to do.
+    /// The act that it asks for.
     pub fn action(&self) -> Action {
         self.found.action.get().copied().unwrap_or(Action::Request)
     }
 
-    /// Who proved to be behind it.
+    /// The proved caller.
     pub fn actor(&self) -> Actor {
         self.found.actor.get().cloned().unwrap_or(Actor::Anonymous)
     }
 
-    /// What it is about.
+    /// The target.
     pub fn target(&self) -> Option<Target> {
         self.found.target.get().cloned()
     }

@@ -1,30 +1,30 @@
-//! Who did something, and to what it was done.
+//! The actor of an act, and its target.
 
 use crate::domain::session::SessionId;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 
-/// Who did something.
+/// The actor.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody who proved to be that user.
+    /// A caller that proved to be that user.
     User(UserId),
-    /// Somebody who proved to have that API key.
+    /// A caller that proved to have that API key.
     ApiKey {
         /// The key.
         key: ApiKeyId,
         /// Its user.
         owner: UserId,
     },
-    /// Somebody with a shell on the issuer's machine.
+    /// An operator with a shell on the issuer's machine.
     CommandLine,
-    /// Somebody who proved nothing.
+    /// A caller that proved nothing.
     Anonymous,
     /// The issuer by itself.
     System,
 }
 
-/// What something was done to.
+/// The target.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -12,11 +12,11 @@ const BATCH: u32 = 1000;
 pub struct Broken {
     /// The first entry that is not as it was written.
     pub sequence: i64,
-    /// What is wrong with it.
+    /// Its fault.
     pub fault: Fault,
 }
 
-/// What is wrong with an entry.
+/// A fault of an entry.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -46,7 +46,7 @@ pub enum Fault {
 /// Follows the chain to its end, wherever that is by then. `progress` hears of every thousand entries.
 ///
 /// # Errors
-/// [`StoreError`] where the database does not answer. What is found is the last entry, or where it breaks.
+/// [`StoreError`] where the database does not answer. The result is the last entry, or the one where the chain breaks.
 pub async fn verify(
     store: &impl AuditLog,
     keys: &ChainKeys,
@@ -56,7 +56,7 @@ pub async fn verify(
     let mut head = Head { sequence: 0, mac: Mac::NONE };
     let mut key: Option<ChainKey> = None;
     loop {
-        // Read first: what is appended meanwhile makes the rows more than it says, never fewer.
+        // Read first: entries that are appended meanwhile make the rows more than it says, never fewer.
         let last = store.audit_head().await?;
         let rows = store.audit_rows(head.sequence, BATCH).await?;
         if rows.is_empty() {

@@ -1,4 +1,5 @@
-//! What may stand in a key. Each fault names its field, and says what would be right: whoever fills this in is signed in.
+//! The fields of a key, checked. Each fault names its field, and says what would be right: the user who fills this in
+//! is signed in.
 
 use crate::clock::UnixMillis;
 use crate::domain::api_key::{KeyScope, MAX_SCOPE_ENTRIES, ToolSet};
@@ -19,21 +20,21 @@ pub const DEFAULT_GRACE_SECONDS: i64 = 86_400;
 /// The last second that an end of life may be: the end of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
 
-/// What a new key is to be.
+/// A new key.
 #[derive(Clone, Debug)]
 pub struct KeyForm {
-    /// What people call it.
+    /// Its name.
     pub name: UserName,
     /// How it signs.
     pub signing: SigningKind,
-    /// What it may do.
+    /// Its rights.
     pub scope: KeyScope,
 }
 
-/// What is to change in a key; `None` stays.
+/// A change of a key; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default)]
 pub struct KeyChange {
-    /// What people call it.
+    /// Its name.
     pub name: Option<UserName>,
     /// Tools.
     pub tools: Option<ToolSet>,
@@ -50,7 +51,7 @@ pub struct KeyChange {
 }
 
 impl KeyChange {
-    /// Whether it changes what the key may do, and not only what it is called.
+    /// Whether it changes the rights of the key, and not only its name.
     pub const fn is_of_limits(&self) -> bool {
         let Self { name: _, tools, origins, cidrs, expires_at, scopes, administer } = self;
         let is_of_where = tools.is_some() || origins.is_some() || cidrs.is_some();
@@ -131,7 +132,7 @@ pub fn scopes(field: &'static str, text: &str) -> Result<Scopes, Refusal> {
     Scopes::parse(text).map_err(|error| invalid(field, error.to_string()))
 }
 
-/// Reads the end of a key's life in milliseconds since 1970; what is kept are whole seconds.
+/// Reads the end of a key's life in milliseconds since 1970; whole seconds are kept.
 ///
 /// # Errors
 /// [`Refusal::Invalid`].
@@ -159,7 +160,7 @@ pub fn grace(seconds: Option<i64>) -> Result<i64, Refusal> {
 /// Reads a network: an address and a prefix length with no bit set behind it, and IPv4 as IPv4.
 ///
 /// # Errors
-/// What is wrong with it, and what would be right.
+/// The fault, and what would be right.
 pub fn network(text: &str) -> Result<IpNet, String> {
     let Ok(network) = text.parse::<IpNet>() else {
         return Err(match text.parse::<IpAddr>() {

@@ -1,5 +1,6 @@
 //! When and from where each key was last used. Kept in memory and written in batches: a request that uses a key writes
-//! nothing. Shown to whoever manages the key, and nothing is decided by it; a process that is killed forgets a few seconds.
+//! nothing. It is shown to the users who manage the key, and nothing is decided by it; a process that is killed forgets a
+//! few seconds.
 
 use crate::clock::UnixMillis;
 use crate::store::{ManagedKeys, Result};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 /// How often uses are written.
 pub const INTERVAL: Duration = Duration::from_secs(5);
-/// Most rows of one transaction, so that nobody waits long for their turn at writing.
+/// Most rows of one transaction, so that no other writer waits long for its turn.
 const BATCH: usize = 256;
 
 /// In which of its four ways a key was used (profile §4, §7).
@@ -72,13 +73,13 @@ impl LastUses {
         });
     }
 
-    /// The newer of what is stored and what is only noted yet.
+    /// The newer of the stored use and the one that is only noted yet.
     pub fn newest(&self, id: &ApiKeyId, stored: Option<LastUse>) -> Option<LastUse> {
         let noted = self.locked(|uses| uses.get(id).copied());
         noted.into_iter().chain(stored).max_by_key(|last_use| last_use.at)
     }
 
-    /// Writes what was noted. What can't be written is kept for the next time.
+    /// Writes the uses that were noted. Uses that can't be written are kept for the next time.
     ///
     /// # Errors
     /// The storage's.

@@ -1,9 +1,9 @@
-//! Whose keys one may manage.
+//! Which users' keys a caller may manage.
 
 use crate::domain::audit::Source;
 use bmap_protocol::ids::UserId;
 
-/// Who manages keys, and from where.
+/// A caller who manages keys.
 #[derive(Clone, Debug)]
 pub struct Manager {
     /// As what.
@@ -12,19 +12,19 @@ pub struct Manager {
     pub source: Source,
 }
 
-/// What somebody may do with keys.
+/// The right of a manager.
 #[derive(Clone, Debug)]
 pub enum Right {
-    /// Somebody who is signed in: their own keys.
+    /// A signed-in user: their own keys.
     Owner(UserId),
     /// An admin: every key, but no secret of another user's.
     Admin(UserId),
-    /// Whoever has the data folder: every key.
+    /// A person with the data folder: every key.
     Operator,
 }
 
 impl Manager {
-    /// Whether a key of that user is theirs to manage. A key that is not is answered like one that there is not.
+    /// Whether a key of that user is theirs to manage. Any other key is answered like an unknown one.
     pub fn may_manage(&self, owner: &UserId) -> bool {
         match &self.right {
             Right::Owner(user) => user == owner,

@@ -1,7 +1,7 @@
 //! API keys as people manage them: make, look at, change, give a new secret, revoke.
 //!
-//! Modules in reading order: [`form`] (what may stand in a key, and what is said where it may not), [`manager`] (whose keys
-//! one may manage), [`service`] (every change), [`last_use`] (what is shown of a key's uses).
+//! Modules in reading order: [`form`] (the fields of a key and their faults), [`manager`] (which users' keys a caller may
+//! manage), [`service`] (every change), [`last_use`] (a key's last use).
 
 pub mod form;
 pub mod last_use;
@@ -32,7 +32,7 @@ pub struct OwnedKey {
     pub owner: Option<User>,
 }
 
-/// A key as it is shown to whoever manages it. No part of it is a secret.
+/// A key as it is shown to the users who manage it. No part of it is a secret.
 #[derive(Clone, Debug)]
 pub struct ManagedKey {
     /// Its rows.
@@ -41,7 +41,7 @@ pub struct ManagedKey {
     pub last_use: Option<LastUse>,
 }
 
-/// What a key is good for at a moment.
+/// The standing of a key at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// It works.
@@ -50,7 +50,7 @@ pub enum Standing {
     Expired,
     /// It was revoked.
     Revoked,
-    /// Its row does not open: somebody edited the database, or the root secret of its epoch is not at hand.
+    /// Its row does not open: it was edited, or the root secret of its epoch is not at hand.
     Unusable,
 }
 
@@ -67,7 +67,7 @@ impl Standing {
 }
 
 impl KeyRows {
-    /// What the key may do; an error for a row that is not as it was written.
+    /// The rights of the key; an error for a row that is not as it was written.
     ///
     /// # Errors
     /// [`BrokenRow`].
@@ -75,7 +75,7 @@ impl KeyRows {
         Ok(self.current.open(roots)?.scope)
     }
 
-    /// What the key is good for.
+    /// The standing of the key.
     pub fn standing(&self, roots: &Roots, now: UnixMillis) -> Standing {
         match (self.current.state, self.scope(roots)) {
             (KeyState::Revoked { .. }, _) => Standing::Revoked,

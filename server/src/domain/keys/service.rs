@@ -1,5 +1,5 @@
-//! Every change of a key, each in two steps: make what is to be written (and what its caller will be answered), then write it.
-//! Between the two nothing has happened yet, so the answer can be kept in the same transaction as the change.
+//! Every change of a key, each in two steps: make the rows (and the answer for the caller), then write them. Between the two
+//! nothing has happened yet, so the answer can be kept in the same transaction as the change.
 
 use super::form::{KeyChange, KeyForm, invalid};
 use super::last_use::LastUse;
@@ -24,7 +24,7 @@ use bmap_protocol::origin::Origin;
 pub const MAX_KEYS: u16 = 100;
 /// Most keys of one page of a list.
 pub const MAX_PAGE: u16 = 100;
-/// How often a change is tried again where somebody else changes the same key.
+/// How often a change is tried again where another request changes the same key.
 const ATTEMPTS: usize = 8;
 
 /// Changes keys.
@@ -37,7 +37,7 @@ pub struct KeyService<'a> {
     origin_rules: OriginRules,
 }
 
-/// What becomes of a former secret that still works when a new one is made.
+/// The fate of a former secret that still works when a new one is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfFormer {
     /// No new one is made.
@@ -51,11 +51,11 @@ pub enum IfFormer {
 pub struct NewKey {
     /// Its row.
     pub key: SealedApiKey,
-    /// What it may do.
+    /// Its rights.
     pub scope: KeyScope,
     /// Its secret, to be shown once.
     pub secret: ApiSecret,
-    /// What is recorded of it.
+    /// Its event for the audit log.
     pub event: Event,
 }
 
@@ -72,7 +72,7 @@ pub struct NewSecret {
     pub at: UnixMillis,
     /// When and from where the key was last used.
     pub last_use: Option<LastUse>,
-    /// What is recorded of it.
+    /// Its event for the audit log.
     pub event: Event,
     /// Whether the grace of an earlier change is cut short by this one: at most two secrets of a key work.
     pub ends_former: bool,
@@ -97,7 +97,7 @@ impl<'a> KeyService<'a> {
         Self { store, roots, clock, random, origin_rules: OriginRules { http_on_lan: false, wildcards: false } }
     }
 
-    /// The same, where origins may be what the operator lets them be.
+    /// The same, with the operator's rules for origins.
     #[must_use]
     pub const fn with_origin_rules(self, origin_rules: OriginRules) -> Self {
         Self { origin_rules, ..self }
@@ -110,17 +110,17 @@ impl<'a> KeyService<'a> {
         Ok(())
     }
 
-    /// One key that somebody may manage.
+    /// One key that `who` may manage.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], also for somebody else's key.
+    /// [`Refusal::NotFound`], also for another user's key.
     pub async fn find(&self, who: &Manager, id: &ApiKeyId) -> Result<ManagedKey, Refusal> {
         let found = self.store.managed_key(id).await?.ok_or(NOT_FOUND)?;
         who.source.is_about(target(&found.rows.current));
         if who.may_manage(&found.rows.current.owner) { Ok(found) } else { Err(NOT_FOUND) }
     }
 
-    /// One key whose secret somebody may be given.
+    /// One key whose secret `who` may be given.
     ///
     /// # Errors
     /// As [`find`](Self::find), and [`Refusal::NotOwner`] for an admin who asks for another user's.
@@ -228,8 +228,8 @@ impl<'a> KeyService<'a> {
     /// Stores a new secret.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`] where the key was changed meanwhile, so that of many at once one succeeds and nobody holds a
-    /// secret that was replaced before they had it.
+    /// [`Refusal::Conflict`] where the key was changed meanwhile, so that of many at once one succeeds and no caller gets
+    /// a secret that is replaced already.
     pub async fn store_secret(
         &self,
         new: &NewSecret,
@@ -242,7 +242,7 @@ impl<'a> KeyService<'a> {
         }
     }
 
-    /// Changes what a key is called and may do, for both of its secrets at once.
+    /// Changes the name and the rights of a key, for both of its secrets at once.
     ///
     /// # Errors
     /// [`Refusal`]; [`Refusal::Conflict`] where others keep changing the same key. Two changes at once are both made.
@@ -292,7 +292,7 @@ impl<'a> KeyService<'a> {
         Ok(())
     }
 
-    /// What a key that was not revoked may do.
+    /// The rights of a key that was not revoked.
     fn live_scope(&self, key: &SealedApiKey) -> Result<KeyScope, Refusal> {
         match (key.state, key.open(self.roots)) {
             (KeyState::Revoked { .. }, _) => Err(Refusal::KeyRevoked),
@@ -326,7 +326,7 @@ impl<'a> KeyService<'a> {
                 hint: format!("there is no tool {tool} that is open or granted to the key's user: an admin grants it"),
             };
             match found {
-                // Which tools there are is for those to know who see them all.
+                // Only a manager who sees every tool may learn that this one does not exist.
                 None if who.sees_every_tool() => return Err(invalid("tools", format!("there is no tool {tool}"))),
                 None => return Err(denied()),
                 Some(found) => match found.scopes(self.roots, self.clock.now()) {

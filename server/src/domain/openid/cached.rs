@@ -118,7 +118,7 @@ impl<T: Send + Sync + 'static> Cached<T> {
     }
 }
 
-/// A clock that went back counts as within: what was read stays what it is.
+/// A clock that went back counts as within: the cached document is used on.
 fn is_within(at: UnixMillis, seconds: i64, now: UnixMillis) -> bool {
     now < at.plus_seconds(seconds)
 }
@@ -172,7 +172,7 @@ mod tests {
         let world = World::new();
         assert_eq!(world.get(true).await, Ok(1));
         world.clock.advance_seconds(299);
-        assert_eq!(world.get(false).await, Ok(1), "fresh: nobody is asked");
+        assert_eq!(world.get(false).await, Ok(1), "fresh: the provider is not asked");
         world.clock.advance_seconds(1);
         assert_eq!(world.get(false).await, Ok(1), "asked, failed, the last good one counts");
         assert_eq!(world.asked.load(Ordering::SeqCst), 2);

@@ -1,5 +1,5 @@
-//! That it is still they: a fresh sign-in with a provider stands where an account with a password asks for the password. Whoever
-//! only got hold of an access token can't do it.
+//! Proof that the same person is still there: a fresh sign-in with a provider stands where an account with a password asks for
+//! the password. A thief of an access token alone can't do it.
 
 use super::IdentityKey;
 use super::flow::Intent;
@@ -11,7 +11,7 @@ use crate::domain::refusal::Refusal;
 use zeroize::Zeroizing;
 
 impl OpenidService {
-    /// Decides whether a sign-in with that provider, begun with the intent to confirm, was by whoever is signed in.
+    /// Decides whether a sign-in with that provider, begun with the intent to confirm, was by the signed-in user.
     ///
     /// # Errors
     /// [`Refusal::UnknownSignInCode`] for any other.

@@ -57,18 +57,18 @@ type OpenidClient = Client<
     EndpointSet,
 >;
 
-/// What a browser takes to the provider.
+/// The parameters that a browser takes to the provider.
 #[derive(Debug)]
 pub struct Errand<'a> {
     /// Where it is to come back.
     pub redirect_uri: &'a str,
-    /// What it is known by when it does.
+    /// `state`, which names the sign-in when it does.
     pub state: String,
-    /// What the ID token is to say.
+    /// The nonce that the ID token has to hold.
     pub nonce: &'a str,
     /// Our PKCE verifier, of which the provider sees the challenge.
     pub verifier: &'a str,
-    /// Whether somebody who is signed in there has to sign in once more.
+    /// Whether a user who is signed in there has to sign in once more.
     pub is_fresh: bool,
 }
 
@@ -88,12 +88,12 @@ impl Connection {
         Self { provider: Arc::new(provider), outbound, metadata, keys }
     }
 
-    /// What is configured about it.
+    /// Its configuration.
     pub fn provider(&self) -> &Provider {
         &self.provider
     }
 
-    /// What it says about itself.
+    /// Its metadata.
     ///
     /// # Errors
     /// [`ProviderFault`].
@@ -125,7 +125,7 @@ impl Connection {
         })
     }
 
-    /// Swaps a code for the ID token, which nobody checked yet.
+    /// Swaps a code for the ID token, which is not checked yet.
     ///
     /// # Errors
     /// [`ProviderFault`].

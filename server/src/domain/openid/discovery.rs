@@ -1,4 +1,4 @@
-//! What a provider says about itself (OpenID Connect Discovery §3).
+//! A provider's metadata (OpenID Connect Discovery §3).
 
 use super::ProviderFault;
 use super::provider::{Provider, ProviderIssuer};
@@ -9,7 +9,7 @@ use url::Url;
 pub const MAX_DISCOVERY: usize = 64 * 1024;
 const WHAT: &str = "discovery";
 
-/// What is needed of it.
+/// The members that are needed.
 #[derive(Clone, Debug)]
 pub struct Metadata {
     /// Where the browser is sent.
@@ -36,8 +36,8 @@ struct Document {
 }
 
 impl Metadata {
-    /// Reads the document. Its `issuer` has to be the configured one, byte for byte: whoever can make us read another document
-    /// must not become this provider (OpenID Connect Discovery §4.3).
+    /// Reads the document. Its `issuer` has to be the configured one, byte for byte: an attacker who can make us read another
+    /// document must not become this provider (OpenID Connect Discovery §4.3).
     ///
     /// # Errors
     /// [`ProviderFault`].

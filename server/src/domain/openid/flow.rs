@@ -1,5 +1,5 @@
-//! What is remembered of a sign-in while the browser is at the provider, and then until the page comes with its code. Both
-//! rest sealed, both are used once.
+//! The state of a sign-in while the browser is at the provider, and then until the page comes with its code. Both rest
+//! sealed, both are used once.
 
 use super::IdentityKey;
 use super::pkce::Challenge;
@@ -16,22 +16,22 @@ use std::fmt;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-/// How long somebody may take at the provider, in seconds.
+/// How long a user may take at the provider, in seconds.
 pub const FLOW_SECONDS: i64 = 600;
 /// How long a page has to swap its code, in seconds.
 pub const CODE_SECONDS: i64 = 60;
 /// Names the key that seals both.
 const PURPOSE: &str = "openid";
 
-/// What a sign-in is for.
+/// The purpose of a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// A session.
     SignIn,
-    /// Another way to sign in, for somebody who is signed in.
+    /// Another way to sign in, for a user who is signed in.
     Link,
-    /// That it is still they, for somebody who is signed in: the provider is asked to have them sign in once more.
+    /// Proof that the signed-in user is still there: the provider is asked to have them sign in once more.
     Confirm,
     /// The same for a step-up, where the provider also has to say that they did.
     StepUp,
@@ -40,9 +40,9 @@ pub enum Intent {
 /// A sign-in whose browser is at the provider. Redacted in `Debug`.
 #[derive(Serialize, Deserialize)]
 pub struct Flow {
-    /// What it is for.
+    /// Its purpose.
     pub intent: Intent,
-    /// What the ID token has to say.
+    /// The nonce that the ID token has to hold.
     pub nonce: Zeroizing<String>,
     /// Our PKCE verifier at the provider.
     pub verifier: Zeroizing<String>,
@@ -58,7 +58,7 @@ impl fmt::Debug for Flow {
     }
 }
 
-/// What has to come together for a sign-in to go on.
+/// The values that have to come together for a sign-in to go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowKey {
     /// SHA-256 of `state`.
@@ -113,16 +113,16 @@ impl SealedFlow {
     }
 }
 
-/// Somebody whom a provider vouched for, and whose page has not come for it yet.
+/// A user whom a provider vouched for, and whose page has not redeemed the code yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vouched {
-    /// Who that is.
+    /// The user at the provider.
     pub key: IdentityKey,
     /// An address that the provider has checked.
     pub email: Option<EmailAddress>,
-    /// What it is for.
+    /// Its purpose.
     pub intent: Intent,
-    /// Whoever knows the verifier of this challenge may have it.
+    /// The code is good only together with the verifier of this challenge.
     pub challenge: Challenge,
 }
 

@@ -1,4 +1,4 @@
-//! The ID token (OpenID Connect Core §2, §3.1.3.7): who signed in, as the provider says it.
+//! The ID token (OpenID Connect Core §2, §3.1.3.7): the provider's statement about the user who signed in.
 
 use super::key_set::KeySet;
 use super::provider::Provider;
@@ -38,7 +38,7 @@ pub enum IdTokenFault {
     /// Another issuer's.
     #[error("`iss` is not the configured issuer")]
     Issuer,
-    /// For somebody else.
+    /// For another client.
     #[error("`aud` or `azp` is not this client")]
     Audience,
     /// Its time is over, or has not come.
@@ -50,15 +50,15 @@ pub enum IdTokenFault {
     /// Of another sign-in.
     #[error("`nonce` is not this sign-in's")]
     Nonce,
-    /// A subject that is none.
+    /// A malformed subject.
     #[error("`sub` is not 1 to 255 printable ASCII characters")]
     Subject,
 }
 
-/// What a good ID token says.
+/// The claims of a good ID token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdToken {
-    /// Who that is at the provider.
+    /// The user's id at the provider.
     pub subject: String,
     /// An address that the provider says it has checked.
     pub email: Option<EmailAddress>,
@@ -101,7 +101,7 @@ enum Audience {
     Several(Vec<String>),
 }
 
-/// The algorithm and key id of a token that nobody checked yet.
+/// The algorithm and key id of a token that is not checked yet.
 ///
 /// # Errors
 /// [`IdTokenFault`].
@@ -153,7 +153,8 @@ pub fn verify(
         Audience::One(one) => (*one == provider.client_id, false),
         Audience::Several(all) => (all.contains(&provider.client_id), all.len() > 1),
     };
-    // Who asked for it: needed where several may read it, and right wherever it stands (OpenID Connect Core §3.1.3.7).
+    // The client that asked for it: needed where several may read it, and checked wherever it stands (OpenID Connect
+    // Core §3.1.3.7).
     let is_asked_by_us = claims.azp.map_or(!is_for_others, |azp| azp == provider.client_id);
     if !is_for_us || !is_asked_by_us {
         return Err(IdTokenFault::Audience);
@@ -172,11 +173,11 @@ pub fn verify(
     {
         return Err(IdTokenFault::Subject);
     }
-    // Only the provider's plain `true` counts: an address that it did not check could be anybody's.
+    // Only the provider's plain `true` counts: an address that it did not check could be another person's.
     let is_checked = claims.email_verified == Some(serde_json::Value::Bool(true));
     let email =
         claims.email.as_ref().and_then(|email| EmailAddress::parse(email.as_str()?).ok()).filter(|_| is_checked);
-    // Asked for when a sign-in has to be fresh alone; what is no time is one long ago, and not absent (R01).
+    // Required only where a sign-in has to be fresh; a malformed time counts as long ago, and not as absent (R01).
     let auth_time = claims.auth_time.map(|time| time.as_i64().unwrap_or(0));
     Ok(IdToken { subject: claims.sub, email, auth_time })
 }

@@ -2,12 +2,13 @@
 //! RFC 9700).
 //!
 //! Two such flows lie in each other. Between a page and us, `code_challenge` and `code_verifier` make the code that comes
-//! back in the page's fragment useless to whoever reads it there. Between us and the provider, a second pair does the same.
+//! back in the page's fragment useless to a thief who reads it there. Between us and the provider, a second pair does the
+//! same.
 //!
-//! Modules in reading order: [`provider`] (what is configured), [`discovery`] and [`key_set`] (what the provider says about
-//! itself), [`cached`] (how long that is believed), [`connection`] (a provider at work), [`id_token`] (what it says about
-//! somebody), [`pkce`], [`flow`] (what is remembered until the browser is back), [`return_to`] (where it may go then),
-//! [`service`] (every decision), [`confirmed`] (what a fresh sign-in is good for).
+//! Modules in reading order: [`provider`] (the configuration), [`discovery`] and [`key_set`] (the provider's documents),
+//! [`cached`] (their cache lifetime), [`connection`] (a provider at work), [`id_token`] (its statement about a user),
+//! [`pkce`], [`flow`] (the state until the browser is back), [`return_to`] (the page to go to then), [`service`] (every
+//! decision), [`confirmed`] (acts that a fresh sign-in allows).
 
 pub mod provider;
 
@@ -33,8 +34,8 @@ use bmap_protocol::ids::UserId;
 use bmap_protocol::keys::EpochKeys;
 use id_token::IdTokenFault;
 
-/// Who somebody is at a provider: the one pair that OpenID promises to be unique and never given to anybody else (OpenID
-/// Connect Core §5.7). An email address is neither.
+/// A user at a provider: the one pair that OpenID promises to be unique and never given to another user (OpenID Connect
+/// Core §5.7). An email address is neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityKey {
     /// The provider's issuer URL, as configured and as in the ID token.
@@ -46,11 +47,11 @@ pub struct IdentityKey {
 /// An identity and the user that it signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Who that is at the provider.
+    /// The user at the provider.
     pub key: IdentityKey,
-    /// Who that is here.
+    /// The user here.
     pub user: UserId,
-    /// An address that the provider says it has checked. To be shown; nobody is found by it.
+    /// An address that the provider says it has checked. To be shown; no user is found by it.
     pub email: Option<EmailAddress>,
     /// When it was linked.
     pub created_at: UnixMillis,
@@ -81,7 +82,7 @@ impl Identity {
     }
 }
 
-/// What a provider did wrong, or did not do. For the log; no text of the provider's is in it.
+/// A provider's fault. For the log; no text of the provider's is in it.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderFault {

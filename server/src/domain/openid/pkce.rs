@@ -1,4 +1,4 @@
-//! PKCE (RFC 7636) between a page and us: who began a sign-in ends it.
+//! PKCE (RFC 7636) between a page and us: only the page that began a sign-in can end it.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use sha2::{Digest, Sha256};

@@ -72,7 +72,7 @@ fn is_loopback_http(url: &Url) -> bool {
     url.scheme() == "http" && is_loopback
 }
 
-/// What we show a provider's token endpoint. Redacted in `Debug`, no `Display`, wiped on drop.
+/// The secret that we show a provider's token endpoint. Redacted in `Debug`, no `Display`, wiped on drop.
 #[derive(Clone)]
 pub struct ClientSecret(Zeroizing<String>);
 
@@ -94,8 +94,8 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
-/// The algorithms that an ID token may be signed with, unless fewer are configured. None with a shared secret: a public key
-/// that is taken for one makes a token of anybody's (R03).
+/// The algorithms that an ID token may be signed with, unless fewer are configured. None with a shared secret: where a
+/// public key is taken for one, any attacker can make a token (R03).
 pub const ALGORITHMS: [(&str, Algorithm); 3] =
     [("RS256", Algorithm::RS256), ("ES256", Algorithm::ES256), ("EdDSA", Algorithm::EdDSA)];
 
@@ -104,19 +104,19 @@ pub const ALGORITHMS: [(&str, Algorithm); 3] =
 pub struct Provider {
     /// Its name in our paths.
     pub name: ProviderName,
-    /// What a page writes on its button.
+    /// The text for a page's button.
     pub label: String,
     /// Its issuer URL.
     pub issuer: ProviderIssuer,
-    /// What it calls us.
+    /// Our client id there.
     pub client_id: String,
     /// Our secret there; `None` for a public client, which has PKCE alone.
     pub client_secret: Option<ClientSecret>,
-    /// What is asked for; `openid` is among it.
+    /// The scopes that are asked for; `openid` is among them.
     pub scopes: Vec<String>,
-    /// What its ID tokens may be signed with.
+    /// The algorithms that its ID tokens may be signed with.
     pub algorithms: Vec<Algorithm>,
-    /// Whether somebody who was never here becomes a user by signing in.
+    /// Whether an unknown identity becomes a new user by signing in.
     pub sign_up: bool,
     /// Whose certificates are believed of it, if not those that the system believes.
     pub authorities: Option<Authorities>,

@@ -10,18 +10,18 @@ const MAX_URL: usize = 2048;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReturnTo(Url);
 
-/// What the page learns.
+/// The failure that the page learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Whoever was asked said no.
+    /// The user, or the provider, said no.
     AccessDenied,
     /// Anything else; which, is in the log.
     SignInFailed,
 }
 
 impl ReturnTo {
-    /// Parses a URL whose origin is one of `origins`, byte for byte. What is followed is the URL as it was parsed, so there is
-    /// no second reading of it.
+    /// Parses a URL whose origin is one of `origins`, byte for byte. The browser is sent to the URL as it was parsed, so there
+    /// is no second reading of it.
     pub fn parse(text: &str, origins: &[Origin]) -> Option<Self> {
         let url = Url::parse(text).ok().filter(|_| text.len() <= MAX_URL)?;
         let is_plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();

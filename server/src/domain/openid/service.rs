@@ -27,8 +27,8 @@ use std::sync::Arc;
 use url::Url;
 use zeroize::Zeroizing;
 
-/// So long after a sign-in its session links identities, in seconds: whoever got hold of somebody's tokens later makes
-/// themselves no way in that stays.
+/// So long after a sign-in its session links identities, in seconds: an attacker who gets hold of a user's tokens later
+/// can't add a way in that stays.
 pub const LINK_SECONDS: i64 = 900;
 /// Longest code that a provider may give us.
 const MAX_CODE: usize = 2048;
@@ -47,7 +47,7 @@ impl std::fmt::Debug for Issuer {
     }
 }
 
-/// Why nobody can sign in with a provider at all.
+/// Why sign-in with a provider is off for every user.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub enum Unusable {
@@ -65,14 +65,14 @@ pub enum Unusable {
 pub struct Begun {
     /// Where the browser goes.
     pub to: Url,
-    /// What binds it to this browser: for its cookie.
+    /// The token that binds it to this browser: for its cookie.
     pub browser: OpaqueToken,
 }
 
-/// What a page asks for when it sends a browser.
+/// The parameters of a page that sends a browser.
 #[derive(Clone, Copy, Debug)]
 pub struct Wish<'a> {
-    /// What it is for.
+    /// Its purpose.
     pub intent: Intent,
     /// Where the browser is to go on.
     pub return_to: &'a str,
@@ -80,7 +80,7 @@ pub struct Wish<'a> {
     pub challenge: &'a str,
 }
 
-/// What a browser brings back from a provider.
+/// The parameters that a browser brings back from a provider.
 #[derive(Clone, Debug)]
 pub struct Return {
     /// `state`, which it took there.
@@ -89,7 +89,7 @@ pub struct Return {
     pub code: Option<String>,
     /// `error`, if it did not.
     pub error: Option<String>,
-    /// Who sends it back (RFC 9207).
+    /// `iss`, the provider that sends it back (RFC 9207).
     pub iss: Option<String>,
 }
 
@@ -134,7 +134,7 @@ impl OpenidService {
         Self { issuer, connections: Vec::new(), origins: Vec::new() }
     }
 
-    /// What is configured, by name.
+    /// The configured providers, by name.
     pub fn providers(&self) -> impl Iterator<Item = &Provider> {
         self.connections.iter().map(Connection::provider)
     }
@@ -202,7 +202,7 @@ impl OpenidService {
     ) -> Result<WayOn, Refusal> {
         let connection = self.connection(name)?;
         let state = OpaqueToken::parse(Kind::SignInState, &returned.state).ok_or(Refusal::UnknownSignIn)?;
-        // Whoever was talked into following somebody else's link has another cookie, or none (T28).
+        // A victim who was talked into following an attacker's link has another cookie, or none (T28).
         let browser = browser.ok_or(Refusal::UnknownSignIn)?;
         let key = FlowKey { state: state.hash(), browser: browser.hash(), provider: name.to_owned() };
         let row = self.issuer.store.take_openid_flow(&key, self.issuer.clock.now()).await?;
@@ -220,7 +220,7 @@ impl OpenidService {
         })
     }
 
-    /// The provider's word for somebody, and a code for it.
+    /// Checks the provider's ID token, and makes a code for the user that it names.
     async fn vouch(
         &self,
         connection: &Connection,
@@ -272,8 +272,8 @@ impl OpenidService {
         Ok(code)
     }
 
-    /// Swaps a page's code for a session. Somebody who was never here becomes a user; nobody becomes an account's user by
-    /// having its address, which anybody may have claimed before its owner came.
+    /// Swaps a page's code for a session. An unknown identity becomes a new user. It never becomes the user of an account
+    /// with the same address, because a stranger may have registered that address before its owner came.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -298,7 +298,7 @@ impl OpenidService {
                 let event = event.with("by", "openid").with("provider", &provider.name);
                 match store.add_openid_user(&user, &identity, &event).await {
                     Ok(()) => user.id,
-                    // Somebody came with the same identity at the same time, and was first.
+                    // Another request with the same identity came at the same time, and was first.
                     Err(StoreError::Taken { .. }) => {
                         self.known(&vouched.key).await?.ok_or(Refusal::UnknownSignInCode)?.0.user
                     }
@@ -312,7 +312,7 @@ impl OpenidService {
         accounts.begin_session(&user, proof, source).await?.ok_or(Refusal::UserInactive)
     }
 
-    /// Links an identity to whoever is signed in: another way to sign in. Only the page that began it, for the user who is
+    /// Links an identity to the signed-in user: another way to sign in. Only the page that began it, for the user who is
     /// signed in there, can end it.
     ///
     /// # Errors
@@ -354,7 +354,7 @@ impl OpenidService {
         }
     }
 
-    /// Unlinks whoever is signed in from a provider.
+    /// Unlinks the signed-in user from a provider.
     ///
     /// # Errors
     /// [`Refusal`], among them that there would be no way to sign in any more.
@@ -379,7 +379,8 @@ impl OpenidService {
         Ok(self.issuer.store.openid_identities(user).await?)
     }
 
-    /// What a page's code stands for. A code is used up by whoever presents it first, right or wrong.
+    /// The sign-in that a page's code stands for. A code is used up by the first caller that presents it, right or
+    /// wrong.
     pub(super) async fn vouched(
         &self,
         code: &str,
@@ -399,7 +400,8 @@ impl OpenidService {
         identity.sealed(&self.issuer.roots.sealing())
     }
 
-    /// Who that is here. A row that somebody put in, or pointed to another user, by hand signs nobody in, and makes nobody either (T13).
+    /// The user of an identity here. A row that was put in, or pointed to another user, by hand signs no user in, and makes no new user
+    /// either (T13).
     pub(super) async fn known(&self, key: &IdentityKey) -> Result<Option<(Identity, UserState)>, Refusal> {
         let found = self.issuer.store.openid_identity(key).await?;
         if let Some((identity, _)) = &found {
@@ -409,7 +411,8 @@ impl OpenidService {
         Ok(found)
     }
 
-    /// An address that is no other user's account: what is shown beside somebody is never somebody else's.
+    /// The address, unless another user's account has it: the address that is shown beside a user is never another
+    /// user's.
     async fn free_address(&self, email: Option<EmailAddress>, user: &UserId) -> Result<Option<EmailAddress>, Refusal> {
         let Some(email) = email else { return Ok(None) };
         let account = self.issuer.store.account_by_email(&email).await?;
@@ -421,7 +424,7 @@ impl OpenidService {
         found.ok_or(Refusal::NotFound { what: "OpenID provider" })
     }
 
-    /// One for each provider: what comes back there can only be an answer to what was asked of that one (RFC 9700 §4.4.2).
+    /// One for each provider: an answer that comes back there can only be to a request to that one (RFC 9700 §4.4.2).
     fn redirect_uri(&self, name: &ProviderName) -> String {
         format!("{}/auth/openid/{}/callback", self.issuer.url, name.as_str())
     }

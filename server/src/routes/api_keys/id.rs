@@ -1,4 +1,4 @@
-//! `/api-keys/<id>`: one key. Somebody else's is answered like one that there is not.
+//! `/api-keys/<id>`: one key. Another user's is answered like an unknown one.
 
 use super::super::body;
 use super::super::problem::Refused;
@@ -23,7 +23,8 @@ use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-/// What is to change (RFC 7396): what is not there stays. Only `expires_at` may be `null`, for no end, and `scopes`.
+/// A change (RFC 7396): an absent member leaves its field as it is. Only `expires_at` may be `null`, for no end, and
+/// `scopes`.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyChangeForm {
@@ -68,7 +69,7 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
     Ok(answer(&app, &key))
 }
 
-/// Changes it: 200 with the key as it is then. What changed counts for the next request, for both of its secrets.
+/// Changes it: 200 with the key as it is then. The change counts for the next request, for both of its secrets.
 ///
 /// # Errors
 /// [`Refused`].

@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use view::{KeyView, KeyWithSecret};
 
-/// What a new key is to be.
+/// A new key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewKeyForm {
@@ -54,7 +54,7 @@ struct NewKeyForm {
     #[serde(default)]
     #[schema(max_items = 64)]
     cidrs: Vec<String>,
-    /// The end of its life, milliseconds since 1970; what is kept are whole seconds.
+    /// The end of its life, milliseconds since 1970; whole seconds are kept.
     #[schema(minimum = 0, maximum = 253402300799999_i64)]
     expires_at: Option<i64>,
     /// `hmac-sha256`, which it is without, or `ed25519`.
@@ -194,7 +194,7 @@ fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
     })
 }
 
-/// Who asks, for what.
+/// The signed-in caller, and their right to manage keys. `action` is the act that they ask for.
 async fn who_asks(app: &App, parts: &Parts, action: Action) -> Result<(Manager, SignedIn), Refusal> {
     let signed_in = bearer::signed_in(app, parts, action).await?;
     let id = signed_in.user.id.clone();

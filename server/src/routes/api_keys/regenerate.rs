@@ -1,4 +1,5 @@
-//! `POST /api-keys/<id>/regenerate`: a new secret for a key. The old one works on for a while, so that changing it breaks nobody.
+//! `POST /api-keys/<id>/regenerate`: a new secret for a key. The old one works on for a while, so that the change breaks no
+//! caller.
 
 use super::super::body;
 use super::super::once::{ABOUT_HEADER, BegunAct, HEADER, Once, json};

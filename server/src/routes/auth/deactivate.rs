@@ -1,4 +1,4 @@
-//! `POST /auth/deactivate`: whoever is signed in gives up their own account.
+//! `POST /auth/deactivate`: a signed-in user gives up their own account.
 
 use super::super::problem::Refused;
 use super::super::{bearer, body};

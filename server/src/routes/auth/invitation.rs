@@ -29,7 +29,7 @@ const FORM: Form = Form {
     otherwise: "If you do not want an account, close this page: nothing happens then.",
 };
 
-/// What the link says.
+/// The link's parameters.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct InvitationLink {

@@ -1,4 +1,5 @@
-//! What the pages of links share: a page for whoever follows the link, and an answer to its form or to JSON.
+//! The shared part of the pages of links: a page for the person who follows the link, and an answer to its form or to
+//! JSON.
 //!
 //! The link alone changes nothing: programs that look at mail before its reader does follow links, and send no forms.
 
@@ -46,7 +47,7 @@ pub(super) struct AddressConfirmed {
 pub(super) fn follow(form: &Form, kind: Kind, token: Option<Zeroizing<String>>) -> Result<Response, Refused> {
     let malformed = Refusal::Malformed { field: "token" };
     let Some(token) = token else { return Err(malformed.into()) };
-    // Parsed and written anew: nothing of what the caller sent gets into the page but a token.
+    // Parsed and written anew: nothing of the caller's text gets into the page but a token.
     let token = OpaqueToken::parse(kind, &token).ok_or(malformed)?.reveal();
     Ok(page::form(form, &token))
 }
@@ -69,7 +70,8 @@ where
     let (parts, body) = request.into_parts();
     let source = source(&parts, action);
     let body = body::read(body).await?;
-    // A form can come from another origin's page; but whoever has the token and the password may send it, from wherever.
+    // A form can come from another origin's page; but a caller with the token and the password may send it, from any
+    // page.
     if !body::is(&parts.headers, "application/x-www-form-urlencoded") {
         let LinkForm { token, password } = body::json(&parts.headers, &body)?;
         let password = password_field(password, "password")?;
@@ -95,7 +97,7 @@ pub(super) fn page_doc<T: IntoParams>(summary: &'static str) -> Doc {
         .answers_text(StatusCode::OK, "A page with a form", "text/html")
 }
 
-/// How the document describes what the page's form is sent to.
+/// How the document describes the route that the page's form is sent to.
 pub(super) fn answer_doc<T: ToSchema>(summary: &'static str, about: &'static str) -> Doc {
     let mut doc = Doc::new(summary)
         .about(about)

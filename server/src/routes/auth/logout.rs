@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
-/// Signs out: 204, also for a token that is not known. By the refresh token and not by the access token, which may have
-/// ended when somebody leaves.
+/// Signs out: 204, also for a token that is not known. It takes the refresh token and not the access token, which may
+/// have ended when the user signs out.
 ///
 /// # Errors
 /// [`Refused`].

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 struct Me<'a> {
     id: &'a str,
-    /// Null for whoever has no password.
+    /// Null for a user without a password.
     #[schema(required)]
     email: Option<&'a str>,
     created_at: i64,
@@ -36,7 +36,7 @@ pub(super) struct IdentityAnswer {
     provider: Option<String>,
     issuer: String,
     subject: String,
-    /// An address that the provider has checked. Nobody is found by it.
+    /// An address that the provider has checked. No user is found by it.
     #[schema(required)]
     email: Option<String>,
     created_at: i64,
@@ -65,7 +65,7 @@ struct Session<'a> {
     expires_at: i64,
 }
 
-/// The user and the session of an access token; `email` is null for whoever has no password.
+/// The user and the session of an access token; `email` is null for a user without a password.
 ///
 /// # Errors
 /// [`Refused`].

@@ -73,7 +73,7 @@ pub(super) struct PairAnswer<'a> {
     server_time: i64,
 }
 
-/// What a sign-in gives: the pair, and beside it what allows one act that outlives the session.
+/// The answer to a sign-in: the pair, and a step-up for one act that outlives the session.
 #[derive(Serialize, ToSchema)]
 pub(super) struct SignInAnswer<'a> {
     #[serde(flatten)]

@@ -1,5 +1,5 @@
-//! The pages that a mail's link leads to: a form, and what became of it. They load nothing, run nothing, are framed by nobody, and
-//! tell nobody their address, which holds the link's token.
+//! The pages that a mail's link leads to: a form, and what became of it. They load nothing, run nothing, can't be framed, and send
+//! no other site their address, which holds the link's token.
 
 use crate::domain::account::key_review::{Given, GivenKey, KeyReview};
 use crate::domain::refusal::Refusal;
@@ -38,29 +38,29 @@ const REVOKE_AGAIN: &str = "revoke";
 pub(super) struct Form {
     /// Its heading, and the page's title.
     pub(super) title: &'static str,
-    /// What to do.
+    /// The instruction.
     pub(super) text: &'static str,
     /// Where it goes, seen from the link; relative, so that the issuer may live under a path.
     pub(super) action: &'static str,
     /// The same, seen from there.
     pub(super) again: &'static str,
-    /// The name of the password's field for whoever fills it in.
+    /// The name of the password's field for the person who fills it in.
     pub(super) label: &'static str,
-    /// What a password manager is to do: `current-password` or `new-password`.
+    /// For password managers: `current-password` or `new-password`.
     pub(super) autocomplete: &'static str,
     /// Its button.
     pub(super) button: &'static str,
-    /// What to say to whoever did not ask for it.
+    /// The text for a person who did not ask for it.
     pub(super) otherwise: &'static str,
 }
 
-/// The form for a link's token, which must be in base64url: whoever calls parsed it. The same page for a link that is good and for
-/// one that never was.
+/// The form for a link's token, which must be in base64url: the caller of this function parsed it. The same page for a link that
+/// is good and for one that never was.
 pub(super) fn form(form: &Form, token: &str) -> Response {
     page(StatusCode::OK, form.title, &fields(form, form.action, token))
 }
 
-/// What became of it.
+/// The page after the form: the outcome.
 pub(in crate::routes) fn done(title: &str, text: &str) -> Response {
     page(StatusCode::OK, title, &format!("<h1>{title}</h1><p>{text}</p>"))
 }
@@ -113,7 +113,7 @@ fn revocation(action: &str, token: &str) -> String {
     )
 }
 
-/// A refusal for whoever sent the form, with the form once more where another try may help.
+/// A refusal for the person who sent the form, with the form once more where another try may help.
 pub(super) fn refused(refusal: Refusal, form: &Form, token: Option<&str>) -> Response {
     let signed = refusal.for_the_wire();
     let status = StatusCode::from_u16(signed.code().status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
@@ -135,7 +135,7 @@ pub(super) fn refused(refusal: Refusal, form: &Form, token: Option<&str>) -> Res
     answered(page(status, form.title, &body), status, refusal)
 }
 
-/// What a page that refuses has beside its text.
+/// The status and headers of a page that refuses.
 fn answered(mut response: Response, status: StatusCode, refusal: Refusal) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         let challenge = format!("HTTPSig error=\"{}\"", refusal.for_the_wire().code().as_str());
@@ -161,7 +161,7 @@ fn fields(form: &Form, action: &str, token: &str) -> String {
 }
 
 fn page(status: StatusCode, title: &str, body: &str) -> Response {
-    // The hash lets this one style in, and nothing that somebody could add to the page (CSP 3 §6.7.3.3).
+    // The hash lets this one style in, and nothing that an attacker could add to the page (CSP 3 §6.7.3.3).
     let style = Base64::encode_string(&Sha256::digest(STYLE.as_bytes()));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -176,7 +176,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
     (status, headers, Html(html)).into_response()
 }
 
-/// Advice comes from a library, and might one day quote what it is about.
+/// Advice comes from a library, and might one day quote the password.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -25,7 +25,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     Ok(go_on(&app, &form.refresh_token, &source).await?)
 }
 
-/// The next pair. Counted to its user before it is used up: whoever is refused here comes again with the same token.
+/// The next pair. Counted to its user before it is used up: a client that is refused here may come again with the same
+/// token.
 pub(in crate::routes) async fn go_on(app: &App, token: &str, source: &Source) -> Result<Response, Refusal> {
     if let Some(user) = app.accounts.user_of_refresh(token).await? {
         app.count(Payer::User(&user))?;

@@ -1,4 +1,4 @@
-//! `/auth/sessions`: where somebody is signed in. Neither addresses nor browsers are kept of a session.
+//! `/auth/sessions`: a user's sessions. Neither addresses nor browsers are kept of a session.
 
 use super::super::bearer;
 use super::super::problem::Refused;

@@ -10,7 +10,7 @@ use http::request::Parts;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// The page that asks. `middleware.rs` has already refused an origin that nobody registered.
+/// The page that asks. `middleware.rs` has already refused an unregistered origin.
 pub(super) fn page_origin(parts: &Parts) -> Result<Origin, Refusal> {
     let mut values = parts.headers.get_all(ORIGIN).iter();
     match (values.next(), values.next()) {

@@ -29,8 +29,8 @@ use zeroize::Zeroizing;
 pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// The type of a ticket as a subject token.
 pub const TICKET: &str = "urn:bmap:token-type:ticket";
-/// The type of an access token (RFC 8693 §3): what is given, and what it is given for. Its audience says whether that one is a
-/// tool's, which is renewed, or the issuer's own, which a user shows.
+/// The type of an access token (RFC 8693 §3), for the token that is given and the one that it is given for. Its audience says
+/// whether that one is a tool's, which is renewed, or the issuer's own, which a user shows.
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 #[derive(Serialize, ToSchema)]
@@ -128,7 +128,7 @@ fn no_credential(parts: &Parts) -> Result<(), Refusal> {
     }
 }
 
-/// What the endpoint answers: a tool's token, or for a refresh token the next pair.
+/// The endpoint's answer: a tool's token, or for a refresh token the next pair.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "a schema: the two answers are written where they are made")]

@@ -40,7 +40,7 @@ struct GrantsQuery {
     limit: Option<u16>,
 }
 
-/// What a grant is to give.
+/// A new grant.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewGrantForm {

@@ -19,7 +19,7 @@ use http::StatusCode;
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-/// What is to change (RFC 7396): what is not there stays, and nothing may be null.
+/// A change (RFC 7396): an absent member leaves its field as it is, and none may be null.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ToolChangeForm {
@@ -64,7 +64,7 @@ pub async fn get(
     Ok(answer(&app, &tool.ok_or(Refusal::NotFound { what: "tool" })?))
 }
 
-/// Changes it: 200 with the tool as it is then. What changed counts for the next token.
+/// Changes it: 200 with the tool as it is then. The change counts for the next token.
 ///
 /// # Errors
 /// [`Refused`].

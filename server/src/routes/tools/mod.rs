@@ -35,7 +35,7 @@ use view::{OneToolAnswer, ToolView};
 /// Most origins of a tool that are named over HTTP.
 const MAX_ORIGINS: usize = 64;
 
-/// What a new tool is to be.
+/// A new tool.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct NewToolForm {
@@ -55,7 +55,7 @@ struct NewToolForm {
     /// Scopes that every token for it must have.
     #[schema(value_type = Option<grammar::Scope>)]
     required_scopes: Option<String>,
-    /// Who may have it; `granted` where it is not said.
+    /// Which users may have it; `granted` where it is not said.
     access: Option<view::AccessWord>,
     /// The kinds of callers that it takes; `page` and `direct` where it is not said.
     #[schema(min_items = 1, max_items = 4)]
@@ -113,8 +113,8 @@ pub fn post_doc() -> Doc {
         .refuses(IssuerCode::InvalidState)
 }
 
-/// A signed-in admin: an API key may look at tools and edit them, and neither adds one nor changes grants. What else is asked of those
-/// who do (profile §7) is to be asked here.
+/// A signed-in admin: an API key may look at tools and edit them, and neither adds one nor changes grants. A further condition for
+/// these acts (profile §7) belongs here.
 ///
 /// # Errors
 /// [`Refusal`]; [`Refusal::NotAdmin`] for an API key.

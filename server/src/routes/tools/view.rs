@@ -28,7 +28,7 @@ macro_rules! words {
 }
 
 words! {
-    /// Who may have a tool.
+    /// Which users may have a tool.
     AccessWord for Access:
     /// Every user.
     Open,

@@ -45,7 +45,7 @@ struct UsersQuery {
 struct UserAnswer<'a> {
     id: &'a str,
     name: &'a str,
-    /// Null for whoever has no password.
+    /// Null for a user without a password.
     #[schema(required)]
     email: Option<&'a str>,
     /// `member` or `admin`.
@@ -120,7 +120,7 @@ pub fn get_doc() -> Doc {
         .answers::<UsersAnswer<'_>>(StatusCode::OK, "A page of users")
 }
 
-/// What every route of one user says about itself.
+/// The shared documentation of the routes of one user.
 fn doc_of_one(summary: &'static str) -> Doc {
     Doc::new(summary)
         .path_part("id", "The user's id")
@@ -128,7 +128,7 @@ fn doc_of_one(summary: &'static str) -> Doc {
         .refuses(IssuerCode::NotFound)
 }
 
-/// The user that a path names; what is no id is nobody's.
+/// The user that a path names; a malformed id is no user's.
 fn named(id: Result<Path<String>, PathRejection>) -> Result<UserId, Refusal> {
     let id = id.ok().and_then(|Path(id)| UserId::parse(&id).ok());
     id.ok_or(Refusal::NotFound { what: "user" })

@@ -1,4 +1,4 @@
-//! `GET /.well-known/oauth-authorization-server`: what this issuer can do (RFC 8414).
+//! `GET /.well-known/oauth-authorization-server`: this issuer's metadata (RFC 8414).
 
 use crate::openapi::Doc;
 use crate::router::App;

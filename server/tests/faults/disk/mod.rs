@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// A small disk that nobody else sees: a tmpfs in a mount namespace, which ends with this value, and a little after this process.
+/// A small disk that no other process sees: a tmpfs in a mount namespace, which ends with this value, and a little after this
+/// process.
 struct Disk {
     holder: Child,
     at: String,
@@ -50,7 +51,8 @@ impl Disk {
         entered
     }
 
-    /// The beginning of a command there that is not root's: as nobody, or as the root of the namespace seen from another one.
+    /// The beginning of a command there that is not root's: as an ordinary user, or as the root of the namespace seen from
+    /// another one.
     fn as_ordinary_user(&self) -> Vec<String> {
         let id = self.holder.id().to_string();
         let enter = ["nsenter", "--target", &id, "--mount"];
@@ -62,7 +64,7 @@ impl Disk {
         enter.iter().chain(then).map(|word| (*word).to_owned()).collect()
     }
 
-    /// Where a file of the disk is for everybody else.
+    /// Where other processes find a file of the disk.
     fn path(&self, name: &str) -> PathBuf {
         format!("/proc/{}/root{}/{name}", self.holder.id(), self.at).into()
     }
@@ -143,7 +145,7 @@ async fn reads_go_on(server: &Server, key: &Key, access: &str) {
     }
 }
 
-/// Nobody sends new callers here. What was found out a moment ago holds for a second.
+/// Waits until a load balancer would send no new callers here. A result of the check holds for a second.
 async fn is_not_ready(server: &Server) {
     let began = now();
     while status(server, "/readyz").await != 503 {

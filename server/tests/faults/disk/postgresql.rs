@@ -1,5 +1,5 @@
 //! PostgreSQL: its tables and its log (WAL) on disks that are full or fail. Where tables find no room it says so; where its log
-//! can't be written it ends every connection, and maybe itself. Whoever started it starts it again; the issuer goes on by itself.
+//! can't be written it ends every connection, and maybe itself. The test starts it again; the issuer goes on by itself.
 
 use super::{
     ADD_KEY, ADD_TOOL, Disk, Key, are_good, keep_what_is_written, key, lose_what_is_written, reads_go_on, recovers,
@@ -49,7 +49,7 @@ fn start(cluster: &Cluster) {
     assert!(block_in_place(|| cluster.start()), "PostgreSQL does not start: {}", cluster.log);
 }
 
-/// Waits until it takes connections, and starts it where it ended itself, as whoever runs it would.
+/// Waits until it takes connections, and starts it where it ended itself, as its operator would.
 async fn answers(cluster: &Cluster) {
     let port = cluster.port.to_string();
     for look in 0.. {
@@ -83,7 +83,7 @@ async fn f02_tables_without_room_take_no_writes_are_read_and_are_well_again_with
     let access = signed_in(&server, &installation).await;
     for round in 0..3 {
         disk.fill();
-        // What has room in pages that are there already is written.
+        // A change that has room in existing pages is written.
         let mut acknowledged = write_until_refused(&server, &key).await;
         reads_go_on(&server, &key, &access).await;
         acknowledged.extend(write_until_refused(&server, &key).await);

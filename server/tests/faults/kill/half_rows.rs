@@ -2,7 +2,7 @@
 
 use sqlx::{AnyConnection, Connection, Row};
 
-/// What there must be none of.
+/// Half-done rows, of which there must be none.
 const HALVES: [(&str, &str); 10] = [
     (
         "a key without its origins",

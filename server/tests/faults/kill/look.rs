@@ -65,7 +65,7 @@ impl Client {
         assert!(made.is_ok(), "{}: {attempt:?} was not acknowledged by a server that runs", self.email);
     }
 
-    /// Every key, and that there is none that nobody asked for.
+    /// Looks at every key, and that there is none that no request asked for.
     pub(crate) async fn look_at_everything(&mut self, server: &Server) {
         let mut line = Line::to(server.address);
         for key in &self.keys {

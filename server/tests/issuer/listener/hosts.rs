@@ -92,6 +92,6 @@ async fn o10_http2_names_one_host_too() {
     ] {
         assert_eq!(ask_http2(world.address, authority, hosts).await, status, "{authority:?} {hosts:?}");
     }
-    // What is no authority at all ends the stream before there is a request.
+    // A malformed authority ends the stream before there is a request.
     assert!(matches!(ask_http2(world.address, Some("a b"), &[]).await, 0 | 0x8c));
 }

@@ -47,7 +47,7 @@ async fn r44_an_early_answer_ends_the_connection_and_arrives() {
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let head = "POST /tickets HTTP/1.1\r\nhost: a\r\ncontent-length: 10485760\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
-    // What looks like requests is the body of the first one, and stays it. The socket may close meanwhile.
+    // The text that looks like requests is the body of the first one, and stays it. The socket may close meanwhile.
     for _ in 0..1000 {
         if stream.write_all(hidden.as_bytes()).await.is_err() {
             break;

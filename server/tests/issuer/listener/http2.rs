@@ -34,7 +34,7 @@ pub(super) async fn connect(server: SocketAddr) -> TcpStream {
 }
 
 /// Sends frames until the server closes or `limit` were sent; how many, and the slowest answer that another client got
-/// meanwhile. What the server says is read and dropped, so that it is never blocked by us.
+/// meanwhile. The server's frames are read and dropped, so that it is never blocked by us.
 async fn flood(server: SocketAddr, limit: u32, frames: impl Fn(u32) -> Vec<u8>) -> (u32, Duration) {
     let (mut reader, mut writer) = connect(server).await.into_split();
     let reading = tokio::spawn(async move {

@@ -62,7 +62,7 @@ async fn o08_a_flood_of_other_word_loses_no_notice_of_a_key_and_notices_over_the
     let world = World::start().await;
     let ana = world.key_owner("ana@shop.example").await;
     world.office.deliver_due().await;
-    // What else is mailed to the address in this hour is used up.
+    // The budget of other mails to the address is used up in this hour.
     for (current, next) in [(PASSWORD, "copper-lantern-12-frost"), ("copper-lantern-12-frost", PASSWORD)].repeat(4) {
         change_password(&ana.access, current, next).send(world.address).await.granted();
     }

@@ -43,7 +43,7 @@ async fn r32_nobody_holds_back_the_link_that_the_owner_of_a_mailbox_waits_for() 
         assert_eq!(from(register("ana@shop.example", PASSWORD), network).await, 202);
     }
     world.office.deliver_due().await;
-    // What others had mailed does not count against her link, and neither does how often they asked.
+    // Mails that other callers caused do not count against her link, and neither does how often they asked.
     assert_eq!(from(reset("ana@shop.example"), 99).await, 202);
     assert_eq!(world.links_to("/auth/password/reset", "ana@shop.example").await.len(), 1);
     for network in 0..20 {
@@ -51,7 +51,8 @@ async fn r32_nobody_holds_back_the_link_that_the_owner_of_a_mailbox_waits_for() 
     }
     let links = world.links_to("/auth/password/reset", "ana@shop.example").await;
     assert_eq!(i64::try_from(links.len()).unwrap(), Budget::NewPassword.per_hour());
-    // She asks in the last second of that hour and gets no other link: she has one that works, whoever asked for it.
+    // She asks in the last second of that hour and gets no other link: she has one that works, whichever caller asked
+    // for it.
     world.clock.advance_seconds(3599);
     assert_eq!(from(reset("ana@shop.example"), 99).await, 202);
     assert_eq!(world.links_to("/auth/password/reset", "ana@shop.example").await, links);

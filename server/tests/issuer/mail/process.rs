@@ -12,7 +12,7 @@ async fn a_killed_process_loses_no_mail_that_it_promised() {
         return;
     }
     let operator = Operator::new();
-    // Nobody listens there yet.
+    // No server listens there yet.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("smtp://127.0.0.1:{port}?tls=none");
     let environment = [("BMAP_MAIL_URL", url.as_str()), ("BMAP_MAIL_FROM", FROM)];
@@ -24,7 +24,7 @@ async fn a_killed_process_loses_no_mail_that_it_promised() {
     // SIGKILL: nothing is said goodbye to.
     server.child.kill().unwrap();
     server.child.wait().unwrap();
-    // What it had in hand is leased; as if that minute were over.
+    // The mail that it had in hand is leased; as if that minute were over.
     operator.edit("UPDATE outbox SET due_at = 0").await;
     let mailbox = MailServer::start(&serde_json::json!({ "port": port }));
     let server = operator.serve_with(&environment);
@@ -73,7 +73,7 @@ fn config_check_sees_the_mail_server() {
     for (url, from, key) in [
         ("smtp://u:hunter2@mail.example?tls=none", FROM, "mail_url"),
         ("smtps://u:hunter2@mail.example", "", "mail_from"),
-        ("smtps://u:hunter2@mail.example", "nobody", "mail_from"),
+        ("smtps://u:hunter2@mail.example", "no-address", "mail_from"),
     ] {
         let (code, error) = check(url, from);
         assert!(code == Some(2) && error.contains(key) && !error.contains("hunter2"), "{code:?} {error}");

@@ -44,7 +44,7 @@ async fn t3_a_certificate_that_does_not_hold_gets_no_mail() {
     let right = Authority::for_server("127.0.0.1");
     let others = [Authority::for_server("127.0.0.1"), Authority::for_server("mail.example")];
     for (implicit, scheme) in [(false, "smtp"), (true, "smtps")] {
-        // Of an authority that nobody trusts; and of a trusted one, but for another name.
+        // Of an untrusted authority; and of a trusted one, but for another name.
         for (shown, trusted) in [(&others[0], &right), (&others[1], &others[1])] {
             let server = MailServer::start(&json!({ "tls": shown.tls(implicit) }));
             assert!(!sends(&format!("{scheme}://127.0.0.1:{}", server.port), &trusted.ca).await, "{scheme}");

@@ -1,6 +1,6 @@
-//! What is tried against sign-in with several providers (RFC 9700, OpenID Connect Core §16), one attack each. Those on the
-//! browser are in `callbacks.rs`, those on the token's signature in `id_tokens.rs`, and those that need a real browser or a real
-//! provider in `tests/e2e/sign-in.test.mjs` and `sign_in.rs`.
+//! Attacks on sign-in with several providers (RFC 9700, OpenID Connect Core §16), one attack each. Those on the browser are in
+//! `callbacks.rs`, those on the token's signature in `id_tokens.rs`, and those that need a real browser or a real provider in
+//! `tests/e2e/sign-in.test.mjs` and `sign_in.rs`.
 
 use super::fake::{DISCOVERY, Fake, Journey, Say, TOKEN, header, id_token, parameter};
 use super::{
@@ -22,7 +22,7 @@ async fn two() -> (Fake, Fake, World) {
     (fake, other, world)
 }
 
-/// Somebody signs in with `fake`, which says these claims, changed.
+/// A user signs in with `fake`, which says these claims, changed.
 async fn signs_in(fake: &Fake, world: &World, change: impl FnOnce(&mut Value)) -> Pair {
     let journey = Journey::begin(world).await;
     let mut claims = fake.claims(world, &journey);
@@ -69,7 +69,7 @@ async fn mix_up_a_provider_that_names_anothers_endpoints_gets_nobody_in() {
     // The honest one sees where it would have to send the browser, and knows us by neither that address nor that name.
     assert_eq!(parameter(to, "redirect_uri"), format!("{}/auth/openid/fake/callback", world.issuer.url));
     assert_eq!(parameter(to, "client_id"), "bmap-at-fake");
-    // And where it vouches for somebody all the same, that is for somebody of its own.
+    // And where it vouches for a user all the same, that is a user of its own.
     let journey = Journey::of(&answer);
     other.give_claims(&other.claims(&world, &journey));
     assert_failed(&journey.back().send(world.address).await, "sign_in_failed");
@@ -94,7 +94,7 @@ async fn mix_up_a_return_says_once_whose_it_is() {
         assert_failed(&back(&[&wrong]).await, "sign_in_failed");
     }
     back(&[&fake.issuer, &fake.issuer]).await.assert_refused("malformed_request");
-    assert!(fake.asked(TOKEN).is_empty(), "no code was shown to anybody");
+    assert!(fake.asked(TOKEN).is_empty(), "no code was shown to a provider");
     code_in(back(&[&fake.issuer]).await.header("location").unwrap());
 }
 
@@ -102,7 +102,7 @@ async fn mix_up_a_return_says_once_whose_it_is() {
 async fn nonce_a_token_of_another_sign_in_is_none_of_this_one() {
     let (fake, world) = Fake::with_world().await;
     let (victims, attackers) = (Journey::begin(&world).await, Journey::begin(&world).await);
-    // A good token that somebody else got hold of, as it is.
+    // A good token that an attacker got hold of, as it is.
     let stolen = id_token(&header(), &fake.claims(&world, &victims), 9);
     fake.give(&stolen);
     assert_failed(&attackers.back().send(world.address).await, "sign_in_failed");
@@ -158,7 +158,7 @@ async fn open_redirect_a_return_leads_to_its_own_page_and_only_while_that_is_lis
     ];
     let back = journey.back_with(&parameters).send(world.address).await;
     assert!(back.header("location").unwrap().starts_with(RETURN_TO));
-    // A page that is taken off the list while somebody is at the provider.
+    // A page that is taken off the list while a user is at the provider.
     let journey = Journey::begin(&world).await;
     let others = vec![Origin::parse("https://new.example").unwrap()];
     let providers = vec![provider("fake", &fake.issuer)];
@@ -186,7 +186,7 @@ async fn take_over_an_address_that_is_not_plainly_checked_is_shown_nowhere() {
     }
     let pair = signs_in(&fake, &world, |claims| drop(claims.as_object_mut().unwrap().remove("email_verified"))).await;
     assert_eq!(shown_email(&world, &pair).await, Value::Null);
-    // Checked or not, and however it is spelled, the address of an account here makes nobody its owner.
+    // Checked or not, and however it is spelled, the address of an account here makes no identity its owner.
     for spelled in ["ana@mail.example", "ANA@mail.example", " ana@mail.example"] {
         let pair = signs_in(&fake, &world, |claims| {
             claims["sub"] = json!("mallory");
@@ -206,7 +206,7 @@ async fn take_over_an_address_that_a_provider_gives_to_somebody_else_is_somebody
     let after = signs_in(&fake, &world, |claims| claims["sub"] = json!("the next employee")).await;
     assert_ne!(before.user(), after.user());
     assert_eq!(shown_email(&world, &after).await, json!("ana@mail.example"));
-    // Whoever has another address there now is who they were.
+    // A user who has another address there now is the same user.
     let moved = signs_in(&fake, &world, |claims| claims["email"] = json!("ana@new.example")).await;
     assert_eq!((moved.user(), shown_email(&world, &moved).await), (before.user(), json!("ana@new.example")));
 }
@@ -306,7 +306,7 @@ async fn t6_a_session_that_was_stolen_later_makes_no_way_in_that_stays() {
     answer.assert_refused("invalid_state");
     assert_eq!(answer.json()["hint"], "Sign in anew first: this session began too long ago.");
     assert!(world.me(&fresh.access).await.granted()["identities"].as_array().unwrap().is_empty());
-    // Whoever can sign in anew may, and up to the last second.
+    // A user who can sign in anew may, and up to the last second.
     let anew = ana.sign_in().await;
     world.clock.advance_seconds(590);
     link("fake", &anew.access, &code().await).send(world.address).await.granted();

@@ -1,4 +1,4 @@
-//! What the audit log has of all this: who came, by which provider, and what was refused.
+//! The audit log of sign-ins with providers: the users, the providers and the refusals.
 
 use super::fake::{Fake, Journey, Say, TOKEN};
 use super::{VERIFIER, assert_failed, code_in, link, sign_in_fields, start, swap, unlink};
@@ -10,7 +10,7 @@ use bmap_server::domain::audit::chain::{Content, Row};
 use bmap_server::domain::audit::{Action, Source};
 use serde_json::{Value, json};
 
-/// What came after so many entries, and how many there are now.
+/// The entries after so many, and how many there are now.
 async fn since(world: &World, before: &mut usize) -> Vec<Content> {
     let rows = entries(world).await;
     let new = rows[*before..].iter().map(|row: &Row| row.content.clone()).collect();
@@ -70,7 +70,7 @@ async fn a_first_sign_in_makes_a_user_and_the_next_ones_only_a_session() {
     assert_eq!(said(&next), ["user.sign_in done user session"]);
     assert_eq!(detail(&next[0]), json!({ "by": "openid", "provider": "fake" }));
     assert_eq!(next[0].actor_id.as_deref(), Some(user.as_str()));
-    // Nobody's address is in it, whether or not the provider has checked it, and nobody's name at the provider.
+    // No address is in it, whether or not the provider has checked it, and no `sub`.
     let back = journey(&fake, &world, "sign_in", |claims| {
         claims["sub"] = json!("canary-subject");
         claims["email_verified"] = json!(false);
@@ -86,7 +86,7 @@ async fn a_return_that_is_refused_is_recorded_whatever_is_wrong_with_it() {
     let (fake, world) = Fake::with_world().await;
     let mut seen = entries(&world).await.len();
     let refused = "openid.return invalid_credentials anonymous -";
-    // A state that nobody was given; one in another browser; one that was used.
+    // A state that no browser was given; one in another browser; one that was used.
     let one = Journey::begin(&world).await;
     one.back_with(&[("state", "bmo_x"), ("code", "x")]).send(world.address).await.assert_refused("invalid_credentials");
     assert_eq!(said(&since(&world, &mut seen).await), [refused]);
@@ -100,7 +100,7 @@ async fn a_return_that_is_refused_is_recorded_whatever_is_wrong_with_it() {
     let wrong: [(&str, Value); 4] = [
         ("nonce", json!("of another sign-in")),
         ("iss", json!("https://evil.example")),
-        ("aud", json!("somebody-else")),
+        ("aud", json!("another-client")),
         ("exp", json!(1)),
     ];
     for (name, value) in wrong {
@@ -114,7 +114,7 @@ async fn a_return_that_is_refused_is_recorded_whatever_is_wrong_with_it() {
     fake.give("e30.e30.AAAA");
     assert_failed(&unsigned.back().send(world.address).await, "sign_in_failed");
     assert_eq!(said(&since(&world, &mut seen).await), [refused]);
-    // A code that the provider never gave, as somebody has it who made it up.
+    // A code that the provider never gave, made up by an attacker.
     let made_up = Journey::begin(&world).await;
     fake.say(TOKEN, Say::Bytes(400, br#"{"error":"invalid_grant"}"#.to_vec()));
     assert_failed(&made_up.back().send(world.address).await, "sign_in_failed");
@@ -126,12 +126,12 @@ async fn a_return_that_is_refused_is_recorded_whatever_is_wrong_with_it() {
         assert_eq!(journey.back_with(&all).send(world.address).await.status, 303);
         assert_eq!(said(&since(&world, &mut seen).await), [refused], "{parameters:?}");
     }
-    // A provider that is down is nobody's doing.
+    // A provider that is down is caused by no caller.
     let down = Journey::begin(&world).await;
     fake.say(TOKEN, Say::Bytes(500, Vec::new()));
     assert_failed(&down.back().send(world.address).await, "sign_in_failed");
     assert!(since(&world, &mut seen).await.is_empty());
-    // Many in a minute are one entry with their number: nobody fills the disk.
+    // Many in a minute are one entry with their number: no caller fills the disk.
     for _ in 0..30 {
         one.back().send(world.address).await.assert_refused("invalid_credentials");
     }

@@ -6,7 +6,7 @@ use crate::http_client::Call;
 use crate::sealed_rows::edit;
 use crate::world::World;
 
-/// A world whose provider would vouch for anybody.
+/// A world whose provider would vouch for any user.
 async fn agreeing() -> (Fake, World, Journey) {
     let (fake, world) = Fake::with_world().await;
     let journey = Journey::begin(&world).await;
@@ -54,7 +54,7 @@ async fn a_state_is_good_once_for_ten_minutes_and_for_nobody_who_made_it_up() {
     let late = Journey::begin(&world).await;
     world.clock.advance_seconds(600);
     late.back().send(world.address).await.assert_refused("invalid_credentials");
-    let unknown = Call::new("GET", "/auth/openid/nobody/callback?state=x&code=x").send(world.address).await;
+    let unknown = Call::new("GET", "/auth/openid/unknown/callback?state=x&code=x").send(world.address).await;
     unknown.assert_refused("not_found");
 }
 

@@ -38,7 +38,7 @@ async fn a_user_without_a_password_sets_one_and_is_like_any_other_then() {
     let link = link_to(&fake, &world, &pair, "ana@shop.example").await.unwrap();
     assert!(
         world.me(&pair.access).await.granted()["email"].is_null(),
-        "nothing is anybody's before its link is followed"
+        "an address has no owner before its link is followed"
     );
     login("ana@shop.example", PASSWORD).send(world.address).await.assert_refused("invalid_credentials");
     confirm_address(&link, "a guess of a stranger").send(world.address).await.assert_refused("invalid_credentials");
@@ -49,7 +49,7 @@ async fn a_user_without_a_password_sets_one_and_is_like_any_other_then() {
     let by_password = Pair::of(&login("ana@shop.example", PASSWORD).send(world.address).await);
     let by_provider = signed_up(&fake, &world, "ana").await;
     assert_eq!((by_password.user(), by_provider.user()), (pair.user(), pair.user()));
-    // What there is for a password works with it.
+    // The routes for a password work with it.
     change_password(&by_password.access, PASSWORD, NEW).send(world.address).await.granted();
     reset("ana@shop.example").send(world.address).await.granted();
     let token = world.links_to("/auth/password/reset", "ana@shop.example").await.pop().unwrap();
@@ -76,8 +76,8 @@ async fn only_a_fresh_sign_in_of_ones_own_confirms() {
     let (fake, world) = Fake::with_world().await;
     let pair = signed_up(&fake, &world, "ana").await;
     let mallory = signed_up(&fake, &world, "mallory").await;
-    // Whoever got hold of Ana's access token signs in there as somebody else, or as nobody who is known here.
-    for (subject, intent) in [("mallory", "confirm"), ("nobody", "confirm"), ("ana", "sign_in"), ("ana", "link")] {
+    // A thief of Ana's access token signs in there as another user, or as one who is unknown here.
+    for (subject, intent) in [("mallory", "confirm"), ("unknown", "confirm"), ("ana", "sign_in"), ("ana", "link")] {
         for call in [deactivate, |code: &str| first_password("mallory@shop.example", NEW, code)] {
             let code = code_of(&fake, &world, subject, intent).await;
             pair.send(&world, call(&code)).await.assert_refused("invalid_credentials");
@@ -124,7 +124,7 @@ async fn r31_an_address_that_has_an_account_is_answered_alike_and_weak_passwords
     let weak = pair.send(&world, first_password("ana@shop.example", "password1", &code)).await;
     weak.assert_refused("malformed_request");
     assert!(weak.json()["hint"].is_string());
-    // Free when the link was sent, and somebody's by now.
+    // Free when the link was sent, and another user's by now.
     let link = link_to(&fake, &world, &pair, "cat@shop.example").await.unwrap();
     world.person("cat@shop.example").await;
     confirm_address(&link, PASSWORD).send(world.address).await.assert_refused("invalid_credentials");
@@ -165,7 +165,7 @@ async fn the_provider_is_asked_for_a_fresh_sign_in_and_an_old_one_is_refused() {
         }
     }
     let begun = start("fake", &sign_in_fields()).send(world.address).await;
-    assert!(!begun.header("location").unwrap().contains("prompt="), "nobody else is asked twice");
+    assert!(!begun.header("location").unwrap().contains("prompt="), "no other user is asked twice");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Somebody who can write the database, but has no root secret, puts in no identity and points none to another user.
+//! An attacker who can write the database, but has no root secret, puts in no identity and points none to another user.
 
 use super::fake::{Fake, Journey};
 use super::{RETURN_TO, VERIFIER, code_in, link, sign_in_fields, start, swap};
@@ -10,7 +10,7 @@ use bmap_server::domain::openid::Identity;
 use bmap_server::store::Openid;
 use serde_json::json;
 
-/// Where a browser is after a journey to the provider, as somebody there.
+/// Where a browser is after a journey to the provider, as a user of it.
 async fn back(fake: &Fake, world: &World, subject: &str, intent: &'static str) -> String {
     let fields = [sign_in_fields(), vec![("intent", intent)]].concat();
     let journey = Journey::of(&start("fake", &fields).send(world.address).await);
@@ -28,7 +28,7 @@ async fn sign_in(fake: &Fake, world: &World, subject: &str) -> Pair {
 #[tokio::test]
 async fn t13_an_identity_put_in_or_pointed_elsewhere_by_hand_signs_nobody_in() {
     for edited in [
-        // Put in for somebody who has none: without a seal, with a wrong one, with that of a good row.
+        // Put in for a user who has none: without a seal, with a wrong one, with that of a good row.
         "INSERT INTO openid_identities (issuer, subject, user_id, created_at) SELECT issuer, 'mallory', {ana}, created_at \
          FROM openid_identities WHERE subject = 'ben'",
         "INSERT INTO openid_identities (issuer, subject, user_id, created_at, epoch, seal) \
@@ -117,7 +117,7 @@ async fn an_operator_lists_and_confirms_identities() {
         (["ana", "https://id.example", "other"], 3),
         (["ana", "https://other.example", "248289761001"], 3),
         (["ben", "https://id.example", "248289761001"], 3),
-        (["nobody", "https://id.example", "248289761001"], 3),
+        (["zoe", "https://id.example", "248289761001"], 3),
     ] {
         assert_eq!(operator.fails(&[confirm, wrong].concat()).0, code, "{wrong:?}");
     }

@@ -24,7 +24,7 @@ pub(super) const DISCOVERY: &str = "/.well-known/openid-configuration";
 pub(super) const KEYS: &str = "/jwks";
 pub(super) const TOKEN: &str = "/token";
 
-/// What it says on a path.
+/// Its answer on a path.
 #[derive(Clone)]
 pub(super) enum Say {
     Json(Value),
@@ -37,7 +37,7 @@ pub(super) enum Say {
     Drip,
 }
 
-/// What it was asked: path, `Authorization`, body.
+/// A request that it got: path, `Authorization`, body.
 pub(super) type Asked = (String, Option<String>, String);
 
 #[derive(Clone, Default)]

@@ -8,7 +8,7 @@ use bmap_server::domain::openid::provider::Provider;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 
-/// What becomes of a token that is made from good claims.
+/// The outcome of a token that is made from good claims.
 async fn outcome(fake: &Fake, world: &World, make: impl FnOnce(Value) -> String) -> crate::http_client::Answer {
     let journey = Journey::begin(world).await;
     fake.give(&make(fake.claims(world, &journey)));
@@ -57,13 +57,13 @@ async fn r01_and_t11_a_claim_that_is_wrong_missing_or_of_another_type_is_refused
         ("iss", json!("https://other.example")),
         ("iss", json!(format!("{}/", fake.issuer))),
         ("iss", Value::Null),
-        ("aud", json!("somebody-else")),
+        ("aud", json!("another-client")),
         ("aud", json!([])),
-        ("aud", json!(["somebody-else"])),
-        ("aud", json!(["bmap-at-fake", "somebody-else"])),
+        ("aud", json!(["another-client"])),
+        ("aud", json!(["bmap-at-fake", "another-client"])),
         ("aud", Value::Null),
         ("aud", json!(7)),
-        ("azp", json!("somebody-else")),
+        ("azp", json!("another-client")),
         ("exp", json!(now - 60)),
         ("exp", Value::Null),
         ("exp", json!("never")),

@@ -1,4 +1,4 @@
-//! Another way to sign in, for somebody who is signed in; and one less.
+//! Another way to sign in, for a user who is signed in; and one less.
 
 use super::browser::Browser;
 use super::fake::{Fake, Journey};
@@ -37,7 +37,7 @@ async fn an_account_gets_an_identity_signs_in_with_it_and_gives_it_up() {
         (Some("linking@shop.example"), true)
     );
 
-    // She has a password left, so this one may go; what was linked by it signs in nobody any more.
+    // She has a password left, so this one may go; the identity that was linked by it signs no user in any more.
     let (back, _) = browser.open(&begin(&world, "other", "sign_in")).await;
     assert_eq!(unlink("other", &ana.access).send(world.address).await.status, 204);
     swap(&code_in(back.as_str()), VERIFIER).send(world.address).await.assert_refused("invalid_credentials");
@@ -46,7 +46,7 @@ async fn an_account_gets_an_identity_signs_in_with_it_and_gives_it_up() {
     assert_eq!(back.as_str(), format!("{RETURN_TO}#error=sign_in_failed"));
 }
 
-/// The code of a journey to the fake provider, as somebody there.
+/// The code of a journey to the fake provider, as a user of it.
 pub(super) async fn code_of(fake: &Fake, world: &World, subject: &str, intent: &'static str) -> String {
     let fields = [sign_in_fields(), vec![("intent", intent)]].concat();
     let journey = Journey::of(&start("fake", &fields).send(world.address).await);
@@ -102,9 +102,9 @@ async fn the_last_way_to_sign_in_stays() {
     let pair = signed_up(&fake, &world, "ana").await;
     unlink("fake", &pair.access).send(world.address).await.assert_refused("invalid_state");
     assert_eq!(signed_up(&fake, &world, "ana").await.user(), pair.user());
-    unlink("nobody", &pair.access).send(world.address).await.assert_refused("not_found");
+    unlink("unknown", &pair.access).send(world.address).await.assert_refused("not_found");
     unlink("fake", "x").send(world.address).await.assert_refused("invalid_token");
-    // Whoever has no password changes none.
+    // A user without a password changes none.
     let call = crate::person::change_password(&pair.access, "anything", "violet-kettle-49-marsh");
     call.send(world.address).await.assert_refused("invalid_credentials");
 }

@@ -63,7 +63,7 @@ fn challenge_of(verifier: &str) -> String {
     Base64UrlUnpadded::encode_string(&Sha256::digest(verifier.as_bytes()))
 }
 
-/// What a page sends the browser to.
+/// The address that a page sends the browser to.
 fn start(provider: &str, fields: &[(&str, &str)]) -> Call {
     let query = serde_urlencoded::to_string(fields).unwrap();
     Call::new("GET", &format!("/auth/openid/{provider}?{query}"))

@@ -1,4 +1,4 @@
-//! What pages see: which providers there are, where visitors may come back to, the cookie, CORS, the limit.
+//! The pages' view: which providers there are, where visitors may come back to, the cookie, CORS, the limit.
 
 use super::fake::{DISCOVERY, Fake, Journey};
 use super::{CHALLENGE, RETURN_TO, provider, sign_in_fields, start, world_with};

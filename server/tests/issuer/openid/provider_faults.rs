@@ -1,4 +1,5 @@
-//! A provider that is down, slow, huge or lying: nobody waits for long, nothing piles up, and it recovers by itself.
+//! A provider that is down, slow, huge or lying: no request waits for long, nothing piles up, and the issuer recovers
+//! by itself.
 
 use super::fake::{DISCOVERY, Fake, Journey, KEYS, Say, TOKEN, header, id_token, jwk};
 use super::{assert_failed, code_in, sign_in_fields, start};
@@ -98,7 +99,7 @@ async fn f19_a_new_key_is_found_and_unknown_ones_cost_a_request_in_thirty_second
     fake.say(KEYS, Say::Json(json!({ "keys": [jwk(9, "k1")] })));
     world.clock.advance_seconds(30);
     code_in(of_new_key().await.header("location").unwrap());
-    // A hundred tokens of a key that there is not: one request.
+    // A hundred tokens of an unknown key: one request.
     for _ in 0..40 {
         let journey = Journey::begin(&world).await;
         let mut head = header();
@@ -175,7 +176,7 @@ async fn r23_many_returns_at_once_while_the_keys_are_broken_ask_for_them_once() 
         Say::Bytes(200, b"nonsense".to_vec()),
         Say::Drip,
     ];
-    // With a last good set somebody whose token is good gets in; after its hour nobody does, and nothing has stopped working.
+    // With a last good set a user whose token is good gets in; after its hour no user does, and nothing has stopped working.
     for (seconds, lets_in) in [(301, true), (3601, false)] {
         for say in &broken {
             world.clock.advance_seconds(seconds);

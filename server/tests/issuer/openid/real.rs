@@ -45,7 +45,7 @@ impl RealProvider {
     }
 }
 
-/// What the provider `name` has to know of us.
+/// Our registration as a client at the provider `name`.
 pub(super) fn client(name: &str, issuer: &str, algorithm: &str) -> Value {
     json!({
         "client_id": format!("bmap-at-{name}"),
@@ -55,7 +55,7 @@ pub(super) fn client(name: &str, issuer: &str, algorithm: &str) -> Value {
     })
 }
 
-/// Somebody at the provider's pages, from where a browser was sent there: signs in as `login`, agrees, and is back where
+/// A user at the provider's pages, from where a browser was sent there: signs in as `login`, agrees, and is back where
 /// the redirects end.
 pub(super) async fn sign_in_there(browser: &mut Browser, begin: &str, login: &str) -> Url {
     let (mut at, mut page) = browser.open(begin).await;

@@ -61,12 +61,12 @@ async fn somebody_signs_in_with_a_provider_and_comes_back_as_the_same_user() {
     assert!(page.is_none());
     let again = Pair::of(&swap(&code_in(back.as_str()), VERIFIER).send(world.address).await);
     assert_eq!(again.user(), pair.user());
-    // Somebody else is somebody else.
+    // Another identity is another user.
     let back = sign_in_there(&mut Browser::default(), &begin(&world, "acme", "sign_in"), "bob?").await;
     let bob = Pair::of(&swap(&code_in(back.as_str()), VERIFIER).send(world.address).await);
     assert_ne!(bob.user(), pair.user());
     let me = world.me(&bob.access).await.granted();
-    assert!(me["identities"][0]["email"].is_null(), "nobody checked that address: {me}");
+    assert!(me["identities"][0]["email"].is_null(), "that address is not checked: {me}");
 }
 
 #[tokio::test]
@@ -78,7 +78,7 @@ async fn a_code_is_good_once_for_a_minute_and_for_the_page_that_began_it() {
     let code = next().await;
     swap(&code, VERIFIER).send(world.address).await.granted();
     swap(&code, VERIFIER).send(world.address).await.assert_refused("invalid_credentials");
-    // Whoever reads it off a fragment has no verifier, and uses it up for everybody.
+    // A thief who reads it off a fragment has no verifier, and uses it up for every caller.
     let code = next().await;
     for verifier in [&"x".repeat(43), VERIFIER, CHALLENGE] {
         swap(&code, verifier).send(world.address).await.assert_refused("invalid_credentials");

@@ -41,7 +41,7 @@ async fn o17_what_is_no_fresh_sign_in_of_the_same_user_gives_none() {
     let pair = signed_up(&fake, &world, "ana").await;
     signed_up(&fake, &world, "eve").await;
     for (who, intent) in
-        [("eve", "step_up"), ("nobody", "step_up"), ("ana", "confirm"), ("ana", "sign_in"), ("ana", "link")]
+        [("eve", "step_up"), ("unknown", "step_up"), ("ana", "confirm"), ("ana", "sign_in"), ("ana", "link")]
     {
         let code = code_of(&fake, &world, who, intent).await;
         pair.send(&world, step_up("fake", &code)).await.assert_refused("invalid_credentials");
@@ -49,7 +49,7 @@ async fn o17_what_is_no_fresh_sign_in_of_the_same_user_gives_none() {
     let code = code_of(&fake, &world, "ana", "step_up").await;
     pair.send(&world, step_up("other", &code)).await.assert_refused("not_found");
     pair.send(&world, step_up("fake", "bmi_x")).await.assert_refused("invalid_credentials");
-    // What is for a step-up signs nobody in, and is good for no other act.
+    // A code for a step-up signs no user in, and is good for no other act.
     let code = code_of(&fake, &world, "ana", "step_up").await;
     swap(&code, VERIFIER).send(world.address).await.assert_refused("invalid_credentials");
 }

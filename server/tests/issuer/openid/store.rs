@@ -107,7 +107,7 @@ async fn identities(store: &Database) {
     let at_acme = identity(&ana, "acme", "ana");
     store.add_openid_user(&ana, &at_acme, &event()).await.unwrap();
     assert_eq!(store.user(&ana.id).await.unwrap().unwrap().name, ana.name);
-    // The identity is hers: nobody else's, and no half of somebody else is left.
+    // The identity is hers and no other user's, and no half of another user is left.
     let bob = user("bob");
     let taken = store.add_openid_user(&bob, &identity(&bob, "acme", "ana"), &event()).await;
     assert!(matches!(taken, Err(StoreError::Taken { what: "identity" })), "{taken:?}");
@@ -157,7 +157,7 @@ async fn sessions(store: &Database, ana: &User, at_acme: &Identity) {
     assert!(begin(201, &ana.id, &at_acme.key, Some(&email)).await);
     let (now_known, _) = store.openid_identity(&at_acme.key).await.unwrap().unwrap();
     assert_eq!((now_known.signed_in_at, now_known.email), (Some(NOW.plus_seconds(5)), Some(email)));
-    // Another user's identity, one that there is not, and a user who is not active begin nothing.
+    // Another user's identity, an unknown one, and a user who is not active begin nothing.
     assert!(!begin(202, &UserId::from_uuid([0; 16]), &at_acme.key, None).await);
     assert!(!begin(202, &ana.id, &key("acme", "another"), None).await);
     store.set_deactivated(&ana.id, Some(NOW), &event()).await.unwrap();
@@ -167,7 +167,8 @@ async fn sessions(store: &Database, ana: &User, at_acme: &Identity) {
     assert_eq!(store.user_session(&SessionId::from_uuid([202; 16])).await.unwrap(), None);
 }
 
-/// An identity without a seal is there: nobody becomes another user by it. Whoever proves to be it takes its place.
+/// An identity without a seal is there: no caller becomes another user by it. A user who proves to be it takes its
+/// place.
 async fn without_a_seal(store: &Database) {
     let (old, ben) = (user("old at acme"), user("ben"));
     let unsealed = Identity { seal: None, ..identity(&old, "acme", "old") };

@@ -31,7 +31,7 @@ async fn pages_go_back_in_time_and_stand_still_while_entries_are_added() {
         }
     }
     assert_eq!(seen, (1..=newest).rev().collect::<Vec<_>>());
-    // What is read is what is stored.
+    // The answer is what is stored.
     let page = audit(&world, &admin, "?action=user.sign_in&outcome=done").await.granted();
     let entry = &page["entries"][0];
     assert_eq!((&entry["actor"]["kind"], &entry["target"]["kind"]), (&"user".into(), &"session".into()));
@@ -179,7 +179,7 @@ async fn r33_no_secret_gets_into_the_log_whatever_is_sent_with_it() {
     let ticket = host.ticket().await;
     let page = crate::actors::exchange(&ticket).send(world.address).await.granted();
     let secret = host.secret.reveal().to_string();
-    let password = "a-canary-that-nobody-typed";
+    let password = "a-canary-that-was-not-typed";
     let long = "x".repeat(10_000);
     for call in [
         login("ana@shop.example", password),

@@ -65,7 +65,7 @@ async fn another_request_with_the_same_key_is_refused() {
     }
     let twice = ana.call("POST", "/api-keys").header("idempotency-key", "a").header("idempotency-key", "b");
     twice.body("application/json", form().to_string()).send(world.address).await.assert_refused("malformed_request");
-    // What was refused is not kept: the corrected request may have the same key.
+    // A refusal is not kept: the corrected request may have the same key.
     other["tools"] = json!(["nowhere"]);
     make(&ana, "retry", &other).await.assert_refused("tool_denied");
     assert_eq!(make(&ana, "retry", &form()).await.status, 201);
@@ -110,7 +110,7 @@ async fn of_fifty_at_once_one_makes_a_key_and_all_others_get_its_answer() {
     let other = bmap_server::router::App::new(std::sync::Arc::clone(&world.issuer), Vec::new()).unwrap();
     let addresses = [world.address, world.serve(&other).await];
     let form = form();
-    // One step-up for all of them: who finds it used up gets the answer that it was used up for.
+    // One step-up for all of them: a request that finds it used up gets the answer that it was used up for.
     let step_up = world.step_up(&ana.access).await;
     let calls = (0..50).map(|number| {
         let call = ana.call("POST", "/api-keys").header("idempotency-key", KEY).header(STEP_UP, &step_up);

@@ -88,7 +88,7 @@ async fn who_is_no_admin_or_shows_no_step_up_invites_nobody() {
     admin.send(&world, invite("ana@shop.example")).await.assert_refused("step_up_required");
     let host = world.host().await;
     host.send(invite("ana@shop.example")).await.assert_refused("admin_required");
-    admin.send_stepped_up(&world, invite("nobody")).await.assert_refused("malformed_request");
+    admin.send_stepped_up(&world, invite("no-address")).await.assert_refused("malformed_request");
     assert!(world.links_to(PAGE, "ana@shop.example").await.is_empty());
 }
 
@@ -107,7 +107,7 @@ async fn where_registration_is_closed_nothing_begins_an_account() {
     invited(&world, &admin, "cem@shop.example", to).await.assert_refused("registration_closed");
     let form = Call::form("/auth/confirm", &[("token", &registered), ("password", PASSWORD)]);
     assert!(assert_page(&form.send(to).await, 403).contains("takes no registrations"));
-    // Who has an account signs in.
+    // A user with an account signs in.
     login("root@shop.example", PASSWORD).send(to).await.granted();
     // And when it is open again, both links work.
     confirm(&registered, PASSWORD).send(world.address).await.granted();

@@ -119,7 +119,7 @@ async fn a_ticket_is_swapped_by_its_page_for_its_tool() {
     let both = world.host_with(SigningKind::HmacSha256, KeyScope { origins: both, ..World::scope() }).await;
     let of_both = both.ticket().await;
     with_origin(&of_both, "https://other.example").send(world.address).await.assert_refused("origin_denied");
-    // Whoever showed it, it was shown.
+    // It was used up, though another page showed it.
     exchange(&ticket).send(world.address).await.assert_refused("invalid_grant");
     for text in ["bmt_", "x", &format!("bmt_{}", "A".repeat(43)), &"x".repeat(5000)] {
         exchange(text).send(world.address).await.assert_refused("invalid_grant");

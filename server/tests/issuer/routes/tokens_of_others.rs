@@ -62,7 +62,7 @@ async fn r01_times_of_another_type_are_not_absent_times() {
     let sign = issuer_signs(&world).await;
     let good = claims(&world).to_string();
     let exp = format!("\"exp\":{}", world.now() + 300);
-    // The control: with its own claims this token gets past every check of the token, to the key that nobody has.
+    // The control: with its own claims this token gets past every check of the token, to its key, which is unknown.
     let control = compact(&header(&world), &good, &sign);
     renew_with(&world, &control).await.assert_refused("invalid_credentials");
     for (from, to) in [
@@ -139,7 +139,7 @@ async fn r07_kids_and_foreign_header_parameters_choose_no_key() {
         header[name] = "http://127.0.0.1:1/keys".into();
         renew_with(&world, &compact(&header, &good, &sign)).await.assert_refused("invalid_token");
     }
-    // A kid of 4 KiB is a token over the limit, before anybody looks for a key.
+    // A kid of 4 KiB is a token over the limit, before a key is looked up.
     let mut header = header(&world);
     header["kid"] = "k".repeat(4096).into();
     renew_with(&world, &compact(&header, &good, &sign)).await.assert_refused("invalid_token");

@@ -132,7 +132,7 @@ async fn an_admin_gives_grants_and_takes_them_away() {
     let gone = boss.stepped_up(boss.call("DELETE", &path)).await;
     assert_eq!((gone.status, gone.body.len()), (204, 0));
     boss.call("DELETE", &path).send(world.address).await.assert_refused("not_found");
-    // Each is in the log, with who did it.
+    // Each is in the log, with its actor.
     for (action, number) in [("tool.grant", 2), ("tool.revoke_grant", 1)] {
         let found = boss.get(&format!("/audit?action={action}&outcome=done&actor={}", boss.user)).await.granted();
         assert_eq!(found["entries"].as_array().unwrap().len(), number, "{action}: {found}");

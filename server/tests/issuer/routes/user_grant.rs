@@ -1,4 +1,4 @@
-//! Token exchange of a user's access token, and that nobody's token becomes somebody else's (T11).
+//! Token exchange of a user's access token, and that no user's token becomes another user's (T11).
 
 use crate::actors::{ACCESS_TOKEN, EXCHANGE, Host, PageToken};
 use crate::http_client::Call;
@@ -98,7 +98,7 @@ async fn what_ends_the_persons_session_ends_the_renewals_at_once() {
                     .granted(),
             ),
             3 => {
-                // A refresh token that comes back: somebody has a copy.
+                // A refresh token that comes back: a thief has a copy.
                 world.refresh(&ana.refresh).await.granted();
                 world.clock.advance_seconds(10);
                 world.refresh(&ana.refresh).await.assert_refused("invalid_token");

@@ -233,7 +233,7 @@ async fn who_signs_in_while_they_are_deactivated_has_no_session_that_stays() {
     let admin = world.admin("ana@shop.example").await;
     let ben = world.person("ben@shop.example").await;
     let user = ben.sign_in().await.user();
-    // Somebody else writes: both come as far as they can without.
+    // Another transaction writes: both come as far as they can without.
     let pool = sqlx::AnyPool::connect(&world.database.url()).await.unwrap();
     let begin =
         if is_postgres() { "BEGIN; UPDATE audit_head SET sequence = sequence WHERE id = 1" } else { "BEGIN IMMEDIATE" };

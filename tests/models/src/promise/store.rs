@@ -3,7 +3,7 @@
 use super::{Design, PAST, Request, SKEW};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a record is known by: the key's bytes or its number, and the nonce. The model has one nonce for each request.
+/// The identity of a record: the key's bytes or its number, and the nonce. The model has one nonce for each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity {
     key: u8,
@@ -29,7 +29,7 @@ struct Record {
     until: u8,
 }
 
-/// What a process leaves to the next one.
+/// The state that a process leaves to the next one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct File {
     pub(super) table: Table,
@@ -60,7 +60,7 @@ impl Table {
         self.free(design);
     }
 
-    /// What is in it.
+    /// The records in it.
     pub(super) fn identities(&self) -> impl Iterator<Item = Identity> {
         self.records.iter().map(|record| record.identity)
     }

@@ -27,7 +27,7 @@ const FORM: Form = Form {
     otherwise: "If it was not you who asked for this, close this page: nothing happens then.",
 };
 
-/// What the link says.
+/// The link's parameters.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct AddressLink {

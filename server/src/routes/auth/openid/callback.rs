@@ -16,10 +16,10 @@ use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
-/// What a provider may send along; it may send more, which is not looked at.
+/// The parameters that a provider may send along; others are not read.
 #[derive(Deserialize, IntoParams)]
 pub struct CallbackQuery {
-    /// What the browser took to the provider.
+    /// `state`, which the browser took to the provider.
     state: String,
     /// If the provider agrees.
     code: Option<String>,

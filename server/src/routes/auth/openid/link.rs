@@ -1,9 +1,9 @@
-//! `POST /auth/openid/{provider}/link` and `DELETE /auth/openid/{provider}`: another way to sign in, for somebody who is
+//! `POST /auth/openid/{provider}/link` and `DELETE /auth/openid/{provider}`: another way to sign in, for a user who is
 //! signed in, and one less.
 //!
 //! The page sends the browser to `GET /auth/openid/{provider}?intent=link…`, and brings the code that comes back here, with
-//! the access token. So an identity is linked by the page that began it, to whoever is signed in there: a link that somebody
-//! else made, followed by mistake, ends at a page that has no verifier for it.
+//! the access token. So an identity is linked by the page that began it, to the user who is signed in there: a link that an
+//! attacker made, followed by mistake, ends at a page that has no verifier for it.
 
 use super::super::super::problem::Refused;
 use super::super::super::{bearer, body};

@@ -29,7 +29,7 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
 /// How the document describes it.
 pub fn post_doc() -> Doc {
     Doc::new("Swap the code of a sign-in with an OpenID provider")
-        .about("The code is good once and for 60 s. Whoever presents it uses it up, also with a wrong verifier.")
+        .about("The code is good once and for 60 s. A request that presents it uses it up, also with a wrong verifier.")
         .takes::<SignInCodeForm>()
         .answers::<SignInAnswer>(StatusCode::OK, "An access token and a refresh token, and a step-up")
         .refuses(Code::InvalidCredentials)

@@ -1,4 +1,4 @@
-//! `POST /auth/password`: changes the password of whoever is signed in.
+//! `POST /auth/password`: changes the password of the signed-in user.
 
 pub mod reset;
 
@@ -34,7 +34,7 @@ struct Changed {
     /// Keys that were made or given a new secret since a link last set the password, or since the account began, and that were not revoked;
     /// latest first.
     keys: Vec<GivenKeyAnswer>,
-    /// What `POST /api-keys/revoke` revokes them with, for a day.
+    /// The token for `POST /api-keys/revoke` to revoke them with, for a day.
     revoke_token: String,
     server_time: i64,
 }

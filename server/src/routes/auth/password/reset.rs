@@ -56,7 +56,7 @@ struct PasswordSet {
     /// Keys that were made or given a new secret since a link last set the password, or since the account began, and that were not revoked;
     /// latest first.
     keys: Vec<GivenKeyAnswer>,
-    /// What `POST /api-keys/revoke` revokes them with, for a day.
+    /// The token for `POST /api-keys/revoke` to revoke them with, for a day.
     revoke_token: String,
     server_time: i64,
 }
@@ -76,7 +76,7 @@ pub async fn ask(State(app): State<App>, request: Request) -> Result<Response, R
     Ok((StatusCode::ACCEPTED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// What the link says.
+/// The link's parameters.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct ResetLink {

@@ -1,4 +1,5 @@
-//! Somebody who can write the database, but has no root secret, gets nothing out of the rows of a key whose secret was changed.
+//! An attacker who can write the database, but has no root secret, gets nothing out of the rows of a key whose secret was
+//! changed.
 
 use crate::actors::Host;
 use crate::key_owner::form;

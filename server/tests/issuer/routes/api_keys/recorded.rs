@@ -1,4 +1,4 @@
-//! What the audit log has of it: each change once, in its own transaction, and no secret.
+//! The audit log of keys: each change once, in its own transaction, and no secret.
 
 use crate::key_owner::form;
 use crate::store_audit::follow;
@@ -6,7 +6,7 @@ use crate::world::World;
 use bmap_server::domain::audit::chain::Row;
 use serde_json::json;
 
-/// The entries about keys: action, outcome, who, about which key.
+/// The entries about keys: action, outcome, actor, key.
 fn about_keys(rows: &[Row]) -> Vec<(String, String)> {
     let entries = rows.iter().map(|row| &row.content).filter(|content| content.action.starts_with("api_key."));
     entries.map(|content| (content.action.clone(), content.outcome.clone())).collect()

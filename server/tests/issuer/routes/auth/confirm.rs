@@ -3,7 +3,7 @@ use crate::person::{PASSWORD, confirm, login, register};
 use crate::world::World;
 use serde_json::json;
 
-const STRANGERS: &str = "somebody-elses-idea-3";
+const STRANGERS: &str = "another-persons-idea-3";
 
 pub(crate) fn assert_page(answer: &Answer, status: u16) -> String {
     let body = String::from_utf8(answer.body.clone()).unwrap();
@@ -23,7 +23,7 @@ async fn the_link_shows_a_page_and_its_form_confirms() {
     let world = World::start().await;
     register("ana@shop.example", PASSWORD).send(world.address).await;
     let token = world.links("ana@shop.example").await.pop().unwrap();
-    // Whoever looks at the mail before its reader changes nothing.
+    // A program that looks at the mail before its reader changes nothing.
     for _ in 0..3 {
         let page = Call::new("GET", &format!("/auth/confirm?token={token}")).send(world.address).await;
         let body = assert_page(&page, 200);

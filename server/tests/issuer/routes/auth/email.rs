@@ -59,7 +59,7 @@ async fn r31_an_address_that_has_an_account_is_answered_alike_and_sent_no_link()
     let unknown = change_address(&pair.access, "cat@shop.example", PASSWORD).send(world.address).await;
     assert_eq!((known.status, &known.body), (unknown.status, &unknown.body));
     assert!(world.links_to(PAGE, "ben@shop.example").await.is_empty());
-    // Free when the link was sent, and somebody's by now.
+    // Free when the link was sent, and another user's by now.
     let link = world.links_to(PAGE, "cat@shop.example").await.pop().unwrap();
     world.person("cat@shop.example").await;
     confirm_address(&link, PASSWORD).send(world.address).await.assert_refused("invalid_credentials");

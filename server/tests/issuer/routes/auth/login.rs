@@ -42,7 +42,7 @@ async fn r31_unknown_inactive_unconfirmed_and_wrong_are_one_answer() {
         ("ben@shop.example", PASSWORD),
         ("ben@shop.example", "wrong"),
         ("new@shop.example", PASSWORD),
-        ("nobody@shop.example", PASSWORD),
+        ("unknown@shop.example", PASSWORD),
     ] {
         let answer = login(email, password).header("x-request-id", "same").send(world.address).await;
         answer.assert_refused("invalid_credentials");
@@ -69,7 +69,7 @@ async fn r32_guesses_at_one_account_are_counted_together_whatever_the_spelling()
     assert_eq!(limited.header("retry-after"), Some("30"));
     world.clock.advance_seconds(30);
     ana.sign_in().await;
-    // Whoever knew the password was not guessing.
+    // A caller who knew the password was not guessing.
     login("ana@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
     login("ana@shop.example", "wrong").send(world.address).await.assert_refused("invalid_credentials");
 }

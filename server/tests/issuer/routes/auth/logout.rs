@@ -13,7 +13,7 @@ async fn signing_out_ends_this_session_at_once_and_no_other() {
     world.me(&pair.access).await.assert_refused("invalid_token");
     world.refresh(&pair.refresh).await.assert_refused("invalid_token");
     world.me(&other.access).await.granted();
-    // Again, and with what is no token: nothing is said.
+    // Again, and with malformed tokens: nothing is said.
     for token in [&*pair.refresh, "bmr_x", "", &format!("bmr_{}", "A".repeat(43))] {
         assert_eq!(logout(token).send(world.address).await.status, 204, "{token}");
     }

@@ -56,7 +56,7 @@ async fn other_forms_are_malformed() {
     ] {
         Call::json("/auth/register", &body).send(world.address).await.assert_refused("malformed_request");
     }
-    // What another page's form could send (T28).
+    // A body that another page's form could send (T28).
     let text = json!({ "email": "ana@shop.example", "password": PASSWORD }).to_string();
     for media_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
         let call = Call::new("POST", "/auth/register").body(media_type, text.clone());

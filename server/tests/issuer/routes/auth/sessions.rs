@@ -39,7 +39,7 @@ async fn somebody_sees_where_they_are_signed_in_and_nobody_else_does() {
     assert_eq!(sessions.iter().map(fact).collect::<Vec<_>>(), expected);
     let of_ben = ben.send(&world, list()).await.granted();
     assert_eq!(of_ben["sessions"].as_array().unwrap().len(), 1);
-    // What is over is not shown.
+    // Ended sessions are not shown.
     world.clock.advance_seconds(30 * 86_400 - 200);
     let third = ana.sign_in().await;
     let left = third.send(&world, list()).await.granted();

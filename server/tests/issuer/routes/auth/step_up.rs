@@ -1,4 +1,4 @@
-//! What outlives a session needs a step-up: once, for five minutes, of that session and user.
+//! An act that outlives a session needs a step-up: once, for five minutes, of that session and user.
 
 use crate::http_client::{Answer, Call};
 use crate::key_owner::form;
@@ -74,7 +74,7 @@ async fn o17_a_stolen_access_token_makes_no_key_no_secret_and_no_role() {
     assert!(world.refresh(&pair.refresh).await.granted().get("step_up").is_none());
     // Its owner has one: sign in and make a key stay two calls. Refused uses of it did not use it up.
     assert_eq!(with(&world, &pair, make(), &own).await.status, 201);
-    // What needs none: looking, another name, and taking away.
+    // Acts without a step-up: looking, another name, and taking away.
     pair.send(&world, Call::new("GET", "/api-keys")).await.granted();
     pair.send(&world, widen(json!({ "name": "shop" }))).await.granted();
     pair.send(&world, Call::new("POST", &format!("/users/{}/activate", ana.user))).await.granted();
@@ -155,7 +155,7 @@ async fn it_ends_with_its_session_and_with_the_password() {
     // In another session it is as good as none.
     let next = login("ana@shop.example", PASSWORD).send(world.address).await;
     with(&world, &Pair::of(&next), make(), &of(&answer)).await.assert_refused("step_up_required");
-    // Whoever changed the password knew the former one; what that one gave is over, in this session too.
+    // The user who changed the password knew the former one; a step-up by the former one is over, in this session too.
     let (pair, before) = (Pair::of(&next), of(&next));
     change_password(&pair.access, PASSWORD, NEW).send(world.address).await.granted();
     with(&world, &pair, make(), &before).await.assert_refused("step_up_required");
