@@ -1,6 +1,6 @@
 //! The issuer: accounts, API keys, tools, tickets and tokens.
 //!
-//! Modules in reading order: [`cli`] (what the binary does), [`config`], [`listener`], [`router`] (every route),
+//! Modules in reading order: [`cli`] (what the binary does), [`config`], [`router`] (every route),
 //! [`middleware`] (every layer), [`routes`], [`domain`] (every decision), [`mail`], [`store`] (all SQL).
 //!
 //! A decision about a signature is `bmap_verifier`'s; nothing in here makes one.
@@ -17,11 +17,9 @@
 
 pub mod cli;
 pub mod config;
-pub mod listener;
 
 pub mod beneath;
 pub mod bodies;
-pub mod client_address;
 pub mod cors;
 pub mod host;
 pub mod middleware;

@@ -4,6 +4,7 @@
 //!
 //! The `metrics` crate keeps the numbers; without [`install`] every call here does nothing.
 
+use bmap_listener::ConnectionEvent;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::time::Duration;
@@ -111,7 +112,11 @@ pub fn refused(code: &'static str) {
 }
 
 /// A connection was closed: `refused` at once, since its address has its share, or to have `made_room` for another.
-pub fn connection(reason: &'static str) {
+pub fn connection(event: ConnectionEvent) {
+    let reason = match event {
+        ConnectionEvent::MadeRoom => "made_room",
+        _ => "refused",
+    };
     counter!(CONNECTIONS, "reason" => reason).increment(1);
 }
 

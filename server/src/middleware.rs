@@ -11,36 +11,31 @@ use crate::routes::challenge::Challenge;
 use crate::routes::problem::{self, Refused, RefusedPage};
 use crate::routes::step_up;
 use crate::trace_id::trace_id;
-use crate::{bodies, client_address, cors, host, rate_limit, unbelieved};
+use crate::{bodies, cors, host, rate_limit, unbelieved};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use bmap_listener::{MAX_HEADERS, PeerSocket, client_address};
 use bmap_verifier::layer::drop_identity_headers;
 use bmap_verifier::problem::{REQUEST_ID, request_id};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body as _;
 use http_body_util::Limited;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 
-/// Most header lines of a request. The listener has the same bound; here it holds for HTTP/2 too.
-pub const MAX_HEADERS: usize = 64;
 /// Most requests at once to routes that ask for something. An HTTP/2 connection carries many, so the bound on connections does not
 /// bound what bodies take: this one does, to 64 MiB.
 pub const MAX_AT_ONCE: usize = 1024;
 /// Longest that a request may take. A body has [`bodies::BODY_TIME`] of it.
 pub const REQUEST_TIME: Duration = Duration::from_secs(35);
-
-/// The address at the other end of the connection, put there by the listener.
-#[derive(Clone, Copy, Debug)]
-pub struct PeerSocket(pub SocketAddr);
 
 /// The caller's address: the peer's, or what a trusted proxy says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

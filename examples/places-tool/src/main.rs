@@ -1,8 +1,8 @@
 //! A tool over real data: the GeoNames cities, searched by name and by distance.
 //!
 //! It is an ordinary axum service. What makes it a protected tool is in [`routes::protected`]: a verifier made from one environment
-//! variable, and one layer. Reading order: `main` → [`routes`] → [`search`] and [`nearby`] → [`cities`] → [`fold`]; [`server`] is what
-//! stands between it and the network, and [`admin`] the separate loopback listener with the counters.
+//! variable, and one layer. Reading order: `main` → [`routes`] → [`search`] and [`nearby`] → [`cities`] → [`fold`]; [`admin`] is
+//! the separate loopback listener with the counters.
 
 mod admin;
 mod cities;
@@ -11,7 +11,6 @@ mod nearby;
 mod problem;
 mod routes;
 mod search;
-mod server;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -19,11 +18,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bmap_verifier::SystemClock;
+use axum::body::Body;
+use axum::http::Request;
+use bmap_listener::{ConnectionLimits, Listener, PeerSocket, RequestBody};
+use bmap_verifier::{PeerAddress, SystemClock};
 use clap::Parser;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tower::ServiceExt;
+
+/// Connections of the tool, of which one address may have a quarter; and of its admin listener.
+const MAX_CONNECTIONS: usize = 4096;
+const MAX_ADMIN_CONNECTIONS: usize = 64;
 
 /// A protected tool over the GeoNames cities (CC BY 4.0, <https://www.geonames.org>).
 #[derive(Parser)]
@@ -59,19 +65,20 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let cities = Arc::new(cities::Cities::load(&args.data)?);
     println!("places-tool: {} places loaded from {}", cities.len(), args.data.display());
     let counters = Arc::new(admin::Counters::default());
-    let tool = TcpListener::bind(args.listen).await?;
-    let admin = TcpListener::bind(args.admin_listen).await?;
+    let limits = ConnectionLimits { total: MAX_CONNECTIONS, per_address: MAX_CONNECTIONS / 4, exempt: Vec::new() };
+    let tool = Listener::bind(args.listen, limits).await?;
+    let admin = Listener::bind(args.admin_listen, ConnectionLimits::total(MAX_ADMIN_CONNECTIONS)).await?;
     // Last of what can fail: a state file is used once, and a start that fails behind it would have used it for nothing.
     let verifier = routes::verifier(args.state_dir.as_deref())?;
     let tool_routes = routes::protected(&verifier, cities, Arc::clone(&counters));
 
-    println!("places-tool: listening on http://{}", tool.local_addr()?);
-    println!("places-tool: admin on http://{}", admin.local_addr()?);
+    println!("places-tool: listening on http://{}", tool.local_address()?);
+    println!("places-tool: admin on http://{}", admin.local_address()?);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let (stop, stopped) = watch::channel(false);
     tokio::join!(
-        server::serve(tool, tool_routes, stops(stopped.clone())),
-        server::serve(admin, admin::routes(counters), stops(stopped)),
+        tool.serve(tool_routes.map_request(with_peer_address), stops(stopped.clone())),
+        admin.serve(admin::routes(counters), stops(stopped)),
         async {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -86,6 +93,15 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
         println!("places-tool: left {records} nonces to the next process");
     }
     Ok(())
+}
+
+/// Names the address at the other end to the verifier, whose limits for each network need it.
+fn with_peer_address(request: Request<RequestBody>) -> Request<Body> {
+    let mut request = request.map(Body::new);
+    if let Some(PeerSocket(peer)) = request.extensions().get().copied() {
+        request.extensions_mut().insert(PeerAddress(peer.ip()));
+    }
+    request
 }
 
 /// Completes when the process is to stop.

@@ -15,7 +15,6 @@ use crate::domain::openid::provider::Provider;
 use crate::domain::openid::service::OpenidService;
 use crate::domain::role::Role;
 use crate::domain::user::UserState;
-use crate::listener::{ConnectionLimits, Listener};
 use crate::mail::carrier::Carrier;
 use crate::mail::post_office::PostOffice;
 use crate::outbound::Outbound;
@@ -23,6 +22,7 @@ use crate::rng::SystemRandom;
 use crate::router::App;
 use crate::store::address::Address;
 use crate::store::{Database, Settings, Users};
+use bmap_listener::{ConnectionLimits, Listener};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use clap::Args;
 use std::path::PathBuf;
@@ -68,7 +68,8 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     };
     let listener = Listener::bind(config.listen, limits)
         .await
-        .map_err(|error| CliError::Failed(format!("listen on {}: {error}", config.listen)))?;
+        .map_err(|error| CliError::Failed(format!("listen on {}: {error}", config.listen)))?
+        .observed(crate::metrics::connection);
     let address = listener.local_address().map_err(CliError::failed)?;
     let url = config.issuer_for(address);
     if config.issuer.is_none() && address.ip().is_unspecified() {

@@ -2,13 +2,13 @@
 
 use super::CliError;
 use crate::clock::{Clock, SystemClock};
-use crate::listener::{ConnectionLimits, Listener};
 use crate::metrics;
 use crate::store::{Database, Outbox};
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use bmap_listener::{ConnectionLimits, Listener};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;

@@ -20,7 +20,8 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 /// Longest that a statement or a commit may take. A database that is well gives up earlier by itself (`statement_timeout`,
-/// `busy_timeout`), so this is silence. What a commit that ran into it has done is not known, and nobody was told that it was.
+/// `busy_timeout`), so this is silence. Whether a commit that ran into it was done is not known, and no
+/// client was told that it was.
 const STATEMENT_TIME: Duration = Duration::from_secs(8);
 
 /// What a statement gives: numbers of rows, and rows.
@@ -78,7 +79,7 @@ impl Pool {
 }
 
 impl Pool {
-    /// Closes every connection, once nobody uses it.
+    /// Closes every connection, once none is in use.
     pub(super) async fn close(&self) {
         self.connections.close().await;
     }
@@ -138,7 +139,7 @@ impl InTransaction {
         done
     }
 
-    /// Begins or commits. Where that fails, nobody knows where the transaction stands.
+    /// Begins or commits. Where that fails, the state of the transaction is unknown.
     async fn run(&mut self, statement: &'static str) -> Result<(), Error> {
         let done = within(sqlx::raw_sql(statement).execute(self.connection()?)).await;
         if done.is_err()
@@ -153,18 +154,18 @@ impl InTransaction {
 impl Drop for InTransaction {
     fn drop(&mut self) {
         let Some(connection) = self.connection.take() else { return };
-        let mut left = Left(Some(connection));
+        let mut abandoned = AbandonedTransaction(Some(connection));
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move { left.roll_back().await })),
-            Err(_) => drop(left),
+            Ok(runtime) => drop(runtime.spawn(async move { abandoned.roll_back().await })),
+            Err(_) => drop(abandoned),
         }
     }
 }
 
-/// The connection of a transaction that nobody committed. It is good again once that was rolled back.
-struct Left(Option<PoolConnection<Any>>);
+/// The connection of a transaction that was not committed. It is good again once that was rolled back.
+struct AbandonedTransaction(Option<PoolConnection<Any>>);
 
-impl Left {
+impl AbandonedTransaction {
     async fn roll_back(&mut self) {
         let Some(connection) = self.0.as_mut() else { return };
         if within(sqlx::raw_sql("ROLLBACK").execute(&mut **connection)).await.is_ok() {
@@ -173,7 +174,7 @@ impl Left {
     }
 }
 
-impl Drop for Left {
+impl Drop for AbandonedTransaction {
     fn drop(&mut self) {
         if let Some(connection) = self.0.take() {
             discard(connection);

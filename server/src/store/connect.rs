@@ -1,8 +1,8 @@
 //! Opening the database: the one place that knows which engine it is.
 
 use super::address::{Address, Engine};
+use super::batch_loader::BatchLoader;
 use super::bounded::Pool;
-use super::lookups::LookUps;
 use super::schema::{Pending, Schema};
 use super::{
     Result, StoreError, primary, reach, sql_api_keys, sql_nonces, sql_sessions, sql_tickets, sql_tool_grants, sql_tools,
@@ -32,18 +32,18 @@ pub struct Database {
     /// The keys that its audit log is chained with.
     pub(super) chain: Option<ChainKeys>,
     /// The look-ups of requests.
-    pub(super) lookups: Arc<AllLookUps>,
+    pub(super) loaders: Arc<Loaders>,
 }
 
 /// The look-ups of every request of a key or a token.
 #[derive(Debug)]
-pub(super) struct AllLookUps {
-    pub(super) keys: LookUps<OwnedKey>,
-    pub(super) tools: LookUps<Tool>,
-    pub(super) tools_of_users: LookUps<ToolOfUser>,
-    pub(super) sessions: LookUps<Session>,
-    pub(super) tickets: LookUps<Ticket>,
-    pub(super) nonces: LookUps<()>,
+pub(super) struct Loaders {
+    pub(super) keys: BatchLoader<OwnedKey>,
+    pub(super) tools: BatchLoader<Tool>,
+    pub(super) tools_of_users: BatchLoader<ToolOfUser>,
+    pub(super) sessions: BatchLoader<Session>,
+    pub(super) tickets: BatchLoader<Ticket>,
+    pub(super) nonces: BatchLoader<()>,
 }
 
 /// Connections of one process.
@@ -116,20 +116,20 @@ impl Database {
         };
         let pool = options.connect(address.expose()).await.map_err(reach::explained)?;
         schema.close().await;
-        let lookups = AllLookUps {
-            keys: LookUps::reading(sql_api_keys::KEYS_OR_OTHERS, sql_api_keys::read_owned),
-            tools: LookUps::reading(sql_tools::SEVERAL, sql_tools::read),
-            tools_of_users: LookUps::reading(sql_tool_grants::SEVERAL, sql_tool_grants::read_of_user),
-            sessions: LookUps::reading(sql_sessions::SEVERAL, sql_sessions::read),
-            tickets: LookUps::taking(sql_tickets::TAKE, sql_tickets::read),
-            nonces: LookUps::taking(address.engine.with_its_clock(sql_nonces::USE), sql_nonces::read),
+        let loaders = Loaders {
+            keys: BatchLoader::reading(sql_api_keys::KEYS_OR_OTHERS, sql_api_keys::read_owned),
+            tools: BatchLoader::reading(sql_tools::SEVERAL, sql_tools::read),
+            tools_of_users: BatchLoader::reading(sql_tool_grants::SEVERAL, sql_tool_grants::read_of_user),
+            sessions: BatchLoader::reading(sql_sessions::SEVERAL, sql_sessions::read),
+            tickets: BatchLoader::taking(sql_tickets::TAKE, sql_tickets::read),
+            nonces: BatchLoader::taking(address.engine.with_its_clock(sql_nonces::USE), sql_nonces::read),
         };
         Ok(Self {
             pool: Pool::new(pool, address.engine),
             engine: address.engine,
             tried: Arc::default(),
             chain: None,
-            lookups: Arc::new(lookups),
+            loaders: Arc::new(loaders),
         })
     }
 

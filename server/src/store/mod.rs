@@ -5,12 +5,12 @@
 mod accounts;
 mod append_only;
 mod audit_filter;
+mod batch_loader;
 mod bounded;
 mod connect;
 mod epochs;
 mod invitations;
 mod known_networks;
-mod lookups;
 mod mail;
 mod managed_keys;
 mod openid;

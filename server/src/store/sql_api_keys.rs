@@ -54,7 +54,7 @@ impl ApiKeys for Database {
     }
 
     async fn api_key_or_another(&self, id: &ApiKeyId) -> Result<Option<OwnedKey>> {
-        self.lookups.keys.get(&self.pool, id.as_str()).await
+        self.loaders.keys.get(&self.pool, id.as_str()).await
     }
 
     async fn api_keys(&self) -> Result<Vec<SealedApiKey>> {

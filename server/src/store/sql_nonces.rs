@@ -2,7 +2,7 @@
 //!
 //! A nonce is one statement that commits by itself, whatever becomes of the request after it. The database's own clock decides whether a
 //! request is too old to be recorded, so issuers whose clocks differ decide alike. Requests at the same time share a statement and its
-//! commit ([`super::lookups`]).
+//! commit ([`super::batch_loader`]).
 
 use super::address::Engine;
 use super::sql_portions::PORTION;
@@ -100,7 +100,7 @@ impl Database {
     /// As [`ReplayStore::record`].
     pub async fn use_nonce(&self, record: Record) -> std::result::Result<(), Refusal> {
         let id = id(&record);
-        match self.lookups.nonces.get(&self.pool, &format!("{id}{}", record.until)).await {
+        match self.loaders.nonces.get(&self.pool, &format!("{id}{}", record.until)).await {
             Ok(Some(())) => Ok(()),
             // Seldom, and only for a request that holds: so this may ask once more.
             Ok(None) => Err(self.why_not(&id, &record).await.unwrap_or_else(unavailable)),

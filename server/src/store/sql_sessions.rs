@@ -51,7 +51,7 @@ fn bind<'q>(query: Query<'q, Any, AnyArguments>, session: &'q Session) -> Query<
 
 impl Sessions for Database {
     async fn session(&self, id: &SessionId) -> Result<Option<Session>> {
-        self.lookups.sessions.get(&self.pool, id.as_str()).await
+        self.loaders.sessions.get(&self.pool, id.as_str()).await
     }
 
     async fn live_sessions(&self, user: Option<&UserId>, now: UnixMillis) -> Result<Vec<Session>> {

@@ -52,7 +52,7 @@ impl Tickets for Database {
     }
 
     async fn take_ticket(&self, hash: &TicketHash) -> Result<Option<Ticket>> {
-        self.lookups.tickets.get(&self.pool, hash.as_str()).await
+        self.loaders.tickets.get(&self.pool, hash.as_str()).await
     }
 
     async fn delete_ended_tickets(&self, now: UnixMillis) -> Result<u64> {

@@ -25,7 +25,7 @@ pub(super) const SEVERAL: &str = "SELECT w.column1 AS wanted, t.id, t.base_url, 
 
 impl ToolGrants for Database {
     async fn tool_of_user(&self, tool: &ToolId, user: &UserId) -> Result<Option<ToolOfUser>> {
-        self.lookups.tools_of_users.get(&self.pool, &format!("{user}{tool}")).await
+        self.loaders.tools_of_users.get(&self.pool, &format!("{user}{tool}")).await
     }
 
     async fn give_grant(&self, grant: &ToolGrant, stepped_up: Option<&SteppedUp>, event: &Event) -> Result<Given> {

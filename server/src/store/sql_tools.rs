@@ -43,7 +43,7 @@ impl Tools for Database {
     }
 
     async fn tool(&self, id: &ToolId) -> Result<Option<Tool>> {
-        self.lookups.tools.get(&self.pool, id.as_str()).await
+        self.loaders.tools.get(&self.pool, id.as_str()).await
     }
 
     async fn tools(&self) -> Result<Vec<Tool>> {
@@ -105,7 +105,7 @@ impl Tools for Database {
 
     async fn remove_tool(&self, id: &ToolId, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
-        // A tool of the same id that is added later is another one: nobody has a grant of it.
+        // A tool of the same id that is added later is another one: no user has a grant of it.
         lock(&mut transaction, id).await?;
         sqlx::query("DELETE FROM tool_grants WHERE tool = $1").bind(id.as_str()).execute(&mut *transaction).await?;
         let done = sqlx::query("DELETE FROM tools WHERE id = $1").bind(id.as_str()).execute(&mut *transaction).await?;

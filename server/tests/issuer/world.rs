@@ -2,6 +2,7 @@
 
 use crate::actors::Host;
 use crate::database::TestDatabase;
+use bmap_listener::{ConnectionLimits, Listener};
 use bmap_protocol::ids::{Issuer as IssuerUrl, ToolId, UserId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
@@ -20,7 +21,6 @@ use bmap_server::domain::scope::Scopes;
 use bmap_server::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use bmap_server::domain::tool_grant::{Giver, ToolGrant};
 use bmap_server::domain::user::UserName;
-use bmap_server::listener::{ConnectionLimits, Listener};
 use bmap_server::mail::carrier::Carrier;
 use bmap_server::mail::post_office::PostOffice;
 use bmap_server::outbound::Outbound;

@@ -1,9 +1,9 @@
 //! Many entries in one transaction: for tokens and tickets, which are too many for one each, and for refusals.
 //!
-//! One task writes. Whoever records a token, or adds a ticket, waits until its entry is committed, together with whoever came
+//! One task writes. A request that records a token, or adds a ticket, waits until its entry is committed, together with those that came
 //! meanwhile. A ticket, or the session that a token begins, is a row in the same transaction: it is there with its entry, or
 //! neither is.
-//! Whoever is refused waits for nothing: how long an answer takes says nothing about what was recorded (R31).
+//! A refused request waits for nothing: how long an answer takes says nothing about what was recorded (R31).
 
 use super::refusals::Refusals;
 use super::{Action, Event, Outcome, Source};
@@ -105,7 +105,7 @@ impl AuditWriter {
         }
     }
 
-    /// Counts a refusal of what `source` asked for; the fault of nobody but the issuer is none. Waits for nothing.
+    /// Counts a refusal of what `source` asked for; 5xx responses are not audited. Waits for nothing.
     pub fn refused(&self, source: &Source, refusal: &Refusal, now: UnixMillis) {
         let code = refusal.code();
         if code.status() >= 500 {
@@ -163,7 +163,7 @@ impl Task {
         self.write(Vec::new(), Vec::new()).await;
     }
 
-    /// Writes what is there, in one transaction, and then tells whoever waits for it.
+    /// Writes what is there, in one transaction, and then answers the requests that wait for it.
     async fn write(&mut self, jobs: Vec<Job>, events: Vec<Event>) {
         let now = self.clock.now();
         let mut batch = Batch { events, ..Batch::default() };
@@ -194,7 +194,7 @@ impl Task {
             let lost = batch.events.iter().map(refusals_in).fold(dropped, u64::saturating_add);
             self.dropped.fetch_add(lost, Ordering::Relaxed);
         }
-        // Whoever hung up does not wait any more.
+        // A cancelled request does not wait any more.
         for done in recorded {
             let _ = done.send(written.is_some());
         }

@@ -2,7 +2,7 @@
 
 use super::http1::{read_all, statuses};
 use crate::world::World;
-use bmap_server::listener::{ConnectionLimits, Listener};
+use bmap_listener::{ConnectionLimits, Listener};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http_body_util::{BodyExt, Empty};

@@ -1,14 +1,7 @@
-//! The listener: accepts a bounded number of connections, each with bounds on time and size, and ends them in order.
+//! Accepting a bounded number of connections, and ending them in order.
 
-mod connection;
-mod linger;
-mod places;
-mod unread;
-
-pub use places::ConnectionLimits;
-
-use axum::Router;
-use places::{Admission, Places};
+use crate::connection::{self, AnyService};
+use crate::places::{Admission, ConnectionEvent, ConnectionLimits, Places};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,7 +16,8 @@ pub const SHUTDOWN_TIME: Duration = Duration::from_secs(25);
 /// Connections that may wait in the system's queue: a crowd that comes at once. One that finds it full tries again after a second.
 const BACKLOG: u32 = 4096;
 
-/// A listener that is bound.
+/// A bound listener; see the [crate's documentation](crate).
+#[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     places: Arc<Places>,
@@ -40,7 +34,14 @@ impl Listener {
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        Ok(Self { socket: socket.listen(BACKLOG)?, places: Places::new(limits) })
+        Ok(Self { socket: socket.listen(BACKLOG)?, places: Places::new(limits, |_| {}) })
+    }
+
+    /// Calls `observe` for each connection that was refused or closed for want of room, for a metric. It is
+    /// called under the lock of the places, so it must not block.
+    #[must_use]
+    pub fn observed(self, observe: impl Fn(ConnectionEvent) + Send + Sync + 'static) -> Self {
+        Self { places: Places::new(self.places.limits().clone(), observe), ..self }
     }
 
     /// The address that it is bound to.
@@ -52,7 +53,9 @@ impl Listener {
     }
 
     /// Serves until `stop` completes, then lets requests in flight finish, at most [`SHUTDOWN_TIME`].
-    pub async fn serve(self, router: Router, stop: impl Future<Output = ()>) {
+    ///
+    /// Each request has a [`PeerSocket`](crate::PeerSocket) among its extensions.
+    pub async fn serve<S: AnyService>(self, service: S, stop: impl Future<Output = ()>) {
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut stop = std::pin::pin!(stop);
@@ -65,17 +68,17 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer, admission)) => {
-                    let (router, stopped) = (router.clone(), stopped.clone());
+                    let (service, stopped) = (service.clone(), stopped.clone());
                     match admission {
                         Admission::Seated(place) => {
-                            connections.spawn(connection::serve(stream, peer, place, router, stopped));
+                            connections.spawn(connection::serve(stream, peer, place, service, stopped));
                         }
                         // Its address has its share. It waits beside the others, so that no other address waits for it.
                         Admission::Crowded => {
                             let places = Arc::clone(&self.places);
                             connections.spawn(async move {
                                 if let Some(place) = places.wait(peer.ip()).await {
-                                    connection::serve(stream, peer, place, router, stopped).await;
+                                    connection::serve(stream, peer, place, service, stopped).await;
                                 }
                             });
                         }

@@ -1,10 +1,11 @@
-//! Look-ups of many callers in one statement.
+//! Look-ups of many requests in one statement.
 //!
-//! A look-up goes to the database and back, and waking who answers costs more than the reading. So what is asked for while others
-//! are on their way waits for the next way, and goes together; where nothing is on its way, it goes at once. Nothing is kept:
-//! every answer is read by a statement that began after its caller asked, so a change takes effect at once.
+//! A look-up goes to the database and back, and waking the thread that answers costs more than the reading. Ids that requests ask for while
+//! statements are in flight wait for the next statement, and go together; where none is in flight, it begins at once. Nothing is cached:
+//! every answer is read by a statement that began after its request asked, so a change takes effect at once.
 //!
-//! What can be had once, a ticket or the use of a nonce, is taken in the same way: one commit for many, and of several who ask for it one has it.
+//! What can be had once, a ticket or the use of a nonce, is taken in the same way: one commit for many, and of several requests for one
+//! id, one has it.
 
 use super::bounded::{Line, Pool, silent};
 use super::sql_many::places;
@@ -20,17 +21,17 @@ use tokio::task::yield_now;
 use tokio::time::timeout;
 
 /// Most ids of one statement.
-const MOST: usize = 64;
-/// Ids of one statement: a few sizes, so that the engine has few statements to prepare. Places that are left are null.
-const SIZES: [usize; 4] = [1, 4, 16, MOST];
-/// How many may wait before those who hung up are taken out; a process has fewer requests at once than this.
-const WAITING: usize = 4096;
-/// Longest that a caller waits, for its turn and its statement.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_IDS: usize = 64;
+/// Ids of one statement: a few sizes, so that the engine has few statements to prepare. Unused places are null.
+const SIZES: [usize; 4] = [1, 4, 16, MAX_IDS];
+/// Waiting requests after which cancelled ones are dropped; a process has fewer requests at once than this.
+const MAX_WAITING: usize = 4096;
+/// Longest that a request waits, for its turn and its statement.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Look-ups of one kind, by an id.
 #[derive(Debug)]
-pub(super) struct LookUps<V> {
+pub(super) struct BatchLoader<V> {
     /// `{wanted}` stands for places of ids, which are `w.column1` and must be given back as column `wanted`.
     sql: Arc<str>,
     read: fn(&AnyRow) -> Result<V>,
@@ -45,9 +46,9 @@ enum Kind {
 }
 
 impl Kind {
-    /// Statements that are on their way at once. Of those that read one more than one, so that a connection that went silent does
-    /// not stop everybody; of those that write one, because they would only wait for each other.
-    const fn at_once(self) -> usize {
+    /// Statements in flight at once. More than one of those that read, so that a silent connection does not stop every request; one of
+    /// those that write, because they would only wait for each other.
+    const fn max_in_flight(self) -> usize {
         match self {
             Kind::Read => 2,
             Kind::Take => 1,
@@ -58,13 +59,14 @@ impl Kind {
 #[derive(Debug)]
 struct Queue<V> {
     waiting: Vec<Waiting<V>>,
-    on_the_way: usize,
+    /// Workers that send statements.
+    in_flight: usize,
 }
 
 impl<V> Queue<V> {
-    /// Takes out who hung up: while the database is silent, callers who come and go must not fill the memory, and what can be had once
-    /// is not for somebody who is gone.
-    fn only_who_waits(&mut self) {
+    /// Drops cancelled requests: while the database is silent, clients that come and go must not fill the memory, and a ticket is not
+    /// taken for a request that is gone.
+    fn drop_cancelled(&mut self) {
         self.waiting.retain(|waiting| !waiting.answer.is_closed());
     }
 }
@@ -75,58 +77,59 @@ struct Waiting<V> {
     answer: oneshot::Sender<Answer<V>>,
 }
 
-/// What was found. An error goes to everybody who waited for it.
+/// What was found. An error goes to every request of its statement.
 type Answer<V> = std::result::Result<Option<V>, Arc<StoreError>>;
 
-impl<V: Clone + Send + 'static> LookUps<V> {
-    /// Whoever asks for an id gets what there is.
+impl<V: Clone + Send + 'static> BatchLoader<V> {
+    /// Every request for an id gets the row that is there.
     pub(super) fn reading(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
-        let queue = Arc::new(Mutex::new(Queue { waiting: Vec::new(), on_the_way: 0 }));
+        let queue = Arc::new(Mutex::new(Queue { waiting: Vec::new(), in_flight: 0 }));
         Self { sql: sql.into(), read, kind: Kind::Read, queue }
     }
 
-    /// The first caller for an id gets what there is, and the statement deletes it (or adds what was not there): the next one finds nothing.
+    /// The first request for an id gets the row, and the statement deletes it (or adds a row that was not there): the next request finds
+    /// nothing.
     pub(super) fn taking(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
         Self { kind: Kind::Take, ..Self::reading(sql, read) }
     }
 
-    /// Looks up one.
+    /// Looks up one id.
     pub(super) async fn get(&self, pool: &Pool, id: &str) -> Result<Option<V>> {
         let (answer, answered) = oneshot::channel();
-        let is_free = {
+        let needs_worker = {
             let mut queue = locked(&self.queue);
-            if queue.waiting.len() >= WAITING {
-                queue.only_who_waits();
+            if queue.waiting.len() >= MAX_WAITING {
+                queue.drop_cancelled();
             }
             queue.waiting.push(Waiting { id: id.to_owned(), answer });
-            let is_free = queue.on_the_way < self.kind.at_once();
-            queue.on_the_way = queue.on_the_way.saturating_add(usize::from(is_free));
-            is_free
+            let needs_worker = queue.in_flight < self.kind.max_in_flight();
+            queue.in_flight = queue.in_flight.saturating_add(usize::from(needs_worker));
+            needs_worker
         };
-        if is_free {
-            // A task of its own: a caller that hangs up takes nobody's answer with it.
-            let way = Way { queue: Arc::clone(&self.queue), is_left: false };
-            tokio::spawn(way.go(pool.clone(), Arc::clone(&self.sql), self.read, self.kind));
+        if needs_worker {
+            // A task of its own: a request that is cancelled does not cancel the others' statement.
+            let worker = Worker { queue: Arc::clone(&self.queue), is_done: false };
+            tokio::spawn(worker.run(pool.clone(), Arc::clone(&self.sql), self.read, self.kind));
         }
-        match timeout(PATIENCE, answered).await {
+        match timeout(MAX_WAIT, answered).await {
             Ok(Ok(answer)) => answer.map_err(StoreError::Shared),
             Ok(Err(_)) | Err(_) => Err(silent().into()),
         }
     }
 }
 
-/// One of the ways that may be on at once.
-struct Way<V> {
+/// Sends one statement after the other.
+struct Worker<V> {
     queue: Arc<Mutex<Queue<V>>>,
-    is_left: bool,
+    is_done: bool,
 }
 
-impl<V: Clone> Way<V> {
-    /// Goes as long as somebody waits.
-    async fn go(mut self, pool: Pool, sql: Arc<str>, read: fn(&AnyRow) -> Result<V>, kind: Kind) {
+impl<V: Clone> Worker<V> {
+    /// Runs as long as requests wait.
+    async fn run(mut self, pool: Pool, sql: Arc<str>, read: fn(&AnyRow) -> Result<V>, kind: Kind) {
         let mut line = pool.line();
         loop {
-            // Requests that are ready to run ask first: they go on the same way.
+            // Requests that are ready to run ask first, and join this statement.
             yield_now().await;
             let Some(waiting) = self.next() else { return };
             let mut ids: Vec<&str> = waiting.iter().map(|waiting| waiting.id.as_str()).collect();
@@ -139,44 +142,44 @@ impl<V: Clone> Way<V> {
                     (Ok(found), Kind::Take) => found.remove(&id).transpose(),
                     (Err(error), _) => Err(Arc::clone(error)),
                 };
-                let _ = answer.send(found); // whoever hung up does not wait any more
+                let _ = answer.send(found); // a cancelled request does not wait any more
             }
         }
     }
 
-    /// Whose turn it is. Without anybody the way is left, in the same moment: nobody can come in between.
+    /// The requests of the next statement. Without any the worker is done, under the same lock: no request can come in between.
     fn next(&mut self) -> Option<Vec<Waiting<V>>> {
         let mut queue = locked(&self.queue);
-        queue.only_who_waits();
+        queue.drop_cancelled();
         if queue.waiting.is_empty() {
-            queue.on_the_way = queue.on_the_way.saturating_sub(1);
-            self.is_left = true;
+            queue.in_flight = queue.in_flight.saturating_sub(1);
+            self.is_done = true;
             return None;
         }
-        let most = queue.waiting.len().min(MOST);
+        let most = queue.waiting.len().min(MAX_IDS);
         Some(queue.waiting.drain(..most).collect())
     }
 }
 
-impl<V> Drop for Way<V> {
+impl<V> Drop for Worker<V> {
     fn drop(&mut self) {
-        if !self.is_left {
-            // It was given up in the middle: whoever waits is told so at once, and the next one finds a free way.
+        if !self.is_done {
+            // It panicked: the waiting requests fail at once, and the next one starts a worker.
             let mut queue = locked(&self.queue);
-            queue.on_the_way = queue.on_the_way.saturating_sub(1);
+            queue.in_flight = queue.in_flight.saturating_sub(1);
             queue.waiting.clear();
         }
     }
 }
 
-/// What there is of these ids. A row that can't be read is an error for whoever asked for it, and for nobody else.
+/// The rows of these ids. A row that can't be read is an error for the requests that asked for it alone.
 async fn find<V>(
     line: &mut Line,
     sql: &str,
     read: fn(&AnyRow) -> Result<V>,
     ids: &[&str],
 ) -> Result<HashMap<String, std::result::Result<V, Arc<StoreError>>>> {
-    let size = SIZES.into_iter().find(|size| *size >= ids.len()).unwrap_or(MOST);
+    let size = SIZES.into_iter().find(|size| *size >= ids.len()).unwrap_or(MAX_IDS);
     let sql = sql.replace("{wanted}", &places(size, 1));
     let wanted = ids.iter().copied().map(Some).chain(std::iter::repeat(None)).take(size);
     let query = wanted.fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id));
@@ -210,14 +213,14 @@ mod tests {
         (folder, store)
     }
 
-    /// Returns when no statement is on its way any more.
-    async fn all_are_left(values: &LookUps<String>) {
-        let left = async {
-            while locked(&values.queue).on_the_way > 0 {
+    /// Returns when no statement is in flight.
+    async fn no_statement_in_flight(values: &BatchLoader<String>) {
+        let done = async {
+            while locked(&values.queue).in_flight > 0 {
                 yield_now().await;
             }
         };
-        timeout(PATIENCE, left).await.unwrap();
+        timeout(MAX_WAIT, done).await.unwrap();
     }
 
     fn read(row: &AnyRow) -> Result<String> {
@@ -227,8 +230,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everybody_gets_what_they_asked_for() {
-        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
+    async fn each_request_gets_its_row() {
+        let ((_folder, store), values) = (settings().await, BatchLoader::reading(SQL, read));
         let ask = |number: usize| {
             let (store, values) = (&store, &values);
             async move { (number, values.get(&store.pool, &format!("n{number}")).await) }
@@ -244,12 +247,12 @@ mod tests {
                 (_, found) => assert_eq!(found.unwrap(), None),
             }
         }
-        all_are_left(&values).await;
+        no_statement_in_flight(&values).await;
     }
 
     #[tokio::test]
     async fn nothing_is_kept() {
-        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
+        let ((_folder, store), values) = (settings().await, BatchLoader::reading(SQL, read));
         assert_eq!(values.get(&store.pool, "n1").await.unwrap().as_deref(), Some("v1"));
         store.set_setting("n1", "changed").await.unwrap();
         assert_eq!(values.get(&store.pool, "n1").await.unwrap().as_deref(), Some("changed"));
@@ -258,8 +261,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_hangs_up_takes_nobody_along() {
-        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
+    async fn a_cancelled_request_cancels_no_other() {
+        let ((_folder, store), values) = (settings().await, BatchLoader::reading(SQL, read));
         let first = values.get(&store.pool, "n1");
         let others = futures_util::future::join_all((2..6).map(|number| {
             let (store, values) = (&store, &values);
@@ -274,24 +277,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn callers_who_come_and_go_take_bounded_room_and_no_ticket() {
+    async fn cancelled_requests_take_bounded_memory_and_no_ticket() {
         let take = "DELETE FROM settings WHERE name IN ({wanted}) RETURNING name AS wanted, value";
-        let ((_folder, store), values) = (settings().await, LookUps::taking(take, read));
+        let ((_folder, store), values) = (settings().await, BatchLoader::taking(take, read));
         // Nothing else runs meanwhile: as if the database was silent.
-        for number in 0..3 * WAITING {
+        for number in 0..3 * MAX_WAITING {
             tokio::select! {
                 biased;
                 _ = values.get(&store.pool, "n1") => panic!("{number} was answered before it was asked"),
                 () = std::future::ready(()) => {}
             }
         }
-        assert!(locked(&values.queue).waiting.len() <= WAITING);
+        assert!(locked(&values.queue).waiting.len() <= MAX_WAITING);
         assert_eq!(values.get(&store.pool, "n1").await.unwrap().as_deref(), Some("v1"));
     }
 
     #[tokio::test]
-    async fn an_error_is_everybodys_and_the_next_one_is_asked_again() {
-        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
+    async fn an_error_goes_to_all_and_the_next_request_is_asked_again() {
+        let ((_folder, store), values) = (settings().await, BatchLoader::reading(SQL, read));
         sqlx::query("ALTER TABLE settings RENAME TO gone").execute(&store.pool).await.unwrap();
         let asked = (20..25).map(|number| {
             let (store, values) = (&store, &values);
@@ -316,13 +319,13 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        timeout(PATIENCE, none_in_use()).await.unwrap();
+        timeout(MAX_WAIT, none_in_use()).await.unwrap();
         let mut line = store.pool.line();
         for statement in 1..=33 {
             line.fetch_all(sqlx::query("SELECT 1 AS one")).await.unwrap();
             if statement % 16 == 0 {
                 // It goes back in the background.
-                timeout(PATIENCE, none_in_use()).await.unwrap();
+                timeout(MAX_WAIT, none_in_use()).await.unwrap();
             } else {
                 assert_eq!(in_use(), 1, "{statement}");
             }
@@ -334,25 +337,25 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
-        timeout(PATIENCE, closed()).await.unwrap();
+        timeout(MAX_WAIT, closed()).await.unwrap();
         assert_eq!(line.fetch_all(sqlx::query("SELECT 1 AS one")).await.unwrap().len(), 1);
     }
 
     #[tokio::test]
-    async fn a_panic_leaves_nobody_waiting() {
-        let ((_folder, store), values) = (settings().await, LookUps::reading(SQL, read));
+    async fn a_panic_leaves_no_request_waiting() {
+        let ((_folder, store), values) = (settings().await, BatchLoader::reading(SQL, read));
         let asked = (0..3).map(|_| values.get(&store.pool, "n13"));
         for failed in futures_util::future::join_all(asked).await {
             assert!(failed.is_err());
         }
         assert_eq!(values.get(&store.pool, "n14").await.unwrap().as_deref(), Some("v14"));
-        all_are_left(&values).await;
+        no_statement_in_flight(&values).await;
     }
 
     #[tokio::test]
-    async fn what_is_taken_one_has() {
+    async fn of_several_requests_one_takes_a_row() {
         const TAKE: &str = "DELETE FROM settings WHERE name IN ({wanted}) RETURNING name AS wanted, value";
-        let ((_folder, store), values) = (settings().await, LookUps::taking(TAKE, read));
+        let ((_folder, store), values) = (settings().await, BatchLoader::taking(TAKE, read));
         let asked = (0..100).map(|number| {
             let (store, values) = (&store, &values);
             async move { values.get(&store.pool, &format!("n{}", number % 5)).await.unwrap() }
@@ -360,6 +363,6 @@ mod tests {
         let mut taken: Vec<String> = futures_util::future::join_all(asked).await.into_iter().flatten().collect();
         taken.sort_unstable();
         assert_eq!(taken, ["v0", "v1", "v2", "v3", "v4"]);
-        assert_eq!(store.setting("n5").await.unwrap().as_deref(), Some("v5"), "nobody asked for it");
+        assert_eq!(store.setting("n5").await.unwrap().as_deref(), Some("v5"), "no request asked for it");
     }
 }

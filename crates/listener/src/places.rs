@@ -7,10 +7,9 @@
 //! A connection that has been idle for less than a second is not closed: its request may be on its way. Callers that come while there is no
 //! other wait: for a place of their address' own outside of the queue of new connections, for one of all in it.
 
-use crate::domain::limits::network;
-use crate::metrics;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,9 +46,22 @@ impl ConnectionLimits {
     }
 }
 
+/// What became of a connection for want of room.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ConnectionEvent {
+    /// It was closed without a request being read: its address had all of its places, and none came free in time.
+    Refused,
+    /// It was idle, and was closed to make room for another.
+    MadeRoom,
+}
+
+type Observe = Box<dyn Fn(ConnectionEvent) + Send + Sync>;
+
 /// The places of a listener.
-pub(super) struct Places {
+pub(crate) struct Places {
     limits: ConnectionLimits,
+    observe: Observe,
     min_idle: Duration,
     wait: Duration,
     state: Mutex<State>,
@@ -68,7 +80,7 @@ struct State {
     /// Grows with each connection and each end of a request: a smaller number has been idle for longer.
     moment: u64,
     idle: BTreeMap<u64, Idle>,
-    networks: HashMap<Vec<u8>, Network>,
+    networks: HashMap<IpNet, Network>,
 }
 
 /// An address' connections.
@@ -87,13 +99,13 @@ struct Idle {
 
 struct Seat {
     /// The address that it counts to; `None` where that has no limit.
-    network: Option<Vec<u8>>,
+    network: Option<IpNet>,
     makes_room: AtomicBool,
     told: Notify,
 }
 
 /// A connection's place, until it is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     seat: Arc<Seat>,
     requests: Mutex<Requests>,
@@ -106,10 +118,10 @@ struct Requests {
 }
 
 /// A request in flight: until its answer is there. Its connection is not idle until this is dropped.
-pub(super) struct InFlight(Arc<Place>);
+pub(crate) struct InFlight(Arc<Place>);
 
 /// The fate of a connection that was accepted.
-pub(super) enum Admission {
+pub(crate) enum Admission {
     /// It has a place.
     Seated(Arc<Place>),
     /// Its address has as many as it may have, each with a request in flight or about to come.
@@ -123,16 +135,23 @@ enum Outcome {
 }
 
 impl Places {
-    pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Self::with(limits, MIN_IDLE, WAIT)
+    pub(crate) fn new(
+        limits: ConnectionLimits,
+        observe: impl Fn(ConnectionEvent) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Self::with(limits, MIN_IDLE, WAIT, Box::new(observe))
     }
 
-    fn with(limits: ConnectionLimits, min_idle: Duration, wait: Duration) -> Arc<Self> {
-        Arc::new(Self { limits, min_idle, wait, state: Mutex::default(), changed: Notify::new() })
+    fn with(limits: ConnectionLimits, min_idle: Duration, wait: Duration, observe: Observe) -> Arc<Self> {
+        Arc::new(Self { limits, observe, min_idle, wait, state: Mutex::default(), changed: Notify::new() })
+    }
+
+    pub(crate) const fn limits(&self) -> &ConnectionLimits {
+        &self.limits
     }
 
     /// A place for a connection from there, as soon as there is one of all places.
-    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Admission {
+    pub(crate) async fn take(self: &Arc<Self>, peer: IpAddr) -> Admission {
         loop {
             let changed = self.changed.notified();
             match self.try_take(peer) {
@@ -144,7 +163,7 @@ impl Places {
     }
 
     /// A place for a connection whose address has all of its own; `None` where none came free in time, or too many wait.
-    pub(super) async fn wait(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Place>> {
+    pub(crate) async fn wait(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Place>> {
         let waiting = Waiting::begin(self)?;
         let seated = async {
             loop {
@@ -158,7 +177,7 @@ impl Places {
         let place = timeout(self.wait, seated).await.ok();
         drop(waiting);
         if place.is_none() {
-            metrics::connection("refused");
+            (self.observe)(ConnectionEvent::Refused);
         }
         place
     }
@@ -167,7 +186,7 @@ impl Places {
         let peer = peer.to_canonical();
         let is_limited =
             self.limits.per_address > 0 && !self.limits.exempt.iter().any(|network| network.contains(&peer));
-        let network = is_limited.then(|| network(peer));
+        let network = is_limited.then(|| network_of(peer)).flatten();
         let mut state = self.state();
         if state.open >= self.limits.total.saturating_add(CLOSING) {
             return Outcome::Full;
@@ -177,16 +196,18 @@ impl Places {
         {
             let Some((since, longest)) = self.longest(&own.idle) else { return Outcome::Crowded };
             state.make_room(since, &longest);
+            (self.observe)(ConnectionEvent::MadeRoom);
         }
         if state.seated >= self.limits.total {
             let Some((since, longest)) = self.longest(&state.idle) else { return Outcome::Full };
             state.make_room(since, &longest);
+            (self.observe)(ConnectionEvent::MadeRoom);
         }
         let seat = Arc::new(Seat { network, makes_room: AtomicBool::new(false), told: Notify::new() });
         state.open = state.open.saturating_add(1);
         state.seated = state.seated.saturating_add(1);
         if let Some(network) = &seat.network {
-            let own = state.networks.entry(network.clone()).or_default();
+            let own = state.networks.entry(*network).or_default();
             own.seated = own.seated.saturating_add(1);
         }
         let idle_since = Some(state.is_idle(&seat));
@@ -236,7 +257,6 @@ impl State {
         seat.makes_room.store(true, Ordering::SeqCst);
         seat.told.notify_one();
         self.leave(seat);
-        metrics::connection("made_room");
     }
 
     /// Gives a seat back.
@@ -253,6 +273,18 @@ impl State {
     }
 }
 
+impl fmt::Debug for Places {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Places").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// What counts as one address: an IPv4 address, or the /64 in which an IPv6 host can take any address.
+fn network_of(address: IpAddr) -> Option<IpNet> {
+    let length = if address.is_ipv4() { 32 } else { 64 };
+    IpNet::new(address, length).ok().map(|network| network.trunc())
+}
+
 /// A connection that waits, until it is dropped.
 struct Waiting<'a>(&'a Places);
 
@@ -260,7 +292,8 @@ impl<'a> Waiting<'a> {
     fn begin(places: &'a Places) -> Option<Self> {
         let mut state = places.state();
         if state.waiting >= WAITING {
-            metrics::connection("refused");
+            drop(state);
+            (places.observe)(ConnectionEvent::Refused);
             return None;
         }
         state.waiting = state.waiting.saturating_add(1);
@@ -277,7 +310,7 @@ impl Drop for Waiting<'_> {
 
 impl Place {
     /// Begins a request. One that came in the moment in which its connection was told to make room is answered too.
-    pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
         let mut requests = self.requests();
         let mut state = self.places.state();
         if let Some(since) = requests.idle_since.take() {
@@ -288,12 +321,12 @@ impl Place {
     }
 
     /// Completes when the connection is to be closed to make room.
-    pub(super) async fn told_to_make_room(&self) {
+    pub(crate) async fn told_to_make_room(&self) {
         self.seat.told.notified().await;
     }
 
     /// Whether it is.
-    pub(super) fn makes_room(&self) -> bool {
+    pub(crate) fn makes_room(&self) -> bool {
         self.seat.makes_room.load(Ordering::SeqCst)
     }
 
@@ -338,7 +371,7 @@ mod tests {
 
     fn places(total: usize, per_address: usize) -> Arc<Places> {
         let exempt = vec!["10.0.0.0/8".parse().unwrap()];
-        Places::with(ConnectionLimits { total, per_address, exempt }, Duration::ZERO, WAIT)
+        Places::with(ConnectionLimits { total, per_address, exempt }, Duration::ZERO, WAIT, Box::new(|_| {}))
     }
 
     fn take(places: &Arc<Places>, peer: &str) -> Result<Arc<Place>, &'static str> {
@@ -392,7 +425,7 @@ mod tests {
         const MIN_IDLE: Duration = Duration::from_millis(300);
         const WAIT: Duration = Duration::from_millis(900);
         let limits = ConnectionLimits { total: 100, per_address: 2, exempt: Vec::new() };
-        let places = Places::with(limits, MIN_IDLE, WAIT);
+        let places = Places::with(limits, MIN_IDLE, WAIT, Box::new(|_| {}));
         let peer = "192.0.2.1".parse().unwrap();
         let [first, second] = [(); 2].map(|()| take(&places, "192.0.2.1").unwrap());
         assert!(matches!(places.take(peer).await, Admission::Crowded));

@@ -3,20 +3,18 @@
 //! No `Upgrade` is ever taken up: hyper's connection is served without upgrades, so the bytes after such a request are
 //! the next request and nothing else (R43).
 
-use super::linger::LingeringStream;
-use super::places::Place;
-use super::unread::NotedBody;
-use crate::middleware::{MAX_HEADERS, PeerSocket};
-use axum::Router;
-use axum::body::Body;
-use axum::response::Response;
+use crate::linger::LingeringStream;
+use crate::places::Place;
+use crate::unread::RequestBody;
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Version};
+use http::{Request, Response, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -25,7 +23,33 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tower::ServiceExt;
+use tower_service::Service;
+
+/// Most header lines of a request, on HTTP/1.1. On HTTP/2 the size of a head bounds them, and a service may count them.
+pub const MAX_HEADERS: usize = 64;
+
+/// The address at the other end of the connection, among each request's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerSocket(pub SocketAddr);
+
+/// A service that the listener can serve: an axum router is one.
+pub trait AnyService:
+    Service<Request<RequestBody>, Response = Response<Self::Answer>, Error = Infallible, Future: Send>
+    + Clone
+    + Send
+    + 'static
+{
+    /// The body of its answers.
+    type Answer: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static;
+}
+
+impl<S, B> AnyService for S
+where
+    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    type Answer = B;
+}
 
 /// Longest until the first byte that tells HTTP/1.1 from HTTP/2.
 const FIRST_BYTES_TIME: Duration = Duration::from_secs(4);
@@ -45,11 +69,11 @@ const MAX_STREAMS: u32 = 128;
 /// CVE-2023-44487; MadeYouReset, CVE-2025-8671).
 const MAX_RESETS: usize = 32;
 
-pub(super) async fn serve(
+pub(crate) async fn serve<S: AnyService>(
     stream: TcpStream,
     peer: SocketAddr,
     place: Arc<Place>,
-    router: Router,
+    service: S,
     mut stopped: watch::Receiver<bool>,
 ) {
     // Answers are small: nothing is gained by waiting to fill a packet.
@@ -66,7 +90,7 @@ pub(super) async fn serve(
     let events = Arc::new(AtomicU64::new(0));
     let service = service_fn({
         let (events, place) = (Arc::clone(&events), Arc::clone(&place));
-        move |request| answer(router.clone(), peer, Arc::clone(&events), Arc::clone(&place), request)
+        move |request| answer(service.clone(), peer, Arc::clone(&events), Arc::clone(&place), request)
     });
     if is_http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -155,21 +179,22 @@ async fn idle(events: &AtomicU64) {
     }
 }
 
-async fn answer(
-    router: Router,
+async fn answer<S: AnyService>(
+    mut service: S,
     peer: SocketAddr,
     events: Arc<AtomicU64>,
     place: Arc<Place>,
     request: Request<Incoming>,
-) -> Result<Response, Infallible> {
+) -> Result<Response<S::Answer>, Infallible> {
     let in_flight = place.begin();
     events.fetch_add(1, Ordering::SeqCst);
     let is_http1 = request.version() <= Version::HTTP_11;
     let (head, body) = request.into_parts();
-    let (body, read) = NotedBody::new(body);
-    let mut request = Request::from_parts(head, Body::new(body));
+    let (body, read) = RequestBody::new(body);
+    let mut request = Request::from_parts(head, body);
     request.extensions_mut().insert(PeerSocket(peer));
-    let mut response = router.oneshot(request).await?;
+    poll_fn(|context| service.poll_ready(context)).await?;
+    let mut response = service.call(request).await?;
     if is_http1 && !read.get() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

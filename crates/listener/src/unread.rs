@@ -8,30 +8,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-/// A request's body that notes when its end was reached.
-pub(super) struct NotedBody {
+/// A request's body. It notes when its end was reached.
+#[derive(Debug)]
+pub struct RequestBody {
     inner: Incoming,
     read: ReadToEnd,
 }
 
 /// Whether the body was read to its end.
-#[derive(Clone)]
-pub(super) struct ReadToEnd(Arc<AtomicBool>);
+#[derive(Clone, Debug)]
+pub(crate) struct ReadToEnd(Arc<AtomicBool>);
 
 impl ReadToEnd {
-    pub(super) fn get(&self) -> bool {
+    pub(crate) fn get(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }
 
-impl NotedBody {
-    pub(super) fn new(inner: Incoming) -> (Self, ReadToEnd) {
+impl RequestBody {
+    pub(crate) fn new(inner: Incoming) -> (Self, ReadToEnd) {
         let read = ReadToEnd(Arc::new(AtomicBool::new(inner.is_end_stream())));
         (Self { inner, read: read.clone() }, read)
     }
 }
 
-impl Body for NotedBody {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 

@@ -3,7 +3,7 @@
 //! A socket that is closed while bytes of the peer are unread is reset, and a reset can take back an answer that the peer
 //! has not read yet. So what still comes is read and dropped, a little of it, before the socket is closed (R44).
 
-use super::places::Place;
+use crate::places::Place;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Most bytes that are read and dropped.
-pub(super) const MAX_DRAIN: usize = 64 * 1024;
+pub(crate) const MAX_DRAIN: usize = 64 * 1024;
 /// Longest that they are waited for.
-pub(super) const DRAIN_TIME: Duration = Duration::from_secs(1);
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(1);
 
 /// A connection that is drained a little when it is dropped. It holds its place among the connections until then.
-pub(super) struct LingeringStream {
+pub(crate) struct LingeringStream {
     open: Option<(TcpStream, Arc<Place>)>,
     peer_ended: bool,
 }
 
 impl LingeringStream {
-    pub(super) const fn new(stream: TcpStream, place: Arc<Place>) -> Self {
+    pub(crate) const fn new(stream: TcpStream, place: Arc<Place>) -> Self {
         Self { open: Some((stream, place)), peer_ended: false }
     }
 
