@@ -82,6 +82,11 @@ impl World {
         Self::of(path, Vec::new(), Vec::new(), Vec::new()).await
     }
 
+    /// A server whose issuer has a path, with these OpenID providers.
+    pub(crate) async fn beneath_with_openid(path: &str, providers: Vec<Provider>) -> Self {
+        Self::of(path, Vec::new(), providers, vec![Origin::parse(PAGE).unwrap()]).await
+    }
+
     /// A server with these OpenID providers and the pages that people sign in from.
     pub(crate) async fn with_openid(
         trusted_proxies: Vec<ipnet::IpNet>,
