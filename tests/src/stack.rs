@@ -71,11 +71,19 @@ impl Stack {
     /// # Panics
     /// If one of them does not come up.
     pub fn start_logging(log: &str) -> Self {
+        Self::start_with(&[("BMAP_LOG", log)], &[])
+    }
+
+    /// Starts both, the issuer with this environment, and the tool for these pages.
+    ///
+    /// # Panics
+    /// If one of them does not come up.
+    pub fn start_with(environment: &[(&str, &str)], origins: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder of its own");
         let mut issuer = Running::start(
             bmap(folder.path())
                 .args(["serve", "--listen", "127.0.0.1:0"])
-                .env("BMAP_LOG", log)
+                .envs(environment.iter().copied())
                 .env("BMAP_METRICS_LISTEN", "127.0.0.1:0")
                 // Tests send thousands of bad requests from one address; that these are limited is another test's matter.
                 .env("BMAP_REQUESTS_PER_ADDRESS", "1000000"),
@@ -88,7 +96,10 @@ impl Stack {
         let (tool, admin, tool_url, credential) = loop {
             let port = free_port();
             let tool_url = format!("http://127.0.0.1:{port}");
-            finish(bmap(folder.path()).args(["tool", "add", "places", "--url", &tool_url]));
+            let origins = origins.iter().flat_map(|origin| ["--origin", origin]);
+            let mut add = bmap(folder.path());
+            add.envs(environment.iter().copied()).args(["tool", "add", "places", "--url", &tool_url]);
+            finish(add.args(origins));
             let credential = finish(bmap(folder.path()).args(["tool", "credential", "places"]));
             let mut tool = Running::start(&mut places_tool(folder.path(), &credential, &format!("127.0.0.1:{port}")));
             match tool.word_after("admin on http://") {

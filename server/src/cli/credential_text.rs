@@ -4,14 +4,17 @@ use super::CliError;
 use super::installation::Installation;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::issuer::issuer_keys;
+use crate::domain::stored_origin::StoredOrigin;
 use crate::domain::tool::{Tool, ToolOrigins};
 use crate::rng::SystemRandom;
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_protocol::origin::Origin;
 use bmap_protocol::token::IssuerKey;
 use bmap_verifier::{AllowedOrigins, ToolCredential};
 
 /// The credential of a tool.
 pub(super) async fn credential(tool: &Tool, installation: &Installation) -> Result<ToolCredential, CliError> {
+    let own = origins(tool, std::slice::from_ref(&tool.base_url))?;
     let issuer = installation.issuer().await?;
     let rows = issuer_keys(&installation.store, &installation.roots, SystemClock.now(), &SystemRandom)
         .await
@@ -31,13 +34,22 @@ pub(super) async fn credential(tool: &Tool, installation: &Installation) -> Resu
             .collect(),
         issuer,
         tool: tool.id.clone(),
-        own: vec![tool.base_url.clone()],
+        own,
         issuer_keys: keys,
         origins: match &tool.origins {
             ToolOrigins::AnyRegistered => AllowedOrigins::NamedByToken,
-            ToolOrigins::Only(origins) => AllowedOrigins::These(origins.clone().into()),
+            ToolOrigins::Only(listed) => AllowedOrigins::These(origins(tool, listed)?.into()),
         },
         min_assurance: tool.min_assurance,
         scopes: tool.required_scopes.words().map(str::to_owned).collect(),
     })
+}
+
+/// Origins in the spelling that browsers send: a tool takes no credential with another one.
+fn origins(tool: &Tool, stored: &[StoredOrigin]) -> Result<Vec<Origin>, CliError> {
+    let of_browsers = |stored: &StoredOrigin| {
+        let fault = || format!("{}: bmap tool edit {}", stored.fault().unwrap_or_default(), tool.id);
+        stored.origin().cloned().ok_or_else(|| CliError::Failed(fault()))
+    };
+    stored.iter().map(of_browsers).collect()
 }

@@ -198,7 +198,7 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     }
     let scope = KeyScope {
         tools: tool_set(&add.tools)?,
-        origins: add.origins,
+        origins: form::stored(add.origins),
         cidrs: add.cidrs,
         expires_at: add.expires_in.map(|life| now.plus_seconds(life).seconds()),
         scopes: add.scopes,

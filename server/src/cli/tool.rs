@@ -5,6 +5,7 @@ use super::installation::{IfNone, Installation};
 use super::{CliError, Context, output, tool_grants};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::audit::{Action, Event, Source};
+use crate::domain::keys::form::stored;
 use crate::domain::page_origin::{base_url, page_origin};
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
@@ -194,8 +195,12 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     }
     let tool = Tool {
         id: add.id,
-        base_url: add.url,
-        origins: if add.origins.is_empty() { ToolOrigins::AnyRegistered } else { ToolOrigins::Only(add.origins) },
+        base_url: add.url.into(),
+        origins: if add.origins.is_empty() {
+            ToolOrigins::AnyRegistered
+        } else {
+            ToolOrigins::Only(stored(add.origins))
+        },
         min_assurance: add.min_assurance,
         scopes: add.scopes,
         required_scopes: add.require_scopes,
@@ -219,7 +224,7 @@ async fn edit(edit: Edit, installation: &Installation) -> Result<(), CliError> {
         base_url: edit.url,
         origins: match (edit.origins.is_empty(), edit.any_origin) {
             (_, true) => Some(ToolOrigins::AnyRegistered),
-            (false, false) => Some(ToolOrigins::Only(edit.origins)),
+            (false, false) => Some(ToolOrigins::Only(stored(edit.origins))),
             (true, false) => None,
         },
         min_assurance: edit.min_assurance,

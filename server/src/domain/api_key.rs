@@ -6,12 +6,12 @@
 use super::audit::Event;
 use super::roots::Roots;
 use super::scope::Scopes;
+use super::stored_origin::StoredOrigin;
 use super::user::UserName;
 use crate::clock::UnixMillis;
 use bmap_protocol::api_key::StoredHash;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::keys::SigningKey;
-use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::{ApiKeyRow, SealError, SigningKind};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ pub struct KeyScope {
     /// Tools that it may get tokens for.
     pub tools: ToolSet,
     /// Origins of pages that it may make tickets for; none for a key that only servers use.
-    pub origins: Vec<Origin>,
+    pub origins: Vec<StoredOrigin>,
     /// Networks that it may be used from; none means any.
     pub cidrs: Vec<IpNet>,
     /// End of its life, in seconds since 1970.
@@ -253,8 +253,8 @@ impl KeyScope {
                 tools.iter().map(|id| ToolId::parse(id)).collect::<Result<_, _>>().map_err(|_| InvalidKeyScope)?,
             ),
         };
-        let origins = canonical.origins.iter().map(|origin| Origin::parse_pattern(origin)).collect::<Result<_, _>>();
-        let origins = origins.map_err(|_| InvalidKeyScope)?;
+        let origins = canonical.origins.iter().map(|origin| StoredOrigin::of_row(origin)).collect::<Option<_>>();
+        let origins = origins.ok_or(InvalidKeyScope)?;
         let scopes = canonical.scopes.map(|words| Scopes::of_words(&words)).transpose().map_err(|_| InvalidKeyScope)?;
         let CanonicalScope { cidrs, expires_at, administer, .. } = canonical;
         Ok(Self { tools, origins, cidrs, expires_at, scopes, administer })
@@ -300,7 +300,7 @@ mod tests {
     fn scope() -> KeyScope {
         KeyScope {
             tools: ToolSet::Only(vec![ToolId::parse("places").unwrap(), ToolId::parse("geocoder").unwrap()]),
-            origins: vec![Origin::parse("https://shop.example").unwrap()],
+            origins: vec![StoredOrigin::of_row("https://shop.example").unwrap()],
             cidrs: vec!["10.0.0.0/8".parse().unwrap()],
             expires_at: Some(1_764_000_000),
             ..KeyScope::default()

@@ -6,6 +6,7 @@ pub mod page_origin;
 pub mod role;
 pub mod scope;
 pub mod session;
+pub mod stored_origin;
 pub mod ticket;
 pub mod tool;
 pub mod tool_grant;

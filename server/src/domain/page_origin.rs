@@ -1,5 +1,6 @@
 //! Origins as people type them: only the serialised form is taken, and the error says what that form is.
 
+use super::stored_origin::StoredOrigin;
 use bmap_protocol::origin::Origin;
 use std::net::IpAddr;
 
@@ -43,8 +44,8 @@ impl OriginRules {
 }
 
 /// Whether one of these origins and patterns stands for an origin.
-pub fn covers(registered: &[Origin], origin: &Origin) -> bool {
-    registered.iter().any(|registered| registered.covers(origin.as_str()))
+pub fn covers(registered: &[StoredOrigin], origin: &Origin) -> bool {
+    registered.iter().any(|registered| registered.covers(origin))
 }
 
 /// Whether a host is one of a network of one's own.
@@ -86,7 +87,7 @@ fn explained(text: &str, error: &str) -> String {
 }
 
 /// The serialised origin of a URL that is spelled in another way.
-fn canonical(text: &str) -> Option<String> {
+pub(super) fn canonical(text: &str) -> Option<String> {
     let lower = text.trim().to_ascii_lowercase();
     for scheme in ["capacitor://", "tauri://", "chrome-extension://"] {
         if let Some(rest) = lower.strip_prefix(scheme) {
@@ -94,7 +95,12 @@ fn canonical(text: &str) -> Option<String> {
             return Origin::parse(&format!("{scheme}{host}")).ok().map(|origin| origin.to_string());
         }
     }
-    let url = url::Url::parse(text).or_else(|_| url::Url::parse(&format!("https://{text}"))).ok()?;
+    let url = match url::Url::parse(text) {
+        Ok(url) => url,
+        // A name alone. What has a scheme, and is no URL, is none of another scheme either.
+        Err(_) if !text.contains("://") => url::Url::parse(&format!("https://{text}")).ok()?,
+        Err(_) => return None,
+    };
     let serialised = url.origin().ascii_serialization();
     let serialised = serialised.trim_end_matches('.');
     Origin::parse_pattern(serialised).ok().map(|origin| origin.to_string())
@@ -129,6 +135,10 @@ mod tests {
         }
         for text in ["null", "", "data:text/html,x", "https://a b", "file:///x"] {
             assert!(page_origin(text).is_err(), "{text}");
+        }
+        for text in ["https://shop.1", "https://256.0.0.1", "https://[1.2]"] {
+            let error = page_origin(text).unwrap_err();
+            assert!(!error.contains("did you mean"), "{text}: {error}");
         }
     }
 

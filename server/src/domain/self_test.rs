@@ -25,9 +25,10 @@ impl Issuer {
     pub fn self_test(&self) -> Result<(), SelfTestFailed> {
         let failed = |what: &str, why: &dyn std::fmt::Display| SelfTestFailed(format!("{what}: {why}"));
         let invalid = |_| SelfTestFailed("constants".to_owned());
+        let page = Origin::parse("https://self-test.invalid").map_err(|error| failed("constants", &error))?;
         let tool = Tool {
             id: ToolId::parse("self-test").map_err(invalid)?,
-            base_url: Origin::parse("https://self-test.invalid").map_err(|error| failed("constants", &error))?,
+            base_url: page.clone().into(),
             origins: ToolOrigins::AnyRegistered,
             min_assurance: Assurance::Origin,
             scopes: Scopes::default(),
@@ -44,7 +45,7 @@ impl Issuer {
                 user: &UserId::from_uuid([0; 16]),
                 key: &ApiKeyId::from_uuid([0; 16]),
                 scope: Scopes::default(),
-                origin: Some(&tool.base_url),
+                origin: Some(&page),
                 embed_origin: None,
                 end_user: None,
                 assurance: Assurance::Server,

@@ -4,6 +4,7 @@ use super::audit::{Action, Event, Source};
 use super::roots::Roots;
 use super::row_seal::{RowFault, RowSeal};
 use super::scope::Scopes;
+use super::stored_origin::StoredOrigin;
 use crate::clock::UnixMillis;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::keys::EpochKeys;
@@ -18,7 +19,7 @@ pub struct Tool {
     /// Its id: the audience of its tokens.
     pub id: ToolId,
     /// Its public address, scheme and authority only: `@authority` is compared with it.
-    pub base_url: Origin,
+    pub base_url: StoredOrigin,
     /// Pages that may use it.
     pub origins: ToolOrigins,
     /// The lowest assurance that it accepts.
@@ -240,7 +241,7 @@ pub enum ToolOrigins {
     /// Any page that an API key registered.
     AnyRegistered,
     /// These only.
-    Only(Vec<Origin>),
+    Only(Vec<StoredOrigin>),
 }
 
 impl ToolOrigins {
@@ -248,7 +249,7 @@ impl ToolOrigins {
     pub fn allow(&self, origin: &Origin) -> bool {
         match self {
             ToolOrigins::AnyRegistered => true,
-            ToolOrigins::Only(origins) => origins.iter().any(|listed| listed.covers(origin.as_str())),
+            ToolOrigins::Only(origins) => origins.iter().any(|listed| listed.covers(origin)),
         }
     }
 

@@ -53,7 +53,7 @@ pub struct ToolChange {
 impl ToolChange {
     fn apply(&self, tool: Tool) -> Tool {
         Tool {
-            base_url: self.base_url.clone().unwrap_or(tool.base_url),
+            base_url: self.base_url.clone().map_or(tool.base_url, Into::into),
             origins: self.origins.clone().unwrap_or(tool.origins),
             min_assurance: self.min_assurance.unwrap_or(tool.min_assurance),
             scopes: self.scopes.clone().unwrap_or(tool.scopes),

@@ -6,9 +6,9 @@ use super::sql_tool_grants::lock;
 use super::{Database, Result, Tools};
 use crate::domain::audit::Event;
 use crate::domain::scope::Scopes;
+use crate::domain::stored_origin::StoredOrigin;
 use crate::domain::tool::{Access, CallerKinds, Tool, ToolOrigins, assurance};
 use bmap_protocol::ids::ToolId;
-use bmap_protocol::origin::Origin;
 use sqlx::any::AnyRow;
 
 /// Those of some ids.
@@ -117,7 +117,7 @@ pub(super) fn read(row: &AnyRow) -> Result<Tool> {
     let columns = Columns { table: "tools", row };
     Ok(Tool {
         id: columns.parsed("id", |text| ToolId::parse(text).ok())?,
-        base_url: columns.parsed("base_url", |text| Origin::parse(text).ok())?,
+        base_url: columns.parsed("base_url", base_url)?,
         origins: columns.parsed("origins", origins)?,
         min_assurance: columns.parsed("min_assurance", assurance)?,
         scopes: columns.parsed("scopes", |text| Scopes::parse(text).ok())?,
@@ -134,6 +134,10 @@ fn origins(text: &str) -> Option<ToolOrigins> {
     if text == "*" {
         return Some(ToolOrigins::AnyRegistered);
     }
-    let origins: std::result::Result<Vec<Origin>, _> = text.split(' ').map(Origin::parse_pattern).collect();
-    Some(ToolOrigins::Only(origins.ok()?))
+    Some(ToolOrigins::Only(text.split(' ').map(StoredOrigin::of_row).collect::<Option<_>>()?))
+}
+
+fn base_url(text: &str) -> Option<StoredOrigin> {
+    let stored = StoredOrigin::of_row(text)?;
+    stored.origin().is_none_or(|origin| origin.wildcard_host().is_none()).then_some(stored)
 }

@@ -1,7 +1,7 @@
 use crate::actors::{Host, exchange};
 use crate::http_client::{Answer, Call};
 use crate::world::event;
-use crate::world::{PAGE, World};
+use crate::world::{PAGE, World, stored};
 use base64ct::{Base64, Encoding};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::origin::Origin;
@@ -55,7 +55,7 @@ async fn a_page_may_read_its_answers_also_the_refusals() {
 #[tokio::test]
 async fn r50_no_other_origin_gets_more_than_its_refusal() {
     let world = World::start().await;
-    let origins = ["https://foo.com", "https://bar.com"].map(|origin| origin.parse().unwrap()).to_vec();
+    let origins = ["https://foo.com", "https://bar.com"].map(stored).to_vec();
     let host = world.host_with(SigningKind::HmacSha256, KeyScope { origins, ..World::scope() }).await;
     assert_eq!(preflight("https://foo.com").send(world.address).await.status, 204);
     for origin in [

@@ -361,7 +361,17 @@ async fn several_processes_at_once_upgrade_once() {
             let mut command = operator.command(arguments);
             command.env("BMAP_ROOT_SECRET", ROOT).stderr(std::process::Stdio::piped()).spawn().unwrap()
         };
+        assert!(command(&["migrate"]).wait().unwrap().success());
+        // Another writer: all of them find the upgrade to be done, and wait.
+        let pool = sqlx::AnyPool::connect(&operator.database_url()).await.unwrap();
+        let writer = match crate::database::is_postgres() {
+            true => "BEGIN; UPDATE settings SET value = value WHERE name = 'grants_upgrade'",
+            false => "BEGIN IMMEDIATE",
+        };
+        let writer = pool.begin_with(writer).await.unwrap();
         let programs: Vec<_> = (0..4).map(|_| command(&["tool", "list"])).collect();
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        writer.rollback().await.unwrap();
         let mut told = 0;
         for program in programs {
             let output = program.wait_with_output().unwrap();

@@ -31,6 +31,7 @@ mod edited_accounts;
 mod edited_sessions;
 mod first_start;
 mod forgotten_passwords;
+mod former_origins;
 mod grant_upgrade;
 mod listener;
 mod mail;

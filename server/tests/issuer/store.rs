@@ -3,7 +3,7 @@
 
 use crate::database::TestDatabase;
 use crate::postgres;
-use crate::world::event;
+use crate::world::{event, stored};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
@@ -47,7 +47,7 @@ async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     assert!(store.api_key_or_another(&ApiKeyId::from_uuid([0; 16])).await.unwrap().is_none());
     let origin = Origin::parse("https://shop.example").unwrap();
     let ends = Some(NOW.seconds() + 60);
-    let scope = KeyScope { origins: vec![origin.clone()], expires_at: ends, ..KeyScope::default() };
+    let scope = KeyScope { origins: vec![origin.clone().into()], expires_at: ends, ..KeyScope::default() };
     let roots = Roots::from(RootSecret::from_bytes([7; 32]).epoch(1));
     let new = NewApiKey { owner: user.id.clone(), name: user.name, signing: SigningKind::Ed25519, scope: &scope };
     let (key, _) = new_api_key(&roots, NOW, &SystemRandom, new).unwrap();
@@ -130,10 +130,10 @@ async fn roles(store: &Database, user: &User) {
 
 async fn tools(store: &Database) -> ToolId {
     let id = ToolId::parse("places").unwrap();
-    let only = ToolOrigins::Only(vec!["https://a.example".parse().unwrap(), "https://b.example".parse().unwrap()]);
+    let only = ToolOrigins::Only(vec![stored("https://a.example"), stored("https://b.example")]);
     let tool = Tool {
         id: id.clone(),
-        base_url: "https://places.example".parse().unwrap(),
+        base_url: stored("https://places.example"),
         origins: only,
         min_assurance: Assurance::Server,
         scopes: Scopes::parse("a b").unwrap(),
@@ -149,7 +149,7 @@ async fn tools(store: &Database) -> ToolId {
     assert!(matches!(store.add_tool(&tool, &event()).await, Err(StoreError::Taken { what: "tool" })));
     assert_eq!(store.tool(&id).await.unwrap(), Some(tool.clone()));
     assert_eq!(store.tools().await.unwrap(), std::slice::from_ref(&tool));
-    let other = Tool { base_url: "https://other.example".parse().unwrap(), ..tool.clone() };
+    let other = Tool { base_url: stored("https://other.example"), ..tool.clone() };
     assert!(!store.confirm_tool(&other, &event()).await.unwrap(), "not what is there");
     assert!(store.confirm_tool(&Tool { seal: None, ..tool.clone() }, &event()).await.unwrap());
     assert_eq!(store.tools().await.unwrap(), [Tool { seal: None, ..tool.clone() }]);

@@ -2,7 +2,7 @@
 //! that a busy machine hits both alike.
 
 use crate::actors::Host;
-use crate::world::{PAGE, TOOL, World, source};
+use crate::world::{PAGE, TOOL, World, source, stored};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
@@ -60,7 +60,7 @@ async fn medians(world: &World) -> [Duration; 2] {
 #[tokio::test(flavor = "multi_thread")]
 async fn r31_an_unknown_client_id_costs_what_that_of_another_page_costs() {
     let world = World::start().await;
-    let other = KeyScope { origins: vec![Origin::parse("https://other.example").unwrap()], ..World::scope() };
+    let other = KeyScope { origins: vec![stored("https://other.example")], ..World::scope() };
     let host = world.host_with(SigningKind::HmacSha256, other).await;
     let ana = world.person("ana@shop.example").await.sign_in().await.user();
     let store = &world.issuer.store;

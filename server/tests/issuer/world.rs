@@ -18,6 +18,7 @@ use bmap_server::domain::keys::manager::{Manager, Right};
 use bmap_server::domain::openid::provider::Provider;
 use bmap_server::domain::openid::service::OpenidService;
 use bmap_server::domain::scope::Scopes;
+use bmap_server::domain::stored_origin::StoredOrigin;
 use bmap_server::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use bmap_server::domain::tool_grant::{Giver, ToolGrant};
 use bmap_server::domain::user::UserName;
@@ -40,6 +41,11 @@ pub(crate) const OTHER_TOOL: &str = "postcards";
 /// Something to be recorded, where a test is not about what is.
 pub(crate) fn event() -> Event {
     Event::done(Action::Request, &Source::system(), UnixMillis(1_795_000_000_000))
+}
+
+/// An origin, for a row.
+pub(crate) fn stored(origin: &str) -> StoredOrigin {
+    StoredOrigin::of_row(origin).unwrap()
 }
 
 /// A request from this machine, where a test calls what is behind the routes.
@@ -74,6 +80,11 @@ impl World {
     /// A server whose issuer has a path.
     pub(crate) async fn beneath(path: &str) -> Self {
         Self::of(path, Vec::new(), Vec::new(), Vec::new()).await
+    }
+
+    /// A server whose issuer has a path, with these OpenID providers.
+    pub(crate) async fn beneath_with_openid(path: &str, providers: Vec<Provider>) -> Self {
+        Self::of(path, Vec::new(), providers, vec![Origin::parse(PAGE).unwrap()]).await
     }
 
     /// A server with these OpenID providers and the pages that people sign in from.
@@ -137,7 +148,7 @@ impl World {
     pub(crate) async fn add_tool(&self, id: &str, origins: ToolOrigins) {
         let tool = Tool {
             id: ToolId::parse(id).unwrap(),
-            base_url: Origin::parse("https://tools.example").unwrap(),
+            base_url: stored("https://tools.example"),
             origins,
             min_assurance: Assurance::Origin,
             scopes: Scopes::parse("search route").unwrap(),
@@ -192,7 +203,7 @@ impl World {
     pub(crate) fn scope() -> KeyScope {
         KeyScope {
             tools: ToolSet::Only(vec![ToolId::parse(TOOL).unwrap(), ToolId::parse(OTHER_TOOL).unwrap()]),
-            origins: vec![Origin::parse(PAGE).unwrap()],
+            origins: vec![stored(PAGE)],
             ..KeyScope::default()
         }
     }

@@ -3,7 +3,8 @@
 use super::findings::Findings;
 use crate::clock::UnixMillis;
 use crate::domain::roots::Roots;
-use crate::domain::tool::{Access, CallerKind};
+use crate::domain::stored_origin::StoredOrigin;
+use crate::domain::tool::{Access, CallerKind, ToolOrigins};
 use crate::store::{Database, GrantsUpgrade, Result, ToolGrants, Tools};
 use bmap_protocol::ids::UserId;
 use std::collections::BTreeMap;
@@ -36,7 +37,21 @@ pub(super) async fn examine(
             let advice = "look at it (bmap tool list); where it is right, bmap tool confirm ID";
             found.fault("tool", format!("the row of {} is not as it was written: {fault}", tool.id), advice);
         }
-        if tool.base_url.scheme() == "http" && !tool.base_url.is_loopback() {
+        if let Some(fault) = tool.base_url.fault() {
+            let says = format!("{} has a base URL in a former spelling: {fault}", tool.id);
+            found.fault("tool", says, "bmap tool edit ID --url URL, then a new credential: it gets none before");
+        }
+        if let ToolOrigins::Only(origins) = &tool.origins {
+            for fault in origins.iter().filter_map(StoredOrigin::fault) {
+                let says = format!("{} has an origin in a former spelling: {fault}", tool.id);
+                found.fault(
+                    "tool",
+                    says,
+                    "bmap tool edit ID with every --origin, then a new credential: it gets none before",
+                );
+            }
+        }
+        if tool.base_url.origin().is_some_and(|url| url.scheme() == "http" && !url.is_loopback()) {
             let says = format!("{} is called at {}, which is not encrypted", tool.id, tool.base_url);
             found.warning("tool", says, "signed requests don't hide what is in them: use https");
         }

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::domain::role::Role;
 use crate::domain::root_check;
 use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
+use crate::domain::stored_origin::StoredOrigin;
 use crate::domain::user::UserState;
 use crate::store::{ApiKeys, Database, Epochs, Health, IgnoredProxies, IssuerKeys, Result, Settings, Users};
 
@@ -115,7 +116,17 @@ async fn sealed(store: &Database, roots: &Roots, found: &mut Findings) -> Result
         }
     }
     let keys = store.api_keys().await?;
-    let broken: Vec<&str> = keys.iter().filter(|key| key.open(roots).is_err()).map(|key| key.id.as_str()).collect();
+    let mut broken: Vec<&str> = Vec::new();
+    for key in &keys {
+        let Ok(opened) = key.open(roots) else {
+            broken.push(key.id.as_str());
+            continue;
+        };
+        for fault in opened.scope.origins.iter().filter_map(StoredOrigin::fault) {
+            let says = format!("{} has an origin in a former spelling: {fault}", key.id);
+            found.warning("API keys", says, "bmap key edit ID with every --origin");
+        }
+    }
     if broken.is_empty() {
         found.good("API keys", format!("all {} open", keys.len()));
         return Ok(());

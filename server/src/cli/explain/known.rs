@@ -110,7 +110,11 @@ impl Known {
             public_key: None,
             problem: tool.is_none().then(|| format!("there is no tool {audience}")),
             // A renewal comes to the issuer, everything else to the tool.
-            own: tool.map(|tool| tool.base_url).into_iter().chain(base_origin(issuer.as_str())).collect(),
+            own: tool
+                .and_then(|tool| tool.base_url.origin().cloned())
+                .into_iter()
+                .chain(base_origin(issuer.as_str()))
+                .collect(),
         })
     }
 

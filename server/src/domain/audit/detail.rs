@@ -10,6 +10,7 @@ use crate::domain::openid::provider::ProviderName;
 use crate::domain::role::Role;
 use crate::domain::scope::Scopes;
 use crate::domain::session::SessionId;
+use crate::domain::stored_origin::StoredOrigin;
 use crate::domain::tool::{CallerKinds, ToolOrigins};
 use crate::domain::user::UserName;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
@@ -115,7 +116,7 @@ macro_rules! facts {
         })*
     };
 }
-facts!(ProviderName, UserId, ApiKeyId, ToolId, SessionId, TokenId, Origin, UserName, Role);
+facts!(ProviderName, UserId, ApiKeyId, ToolId, SessionId, TokenId, Origin, StoredOrigin, UserName, Role);
 
 /// The provider alone: its `sub` for the user may be an email address.
 impl From<&IdentityKey> for Fact {
@@ -161,7 +162,7 @@ impl<T: std::fmt::Display + Listed> From<&[T]> for Fact {
 /// Types of which a list can be a fact.
 pub trait Listed {}
 impl Listed for ToolId {}
-impl Listed for Origin {}
+impl Listed for StoredOrigin {}
 impl Listed for IpNet {}
 
 impl From<&'static str> for Fact {

@@ -6,6 +6,7 @@ use crate::domain::api_key::{KeyScope, MAX_SCOPE_ENTRIES, ToolSet};
 use crate::domain::page_origin::page_origin;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
+use crate::domain::stored_origin::StoredOrigin;
 use crate::domain::user::UserName;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
@@ -62,7 +63,7 @@ impl KeyChange {
     pub fn apply(&self, scope: KeyScope) -> KeyScope {
         KeyScope {
             tools: self.tools.clone().unwrap_or(scope.tools),
-            origins: self.origins.clone().unwrap_or(scope.origins),
+            origins: self.origins.clone().map_or(scope.origins, stored),
             cidrs: self.cidrs.clone().unwrap_or(scope.cidrs),
             expires_at: self.expires_at.unwrap_or(scope.expires_at),
             scopes: self.scopes.clone().unwrap_or(scope.scopes),
@@ -114,6 +115,11 @@ pub fn tools(texts: &[String]) -> Result<ToolSet, Refusal> {
 /// [`Refusal::Invalid`].
 pub fn origins(texts: &[String]) -> Result<Vec<Origin>, Refusal> {
     entries("origins", texts, page_origin)
+}
+
+/// Origins that came in, for a row.
+pub fn stored(origins: Vec<Origin>) -> Vec<StoredOrigin> {
+    origins.into_iter().map(StoredOrigin::from).collect()
 }
 
 /// Reads networks, each in its one canonical form.

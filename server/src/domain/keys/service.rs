@@ -1,7 +1,7 @@
 //! Every change of a key, each in two steps: make the rows (and the answer for the caller), then write them. Between the two
 //! nothing has happened yet, so the answer can be kept in the same transaction as the change.
 
-use super::form::{KeyChange, KeyForm, invalid};
+use super::form::{KeyChange, KeyForm, invalid, stored};
 use super::last_use::LastUse;
 use super::manager::Manager;
 use super::{KeyRows, ManagedKey};
@@ -14,11 +14,11 @@ use crate::domain::issuer::{Issuer, MakeError, NewApiKey, key_created, new_api_k
 use crate::domain::page_origin::OriginRules;
 use crate::domain::refusal::Refusal;
 use crate::domain::roots::Roots;
+use crate::domain::stored_origin::StoredOrigin;
 use crate::rng::{self, Random};
 use crate::store::{ApiKeys, Created, Database, ManagedKeys, ToolGrants};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, UserId};
-use bmap_protocol::origin::Origin;
 
 /// Most keys of one user that are not revoked.
 pub const MAX_KEYS: u16 = 100;
@@ -103,9 +103,13 @@ impl<'a> KeyService<'a> {
         Self { origin_rules, ..self }
     }
 
-    fn check_origins(&self, origins: &[Origin]) -> Result<(), Refusal> {
+    fn check_origins(&self, origins: &[StoredOrigin]) -> Result<(), Refusal> {
         for (number, origin) in (1..).zip(origins) {
-            self.origin_rules.check(origin).map_err(|hint| invalid("origins", format!("entry {number}: {hint}")))?;
+            let checked = match origin.origin() {
+                Some(origin) => self.origin_rules.check(origin),
+                None => Err(origin.fault().unwrap_or_default()),
+            };
+            checked.map_err(|hint| invalid("origins", format!("entry {number}: {hint}")))?;
         }
         Ok(())
     }
@@ -254,7 +258,7 @@ impl<'a> KeyService<'a> {
         stepped_up: Option<&SteppedUp>,
     ) -> Result<ManagedKey, Refusal> {
         let mut is_checked = false;
-        self.check_origins(change.origins.as_deref().unwrap_or_default())?;
+        self.check_origins(&change.origins.clone().map(stored).unwrap_or_default())?;
         for _ in 0..ATTEMPTS {
             let found = self.find(who, id).await?;
             let before = found.rows;

@@ -185,7 +185,7 @@ fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
         signing: form::signing(form.signing.as_deref().unwrap_or("hmac-sha256"))?,
         scope: KeyScope {
             tools: form::tools(&tools)?,
-            origins: form::origins(&form.origins)?,
+            origins: form::stored(form::origins(&form.origins)?),
             cidrs: form::cidrs(&form.cidrs)?,
             expires_at: form.expires_at.map(|millis| form::end_of_life(millis, now)).transpose()?,
             scopes: form.scopes.map(|text| form::scopes("scopes", &text)).transpose()?,

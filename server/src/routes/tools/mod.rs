@@ -12,6 +12,7 @@ use crate::domain::keys::form::{self, invalid};
 use crate::domain::page_origin::{base_url, page_origin};
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
+use crate::domain::stored_origin::StoredOrigin;
 use crate::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use crate::domain::users::Admin;
 use crate::openapi::{Doc, grammar};
@@ -140,7 +141,7 @@ fn read(form: NewToolForm, app: &App) -> Result<Tool, Refusal> {
     let scopes = |field, text: Option<String>| form::scopes(field, &text.unwrap_or_default());
     Ok(Tool {
         id: ToolId::parse(&id).map_err(|error| invalid("id", error.to_string()))?,
-        base_url: url(&base_url)?,
+        base_url: url(&base_url)?.into(),
         origins: form.origins.map_or(Ok(ToolOrigins::AnyRegistered), |texts| origins(&texts))?,
         min_assurance: form.min_assurance.map_or(Assurance::Origin, Into::into),
         scopes: scopes("scopes", form.scopes)?,
@@ -176,7 +177,8 @@ fn origins(texts: &[String]) -> Result<ToolOrigins, Refusal> {
         return Err(invalid("origins", "1 to 64, or \"*\""));
     }
     let parse = |(index, text): (usize, &String)| {
-        page_origin(text).map_err(|problem| invalid("origins", format!("entry {}: {problem}", index.saturating_add(1))))
+        let read = page_origin(text).map(StoredOrigin::from);
+        read.map_err(|problem| invalid("origins", format!("entry {}: {problem}", index.saturating_add(1))))
     };
     texts.iter().enumerate().map(parse).collect::<Result<_, _>>().map(ToolOrigins::Only)
 }

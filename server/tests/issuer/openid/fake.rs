@@ -251,6 +251,30 @@ async fn what_a_provider_is_asked_is_what_the_standards_say() {
 }
 
 #[tokio::test]
+async fn u09_a_provider_sends_back_beneath_the_issuers_path() {
+    let fake = Fake::start().await;
+    let world = World::beneath_with_openid("/auth/eu", vec![provider("fake", &fake.issuer)]).await;
+    let beneath = |mut call: Call| {
+        call.path = format!("/auth/eu{}", call.path);
+        call
+    };
+    start("fake", &sign_in_fields()).send_elsewhere(world.address).await.assert_refused("not_found");
+    let answer = beneath(start("fake", &sign_in_fields())).send_elsewhere(world.address).await;
+    let callback = format!("http://{}/auth/eu/auth/openid/fake/callback", world.address);
+    assert_eq!(parameter(answer.header("location").unwrap(), "redirect_uri"), callback);
+    let journey = Journey::of(&answer);
+    fake.give_claims(&fake.claims(&world, &journey));
+    let back = beneath(journey.back()).send_elsewhere(world.address).await;
+    let code = super::code_in(back.header("location").unwrap());
+    let (_, _, body) = fake.asked(TOKEN).remove(0);
+    let form: HashMap<String, String> = serde_urlencoded::from_str(&body).unwrap();
+    assert_eq!(form["redirect_uri"], callback);
+    let pair = beneath(super::swap(&code, VERIFIER)).send_elsewhere(world.address).await.granted();
+    let me = beneath(crate::person::me(pair["access_token"].as_str().unwrap())).send_elsewhere(world.address).await;
+    assert_eq!(me.granted()["identities"][0]["provider"], "fake");
+}
+
+#[tokio::test]
 async fn a_secret_goes_into_the_form_where_a_provider_takes_it_there_alone_and_nowhere_without_one() {
     let (fake, world) = Fake::with_world().await;
     let mut document = fake.discovery();

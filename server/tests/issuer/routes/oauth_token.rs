@@ -2,7 +2,7 @@ use crate::actors::{ACCESS_TOKEN, EXCHANGE, TICKET, exchange};
 use crate::http_client::Call;
 use crate::person::logout;
 use crate::world::event;
-use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
+use crate::world::{OTHER_TOOL, PAGE, TOOL, World, stored};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::ApiKeyId;
@@ -110,12 +110,12 @@ async fn a_ticket_is_swapped_by_its_page_for_its_tool() {
     exchange(&host.ticket().await).send(world.address).await.granted();
     for_tool(&host.ticket().await, OTHER_TOOL).send(world.address).await.assert_refused("tool_denied");
     exchange(&host.ticket().await).without("origin").send(world.address).await.assert_refused("origin_denied");
-    let elsewhere = KeyScope { origins: vec!["https://other.example".parse().unwrap()], ..World::scope() };
+    let elsewhere = KeyScope { origins: vec![stored("https://other.example")], ..World::scope() };
     world.host_with(SigningKind::HmacSha256, elsewhere).await;
     let ticket = host.ticket().await;
     with_origin(&ticket, "https://other.example").send(world.address).await.assert_refused("origin_denied");
     // Nor by another page of the same key.
-    let both = ["https://other.example", PAGE].map(|origin| origin.parse().unwrap()).to_vec();
+    let both = ["https://other.example", PAGE].map(stored).to_vec();
     let both = world.host_with(SigningKind::HmacSha256, KeyScope { origins: both, ..World::scope() }).await;
     let of_both = both.ticket().await;
     with_origin(&of_both, "https://other.example").send(world.address).await.assert_refused("origin_denied");

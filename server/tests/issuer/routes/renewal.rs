@@ -1,7 +1,7 @@
 use crate::actors::{PageToken, exchange};
 use crate::http_client::Call;
 use crate::key_owner::form;
-use crate::world::{OTHER_TOOL, PAGE, TOOL, World, event};
+use crate::world::{OTHER_TOOL, PAGE, TOOL, World, event, stored};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
@@ -74,10 +74,8 @@ async fn the_page_stays_the_page() {
     let world = World::start().await;
     let host = world.host().await;
     let page = host.page_token().await;
-    let other = bmap_server::domain::api_key::KeyScope {
-        origins: vec!["https://other.example".parse().unwrap()],
-        ..World::scope()
-    };
+    let other =
+        bmap_server::domain::api_key::KeyScope { origins: vec![stored("https://other.example")], ..World::scope() };
     world.host_with(SigningKind::HmacSha256, other).await;
     let moved = page.renewal().without("origin").header("origin", "https://other.example");
     moved.send(world.address).await.assert_refused("origin_denied");

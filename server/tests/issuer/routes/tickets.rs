@@ -1,8 +1,7 @@
 use crate::actors::exchange;
 use crate::http_client::Call;
-use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
+use crate::world::{OTHER_TOOL, PAGE, TOOL, World, stored};
 use bmap_protocol::ids::ToolId;
-use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
 use bmap_server::domain::api_key::{KeyScope, ToolSet};
 use bmap_server::domain::tool::ToolOrigins;
@@ -68,7 +67,7 @@ async fn a_key_makes_tickets_for_its_tools_and_pages_only() {
 #[tokio::test]
 async fn a_tool_takes_its_own_pages_only() {
     let world = World::start().await;
-    let other = ToolOrigins::Only(vec![Origin::parse("https://other.example").unwrap()]);
+    let other = ToolOrigins::Only(vec![stored("https://other.example")]);
     world.add_tool("closed", other).await;
     let host = world.host_with(SigningKind::HmacSha256, KeyScope { tools: ToolSet::Any, ..World::scope() }).await;
     host.send(Call::json("/tickets", &json!({ "tool": "closed", "origin": PAGE })))

@@ -4,7 +4,7 @@ use crate::actors::{ACCESS_TOKEN, EXCHANGE, Host, PageToken};
 use crate::http_client::Call;
 use crate::person::{PASSWORD, Pair, change_password, logout};
 use crate::sealed_rows::edit;
-use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
+use crate::world::{OTHER_TOOL, PAGE, TOOL, World, stored};
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
@@ -36,7 +36,7 @@ async fn page_token<'w>(host: &Host<'w>, person: &Pair) -> PageToken<'w> {
 
 /// A host whose key registered another page.
 async fn other_host(world: &World) -> Host<'_> {
-    let scope = KeyScope { origins: vec![OTHER_PAGE.parse().unwrap()], ..World::scope() };
+    let scope = KeyScope { origins: vec![stored(OTHER_PAGE)], ..World::scope() };
     world.host_with(SigningKind::HmacSha256, scope).await
 }
 
@@ -231,7 +231,7 @@ async fn t11_r50_no_page_uses_another_pages_key() {
     let moved = page.renewal().without("origin").header("origin", OTHER_PAGE);
     moved.send(world.address).await.assert_refused("origin_denied");
     // A tool that takes its own pages only.
-    world.add_tool("closed", ToolOrigins::Only(vec![OTHER_PAGE.parse().unwrap()])).await;
+    world.add_tool("closed", ToolOrigins::Only(vec![stored(OTHER_PAGE)])).await;
     let all = world.host_with(SigningKind::HmacSha256, KeyScope { tools: ToolSet::Any, ..World::scope() }).await;
     world.grant(&ana.user(), "closed").await;
     exchange(&ana.access, &all.id, "closed", PAGE).send(world.address).await.assert_refused("origin_denied");

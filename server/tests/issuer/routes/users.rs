@@ -5,7 +5,8 @@ use crate::sealed_rows::edit;
 use crate::world::World;
 use bmap_server::clock::Clock;
 use bmap_server::domain::role::Role;
-use bmap_server::store::{ApiKeys, UserSessions};
+use bmap_server::domain::user::UserState;
+use bmap_server::store::{ApiKeys, UserSessions, Users};
 use serde_json::json;
 use std::time::Duration;
 
@@ -206,6 +207,42 @@ async fn the_last_active_admin_stays_one() {
     users(&world, &ben, "").await.assert_refused("admin_required");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_last_two_admins_who_go_at_once_one_stays() {
+    for step_down in [|id: &str| role(id, "member"), |id: &str| post(id, "deactivate")] {
+        let world = World::start().await;
+        let admins = [world.admin("ana@shop.example").await, world.admin("ben@shop.example").await];
+        let calls = admins.each_ref().map(|admin| (admin.access.clone(), step_down(admin.user().as_str())));
+        let step_ups = [world.step_up(&admins[0].access).await, world.step_up(&admins[1].access).await];
+        let (writer, address) = (another_writes(&world).await, world.address);
+        let going = calls.into_iter().zip(step_ups).map(|((access, call), step_up)| {
+            let call = call.header("authorization", &format!("Bearer {access}"));
+            tokio::spawn(async move { call.header(crate::person::STEP_UP, &step_up).send(address).await })
+        });
+        let going: Vec<_> = going.collect();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        writer.rollback().await.unwrap();
+        let mut codes = Vec::new();
+        for gone in going {
+            let gone = gone.await.unwrap();
+            codes.push((gone.status, gone.json()["code"].as_str().unwrap_or_default().to_owned()));
+        }
+        codes.sort();
+        assert_eq!(codes, [(200, String::new()), (409, "invalid_state".to_owned())]);
+        let active = world.issuer.store.users().await.unwrap();
+        let active = active.iter().filter(|user| user.state == UserState::Active);
+        assert_eq!(active.filter(|user| world.issuer.role(user) == Role::Admin).count(), 1);
+    }
+}
+
+/// Another transaction that writes: others come as far as they can without writing an entry of the audit log.
+async fn another_writes(world: &World) -> sqlx::Transaction<'static, sqlx::Any> {
+    let pool = sqlx::AnyPool::connect(&world.database.url()).await.unwrap();
+    let begin =
+        if is_postgres() { "BEGIN; UPDATE audit_head SET sequence = sequence WHERE id = 1" } else { "BEGIN IMMEDIATE" };
+    pool.begin_with(begin).await.unwrap()
+}
+
 #[tokio::test]
 async fn other_ids_are_nobody_and_other_forms_malformed() {
     let world = World::start().await;
@@ -234,10 +271,7 @@ async fn who_signs_in_while_they_are_deactivated_has_no_session_that_stays() {
     let ben = world.person("ben@shop.example").await;
     let user = ben.sign_in().await.user();
     // Another transaction writes: both come as far as they can without.
-    let pool = sqlx::AnyPool::connect(&world.database.url()).await.unwrap();
-    let begin =
-        if is_postgres() { "BEGIN; UPDATE audit_head SET sequence = sequence WHERE id = 1" } else { "BEGIN IMMEDIATE" };
-    let writer = pool.begin_with(begin).await.unwrap();
+    let writer = another_writes(&world).await;
     let address = world.address;
     let signing_in =
         tokio::spawn(async move { login("ben@shop.example", crate::person::PASSWORD).send(address).await });

@@ -1,10 +1,13 @@
 use crate::http_client::Call;
-use crate::person::{Pair, refresh};
+use crate::operator::Operator;
+use crate::person::{PASSWORD, Pair, confirm, login, refresh, register};
 use crate::world::World;
 use crate::world::event;
 use bmap_server::clock::UnixMillis;
 use bmap_server::store::Users;
 use serde_json::json;
+use std::net::SocketAddr;
+use std::time::Duration;
 
 #[tokio::test]
 async fn each_refresh_gives_the_next_pair_of_the_same_session() {
@@ -51,6 +54,46 @@ async fn r39_after_the_grace_a_used_token_ends_the_session() {
     world.me(&next.access).await.assert_refused("invalid_token");
     world.me(&other.access).await.granted();
     world.refresh(&other.refresh).await.granted();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r39_the_grace_is_the_configured_one() {
+    for (grace, is_within) in [("0", false), ("60", true)] {
+        let operator = Operator::new();
+        let server = operator.serve_with(&[("BMAP_DEVELOPMENT", "true"), ("BMAP_REFRESH_GRACE_SECONDS", grace)]);
+        let issuer: SocketAddr = server.address.parse().unwrap();
+        register("ana@shop.example", PASSWORD).send(issuer).await.granted();
+        let start = format!("http://{issuer}/auth/confirm?token=");
+        let mut token = None;
+        for _ in 0..300 {
+            let log = std::fs::read_to_string(operator.path("log")).unwrap();
+            token = log.split_once(&start).and_then(|(_, rest)| Some(rest.split_whitespace().next()?.to_owned()));
+            if token.is_some() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        confirm(&token.unwrap(), PASSWORD).send(issuer).await.granted();
+        let pair = Pair::of(&login("ana@shop.example", PASSWORD).send(issuer).await);
+        let next = Pair::of(&refresh(&pair.refresh).send(issuer).await);
+        // By the clock of the process, two seconds later at least.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let again = refresh(&pair.refresh).send(issuer).await;
+        if is_within {
+            assert_eq!(Pair::of(&again), next);
+            refresh(&next.refresh).send(issuer).await.granted();
+        } else {
+            again.assert_refused("invalid_token");
+            refresh(&next.refresh).send(issuer).await.assert_refused("invalid_token");
+        }
+    }
+    let operator = Operator::new();
+    for bad in ["61", "-1", "x"] {
+        let mut serve = operator.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let refused = serve.env("BMAP_REFRESH_GRACE_SECONDS", bad).output().unwrap();
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && error.contains("refresh_grace_seconds"), "{bad}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

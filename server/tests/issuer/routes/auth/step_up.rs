@@ -6,6 +6,7 @@ use crate::person::{PASSWORD, Pair, STEP_UP, change_password, login, logout, ste
 use crate::sealed_rows::edit;
 use crate::world::World;
 use bmap_server::clock::UnixMillis;
+use bmap_server::domain::refusal::Refusal;
 use bmap_server::domain::role::Role;
 use bmap_server::router::App;
 use bmap_server::store::StepUps;
@@ -142,6 +143,30 @@ async fn it_ends_after_five_minutes_by_the_issuers_clock() {
     // The guest's first one, and the one that was shown too late; the other was used up.
     let now = UnixMillis(world.clock_millis());
     assert_eq!(world.issuer.store.delete_ended_step_ups(now).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn its_end_counts_when_it_is_shown_and_when_it_is_used_up() {
+    let world = World::start().await;
+    let pair = world.guest("ana@shop.example").await;
+    let access = world.issuer.read_access(&pair.access).unwrap();
+    let signed_in = world.app.accounts.signed_in(&access, &crate::world::source()).await.unwrap();
+    let shown = world.step_up(&pair.access).await;
+    let look = || world.app.accounts.stepped_up(&signed_in, Some(&shown));
+    world.clock.advance_seconds(299);
+    let stepped_up = look().await.unwrap();
+    let at = world.clock_millis();
+    world.clock.advance_seconds(1);
+    assert!(matches!(look().await, Err(Refusal::StepUpRequired)));
+    // The statement that uses it up asks once more, whatever was seen of the row before.
+    for (end, is_good) in [(at - 1, false), (at, false), (at + 1, true)] {
+        edit(&world, &format!("UPDATE step_ups SET expires_at = {end} WHERE expires_at > {}", at - 2)).await;
+        let used = world.app.accounts.use_step_up(&stepped_up).await;
+        assert_eq!(
+            used.map_err(|refusal| refusal.code().as_str()),
+            if is_good { Ok(()) } else { Err("step_up_required") }
+        );
+    }
 }
 
 #[tokio::test]
