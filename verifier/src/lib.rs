@@ -22,7 +22,7 @@
 //! ```
 //!
 //! `axum::serve` waits for ever for the rest of a request's head. Where strangers reach the tool, and nothing in front of it has that limit,
-//! serve it as `examples/places-tool/src/server.rs` does: a file to copy.
+//! serve it with the crate `bmap-listener`, as `examples/places-tool` does.
 //!
 //! A body that does not arrive is ended after 30 s, or sooner where less than 1 KiB/s comes, and 64 MiB of bodies are held at the
 //! most: [`BodyLimits`] has these numbers. The layer's timer is tokio's; with the feature `tokio` off, a tool on another runtime
