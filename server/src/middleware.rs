@@ -91,7 +91,7 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
     let now = app.issuer.unix_time();
     let on_page = response.extensions_mut().remove::<RefusedPage>().map(|page| page.0);
     let refused = response.extensions_mut().remove::<Refused>();
-    let refused = refused.or_else(|| problem::unspoken(&response)).map(|refused| refused.0);
+    let refused = refused.or_else(|| problem::framework_error(&response)).map(|refused| refused.0);
     if let Some(refusal) = refused.as_ref().or(on_page.as_ref()) {
         app.issuer.audit.refused(&source, refusal, app.issuer.clock.now());
         let code = refusal.code().as_str();

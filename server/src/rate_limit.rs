@@ -11,7 +11,7 @@
 
 use crate::cors;
 use crate::domain::refusal::Refusal;
-use crate::domain::request_limits::{Paid, Payer};
+use crate::domain::request_limits::{RateKey, RateStatus};
 use crate::middleware::ClientAddress;
 use crate::router::{Access, AccessOfRoutes, App};
 use crate::routes::problem::Refused;
@@ -37,7 +37,7 @@ enum Known {
     /// One who is not limited, or paid before.
     Free,
     /// One who was counted.
-    Paid(Paid),
+    RateStatus(RateStatus),
 }
 
 tokio::task_local! {
@@ -51,9 +51,9 @@ impl App {
     ///
     /// # Errors
     /// [`Refusal::RateLimited`].
-    pub fn count(&self, payer: Payer<'_>) -> Result<(), Refusal> {
-        let paid = self.limits.pay(payer, self.issuer.clock.now());
-        let known = paid.map_or(Known::Free, Known::Paid);
+    pub fn count(&self, payer: RateKey<'_>) -> Result<(), Refusal> {
+        let paid = self.limits.check(payer, self.issuer.clock.now());
+        let known = paid.map_or(Known::Free, Known::RateStatus);
         // Outside of a request there is no answer to put it into.
         let _ = KNOWN.try_with(|cell| cell.set(known));
         paid.map_or(Ok(()), |paid| paid.check())
@@ -98,7 +98,7 @@ struct Counted {
 /// gets it back when the request is a known caller's.
 async fn by_address(app: &App, counted: Counted, shown: Option<&[u8]>, request: Request, next: Next) -> Response {
     let Counted { address, access, is_health } = counted;
-    let paid = app.limits.pay(Payer::Address(address), app.issuer.clock.now());
+    let paid = app.limits.check(RateKey::Address(address), app.issuer.clock.now());
     if let Some(paid) = paid
         && !is_health
         && let Err(refusal) = paid.check()
@@ -106,17 +106,17 @@ async fn by_address(app: &App, counted: Counted, shown: Option<&[u8]>, request: 
         return refused(app, &request, refusal, paid);
     }
     let (known, response) = answered(request, next).await;
-    if matches!(known, Known::Free | Known::Paid(_)) {
+    if matches!(known, Known::Free | Known::RateStatus(_)) {
         if paid.is_some() {
-            app.limits.give_back(Payer::Address(address));
+            app.limits.give_back(RateKey::Address(address));
         }
         if let Some(shown) = shown {
             app.limits.note_held(address, shown, app.issuer.clock.now());
         }
     }
     match (known, paid) {
-        (Known::Paid(paid), _) => told(response, paid),
-        (Known::No, Some(paid)) if access != Access::Open => told(response, paid),
+        (Known::RateStatus(paid), _) => with_ratelimit_headers(response, paid),
+        (Known::No, Some(paid)) if access != Access::Open => with_ratelimit_headers(response, paid),
         _ => response,
     }
 }
@@ -124,7 +124,7 @@ async fn by_address(app: &App, counted: Counted, shown: Option<&[u8]>, request: 
 /// A request that shows a credential: its address pays if it fails.
 async fn by_credential(app: &App, address: IpAddr, shown: &[u8], request: Request, next: Next) -> Response {
     let now = app.issuer.clock.now();
-    if let Some(paid) = app.limits.look(Payer::Address(address), now)
+    if let Some(paid) = app.limits.look(RateKey::Address(address), now)
         && let Err(refusal) = paid.check()
         && !app.limits.held_lately(address, shown, now)
     {
@@ -132,10 +132,10 @@ async fn by_credential(app: &App, address: IpAddr, shown: &[u8], request: Reques
     }
     let (known, mut response) = answered(request, next).await;
     match known {
-        Known::Free | Known::Paid(_) => app.limits.note_held(address, shown, now),
+        Known::Free | Known::RateStatus(_) => app.limits.note_held(address, shown, now),
         Known::No if is_callers_fault(&response) => {
             app.limits.forget_held(address, shown);
-            let Some(paid) = app.limits.pay(Payer::Address(address), now) else { return response };
+            let Some(paid) = app.limits.check(RateKey::Address(address), now) else { return response };
             if let Err(refusal) = paid.check() {
                 // It takes the place of the request's own refusal. The same pages may read it, except where only that refusal may
                 // be read (O19).
@@ -144,12 +144,12 @@ async fn by_credential(app: &App, address: IpAddr, shown: &[u8], request: Reques
                     cors::hide(&mut response);
                 }
             }
-            return told(response, paid);
+            return with_ratelimit_headers(response, paid);
         }
         Known::No => {}
     }
     match known {
-        Known::Paid(paid) => told(response, paid),
+        Known::RateStatus(paid) => with_ratelimit_headers(response, paid),
         Known::Free | Known::No => response,
     }
 }
@@ -163,8 +163,8 @@ async fn answered(request: Request, next: Next) -> (Known, Response) {
 }
 
 /// The answer to a request that was not looked at.
-fn refused(app: &App, request: &Request, refusal: Refusal, paid: Paid) -> Response {
-    let mut response = told(Refused::from(refusal).into_response(), paid);
+fn refused(app: &App, request: &Request, refusal: Refusal, paid: RateStatus) -> Response {
+    let mut response = with_ratelimit_headers(Refused::from(refusal).into_response(), paid);
     cors::let_read(app, request.uri().path(), request.headers(), &mut response);
     response
 }
@@ -193,7 +193,7 @@ fn is_callers_fault(response: &Response) -> bool {
 }
 
 /// The answer with the headers of the limit.
-fn told(mut response: Response, paid: Paid) -> Response {
+fn with_ratelimit_headers(mut response: Response, paid: RateStatus) -> Response {
     let (policy, count) = (paid.policy, paid.count);
     let t = count.retry_after.unwrap_or(count.reset);
     for (name, value) in [

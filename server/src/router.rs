@@ -12,7 +12,7 @@ use crate::domain::issuer::Issuer;
 use crate::domain::keys::last_use::{LastUse, LastUses, Way};
 use crate::domain::openid::service::OpenidService;
 use crate::domain::refusal::Refusal;
-use crate::domain::request_limits::{Payer, RequestLimits, RequestRates};
+use crate::domain::request_limits::{RateKey, RequestLimits, RequestRates};
 use crate::domain::signed::{self, BadIssuerUrl, IssuerVerifier};
 use crate::domain::users::Admin;
 use crate::middleware::{self, ClientAddress};
@@ -329,7 +329,7 @@ impl App {
     /// [`Refusal`].
     pub async fn caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
         let caller = self.proved_caller(head, body, action).await?;
-        self.count(Payer::Key(&caller.key.id))?;
+        self.count(RateKey::Key(&caller.key.id))?;
         Ok(caller)
     }
 
@@ -397,8 +397,8 @@ impl App {
         let verified = self.verify(head, body, source).await?;
         let claims = verified.claims().ok_or(Refusal::OtherSubject)?;
         match (&claims.subject, claims.assurance) {
-            (Subject::User(user), Assurance::User) => self.count(Payer::User(user))?,
-            _ => self.count(Payer::Key(&claims.client_id))?,
+            (Subject::User(user), Assurance::User) => self.count(RateKey::User(user))?,
+            _ => self.count(RateKey::Key(&claims.client_id))?,
         }
         let signed_with = check::authorization(&Fields::of(&head.headers))?.ok_or(Refusal::OtherSubject)?;
         if signed_with.compact() != subject {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The hard limit on a file's length: beyond it, it is more than one noun or verb.
 const MAX_LINES: usize = 450;
-const FLOORS: [&str; 9] = ["crates", "protocol", "verifier", "server", "sdk-wasm", "vectors", "examples", "tests", "xtask"];
+const FLOORS: [&str; 9] =
+    ["crates", "protocol", "verifier", "server", "sdk-wasm", "vectors", "examples", "tests", "xtask"];
 
 /// A text that must not stand in the files of a folder.
 struct Rule {

@@ -15,8 +15,8 @@ use crate::domain::openid::provider::Provider;
 use crate::domain::openid::service::OpenidService;
 use crate::domain::role::Role;
 use crate::domain::user::UserState;
-use crate::mail::carrier::Carrier;
-use crate::mail::post_office::PostOffice;
+use crate::mail::mailer::Mailer;
+use crate::mail::worker::MailWorker;
 use crate::outbound::Outbound;
 use crate::rng::SystemRandom;
 use crate::router::App;
@@ -94,20 +94,20 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     let providers = config.openid.into_iter().map(provider).collect();
     let openid = OpenidService::new(Arc::clone(&issuer), &outbound, providers, config.sign_in_origins);
     let app = app.with_openid(openid.map_err(|error| CliError::Usage(error.to_string()))?);
-    let (app, carrier) = match (&config.mail, config.development) {
+    let (app, mailer) = match (&config.mail, config.development) {
         (Some(mail), _) => {
             let smtp = mail.smtp(&url).map_err(|error| CliError::Usage(error.to_string()))?;
-            (app.with_accounts(LinkDelivery::Mail, config.registration), Some(Carrier::Smtp(Box::new(smtp))))
+            (app.with_accounts(LinkDelivery::Mail, config.registration), Some(Mailer::Smtp(Box::new(smtp))))
         }
         (None, true) => {
             tracing::warn!(
                 "development: links that would be mailed go to this log, so its readers can register any address and set any password"
             );
-            (app.with_accounts(LinkDelivery::Log, config.registration), Some(Carrier::Log))
+            (app.with_accounts(LinkDelivery::Log, config.registration), Some(Mailer::Log))
         }
         (None, false) => (app.with_accounts(LinkDelivery::None, config.registration), None),
     };
-    let mail = carrier.map(|carrier| Mail::start(PostOffice::new(Arc::clone(&issuer), carrier, app.accounts.mail())));
+    let mail = mailer.map(|mailer| Mail::start(MailWorker::new(Arc::clone(&issuer), mailer, app.accounts.mail())));
 
     let first = first_credential(&issuer.store, &issuer.roots, SystemClock.now(), &SystemRandom).await;
     if let Some((key, secret)) = first.map_err(CliError::failed)? {
@@ -242,17 +242,17 @@ async fn write_last_uses(app: App) {
     }
 }
 
-/// The post office at work, beside the listener.
+/// The mail worker at work, beside the listener.
 struct Mail {
     stop: oneshot::Sender<()>,
     working: JoinHandle<()>,
 }
 
 impl Mail {
-    fn start(office: PostOffice) -> Self {
+    fn start(worker: MailWorker) -> Self {
         let (stop, stopped) = oneshot::channel();
         let working = tokio::spawn(async move {
-            office
+            worker
                 .run(async {
                     let _ = stopped.await;
                 })

@@ -2,7 +2,7 @@
 
 use super::layers::Layers;
 use super::{ConfigError, Source};
-use crate::mail::carrier::{NoTransport, Smtp};
+use crate::mail::mailer::{NoTransport, Smtp};
 use crate::mail::server::MailServer;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use lettre::message::Mailbox;

@@ -8,7 +8,7 @@ use super::issuer_code::IssuerCode;
 use super::openid::ProviderFault;
 use super::problem_code::ProblemCode;
 use super::row_seal::RowFault;
-use crate::mail::errand::ErrandError;
+use crate::mail::job::MailJobError;
 use crate::rng::NoRandomness;
 use crate::store::StoreError;
 use bmap_protocol::refusal::{Denial, Refusal as SignedRefusal};
@@ -264,7 +264,7 @@ pub enum Refusal {
     AuditUnwritten,
     /// Mail can't be written down.
     #[error("mail: {0}")]
-    Mail(#[from] ErrandError),
+    Mail(#[from] MailJobError),
     /// An OpenID provider did not do what it should.
     #[error("an OpenID provider: {0}")]
     Provider(#[from] ProviderFault),

@@ -30,7 +30,7 @@ impl Default for RequestRates {
 
 /// The caller that a request is counted to.
 #[derive(Clone, Copy, Debug)]
-pub enum Payer<'a> {
+pub enum RateKey<'a> {
     /// No credential held: the address that the request came from.
     Address(IpAddr),
     /// An API key that proved itself.
@@ -48,16 +48,16 @@ pub struct Policy {
     pub quota: u32,
 }
 
-/// A payer's count.
+/// The state of one rate key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Paid {
+pub struct RateStatus {
     /// Under which limit.
     pub policy: Policy,
     /// Its state.
     pub count: Count,
 }
 
-impl Paid {
+impl RateStatus {
     /// Whether it was one too many.
     ///
     /// # Errors
@@ -106,18 +106,18 @@ impl RequestLimits {
         }
     }
 
-    /// Counts a request to its payer; `None` where that is not limited.
-    pub fn pay(&self, payer: Payer<'_>, now: UnixMillis) -> Option<Paid> {
-        let limit = self.of(payer);
-        let count = limit.table.as_ref()?.count(&key(payer), now);
-        Some(Paid { policy: limit.policy, count })
+    /// Counts a request to its key; `None` where that is not limited.
+    pub fn check(&self, rate_key: RateKey<'_>, now: UnixMillis) -> Option<RateStatus> {
+        let limit = self.of(rate_key);
+        let count = limit.table.as_ref()?.count(&key(rate_key), now);
+        Some(RateStatus { policy: limit.policy, count })
     }
 
-    /// The result that [`pay`](Self::pay) would have; nothing is counted.
-    pub fn look(&self, payer: Payer<'_>, now: UnixMillis) -> Option<Paid> {
-        let limit = self.of(payer);
-        let count = limit.table.as_ref()?.look(&key(payer), now);
-        Some(Paid { policy: limit.policy, count })
+    /// The result that [`check`](Self::check) would have; nothing is counted.
+    pub fn look(&self, rate_key: RateKey<'_>, now: UnixMillis) -> Option<RateStatus> {
+        let limit = self.of(rate_key);
+        let count = limit.table.as_ref()?.look(&key(rate_key), now);
+        Some(RateStatus { policy: limit.policy, count })
     }
 
     /// Notes that a credential held, from this address.
@@ -150,18 +150,18 @@ impl RequestLimits {
         self.pages.look(page, now).retry_after.is_some()
     }
 
-    /// Takes back a request that was counted, since another payer answers for it.
-    pub fn give_back(&self, payer: Payer<'_>) {
-        if let Some(table) = &self.of(payer).table {
-            table.give_back(&key(payer));
+    /// Takes back a request that was counted, since another key answers for it.
+    pub fn give_back(&self, rate_key: RateKey<'_>) {
+        if let Some(table) = &self.of(rate_key).table {
+            table.give_back(&key(rate_key));
         }
     }
 
-    fn of(&self, payer: Payer<'_>) -> &Limit {
-        match payer {
-            Payer::Address(_) => &self.address,
-            Payer::Key(_) => &self.key,
-            Payer::User(_) => &self.user,
+    fn of(&self, rate_key: RateKey<'_>) -> &Limit {
+        match rate_key {
+            RateKey::Address(_) => &self.address,
+            RateKey::Key(_) => &self.key,
+            RateKey::User(_) => &self.user,
         }
     }
 }
@@ -178,11 +178,11 @@ fn held(address: IpAddr, shown: &[u8]) -> Vec<u8> {
     [&[u8::try_from(network.len()).unwrap_or(0)], network.as_slice(), shown].concat()
 }
 
-fn key(payer: Payer<'_>) -> Vec<u8> {
-    match payer {
-        Payer::Address(address) => network(address),
-        Payer::Key(id) => id.as_str().as_bytes().to_vec(),
-        Payer::User(id) => id.as_str().as_bytes().to_vec(),
+fn key(rate_key: RateKey<'_>) -> Vec<u8> {
+    match rate_key {
+        RateKey::Address(address) => network(address),
+        RateKey::Key(id) => id.as_str().as_bytes().to_vec(),
+        RateKey::User(id) => id.as_str().as_bytes().to_vec(),
     }
 }
 
@@ -195,9 +195,10 @@ mod tests {
     #[test]
     fn r32_each_payer_has_a_counter_of_its_own_and_networks_are_one() {
         let limits = RequestLimits::new(RequestRates { address: 2, key: 2, user: 0 });
-        let left =
-            |payer| limits.pay(payer, NOW).map(|paid| (paid.policy.name, paid.count.remaining, paid.check().is_ok()));
-        let address = |text: &str| Payer::Address(text.parse().unwrap());
+        let left = |rate_key| {
+            limits.check(rate_key, NOW).map(|paid| (paid.policy.name, paid.count.remaining, paid.check().is_ok()))
+        };
+        let address = |text: &str| RateKey::Address(text.parse().unwrap());
         let (one, other) = (ApiKeyId::from_uuid([1; 16]), ApiKeyId::from_uuid([2; 16]));
         assert_eq!(left(address("2001:db8:0:7::1")), Some(("address", 1, true)));
         assert_eq!(left(address("2001:db8:0:7:ffff::9")), Some(("address", 0, true)));
@@ -208,8 +209,8 @@ mod tests {
         limits.give_back(address("203.0.113.9"));
         assert_eq!(left(address("203.0.113.9")), Some(("address", 0, true)));
         for key in [&one, &other] {
-            assert_eq!(left(Payer::Key(key)), Some(("key", 1, true)));
+            assert_eq!(left(RateKey::Key(key)), Some(("key", 1, true)));
         }
-        assert_eq!(left(Payer::User(&UserId::from_uuid([1; 16]))), None);
+        assert_eq!(left(RateKey::User(&UserId::from_uuid([1; 16]))), None);
     }
 }

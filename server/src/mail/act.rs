@@ -113,7 +113,7 @@ impl Act {
 }
 
 impl Notice {
-    /// As it is sealed in an errand: texts without line ends, a line each.
+    /// As it is sealed in a job: texts without line ends, a line each.
     pub(super) fn to_text(&self) -> String {
         let (word, about) = self.act.written();
         let address = self.address.map(|address| address.to_string()).unwrap_or_default();

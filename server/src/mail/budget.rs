@@ -10,7 +10,7 @@ pub enum Budget {
     /// Other mails that any caller can cause to any address: a registration, an address for a user's account.
     Asked,
     /// Notices of changes by a user who is signed in to the account of the address.
-    Word,
+    StoredNotice,
     /// Notices of acts that outlive a session, such as a new API key. They have a budget of their own, so that no other notice uses it up,
     /// and those over it are mailed in the hours after (`store/sql_outbox.rs`): every act is told.
     Act,
@@ -21,7 +21,7 @@ impl Budget {
     pub const fn per_hour(self) -> i64 {
         match self {
             Budget::NewPassword | Budget::Asked => 3,
-            Budget::Word | Budget::Act => 6,
+            Budget::StoredNotice | Budget::Act => 6,
         }
     }
 
@@ -30,7 +30,7 @@ impl Budget {
         match self {
             Budget::NewPassword => b"new-password\n",
             Budget::Asked => b"asked\n",
-            Budget::Word => b"word\n",
+            Budget::StoredNotice => b"word\n",
             Budget::Act => b"act\n",
         }
     }

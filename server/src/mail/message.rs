@@ -1,7 +1,7 @@
-//! A letter as a message of RFC 5322: one part of plain text, and the headers that every program that mails by itself sends.
+//! A mail as a message of RFC 5322: one part of plain text, and the headers that every program that mails by itself sends.
 
-use super::errand::MailId;
-use super::letter::Letter;
+use super::email::Email;
+use super::job::MailId;
 use crate::clock::UnixMillis;
 use lettre::Message;
 use lettre::address::AddressError;
@@ -11,7 +11,7 @@ use lettre::message::header::{
 use lettre::message::{Body, Mailbox, MessageBuilder};
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The letter can't be written as a message.
+/// The mail can't be written as a message.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
@@ -41,32 +41,32 @@ impl Header for AutoSubmitted {
     }
 }
 
-/// Writes the letter. The same row gives the same `Message-ID` each time it is sent, so that a mail that had to be sent twice
+/// Writes the mail. The same row gives the same `Message-ID` each time it is sent, so that a mail that had to be sent twice
 /// can be known as one.
 ///
 /// # Errors
 /// [`MessageError`].
 pub fn compose(
-    letter: &Letter,
+    mail: &Email,
     from: &Mailbox,
     id: &MailId,
     issuer_host: &str,
     now: UnixMillis,
 ) -> Result<Message, MessageError> {
     // Parsed again by the library: an address is never pasted into a header.
-    let to = letter.to.as_str().parse()?;
+    let to = mail.to.as_str().parse()?;
     let since_1970 = Duration::from_millis(u64::try_from(now.0).unwrap_or(0));
     let message = MessageBuilder::new()
         .from(from.clone())
         .to(Mailbox::new(None, to))
-        .subject(letter.subject)
+        .subject(mail.subject)
         .date(UNIX_EPOCH.checked_add(since_1970).unwrap_or(UNIX_EPOCH))
         .message_id(Some(format!("<{}@{issuer_host}>", id.as_str())))
         .header(AutoSubmitted)
         .header(MIME_VERSION_1_0)
         .header(ContentType::TEXT_PLAIN);
     // Letters are ASCII in lines far below 998 bytes. Left to itself the library would break a long link in two (RFC 2045 §6.7).
-    let lines = letter.body.replace('\n', "\r\n").into_bytes();
+    let lines = mail.body.replace('\n', "\r\n").into_bytes();
     Ok(message.body(Body::dangerous_pre_encoded(lines, ContentTransferEncoding::SevenBit))?)
 }
 
@@ -86,8 +86,8 @@ mod tests {
         // Every character that an address may have.
         for to in ["ana@shop.example", "a!#$%&'*+-/=?^_`{|}~b@xn--bcher-kva.example", "root@localhost"] {
             let to = EmailAddress::parse(to).unwrap();
-            let letter = Letter::confirm_registration(&issuer, to.clone(), &token);
-            let message = compose(&letter, &from, &id, "auth.example", UnixMillis(1_795_000_000_000)).unwrap();
+            let mail = Email::confirm_registration(&issuer, to.clone(), &token);
+            let message = compose(&mail, &from, &id, "auth.example", UnixMillis(1_795_000_000_000)).unwrap();
             let text = String::from_utf8(message.formatted()).unwrap();
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
             for line in [
@@ -103,7 +103,7 @@ mod tests {
                 assert!(head.lines().any(|known| known == line), "{line} is not in {head}");
             }
             assert!(head.contains(&format!("To: {to}\r\n")), "{head}");
-            assert!(body.contains(&format!("\r\n{}\r\n", **letter.link.as_ref().unwrap())), "{body}");
+            assert!(body.contains(&format!("\r\n{}\r\n", **mail.link.as_ref().unwrap())), "{body}");
             assert_eq!(message.envelope().to().len(), 1);
         }
     }

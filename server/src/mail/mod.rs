@@ -2,19 +2,19 @@
 //! afterwards. The request does the same for every address, so neither answer nor time tells which addresses have an account
 //! (R31), and promised mail survives a crash.
 //!
-//! Modules in reading order: [`server`] (where mail goes), [`errand`] (the stored mail, sealed), [`budget`] (how much of it), [`letter`] (the
-//! texts), [`message`] (RFC 5322), [`carrier`] (SMTP, or the log of a development server), [`backoff`], [`post_office`] (the worker).
+//! Modules in reading order: [`server`] (where mail goes), [`job`] (the stored mail, sealed), [`budget`] (how much of it), [`email`] (the
+//! texts), [`message`] (RFC 5322), [`mailer`] (SMTP, or the log of a development server), [`backoff`], [`worker`] (claims, sends and retries).
 
 pub mod server;
 
 pub mod act;
 pub mod budget;
-pub mod errand;
+pub mod job;
 
-pub mod letter;
+pub mod email;
 pub mod message;
 
-pub mod carrier;
+pub mod mailer;
 
 pub mod backoff;
-pub mod post_office;
+pub mod worker;

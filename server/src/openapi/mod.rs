@@ -114,7 +114,7 @@ fn method(name: &str) -> HttpMethod {
 
 /// `post_auth_login` for `POST /auth/login`; a folder's own page is its index.
 fn operation_id(route: &Route) -> String {
-    let words = route.path.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = route.path.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     let words: Vec<&str> = words.chain(route.path.ends_with('/').then_some("index")).collect();
     format!("{}_{}", route.method.to_ascii_lowercase(), words.join("_"))
 }

@@ -4,7 +4,7 @@ use super::credentials::scheme_and_rest;
 use crate::domain::account::service::SignedIn;
 use crate::domain::audit::{Action, Source};
 use crate::domain::refusal::Refusal;
-use crate::domain::request_limits::Payer;
+use crate::domain::request_limits::RateKey;
 use crate::router::{App, source};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -37,6 +37,6 @@ pub async fn signed_in(app: &App, head: &Parts, action: Action) -> Result<Signed
 /// [`Refusal`].
 pub async fn shown(app: &App, token: &str, source: &Source) -> Result<SignedIn, Refusal> {
     let signed_in = app.accounts.signed_in(&app.issuer.read_access(token)?, source).await?;
-    app.count(Payer::User(&signed_in.user.id))?;
+    app.count(RateKey::User(&signed_in.user.id))?;
     Ok(signed_in)
 }

@@ -142,7 +142,7 @@ pub struct ProblemBody<'a> {
 }
 
 /// The refusal behind an error that no handler answered: an extractor or the router did, in a sentence of its own or in none.
-pub fn unspoken(response: &Response) -> Option<Refused> {
+pub fn framework_error(response: &Response) -> Option<Refused> {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_ours = kind.is_some_and(|kind| !kind.starts_with("text/plain"));
     let status = response.status();

@@ -12,7 +12,7 @@ use crate::domain::account::{Account, LiveSession, Registration, SessionProof, U
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
 use crate::domain::user::User;
-use crate::mail::errand::SealedErrand;
+use crate::mail::job::SealedMailJob;
 use bmap_protocol::ids::UserId;
 use std::future::Future;
 
@@ -25,8 +25,8 @@ pub struct NewPassword<'a> {
     pub seal: &'a str,
     /// When.
     pub at: UnixMillis,
-    /// Word of it to the account's address.
-    pub word: Option<&'a SealedErrand>,
+    /// StoredNotice of it to the account's address.
+    pub word: Option<&'a SealedMailJob>,
     /// The token that revokes the keys to be looked through.
     pub review: Option<&'a ReviewRow>,
 }
@@ -45,7 +45,7 @@ pub trait Accounts {
         &self,
         token: &TokenHash,
         registration: &Registration,
-        mail: &SealedErrand,
+        mail: &SealedMailJob,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// Counts a try at a registration's password, before the password is looked at. `None` if the registration is not there, has

@@ -9,7 +9,7 @@ use crate::domain::account::password::StoredPassword;
 use crate::domain::account::step_up::SteppedUp;
 use crate::domain::audit::Event;
 use crate::domain::user::User;
-use crate::mail::errand::SealedErrand;
+use crate::mail::job::SealedMailJob;
 use std::future::Future;
 
 /// The account that an invitation makes.
@@ -32,7 +32,7 @@ pub trait Invitations {
     fn add_invitation(
         &self,
         row: &InvitationRow,
-        mail: Option<&SealedErrand>,
+        mail: Option<&SealedMailJob>,
         stepped_up: Option<&SteppedUp>,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;

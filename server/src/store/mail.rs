@@ -5,7 +5,7 @@ use crate::clock::UnixMillis;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::{Account, EmailChange, PasswordReset};
 use crate::domain::audit::Event;
-use crate::mail::errand::{MailId, SealedErrand};
+use crate::mail::job::{MailId, SealedMailJob};
 use std::future::Future;
 
 /// A mail that a worker has claimed.
@@ -15,7 +15,7 @@ pub struct ClaimedMail {
     pub id: MailId,
     /// The epoch that it is sealed in.
     pub epoch: u32,
-    /// The errand, sealed.
+    /// The job, sealed.
     pub sealed: String,
     /// How often it was in hand, this time counted.
     pub attempts: i64,
@@ -26,7 +26,7 @@ pub struct ClaimedMail {
 /// Mail that waits to be sent.
 pub trait Outbox {
     /// Writes a mail down; `false`, and it is not there, where its address was written to enough this hour.
-    fn queue_mail(&self, mail: &SealedErrand, event: &Event) -> impl Future<Output = Result<bool>> + Send;
+    fn queue_mail(&self, mail: &SealedMailJob, event: &Event) -> impl Future<Output = Result<bool>> + Send;
     /// Takes some mails in hand that are due, the longest due first. Until `lease_end` no other worker gets them, and after it any
     /// may.
     fn claim_mail(
@@ -81,7 +81,7 @@ pub trait AccountLinks {
         token: &TokenHash,
         change: &EmailChange,
         account: &Account,
-        mails: [&SealedErrand; 2],
+        mails: [&SealedMailJob; 2],
         event: &Event,
     ) -> impl Future<Output = Result<Option<[bool; 2]>>> + Send;
     /// Keeps the address and first password of a user who has none until their link is followed, and writes down its mail; whether
@@ -90,7 +90,7 @@ pub trait AccountLinks {
         &self,
         token: &TokenHash,
         first: &EmailChange,
-        mail: &SealedErrand,
+        mail: &SealedMailJob,
         event: &Event,
     ) -> impl Future<Output = Result<Option<bool>>> + Send;
     /// Makes the account of a user who had none, and ends every other link to it. `false` if the link was used or has ended, or the
@@ -119,7 +119,7 @@ pub trait AccountLinks {
         token: &TokenHash,
         change: &EmailChange,
         now: UnixMillis,
-        word: Option<&SealedErrand>,
+        word: Option<&SealedMailJob>,
         event: &Event,
     ) -> impl Future<Output = Result<Option<bool>>> + Send;
     /// Deletes links that have ended; how many.

@@ -7,7 +7,7 @@ use crate::domain::audit::Event;
 use crate::domain::openid::flow::{FlowKey, SealedCode, SealedFlow};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::user::{User, UserState};
-use crate::mail::errand::SealedErrand;
+use crate::mail::job::SealedMailJob;
 use bmap_protocol::ids::UserId;
 use std::future::Future;
 
@@ -62,7 +62,7 @@ pub trait Openid {
     fn add_openid_identity(
         &self,
         identity: &Identity,
-        word: Option<&SealedErrand>,
+        word: Option<&SealedMailJob>,
         event: &Event,
     ) -> impl Future<Output = Result<bool>> + Send;
     /// Unlinks a user from an issuer, unless neither a password nor an identity of another issuer out of `ways` is left.

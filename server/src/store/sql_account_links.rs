@@ -16,7 +16,7 @@ use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::password::StoredPassword;
 use crate::domain::account::{Account, EmailChange, PasswordReset};
 use crate::domain::audit::Event;
-use crate::mail::errand::SealedErrand;
+use crate::mail::job::SealedMailJob;
 use bmap_protocol::ids::UserId;
 use sqlx::any::AnyRow;
 
@@ -98,7 +98,7 @@ impl AccountLinks for Database {
         token: &TokenHash,
         change: &EmailChange,
         account: &Account,
-        mails: [&SealedErrand; 2],
+        mails: [&SealedMailJob; 2],
         event: &Event,
     ) -> Result<Option<[bool; 2]>> {
         let mut transaction = self.pool.begin().await?;
@@ -125,7 +125,7 @@ impl AccountLinks for Database {
         &self,
         token: &TokenHash,
         first: &EmailChange,
-        mail: &SealedErrand,
+        mail: &SealedMailJob,
         event: &Event,
     ) -> Result<Option<bool>> {
         let mut transaction = self.pool.begin().await?;
@@ -223,7 +223,7 @@ impl AccountLinks for Database {
         token: &TokenHash,
         change: &EmailChange,
         now: UnixMillis,
-        word: Option<&SealedErrand>,
+        word: Option<&SealedMailJob>,
         event: &Event,
     ) -> Result<Option<bool>> {
         let mut transaction = self.pool.begin().await?;

@@ -14,7 +14,7 @@ use crate::domain::account::{Account, Registration};
 use crate::domain::audit::Event;
 use crate::domain::session::SessionId;
 use crate::domain::user::{User, UserState};
-use crate::mail::errand::SealedErrand;
+use crate::mail::job::SealedMailJob;
 use bmap_protocol::ids::UserId;
 use sqlx::any::AnyRow;
 
@@ -55,7 +55,7 @@ impl Accounts for Database {
         &self,
         token: &TokenHash,
         registration: &Registration,
-        mail: &SealedErrand,
+        mail: &SealedMailJob,
         event: &Event,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;

@@ -12,13 +12,13 @@ use crate::domain::account::invitation::InvitationRow;
 use crate::domain::account::opaque::TokenHash;
 use crate::domain::account::step_up::SteppedUp;
 use crate::domain::audit::Event;
-use crate::mail::errand::SealedErrand;
+use crate::mail::job::SealedMailJob;
 
 impl Invitations for Database {
     async fn add_invitation(
         &self,
         row: &InvitationRow,
-        mail: Option<&SealedErrand>,
+        mail: Option<&SealedMailJob>,
         stepped_up: Option<&SteppedUp>,
         event: &Event,
     ) -> Result<bool> {

@@ -11,7 +11,7 @@ use crate::domain::audit::Event;
 use crate::domain::openid::flow::{FlowKey, SealedCode, SealedFlow};
 use crate::domain::openid::{Identity, IdentityKey};
 use crate::domain::user::{User, UserState};
-use crate::mail::errand::SealedErrand;
+use crate::mail::job::SealedMailJob;
 use bmap_protocol::ids::UserId;
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -161,7 +161,7 @@ impl Openid for Database {
     async fn add_openid_identity(
         &self,
         identity: &Identity,
-        word: Option<&SealedErrand>,
+        word: Option<&SealedMailJob>,
         event: &Event,
     ) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;

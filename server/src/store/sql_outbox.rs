@@ -6,7 +6,7 @@ use super::sql_row::Columns;
 use super::{ClaimedMail, Database, Outbox, Result};
 use crate::clock::UnixMillis;
 use crate::domain::audit::Event;
-use crate::mail::errand::{MailId, SealedErrand};
+use crate::mail::job::{MailId, SealedMailJob};
 use sqlx::Row;
 
 const HOUR: i64 = 3_600_000;
@@ -15,7 +15,7 @@ const NOTICE_HOURS: i64 = 24;
 
 /// Writes a mail down in a transaction; `false`, and it is not there, where its address was written to enough this hour
 /// ([`Budget`](crate::mail::budget::Budget)).
-pub(super) async fn queue(inside: &mut InTransaction, mail: &SealedErrand) -> Result<bool> {
+pub(super) async fn queue(inside: &mut InTransaction, mail: &SealedMailJob) -> Result<bool> {
     if count(inside, mail, mail.created_at.0.div_euclid(HOUR)).await? > mail.budget.per_hour() {
         return Ok(false);
     }
@@ -25,7 +25,7 @@ pub(super) async fn queue(inside: &mut InTransaction, mail: &SealedErrand) -> Re
 
 /// Writes down a notice that is not to be lost: where its address was written to enough this hour, it is due in the next hour that has room,
 /// up to a day later; `false`, and it is not there, where none has.
-pub(super) async fn queue_notice(inside: &mut InTransaction, mail: &SealedErrand) -> Result<bool> {
+pub(super) async fn queue_notice(inside: &mut InTransaction, mail: &SealedMailJob) -> Result<bool> {
     let first = mail.created_at.0.div_euclid(HOUR);
     for later in 0..NOTICE_HOURS {
         let hour = first.saturating_add(later);
@@ -41,7 +41,7 @@ pub(super) async fn queue_notice(inside: &mut InTransaction, mail: &SealedErrand
 }
 
 /// Counts a mail to its address in an hour; how many that makes.
-async fn count(inside: &mut InTransaction, mail: &SealedErrand, hour: i64) -> Result<i64> {
+async fn count(inside: &mut InTransaction, mail: &SealedMailJob, hour: i64) -> Result<i64> {
     let row = sqlx::query(
         "INSERT INTO mail_counts (recipient, hour, mails) VALUES ($1, $2, 1) \
          ON CONFLICT (recipient, hour) DO UPDATE SET mails = mail_counts.mails + 1 RETURNING mails",
@@ -53,7 +53,7 @@ async fn count(inside: &mut InTransaction, mail: &SealedErrand, hour: i64) -> Re
     Ok(row.try_get::<i64, _>("mails")?)
 }
 
-async fn insert(inside: &mut InTransaction, mail: &SealedErrand, due_at: i64, expires_at: i64) -> Result<()> {
+async fn insert(inside: &mut InTransaction, mail: &SealedMailJob, due_at: i64, expires_at: i64) -> Result<()> {
     sqlx::query(
         "INSERT INTO outbox (id, epoch, sealed, created_at, expires_at, due_at, attempts) \
          VALUES ($1, $2, $3, $4, $5, $6, 0)",
@@ -71,7 +71,7 @@ async fn insert(inside: &mut InTransaction, mail: &SealedErrand, due_at: i64, ex
 }
 
 /// Writes word of a change down, in its transaction; whether it is there. A change is made whether or not.
-pub(super) async fn queue_word(inside: &mut InTransaction, word: Option<&SealedErrand>) -> Result<bool> {
+pub(super) async fn queue_word(inside: &mut InTransaction, word: Option<&SealedMailJob>) -> Result<bool> {
     match word {
         Some(word) => queue(inside, word).await,
         None => Ok(false),
@@ -79,7 +79,7 @@ pub(super) async fn queue_word(inside: &mut InTransaction, word: Option<&SealedE
 }
 
 impl Outbox for Database {
-    async fn queue_mail(&self, mail: &SealedErrand, event: &Event) -> Result<bool> {
+    async fn queue_mail(&self, mail: &SealedMailJob, event: &Event) -> Result<bool> {
         let mut transaction = self.pool.begin().await?;
         if !queue(&mut transaction, mail).await? {
             return Ok(false);

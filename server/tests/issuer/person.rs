@@ -75,7 +75,7 @@ impl World {
 
     /// The tokens of every link to a page that was sent to an address, oldest first.
     pub(crate) async fn links_to(&self, page: &str, email: &str) -> Vec<String> {
-        self.office.deliver_due().await;
+        self.worker.deliver_due().await;
         let start = format!("http://{}{page}?token=", self.address);
         let to = format!("email={email}");
         let log = self.log();

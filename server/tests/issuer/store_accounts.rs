@@ -14,7 +14,7 @@ use bmap_server::domain::issuer::{Issuer, Lives, new_user};
 use bmap_server::domain::refusal::Refusal;
 use bmap_server::domain::session::{SessionId, SessionState};
 use bmap_server::domain::user::{UserName, UserState};
-use bmap_server::mail::errand::{Errand, SealedErrand, Why};
+use bmap_server::mail::job::{MailJob, SealedMailJob, Why};
 use bmap_server::rng::SystemRandom;
 use bmap_server::store::{Accounts, Database, NewPassword, StoreError, UserSessions, Users};
 use std::sync::Arc;
@@ -26,11 +26,11 @@ pub(crate) fn hash(kind: Kind, byte: u8) -> TokenHash {
 }
 
 /// A mail to an address of its own, so that no limit is met.
-pub(crate) fn mail(to: &str) -> SealedErrand {
+pub(crate) fn mail(to: &str) -> SealedMailJob {
     let why = Why::Registration(OpaqueToken::from_bytes(Kind::Confirmation, [1; 32]));
     let roots = RootSecret::from_bytes([7; 32]).epoch(1).into();
-    let errand = Errand { to: EmailAddress::parse(to).unwrap(), why };
-    errand.seal(&roots, &SystemRandom, NOW, NOW.plus_seconds(60)).unwrap()
+    let job = MailJob { to: EmailAddress::parse(to).unwrap(), why };
+    job.seal(&roots, &SystemRandom, NOW, NOW.plus_seconds(60)).unwrap()
 }
 
 pub(crate) fn keys() -> EpochKeys {

@@ -12,7 +12,7 @@ use bmap_server::domain::issuer::new_user;
 use bmap_server::domain::session::{SessionId, SessionState};
 use bmap_server::domain::user::UserName;
 use bmap_server::mail::budget::Budget;
-use bmap_server::mail::errand::MailId;
+use bmap_server::mail::job::MailId;
 use bmap_server::rng::SystemRandom;
 use bmap_server::store::{AccountLinks, Accounts, Database, Outbox, StoreError, UserSessions, Users};
 

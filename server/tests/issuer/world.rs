@@ -22,8 +22,8 @@ use bmap_server::domain::stored_origin::StoredOrigin;
 use bmap_server::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use bmap_server::domain::tool_grant::{Giver, ToolGrant};
 use bmap_server::domain::user::UserName;
-use bmap_server::mail::carrier::Carrier;
-use bmap_server::mail::post_office::PostOffice;
+use bmap_server::mail::mailer::Mailer;
+use bmap_server::mail::worker::MailWorker;
 use bmap_server::outbound::Outbound;
 use bmap_server::rng::SystemRandom;
 use bmap_server::router::App;
@@ -60,7 +60,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) app: App,
     /// Sends mail when it is told to; what it sends goes to the log.
-    pub(crate) office: PostOffice,
+    pub(crate) worker: MailWorker,
     pub(crate) database: TestDatabase,
     /// Where the log stood when this server began.
     log_start: usize,
@@ -121,8 +121,8 @@ impl World {
         tokio::spawn(listener.serve(app.router(), async move {
             let _ = stopped.await;
         }));
-        let office = PostOffice::new(Arc::clone(&issuer), Carrier::Log, app.accounts.mail());
-        let world = Self { address, issuer, clock, app, office, database, log_start, stop: Some(stop) };
+        let worker = MailWorker::new(Arc::clone(&issuer), Mailer::Log, app.accounts.mail());
+        let world = Self { address, issuer, clock, app, worker, database, log_start, stop: Some(stop) };
         world.add_tool(TOOL, ToolOrigins::AnyRegistered).await;
         world.add_tool(OTHER_TOOL, ToolOrigins::AnyRegistered).await;
         world

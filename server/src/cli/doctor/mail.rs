@@ -3,7 +3,7 @@
 use super::findings::Findings;
 use crate::clock::UnixMillis;
 use crate::config::Config;
-use crate::mail::carrier::Unreached;
+use crate::mail::mailer::Unreached;
 use crate::store::{Database, Outbox, Result};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 

@@ -3,16 +3,16 @@
 use super::EmailChange;
 use super::email::EmailAddress;
 use super::key_review::KeyReview;
+use super::notice::StoredNotice;
 use super::opaque::{Kind, OpaqueToken};
 use super::password::PlainPassword;
 use super::registration::{CONFIRMATION_SECONDS, CONFIRMATION_TRIES};
 use super::sealed;
 use super::service::{AccountService, SignedIn};
-use super::word::Word;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::refusal::Refusal;
 use crate::mail::budget::Budget;
-use crate::mail::errand::{Errand, Why};
+use crate::mail::job::{MailJob, Why};
 use crate::store::{AccountLinks, Accounts, NewPassword, StoreError};
 use std::sync::Arc;
 
@@ -35,13 +35,13 @@ impl AccountService {
         let now = self.issuer.clock.now();
         let event = Event::done(Action::PasswordChange, &signed_in.source, now).on(&account.user);
         let span = self.span(&account.user, now).await?;
-        let word = self.word(&account.email, Why::PasswordChanged { keys: Some(span.clone()) })?;
+        let word = self.notice(&account.email, Why::PasswordChanged { keys: Some(span.clone()) })?;
         let (token, row) = self.new_review(span.clone())?;
-        let word_errand = Word::errand(word.as_ref());
-        let new = NewPassword { hash: &new, seal: &seal, at: now, word: word_errand, review: Some(&row) };
+        let notice_job = StoredNotice::job(word.as_ref());
+        let new = NewPassword { hash: &new, seal: &seal, at: now, word: notice_job, review: Some(&row) };
         let ended = self.issuer.store.change_password(&account, &new, &signed_in.session.id, &event).await?;
         let (ended, is_told) = ended.ok_or(Refusal::WrongPassword)?;
-        self.word_waits(word.as_ref(), is_told);
+        self.notice_waits(word.as_ref(), is_told);
         Ok((ended, KeyReview { keys: self.keys_of(&span).await?, token }))
     }
 
@@ -68,8 +68,8 @@ impl AccountService {
         let change = EmailChange { user: account.user.clone(), email: new.clone(), password, seal, expires_at };
         let token = change.link(roots, random)?;
         let hash = token.hash();
-        let link = Errand { to: new.clone(), why: Why::NewAddress(token) }.seal(roots, random, now, expires_at)?;
-        let word = Errand { to: account.email.clone(), why: Why::AddressChange { new: new.clone() } };
+        let link = MailJob { to: new.clone(), why: Why::NewAddress(token) }.seal(roots, random, now, expires_at)?;
+        let word = MailJob { to: account.email.clone(), why: Why::AddressChange { new: new.clone() } };
         let word = word.seal(roots, random, now, expires_at)?;
         let event = Event::done(Action::EmailChangeAsk, &signed_in.source, now).on(&account.user);
         let added = self.issuer.store.add_email_change(&hash, &change, &account, [&link, &word], &event).await?;
@@ -111,10 +111,10 @@ impl AccountService {
             };
         };
         let event = by(Action::EmailChange);
-        let word = self.word(&former.email, Why::AddressChanged { new: change.email.clone() })?;
-        match store.confirm_email_change(&token, &change, now, Word::errand(word.as_ref()), &event).await {
+        let word = self.notice(&former.email, Why::AddressChanged { new: change.email.clone() })?;
+        match store.confirm_email_change(&token, &change, now, StoredNotice::job(word.as_ref()), &event).await {
             Ok(Some(is_told)) => {
-                self.word_waits(word.as_ref(), is_told);
+                self.notice_waits(word.as_ref(), is_told);
                 Ok(())
             }
             // The address has an account by now, or the link was used or ended meanwhile.

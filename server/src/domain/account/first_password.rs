@@ -11,7 +11,7 @@ use super::service::{AccountService, SignedIn};
 use crate::domain::audit::{Action, Event};
 use crate::domain::refusal::Refusal;
 use crate::mail::budget::Budget;
-use crate::mail::errand::{Errand, Why};
+use crate::mail::job::{MailJob, Why};
 use crate::store::AccountLinks;
 
 impl AccountService {
@@ -35,7 +35,7 @@ impl AccountService {
         let change = EmailChange { user: user.clone(), email: email.clone(), password, seal, expires_at };
         let token = change.link(roots, random)?;
         let hash = token.hash();
-        let link = Errand { to: email.clone(), why: Why::NewAddress(token) }.seal(roots, random, now, expires_at)?;
+        let link = MailJob { to: email.clone(), why: Why::NewAddress(token) }.seal(roots, random, now, expires_at)?;
         let event = Event::done(Action::PasswordFirstAsk, &signed_in.source, now).on(user);
         let added = self.issuer.store.add_first_password(&hash, &change, &link, &event).await?;
         self.mail_waits(&link.id, email, added.ok_or(HAS_PASSWORD)?);

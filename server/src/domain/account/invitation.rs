@@ -13,7 +13,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::roots::Roots;
 use crate::domain::row_seal::{RowFault, RowSeal};
 use crate::mail::budget::Budget;
-use crate::mail::errand::{Errand, Why};
+use crate::mail::job::{MailJob, Why};
 use crate::rng::{self, NoRandomness, Random};
 use crate::store::{Invitations, InvitedAccount, StoreError};
 use bmap_protocol::keys::EpochKeys;
@@ -74,12 +74,12 @@ impl AccountService {
         self.limits_of_mail(Budget::Asked, email, source, now)?;
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
         let (token, row) = InvitationRow::new(roots, random, email.clone(), now)?;
-        let errand = Errand { to: email.clone(), why: Why::Invitation(token) };
-        let errand = errand.seal(roots, random, now, row.expires_at)?;
+        let job = MailJob { to: email.clone(), why: Why::Invitation(token) };
+        let job = job.seal(roots, random, now, row.expires_at)?;
         // Without the address: the log is read by others than the invited user.
         let event = Event::done(Action::UserInvite, source, now);
-        let is_sent = self.issuer.store.add_invitation(&row, Some(&errand), Some(stepped_up), &event).await?;
-        self.mail_waits(&errand.id, email, is_sent);
+        let is_sent = self.issuer.store.add_invitation(&row, Some(&job), Some(stepped_up), &event).await?;
+        self.mail_waits(&job.id, email, is_sent);
         if is_sent {
             self.notices_wait(stepped_up);
         }

@@ -112,7 +112,7 @@ impl ReviewRow {
 }
 
 impl Span {
-    /// As it is sealed in an errand.
+    /// As it is sealed in a job.
     pub fn to_text(&self) -> String {
         format!("{}\n{}\n{}", self.user, self.since.0, self.until.0)
     }

@@ -2,7 +2,7 @@
 //!
 //! Modules in reading order: [`email`] and [`password`] (as callers present them), [`pool`] (where hashing happens), [`limits`] (how often),
 //! [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that were not edited by hand), [`access`] (the JWT), [`refresh`]
-//! (rotation), [`service`] (every decision about sessions), [`go_on`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
+//! (rotation), [`service`] (every decision about sessions), [`refresh`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
 //! that send mail), [`invitation`], [`step_up`] (what outlives a session), [`key_review`] (keys to look through), [`forget`] (passwords of a
 //! root that goes), [`first_password`], [`word`] (notices of changes), [`own`] (a user's own sessions and account).
 
@@ -19,7 +19,7 @@ pub mod opaque;
 pub mod refresh;
 pub mod sealed;
 
-pub mod go_on;
+pub mod refresh;
 pub mod service;
 pub mod step_up;
 
@@ -28,10 +28,10 @@ pub mod first_password;
 pub mod forget;
 pub mod invitation;
 pub mod key_review;
+pub mod notice;
 pub mod own;
 pub mod registration;
 pub mod reset;
-pub mod word;
 
 use super::audit::{Event, Target};
 use super::openid::IdentityKey;

@@ -11,7 +11,7 @@ use crate::domain::issuer::new_user;
 use crate::domain::refusal::Refusal;
 use crate::domain::user::{User, UserName};
 use crate::mail::budget::Budget;
-use crate::mail::errand::{Errand, Why};
+use crate::mail::job::{MailJob, Why};
 use crate::store::{Accounts, StoreError};
 
 /// Life of a confirmation link, in seconds.
@@ -57,7 +57,7 @@ impl AccountService {
     }
 
     /// Registers: keeps address and password until the link is followed. Whether the address has an account is not even looked
-    /// at: the letter that is sent says it to its reader alone (R31).
+    /// at: the mail that is sent says it to its reader alone (R31).
     ///
     /// # Errors
     /// [`Refusal`].
@@ -75,12 +75,12 @@ impl AccountService {
         let registration = Registration { email: email.clone(), password, expires_at };
         let token = registration.link(&self.issuer.roots, &*self.issuer.random)?;
         let hash = token.hash();
-        let errand = Errand { to: email.clone(), why: Why::Registration(token) };
-        let errand = errand.seal(&self.issuer.roots, &*self.issuer.random, now, expires_at)?;
+        let job = MailJob { to: email.clone(), why: Why::Registration(token) };
+        let job = job.seal(&self.issuer.roots, &*self.issuer.random, now, expires_at)?;
         // Alike whether or not the address has an account; and without the address, which may be a stranger's.
         let event = Event::done(Action::UserRegister, source, now);
-        let is_sent = self.issuer.store.add_registration(&hash, &registration, &errand, &event).await?;
-        self.mail_waits(&errand.id, email, is_sent);
+        let is_sent = self.issuer.store.add_registration(&hash, &registration, &job, &event).await?;
+        self.mail_waits(&job.id, email, is_sent);
         Ok(())
     }
 

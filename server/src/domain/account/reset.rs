@@ -2,16 +2,16 @@
 
 use super::email::EmailAddress;
 use super::key_review::KeyReview;
+use super::notice::StoredNotice;
 use super::opaque::{Kind, OpaqueToken};
 use super::password::PlainPassword;
 use super::sealed;
 use super::service::AccountService;
-use super::word::Word;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::refusal::Refusal;
 use crate::domain::user::UserState;
 use crate::mail::budget::Budget;
-use crate::mail::errand::{Errand, Why};
+use crate::mail::job::{MailJob, Why};
 use crate::rng;
 use crate::store::{AccountLinks, Accounts, NewPassword, Outbox};
 
@@ -37,13 +37,13 @@ impl AccountService {
         let now = self.issuer.clock.now();
         self.limits_of_mail(Budget::NewPassword, email, source, now)?;
         let token = OpaqueToken::from_bytes(Kind::PasswordReset, rng::bytes(&*self.issuer.random)?);
-        let errand = Errand { to: email.clone(), why: Why::PasswordReset(token) };
+        let job = MailJob { to: email.clone(), why: Why::PasswordReset(token) };
         let ends = now.plus_seconds(RESET_SECONDS);
-        let errand = errand.seal(&self.issuer.roots, &*self.issuer.random, now, ends)?;
+        let job = job.seal(&self.issuer.roots, &*self.issuer.random, now, ends)?;
         // Without the address, which may be a stranger's.
         let event = Event::done(Action::PasswordResetAsk, source, now);
-        let is_sent = self.issuer.store.queue_mail(&errand, &event).await?;
-        self.mail_waits(&errand.id, email, is_sent);
+        let is_sent = self.issuer.store.queue_mail(&job, &event).await?;
+        self.mail_waits(&job.id, email, is_sent);
         Ok(())
     }
 
@@ -71,12 +71,12 @@ impl AccountService {
             Event::done(Action::PasswordReset, source, now).by(Actor::User(account.user.clone())).on(&account.user);
         let span = self.span(&account.user, now).await?;
         let (review_token, row) = self.new_review(span.clone())?;
-        let word = self.word(&account.email, Why::PasswordChanged { keys: Some(span.clone()) })?;
-        let word_errand = Word::errand(word.as_ref());
-        let new = NewPassword { hash: &new, seal: &seal, at: now, word: word_errand, review: Some(&row) };
+        let word = self.notice(&account.email, Why::PasswordChanged { keys: Some(span.clone()) })?;
+        let notice_job = StoredNotice::job(word.as_ref());
+        let new = NewPassword { hash: &new, seal: &seal, at: now, word: notice_job, review: Some(&row) };
         let ended = store.use_password_reset(&token, &account, &new, &event).await?;
         let (ended_sessions, is_told) = ended.ok_or(Refusal::UnknownConfirmation)?;
-        self.word_waits(word.as_ref(), is_told);
+        self.notice_waits(word.as_ref(), is_told);
         self.limits.password_reset(&account.email);
         // Looked for after every session has ended: none makes a key any more.
         let keys = self.keys_of(&span).await?;

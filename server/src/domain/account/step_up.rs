@@ -15,7 +15,7 @@ use crate::domain::roots::Roots;
 use crate::domain::row_seal::{RowFault, RowSeal};
 use crate::domain::session::SessionId;
 use crate::mail::act::{Act, Notice};
-use crate::mail::errand::{Errand, SealedErrand, Why};
+use crate::mail::job::{MailJob, SealedMailJob, Why};
 use crate::metrics;
 use crate::rng;
 use crate::store::{Accounts, Openid, StepUps};
@@ -73,7 +73,7 @@ pub struct SteppedUp {
     pub(crate) session: SessionId,
     pub(crate) at: UnixMillis,
     pub(crate) address: Option<IpAddr>,
-    pub(crate) notices: Vec<(EmailAddress, SealedErrand)>,
+    pub(crate) notices: Vec<(EmailAddress, SealedMailJob)>,
 }
 
 impl AccountService {
@@ -170,17 +170,17 @@ impl AccountService {
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
         let mut notices = Vec::new();
         for to in addresses {
-            let errand = Errand { to: to.clone(), why: Why::Act(notice.clone()) };
-            notices.push((to, errand.seal(roots, random, at, at.plus_seconds(NOTICE_SECONDS))?));
+            let job = MailJob { to: to.clone(), why: Why::Act(notice.clone()) };
+            notices.push((to, job.seal(roots, random, at, at.plus_seconds(NOTICE_SECONDS))?));
         }
         Ok(SteppedUp { notices, ..stepped_up })
     }
 
     /// The act is done, and its notices wait to be sent.
     pub fn notices_wait(&self, stepped_up: &SteppedUp) {
-        for (_, errand) in &stepped_up.notices {
+        for (_, job) in &stepped_up.notices {
             metrics::mail_queued();
-            tracing::info!(id = errand.id.as_str(), "mail is to be sent");
+            tracing::info!(id = job.id.as_str(), "mail is to be sent");
         }
         self.mail().notify_one();
     }

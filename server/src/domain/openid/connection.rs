@@ -59,7 +59,7 @@ type OpenidClient = Client<
 
 /// The parameters that a browser takes to the provider.
 #[derive(Debug)]
-pub struct Errand<'a> {
+pub struct MailJob<'a> {
     /// Where it is to come back.
     pub redirect_uri: &'a str,
     /// `state`, which names the sign-in when it does.
@@ -110,15 +110,14 @@ impl Connection {
     ///
     /// # Errors
     /// [`ProviderFault`].
-    pub fn authorization_url(&self, metadata: &Metadata, errand: Errand<'_>) -> Result<Url, ProviderFault> {
-        let client = self.client(metadata, errand.redirect_uri)?;
-        let challenge =
-            PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(errand.verifier.to_owned()));
-        let state = errand.state;
+    pub fn authorization_url(&self, metadata: &Metadata, job: MailJob<'_>) -> Result<Url, ProviderFault> {
+        let client = self.client(metadata, job.redirect_uri)?;
+        let challenge = PkceCodeChallenge::from_code_verifier_sha256(&PkceCodeVerifier::new(job.verifier.to_owned()));
+        let state = job.state;
         let scopes = self.provider.scopes.iter().map(|scope| Scope::new(scope.clone()));
         let request = client.authorize_url(|| CsrfToken::new(state)).add_scopes(scopes).set_pkce_challenge(challenge);
-        let request = request.add_extra_param("nonce", errand.nonce.to_owned());
-        Ok(match errand.is_fresh {
+        let request = request.add_extra_param("nonce", job.nonce.to_owned());
+        Ok(match job.is_fresh {
             // OpenID Connect Core §3.1.2.1; with `max_age` the ID token says when they did.
             true => request.add_extra_param("prompt", "login").add_extra_param("max_age", "0").url().0,
             false => request.url().0,

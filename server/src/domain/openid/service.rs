@@ -1,6 +1,6 @@
 //! Every decision about signing in with a provider: going there, coming back, swapping the page's code, linking, unlinking.
 
-use super::connection::{Connection, Errand};
+use super::connection::{Connection, MailJob};
 use super::flow::{CODE_SECONDS, FLOW_SECONDS, Flow, FlowKey, Intent, SealedCode, SealedFlow, Vouched};
 use super::pkce::Challenge;
 use super::provider::{Provider, ProviderName};
@@ -9,14 +9,14 @@ use super::{Identity, IdentityKey, ProviderFault};
 use crate::clock::UnixMillis;
 use crate::domain::account::SessionProof;
 use crate::domain::account::email::EmailAddress;
+use crate::domain::account::notice::StoredNotice;
 use crate::domain::account::opaque::{Kind, OpaqueToken};
 use crate::domain::account::service::{AccountService, SignIn, SignedIn};
-use crate::domain::account::word::Word;
 use crate::domain::audit::{Action, Actor, Event, Source};
 use crate::domain::issuer::{Issuer, user_created};
 use crate::domain::refusal::Refusal;
 use crate::domain::user::UserState;
-use crate::mail::errand::Why;
+use crate::mail::job::Why;
 use crate::outbound::{Outbound, OutboundError};
 use crate::rng;
 use crate::store::{Accounts, Openid, StoreError, Unlinked};
@@ -176,14 +176,14 @@ impl OpenidService {
         let ends = self.issuer.clock.now().plus_seconds(FLOW_SECONDS);
         let row = SealedFlow::seal(&self.issuer.roots.sealing(), rng::bytes(random)?, key, ends, &flow)?;
         let redirect_uri = self.redirect_uri(&connection.provider().name);
-        let errand = Errand {
+        let job = MailJob {
             redirect_uri: &redirect_uri,
             state: state.reveal().to_string(),
             nonce: &flow.nonce,
             verifier: &flow.verifier,
             is_fresh: matches!(flow.intent, Intent::Confirm | Intent::StepUp),
         };
-        let to = connection.authorization_url(&metadata, errand)?;
+        let to = connection.authorization_url(&metadata, job)?;
         self.issuer.store.add_openid_flow(&row).await?;
         Ok(Begun { to, browser })
     }
@@ -339,12 +339,14 @@ impl OpenidService {
         let event = Event::done(Action::OpenidLink, &signed_in.source, identity.created_at);
         let event = event.on(&identity.user).with("provider", &provider.name);
         let word = match accounts.account(&identity.user).await? {
-            Some(account) => accounts.word(&account.email, Why::ProviderLinked { provider: provider.name.clone() })?,
+            Some(account) => {
+                accounts.notice(&account.email, Why::ProviderLinked { provider: provider.name.clone() })?
+            }
             None => None,
         };
-        match self.issuer.store.add_openid_identity(&identity, Word::errand(word.as_ref()), &event).await {
+        match self.issuer.store.add_openid_identity(&identity, StoredNotice::job(word.as_ref()), &event).await {
             Ok(is_told) => {
-                accounts.word_waits(word.as_ref(), is_told);
+                accounts.notice_waits(word.as_ref(), is_told);
                 Ok(identity)
             }
             Err(StoreError::Taken { .. }) => Err(Refusal::InvalidState {

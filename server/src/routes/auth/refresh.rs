@@ -5,7 +5,7 @@ use super::super::problem::Refused;
 use super::{PairAnswer, RefreshForm, answer};
 use crate::domain::audit::{Action, Source};
 use crate::domain::refusal::Refusal;
-use crate::domain::request_limits::Payer;
+use crate::domain::request_limits::RateKey;
 use crate::openapi::Doc;
 use crate::router::{App, source};
 use axum::extract::{Request, State};
@@ -22,14 +22,14 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     let source = source(&parts, Action::SessionRefresh);
     let body = body::read(body).await?;
     let form: RefreshForm = body::json(&parts.headers, &body)?;
-    Ok(go_on(&app, &form.refresh_token, &source).await?)
+    Ok(refresh(&app, &form.refresh_token, &source).await?)
 }
 
 /// The next pair. Counted to its user before it is used up: a client that is refused here may come again with the same
 /// token.
-pub(in crate::routes) async fn go_on(app: &App, token: &str, source: &Source) -> Result<Response, Refusal> {
+pub(in crate::routes) async fn refresh(app: &App, token: &str, source: &Source) -> Result<Response, Refusal> {
     if let Some(user) = app.accounts.user_of_refresh(token).await? {
-        app.count(Payer::User(&user))?;
+        app.count(RateKey::User(&user))?;
     }
     let pair = app.accounts.refresh(token, source).await?;
     Ok(answer(app, &pair))

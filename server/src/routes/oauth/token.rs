@@ -104,7 +104,10 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
             let source = source(&parts, Action::SessionRefresh);
             no_credential(&parts)?;
             let token = form.text("refresh_token")?;
-            return auth::refresh::go_on(&app, token, &source).await.map_err(Refusal::of_grant).map_err(Refused::from);
+            return auth::refresh::refresh(&app, token, &source)
+                .await
+                .map_err(Refusal::of_grant)
+                .map_err(Refused::from);
         }
         (TOKEN_EXCHANGE, _) => return Err(Refusal::Malformed { field: "subject_token_type" }.into()),
         _ => return Err(Refusal::UnknownGrant.into()),

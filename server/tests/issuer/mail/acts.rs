@@ -16,8 +16,8 @@ async fn each_act_is_told_with_what_when_and_from_where() {
     let world = World::start().await;
     let (ana, root) = (world.key_owner("ana@shop.example").await, world.key_owner("root@shop.example").await);
     root.become_admin().await;
-    world.office.deliver_due().await;
-    let world_office = world.post_office(super::smtp(&world, &server.plain_url(), None));
+    world.worker.deliver_due().await;
+    let world_office = world.worker(super::smtp(&world, &server.plain_url(), None));
     let mut named = form();
     named["name"] = json!("Your account is locked, call 555");
     let key = ana.make_with(named).await;
@@ -61,13 +61,13 @@ async fn each_act_is_told_with_what_when_and_from_where() {
 async fn o08_a_flood_of_other_word_loses_no_notice_of_a_key_and_notices_over_the_budget_come_later() {
     let world = World::start().await;
     let ana = world.key_owner("ana@shop.example").await;
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     // The budget of other mails to the address is used up in this hour.
     for (current, next) in [(PASSWORD, "copper-lantern-12-frost"), ("copper-lantern-12-frost", PASSWORD)].repeat(4) {
         change_password(&ana.access, current, next).send(world.address).await.granted();
     }
     let told = async || {
-        world.office.deliver_due().await;
+        world.worker.deliver_due().await;
         let log = world.log();
         let line = "development: An API key was made email=ana@shop.example";
         (log.matches(line).count(), log.matches("development: Your password was changed").count())
@@ -92,10 +92,10 @@ async fn a_change_of_password_lists_the_keys_in_its_mail() {
     let world = World::start().await;
     let ana = world.key_owner("ana@shop.example").await;
     let (key, gone) = (ana.make().await, ana.make().await);
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     change_password(&ana.access, PASSWORD, "copper-lantern-12-frost").send(world.address).await.granted();
     assert_eq!(ana.revoke(&gone).await.status, 204);
-    world.post_office(super::smtp(&world, &server.plain_url(), None)).deliver_due().await;
+    world.worker(super::smtp(&world, &server.plain_url(), None)).deliver_due().await;
     let messages = server.wait_for(1).await;
     assert!(
         messages[0].raw.contains(key.id.as_str()) && messages[0].raw.contains("from 127.0.0.1"),

@@ -42,7 +42,7 @@ async fn r32_nobody_holds_back_the_link_that_the_owner_of_a_mailbox_waits_for() 
     for network in 0..20 {
         assert_eq!(from(register("ana@shop.example", PASSWORD), network).await, 202);
     }
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     // Mails that other callers caused do not count against her link, and neither does how often they asked.
     assert_eq!(from(reset("ana@shop.example"), 99).await, 202);
     assert_eq!(world.links_to("/auth/password/reset", "ana@shop.example").await.len(), 1);
@@ -90,7 +90,7 @@ async fn nobody_gets_words_of_their_own_into_a_mail() {
     }
     // Every character that an address may have.
     register("a!#$%&'*+-/=?^_`{|}~b@shop.example", PASSWORD).send(world.address).await.granted();
-    assert_eq!(world.office.deliver_due().await, 1);
+    assert_eq!(world.worker.deliver_due().await, 1);
     let messages = server.wait_for(1).await;
     assert_eq!(messages[0].to, ["a!#$%&'*+-/=?^_`{|}~b@shop.example"]);
     assert_eq!(messages[0].raw.to_lowercase().matches("bcc").count(), 0);

@@ -3,15 +3,15 @@
 mod acts;
 mod delivery;
 mod flood;
+mod notice;
 mod process;
 mod tls;
-mod word;
 
 use crate::mail_server::MailServer;
 use crate::world::World;
 use bmap_server::config::{Config, Environment, Flags};
-use bmap_server::mail::carrier::{Carrier, Smtp};
-use bmap_server::mail::post_office::PostOffice;
+use bmap_server::mail::mailer::{Mailer, Smtp};
+use bmap_server::mail::worker::MailWorker;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl World {
     /// A world whose mail goes to that URL, as the configuration would have it.
     async fn mailing_to(url: &str, ca_file: Option<&str>) -> Self {
         let mut world = Self::start().await;
-        world.office = world.post_office(smtp(&world, url, ca_file));
+        world.worker = world.worker(smtp(&world, url, ca_file));
         world
     }
 
@@ -29,8 +29,8 @@ impl World {
         Self::mailing_to(&server.plain_url(), None).await
     }
 
-    fn post_office(&self, smtp: Smtp) -> PostOffice {
-        PostOffice::new(Arc::clone(&self.issuer), Carrier::Smtp(Box::new(smtp)), self.app.accounts.mail())
+    fn worker(&self, smtp: Smtp) -> MailWorker {
+        MailWorker::new(Arc::clone(&self.issuer), Mailer::Smtp(Box::new(smtp)), self.app.accounts.mail())
     }
 
     async fn waiting(&self) -> i64 {

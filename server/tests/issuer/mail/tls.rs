@@ -14,11 +14,11 @@ async fn sends(url: &str, ca: &str) -> bool {
     let ca = file(ca);
     let world = World::mailing_to(url, ca.path().to_str()).await;
     register("ana@shop.example", PASSWORD).send(world.address).await.granted();
-    assert_eq!(world.office.deliver_due().await, 1);
+    assert_eq!(world.worker.deliver_due().await, 1);
     let is_sent = world.waiting().await == 0;
     // Whatever went wrong is tried again: none of it speaks of the mail.
     world.clock.advance_seconds(5);
-    assert_eq!(world.office.deliver_due().await, usize::from(!is_sent));
+    assert_eq!(world.worker.deliver_due().await, usize::from(!is_sent));
     is_sent
 }
 

@@ -22,7 +22,7 @@ async fn an_account_gets_an_identity_signs_in_with_it_and_gives_it_up() {
     assert_eq!((linked["email"].as_str(), linked["signed_in_at"].is_null()), (Some("ana@mail.example"), true));
 
     assert_eq!(world.issuer.store.mail_waiting().await.unwrap(), 1);
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     let log = world.log();
     let mut told = log.lines().filter(|line| line.contains("email=linking@shop.example"));
     assert!(told.next_back().unwrap().contains("There is a new way to sign in"), "{log}");

@@ -31,7 +31,7 @@ async fn the_exchange_gives_one_and_a_fresh_sign_in_another() {
     assert_eq!(make(&world, &pair, &second).await.status, 201);
     pair.send(&world, step_up("fake", &code)).await.assert_refused("invalid_credentials");
     // The notice goes to the address that the provider has checked.
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     assert!(world.log().contains("development: An API key was made"));
 }
 

@@ -65,7 +65,7 @@ async fn u09_links_in_mails_and_cookies_go_beneath_the_path() {
     let mut call = Call::json("/auth/register", &register);
     call.path = "/auth/eu/auth/register".to_owned();
     assert_eq!(call.send_elsewhere(world.address).await.status, 202);
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     let start = format!("http://{}/auth/eu/auth/confirm?token=", world.address);
     let log = world.log();
     let token = log.split_once(&start).expect(&log).1.split_whitespace().next().unwrap();

@@ -57,7 +57,7 @@ async fn an_invited_address_has_an_account_by_its_link_and_no_other_has() {
         accept(&bad, PASSWORD).send(to).await.assert_refused("invalid_credentials");
     }
     // The admin had word of it.
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     assert!(world.log().contains("development: An address was invited email=root@shop.example"));
 }
 

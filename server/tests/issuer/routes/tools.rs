@@ -225,7 +225,7 @@ async fn o17_a_stolen_access_token_of_an_admin_gives_and_takes_no_grant() {
         let once = call.header(crate::person::STEP_UP, &world.step_up(&boss.access).await);
         assert!([201, 204].contains(&once.send(world.address).await.status));
     }
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     let log = world.log();
     for act in ["A user was granted a tool", "A grant of a tool was taken away"] {
         for to in ["boss@shop.example", "ana@shop.example"] {

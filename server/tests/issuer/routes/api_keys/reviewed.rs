@@ -43,7 +43,7 @@ async fn o08_after_change_and_reset_the_owner_sees_a_thiefs_key_and_revokes_it_i
     let (ana, stolen) = robbed(&world).await;
     let made_at = world.clock_millis();
     // The owner had a mail at once.
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     assert!(world.log().contains("development: An API key was made email=ana@shop.example"), "{}", world.log());
     // The owner goes on, and signs in and steps up as on any day: that hides nothing.
     world.clock.advance_seconds(60);

@@ -3,9 +3,9 @@
 //! process that dies between the server's answer and its own record leaves a mail that is sent again, with the same `Message-ID`.
 
 use super::backoff;
-use super::carrier::{Carrier, NotCarried};
-use super::errand::{Errand, Why};
-use super::letter::Letter;
+use super::email::Email;
+use super::job::{MailJob, Why};
+use super::mailer::{Mailer, NotCarried};
 use crate::clock::UnixMillis;
 use crate::domain::account::sealed;
 use crate::domain::audit::{Action, Event, Source};
@@ -23,7 +23,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-/// How long a mail is in one hand, in seconds; longer than [`SEND_DEADLINE`](super::carrier::SEND_DEADLINE).
+/// How long a mail is in one hand, in seconds; longer than [`SEND_DEADLINE`](super::mailer::SEND_DEADLINE).
 pub const LEASE_SECONDS: i64 = 60;
 /// Mails in hand at once.
 const AT_ONCE: i64 = 4;
@@ -32,11 +32,11 @@ const LOOK: Duration = Duration::from_secs(2);
 
 /// Sends mail that waits.
 #[derive(Clone)]
-pub struct PostOffice(Arc<Inner>);
+pub struct MailWorker(Arc<Inner>);
 
 struct Inner {
     issuer: Arc<Issuer>,
-    carrier: Carrier,
+    mailer: Mailer,
     waits: Arc<Notify>,
     is_closing: AtomicBool,
 }
@@ -50,10 +50,10 @@ enum Outcome {
     Never(String),
 }
 
-impl PostOffice {
-    /// A post office that is told of new mail by `waits`.
-    pub fn new(issuer: Arc<Issuer>, carrier: Carrier, waits: Arc<Notify>) -> Self {
-        Self(Arc::new(Inner { issuer, carrier, waits, is_closing: AtomicBool::new(false) }))
+impl MailWorker {
+    /// A worker that `waits` wakes for new mail.
+    pub fn new(issuer: Arc<Issuer>, mailer: Mailer, waits: Arc<Notify>) -> Self {
+        Self(Arc::new(Inner { issuer, mailer, waits, is_closing: AtomicBool::new(false) }))
     }
 
     /// Sends the mails that are due, again and again, until `stop`; those in hand then are finished.
@@ -86,8 +86,8 @@ impl PostOffice {
             handled = handled.saturating_add(mails.len());
             let mut hands = JoinSet::new();
             for mail in mails {
-                let (office, claim) = (self.clone(), claim.clone());
-                hands.spawn(async move { office.handle(&claim, mail).await });
+                let (worker, claim) = (self.clone(), claim.clone());
+                hands.spawn(async move { worker.handle(&claim, mail).await });
             }
             while hands.join_next().await.is_some() {}
         }
@@ -168,32 +168,32 @@ impl PostOffice {
         if now >= mail.expires_at {
             return Outcome::Never("it is of no use any more".to_owned());
         }
-        let errand = match Errand::open(&issuer.roots, &mail.id, mail.epoch, &mail.sealed) {
-            Ok(errand) => errand,
+        let job = match MailJob::open(&issuer.roots, &mail.id, mail.epoch, &mail.sealed) {
+            Ok(job) => job,
             Err(error) => return Outcome::Never(format!("ALARM: {error}")),
         };
-        let letter = match self.letter(errand, mail).await {
-            Ok(Some(letter)) => letter,
+        let email = match self.email(job, mail).await {
+            Ok(Some(email)) => email,
             Ok(None) => return Outcome::Dropped,
             Err(error) => return Outcome::Later(error.to_string()),
         };
-        match self.0.carrier.carry(&letter, &mail.id, now).await {
+        match self.0.mailer.carry(&email, &mail.id, now).await {
             Ok(()) => Outcome::Sent,
             Err(NotCarried::Later(reason)) => Outcome::Later(reason),
             Err(NotCarried::Never(reason)) => Outcome::Never(reason),
         }
     }
 
-    /// The letter that an errand makes today.
-    async fn letter(&self, errand: Errand, mail: &ClaimedMail) -> Result<Option<Letter>, Refusal> {
+    /// The mail that a job makes today.
+    async fn email(&self, job: MailJob, mail: &ClaimedMail) -> Result<Option<Email>, Refusal> {
         let issuer = &self.0.issuer;
-        let (url, store, to) = (&issuer.url, &issuer.store, errand.to);
+        let (url, store, to) = (&issuer.url, &issuer.store, job.to);
         let account = store.account_by_email(&to).await?;
-        Ok(match (errand.why, account) {
-            (Why::Registration(_) | Why::NewAddress(_), Some(_)) => Some(Letter::address_has_account(url, to)),
-            (Why::Registration(token), None) => Some(Letter::confirm_registration(url, to, &token)),
-            (Why::NewAddress(token), None) => Some(Letter::confirm_new_address(url, to, &token)),
-            (Why::AddressChange { new }, Some(_)) => Some(Letter::address_is_to_change(url, to, &new)),
+        Ok(match (job.why, account) {
+            (Why::Registration(_) | Why::NewAddress(_), Some(_)) => Some(Email::address_has_account(url, to)),
+            (Why::Registration(token), None) => Some(Email::confirm_registration(url, to, &token)),
+            (Why::NewAddress(token), None) => Some(Email::confirm_new_address(url, to, &token)),
+            (Why::AddressChange { new }, Some(_)) => Some(Email::address_is_to_change(url, to, &new)),
             (Why::PasswordReset(token), Some(account)) if account.user_state == UserState::Active => {
                 // Where the row was edited, the link would set the password of the user that was written beside this
                 // address.
@@ -203,22 +203,22 @@ impl PostOffice {
                 let event =
                     Event::done(Action::PasswordResetLink, &Source::system(), issuer.clock.now()).on(&reset.user);
                 store.add_password_reset(&hash, &reset, &event).await?;
-                Some(Letter::reset_password(url, to, &token))
+                Some(Email::reset_password(url, to, &token))
             }
             (Why::PasswordReset(_) | Why::AddressChange { .. }, _) => None,
             // Whatever the address is by now: it was told of the account, and this is the end of that.
-            (Why::AddressChanged { new }, _) => Some(Letter::address_has_changed(url, to, &new)),
+            (Why::AddressChanged { new }, _) => Some(Email::address_has_changed(url, to, &new)),
             (Why::PasswordChanged { keys }, _) => {
                 let keys = match &keys {
                     Some(span) => store.given_keys(span).await?,
                     None => Vec::new(),
                 };
-                Some(Letter::password_has_changed(url, to, &keys))
+                Some(Email::password_has_changed(url, to, &keys))
             }
-            (Why::Act(notice), _) => Some(Letter::act(url, to, &notice)),
-            (Why::Invitation(_), Some(_)) => Some(Letter::address_has_account(url, to)),
-            (Why::Invitation(token), None) => Some(Letter::invitation(url, to, &token)),
-            (Why::ProviderLinked { provider }, _) => Some(Letter::provider_was_linked(url, to, &provider)),
+            (Why::Act(notice), _) => Some(Email::act(url, to, &notice)),
+            (Why::Invitation(_), Some(_)) => Some(Email::address_has_account(url, to)),
+            (Why::Invitation(token), None) => Some(Email::invitation(url, to, &token)),
+            (Why::ProviderLinked { provider }, _) => Some(Email::provider_was_linked(url, to, &provider)),
         })
     }
 }

@@ -25,14 +25,14 @@ const PURPOSE: &str = "mail";
 
 /// Whom to write to, and why.
 #[derive(Debug)]
-pub struct Errand {
+pub struct MailJob {
     /// The address.
     pub to: EmailAddress,
     /// The reason.
     pub why: Why,
 }
 
-/// The reason of a mail. Which letter that makes is decided when it is sent, not when it is asked for.
+/// The reason of a mail. Which mail that makes is decided when it is sent, not when it is asked for.
 #[derive(Debug)]
 pub enum Why {
     /// A caller registered with the address.
@@ -55,7 +55,7 @@ pub enum Why {
     },
     /// The password of the account of this address was changed.
     PasswordChanged {
-        /// The keys to look through; `None` in an errand from before there was such a list.
+        /// The keys to look through; `None` in a job from before there was such a list.
         keys: Option<Span>,
     },
     /// An act that outlives a session was done by the user of this address, or to them.
@@ -76,7 +76,7 @@ impl Why {
             Why::AddressChange { .. }
             | Why::AddressChanged { .. }
             | Why::PasswordChanged { .. }
-            | Why::ProviderLinked { .. } => Budget::Word,
+            | Why::ProviderLinked { .. } => Budget::StoredNotice,
             Why::Act(_) => Budget::Act,
         }
     }
@@ -103,9 +103,9 @@ impl MailId {
     }
 }
 
-/// An errand as it is stored.
+/// An job as it is stored.
 #[derive(Clone, Debug)]
-pub struct SealedErrand {
+pub struct SealedMailJob {
     /// Its row's id.
     pub id: MailId,
     /// The epoch of the root whose key seals it.
@@ -122,10 +122,10 @@ pub struct SealedErrand {
     pub expires_at: UnixMillis,
 }
 
-/// An errand can't be sealed or opened.
+/// An job can't be sealed or opened.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
-pub enum ErrandError {
+pub enum MailJobError {
     /// No randomness.
     #[error(transparent)]
     Random(#[from] NoRandomness),
@@ -138,8 +138,8 @@ pub enum ErrandError {
         /// That epoch.
         epoch: u32,
     },
-    /// The sealed text is no errand of this version.
-    #[error("what was sealed is no errand")]
+    /// The sealed text is no job of this version.
+    #[error("what was sealed is no job")]
     Form,
 }
 
@@ -166,18 +166,18 @@ enum Reason {
     Invitation,
 }
 
-impl Errand {
+impl MailJob {
     /// Seals it for a row of its own.
     ///
     /// # Errors
-    /// [`ErrandError::Random`].
+    /// [`MailJobError::Random`].
     pub fn seal(
         &self,
         roots: &Roots,
         random: &dyn Random,
         created_at: UnixMillis,
         expires_at: UnixMillis,
-    ) -> Result<SealedErrand, ErrandError> {
+    ) -> Result<SealedMailJob, MailJobError> {
         let keys = roots.sealing();
         let id = MailId::from_uuid(rng::uuid_v7(created_at, random)?);
         let (why, about) = match &self.why {
@@ -194,24 +194,24 @@ impl Errand {
             Why::ProviderLinked { provider } => (Reason::ProviderLinked, provider.as_str().to_owned().into()),
         };
         let written = Written { to: self.to.as_str().to_owned(), why, about };
-        let written = Zeroizing::new(serde_json::to_vec(&written).map_err(|_| ErrandError::Form)?);
+        let written = Zeroizing::new(serde_json::to_vec(&written).map_err(|_| MailJobError::Form)?);
         let (epoch, nonce) = (keys.epoch(), rng::bytes(random)?);
         let sealed = seal::seal(&keys.storage_key(PURPOSE), epoch, nonce, &bound_to(&id), &written)?;
         let budget = self.why.budget();
         let recipient = recipient(&keys, &self.to, budget);
-        Ok(SealedErrand { id, epoch, sealed, budget, recipient, created_at, expires_at })
+        Ok(SealedMailJob { id, epoch, sealed, budget, recipient, created_at, expires_at })
     }
 
     /// Opens the text that was sealed for exactly this row.
     ///
     /// # Errors
-    /// [`ErrandError`].
-    pub fn open(roots: &Roots, id: &MailId, epoch: u32, sealed: &str) -> Result<Self, ErrandError> {
-        let keys = roots.of(epoch).ok_or(ErrandError::Epoch { epoch })?;
+    /// [`MailJobError`].
+    pub fn open(roots: &Roots, id: &MailId, epoch: u32, sealed: &str) -> Result<Self, MailJobError> {
+        let keys = roots.of(epoch).ok_or(MailJobError::Epoch { epoch })?;
         let written = seal::open(&keys.storage_key(PURPOSE), epoch, &bound_to(id), sealed)?;
-        let written: Written = serde_json::from_slice(&written).map_err(|_| ErrandError::Form)?;
-        let address = |text: &str| EmailAddress::parse(text).map_err(|_| ErrandError::Form);
-        let token = |kind| OpaqueToken::parse(kind, &written.about).ok_or(ErrandError::Form);
+        let written: Written = serde_json::from_slice(&written).map_err(|_| MailJobError::Form)?;
+        let address = |text: &str| EmailAddress::parse(text).map_err(|_| MailJobError::Form);
+        let token = |kind| OpaqueToken::parse(kind, &written.about).ok_or(MailJobError::Form);
         let why = match written.why {
             Reason::Registration => Why::Registration(token(Kind::Confirmation)?),
             Reason::PasswordReset => Why::PasswordReset(token(Kind::PasswordReset)?),
@@ -221,13 +221,13 @@ impl Errand {
             Reason::PasswordChanged => Why::PasswordChanged {
                 keys: match written.about.as_str() {
                     "" => None,
-                    span => Some(Span::parse(span).ok_or(ErrandError::Form)?),
+                    span => Some(Span::parse(span).ok_or(MailJobError::Form)?),
                 },
             },
-            Reason::Act => Why::Act(Notice::parse(&written.about).ok_or(ErrandError::Form)?),
+            Reason::Act => Why::Act(Notice::parse(&written.about).ok_or(MailJobError::Form)?),
             Reason::Invitation => Why::Invitation(token(Kind::Invitation)?),
             Reason::ProviderLinked => {
-                Why::ProviderLinked { provider: ProviderName::parse(&written.about).ok_or(ErrandError::Form)? }
+                Why::ProviderLinked { provider: ProviderName::parse(&written.about).ok_or(MailJobError::Form)? }
             }
         };
         Ok(Self { to: address(&written.to)?, why })
@@ -264,12 +264,12 @@ mod tests {
         EmailAddress::parse("ana@shop.example").unwrap()
     }
 
-    fn sealed(why: Why) -> SealedErrand {
-        Errand { to: ana(), why }.seal(&roots(7, 1), &SystemRandom, UnixMillis(1), UnixMillis(2)).unwrap()
+    fn sealed(why: Why) -> SealedMailJob {
+        MailJob { to: ana(), why }.seal(&roots(7, 1), &SystemRandom, UnixMillis(1), UnixMillis(2)).unwrap()
     }
 
     #[test]
-    fn an_errand_comes_back() {
+    fn a_mail_job_comes_back() {
         let new = EmailAddress::parse("new@shop.example").unwrap();
         for why in [
             Why::Registration(OpaqueToken::from_bytes(Kind::Confirmation, [1; 32])),
@@ -286,8 +286,8 @@ mod tests {
         ] {
             let shown = format!("{why:?}");
             let row = sealed(why);
-            let errand = Errand::open(&roots(7, 1), &row.id, row.epoch, &row.sealed).unwrap();
-            assert_eq!((errand.to, format!("{:?}", errand.why)), (ana(), shown));
+            let job = MailJob::open(&roots(7, 1), &row.id, row.epoch, &row.sealed).unwrap();
+            assert_eq!((job.to, format!("{:?}", job.why)), (ana(), shown));
             assert_eq!(MailId::parse(row.id.as_str()), Some(row.id));
         }
     }
@@ -308,8 +308,8 @@ mod tests {
             for address in [None, Some("2001:db8::7".parse().unwrap())] {
                 let notice = Notice { act: act.clone(), at: UnixMillis(7), address };
                 let row = sealed(Why::Act(notice.clone()));
-                let errand = Errand::open(&roots(7, 1), &row.id, row.epoch, &row.sealed).unwrap();
-                assert!(matches!(errand.why, Why::Act(back) if back == notice));
+                let job = MailJob::open(&roots(7, 1), &row.id, row.epoch, &row.sealed).unwrap();
+                assert!(matches!(job.why, Why::Act(back) if back == notice));
             }
         }
         assert!(Notice::parse("key_made\nbmk_1\n7\n").is_none() && Notice::parse("").is_none());
@@ -323,11 +323,11 @@ mod tests {
         for stored in [&row.sealed, &row.recipient] {
             assert!(!stored.contains(&text[4..]) && !stored.contains("ana"));
         }
-        let open = |roots: Roots, id: &MailId, epoch| Errand::open(&roots, id, epoch, &row.sealed);
-        assert!(matches!(open(roots(8, 1), &row.id, 1), Err(ErrandError::Seal(SealError::DoesNotOpen))));
-        assert!(matches!(open(roots(7, 1), &row.id, 2), Err(ErrandError::Epoch { epoch: 2 })));
+        let open = |roots: Roots, id: &MailId, epoch| MailJob::open(&roots, id, epoch, &row.sealed);
+        assert!(matches!(open(roots(8, 1), &row.id, 1), Err(MailJobError::Seal(SealError::DoesNotOpen))));
+        assert!(matches!(open(roots(7, 1), &row.id, 2), Err(MailJobError::Epoch { epoch: 2 })));
         let other = MailId::from_uuid([0; 16]);
-        assert!(matches!(open(roots(7, 1), &other, 1), Err(ErrandError::Seal(SealError::DoesNotOpen))));
+        assert!(matches!(open(roots(7, 1), &other, 1), Err(MailJobError::Seal(SealError::DoesNotOpen))));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The letters: every text that is mailed. Plain text, in lines of at most 76 characters but for links.
+//! The mails: every text that is mailed. Plain text, in lines of at most 76 characters but for links.
 //!
 //! Nothing in them was written by the caller that caused them, but for an address in its canonical spelling: no caller
 //! can have the issuer mail a text of their own to another person.
@@ -14,8 +14,8 @@ use std::fmt;
 use std::net::IpAddr;
 use zeroize::Zeroizing;
 
-/// A letter. Its body holds a secret where it has a link, so `Debug` shows neither.
-pub struct Letter {
+/// A mail. Its body holds a secret where it has a link, so `Debug` shows neither.
+pub struct Email {
     /// Whom to.
     pub to: EmailAddress,
     /// Its subject.
@@ -26,13 +26,13 @@ pub struct Letter {
     pub link: Option<Zeroizing<String>>,
 }
 
-impl fmt::Debug for Letter {
+impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Letter({:?} to {}, …)", self.subject, self.to)
+        write!(f, "Email({:?} to {}, …)", self.subject, self.to)
     }
 }
 
-impl Letter {
+impl Email {
     /// To a registered address that has no account.
     pub fn confirm_registration(issuer: &IssuerUrl, to: EmailAddress, token: &OpaqueToken) -> Self {
         Self::with_link(to, "Confirm your email address", link(issuer, "/auth/confirm", token), |link| {
@@ -233,7 +233,7 @@ mod tests {
     use bmap_protocol::ids::{ApiKeyId, UserId};
 
     #[test]
-    fn letters_are_plain_lines_and_name_their_issuer() {
+    fn emails_are_plain_lines_and_name_their_issuer() {
         let issuer = IssuerUrl::parse("https://auth.example").unwrap();
         let to = || EmailAddress::parse("ana@shop.example").unwrap();
         let address = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".parse().ok();
@@ -247,33 +247,29 @@ mod tests {
             address,
         };
         let token = |kind| OpaqueToken::from_bytes(kind, [1; 32]);
-        let letters = [
-            Letter::confirm_registration(&issuer, to(), &token(Kind::Confirmation)),
-            Letter::address_has_account(&issuer, to()),
-            Letter::reset_password(&issuer, to(), &token(Kind::PasswordReset)),
-            Letter::confirm_new_address(&issuer, to(), &token(Kind::EmailChange)),
-            Letter::address_is_to_change(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
-            Letter::address_has_changed(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
-            Letter::password_has_changed(&issuer, to(), &[]),
-            Letter::password_has_changed(&issuer, to(), &[given(Given::Made), given(Given::NewSecret)]),
-            Letter::invitation(&issuer, to(), &token(Kind::Invitation)),
-            Letter::act(&issuer, to(), &notice(Act::KeyMade(ApiKeyId::from_uuid([1; 16])))),
-            Letter::act(
-                &issuer,
-                to(),
-                &notice(Act::RoleGiven { user: UserId::from_uuid([1; 16]), role: Role::Member }),
-            ),
-            Letter::provider_was_linked(&issuer, to(), &ProviderName::parse("acme").unwrap()),
+        let mails = [
+            Email::confirm_registration(&issuer, to(), &token(Kind::Confirmation)),
+            Email::address_has_account(&issuer, to()),
+            Email::reset_password(&issuer, to(), &token(Kind::PasswordReset)),
+            Email::confirm_new_address(&issuer, to(), &token(Kind::EmailChange)),
+            Email::address_is_to_change(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
+            Email::address_has_changed(&issuer, to(), &EmailAddress::parse("new@shop.example").unwrap()),
+            Email::password_has_changed(&issuer, to(), &[]),
+            Email::password_has_changed(&issuer, to(), &[given(Given::Made), given(Given::NewSecret)]),
+            Email::invitation(&issuer, to(), &token(Kind::Invitation)),
+            Email::act(&issuer, to(), &notice(Act::KeyMade(ApiKeyId::from_uuid([1; 16])))),
+            Email::act(&issuer, to(), &notice(Act::RoleGiven { user: UserId::from_uuid([1; 16]), role: Role::Member })),
+            Email::provider_was_linked(&issuer, to(), &ProviderName::parse("acme").unwrap()),
         ];
-        for letter in letters {
-            assert!(letter.body.is_ascii() && letter.body.contains("https://auth.example\n"), "{letter:?}");
-            for line in letter.body.lines() {
-                let is_link = letter.link.as_ref().is_some_and(|link| link.as_str() == line);
+        for mail in mails {
+            assert!(mail.body.is_ascii() && mail.body.contains("https://auth.example\n"), "{mail:?}");
+            for line in mail.body.lines() {
+                let is_link = mail.link.as_ref().is_some_and(|link| link.as_str() == line);
                 assert!(is_link || line.len() <= 76, "{line}");
             }
-            let links = letter.body.lines().filter(|line| line.contains("token=")).count();
-            assert_eq!(links, usize::from(letter.link.is_some()), "{letter:?}");
-            assert!(!format!("{letter:?}").contains("token="));
+            let links = mail.body.lines().filter(|line| line.contains("token=")).count();
+            assert_eq!(links, usize::from(mail.link.is_some()), "{mail:?}");
+            assert!(!format!("{mail:?}").contains("token="));
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Delivery of a letter to its reader: SMTP (RFC 5321), or the log of a development server.
+//! Delivery of a mail to its reader: SMTP (RFC 5321), or the log of a development server.
 
-use super::errand::MailId;
-use super::letter::Letter;
+use super::email::Email;
+use super::job::MailId;
 use super::message::{self, MessageError};
 use super::server::{MailServer, Security};
 use crate::certificate;
@@ -14,14 +14,14 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use std::fmt;
 use std::time::Duration;
 
-/// Longest that sending one letter may take, from the connection to the server's last word.
+/// Longest that sending one mail may take, from the connection to the server's last word.
 pub const SEND_DEADLINE: Duration = Duration::from_secs(45);
 /// Longest wait for the server at one step of it.
 const STEP_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How a letter gets to its reader.
+/// How a mail gets to its reader.
 #[derive(Debug)]
-pub enum Carrier {
+pub enum Mailer {
     /// Into the log: for development, where the log's reader is every recipient.
     Log,
     /// By a mail server.
@@ -43,7 +43,7 @@ impl fmt::Debug for Smtp {
     }
 }
 
-/// Why a letter was not taken.
+/// Why a mail was not taken.
 #[derive(Debug)]
 pub enum NotCarried {
     /// It may be, later.
@@ -122,9 +122,9 @@ impl Smtp {
         }
     }
 
-    async fn carry(&self, letter: &Letter, id: &MailId, now: UnixMillis) -> Result<(), NotCarried> {
+    async fn carry(&self, mail: &Email, id: &MailId, now: UnixMillis) -> Result<(), NotCarried> {
         let never = |error: MessageError| NotCarried::Never(error.to_string());
-        let message = message::compose(letter, &self.from, id, &self.issuer_host, now).map_err(never)?;
+        let message = message::compose(mail, &self.from, id, &self.issuer_host, now).map_err(never)?;
         match tokio::time::timeout(self.deadline, self.transport.send(message)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) if error.is_permanent() && !is_ours(error.status()) => {
@@ -136,17 +136,17 @@ impl Smtp {
     }
 }
 
-impl Carrier {
+impl Mailer {
     /// Brings it, or says why not.
     ///
     /// # Errors
     /// [`NotCarried`].
-    pub async fn carry(&self, letter: &Letter, id: &MailId, now: UnixMillis) -> Result<(), NotCarried> {
+    pub async fn carry(&self, mail: &Email, id: &MailId, now: UnixMillis) -> Result<(), NotCarried> {
         match self {
-            Carrier::Smtp(smtp) => smtp.carry(letter, id, now).await,
-            Carrier::Log => {
-                let (email, subject) = (&letter.to, letter.subject);
-                match &letter.link {
+            Mailer::Smtp(smtp) => smtp.carry(mail, id, now).await,
+            Mailer::Log => {
+                let (email, subject) = (&mail.to, mail.subject);
+                match &mail.link {
                     Some(link) => tracing::info!(%email, "development: {subject}: {}", **link),
                     None => tracing::info!(%email, "development: {subject}"),
                 }
@@ -168,7 +168,7 @@ fn unreached(error: &lettre::transport::smtp::Error) -> Unreached {
     }
 }
 
-/// Whether a server that refuses for good speaks of us and not of the letter: wrong or missing credentials, or no TLS (RFC 4954
+/// Whether a server that refuses for good speaks of us and not of the mail: wrong or missing credentials, or no TLS (RFC 4954
 /// §6, RFC 3207 §4). An operator puts that right, and the mail is still wanted then.
 fn is_ours(status: Option<Code>) -> bool {
     status.is_some_and(|code| matches!(u16::from(code), 530 | 534 | 535 | 538))

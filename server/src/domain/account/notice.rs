@@ -4,43 +4,43 @@
 use super::email::EmailAddress;
 use super::service::{AccountService, LinkDelivery};
 use crate::domain::refusal::Refusal;
-use crate::mail::errand::{Errand, SealedErrand, Why};
+use crate::mail::job::{MailJob, SealedMailJob, Why};
 
 /// How long it is tried to bring it, in seconds.
-const WORD_SECONDS: i64 = 24 * 3600;
+const NOTICE_SECONDS: i64 = 24 * 3600;
 
-/// Word of a change, to be written down with it.
+/// StoredNotice of a change, to be written down with it.
 #[derive(Debug)]
-pub struct Word {
+pub struct StoredNotice {
     to: EmailAddress,
-    errand: SealedErrand,
+    job: SealedMailJob,
 }
 
 impl AccountService {
-    /// Word to an address; `None` where nothing would bring it.
+    /// StoredNotice to an address; `None` where nothing would bring it.
     ///
     /// # Errors
     /// [`Refusal`] where there is no randomness.
-    pub fn word(&self, to: &EmailAddress, why: Why) -> Result<Option<Word>, Refusal> {
+    pub fn notice(&self, to: &EmailAddress, why: Why) -> Result<Option<StoredNotice>, Refusal> {
         if self.links == LinkDelivery::None {
             return Ok(None);
         }
         let (roots, random, now) = (&self.issuer.roots, &*self.issuer.random, self.issuer.clock.now());
-        let errand = Errand { to: to.clone(), why }.seal(roots, random, now, now.plus_seconds(WORD_SECONDS))?;
-        Ok(Some(Word { to: to.clone(), errand }))
+        let job = MailJob { to: to.clone(), why }.seal(roots, random, now, now.plus_seconds(NOTICE_SECONDS))?;
+        Ok(Some(StoredNotice { to: to.clone(), job }))
     }
 
     /// The change is made, and word of it written down or, because the address got too much of it this hour, not.
-    pub fn word_waits(&self, word: Option<&Word>, is_sent: bool) {
-        if let Some(Word { to, errand }) = word {
-            self.mail_waits(&errand.id, to, is_sent);
+    pub fn notice_waits(&self, word: Option<&StoredNotice>, is_sent: bool) {
+        if let Some(StoredNotice { to, job }) = word {
+            self.mail_waits(&job.id, to, is_sent);
         }
     }
 }
 
-impl Word {
+impl StoredNotice {
     /// The mail to be stored.
-    pub fn errand(this: Option<&Self>) -> Option<&SealedErrand> {
-        this.map(|word| &word.errand)
+    pub fn job(this: Option<&Self>) -> Option<&SealedMailJob> {
+        this.map(|word| &word.job)
     }
 }

@@ -1,4 +1,4 @@
-//! Word of what was changed.
+//! StoredNotice of what was changed.
 
 use crate::mail_server::{MailServer, Message, is_at_hand};
 use crate::person::{
@@ -17,14 +17,14 @@ const NEWER: &str = "amber-harbour-77-mint";
 async fn with_ana(server: &MailServer) -> World {
     let world = World::mailing(server).await;
     register("ana@shop.example", PASSWORD).send(world.address).await.granted();
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     confirm(&server.wait_for(1).await[0].token(), PASSWORD).send(world.address).await.granted();
     world
 }
 
 /// The mail after so many, which is the last one.
 async fn after(world: &World, server: &MailServer, before: usize) -> Message {
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     let messages = server.wait_for(before + 1).await;
     assert_eq!(messages.len(), before + 1, "{messages:?}");
     messages[before].clone()
@@ -69,7 +69,7 @@ async fn the_address_that_an_account_had_is_told_where_it_went() {
     let world = with_ana(&server).await;
     let pair = crate::person::Pair::of(&login("ana@shop.example", PASSWORD).send(world.address).await);
     change_address(&pair.access, "ana@home.example", PASSWORD).send(world.address).await.granted();
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     let messages = server.wait_for(3).await;
     let link = messages.iter().find(|message| message.to == ["ana@home.example"]).unwrap().token();
     confirm_address(&link, "a wrong one").send(world.address).await.assert_refused("invalid_credentials");
@@ -84,20 +84,20 @@ async fn the_address_that_an_account_had_is_told_where_it_went() {
 async fn word_has_a_budget_of_its_own_and_a_change_is_made_without_it() {
     let world = World::start().await;
     let pair = world.person("ana@shop.example").await.sign_in().await;
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     // Whatever strangers have mailed to her.
     for _ in 0..3 {
         register("ana@shop.example", PASSWORD).send(world.address).await;
         reset("ana@shop.example").send(world.address).await;
     }
-    world.office.deliver_due().await;
+    world.worker.deliver_due().await;
     let mut passwords = [PASSWORD, NEW].into_iter().cycle();
     let mut current = passwords.next().unwrap();
-    for number in 1..=Budget::Word.per_hour() + 2 {
+    for number in 1..=Budget::StoredNotice.per_hour() + 2 {
         let next = passwords.next().unwrap();
         change_password(&pair.access, current, next).send(world.address).await.granted();
         current = next;
-        assert_eq!(world.waiting().await, number.min(Budget::Word.per_hour()));
+        assert_eq!(world.waiting().await, number.min(Budget::StoredNotice.per_hour()));
     }
 }
 
