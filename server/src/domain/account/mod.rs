@@ -2,9 +2,9 @@
 //!
 //! Modules in reading order: [`email`] and [`password`] (as callers present them), [`pool`] (where hashing happens), [`limits`] (how often),
 //! [`opaque`] (tokens of which only the hash is stored), [`sealed`] (rows that were not edited by hand), [`access`] (the JWT), [`refresh`]
-//! (rotation), [`service`] (every decision about sessions), [`refresh`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
+//! (rotation), [`service`] (every decision about sessions), [`renewal`] (with a refresh token), [`registration`], [`reset`] and [`change`] (those
 //! that send mail), [`invitation`], [`step_up`] (what outlives a session), [`key_review`] (keys to look through), [`forget`] (passwords of a
-//! root that goes), [`first_password`], [`word`] (notices of changes), [`own`] (a user's own sessions and account).
+//! root that goes), [`first_password`], [`notice`] (notices of changes), [`own`] (a user's own sessions and account).
 
 pub mod email;
 pub mod password;
@@ -19,7 +19,7 @@ pub mod opaque;
 pub mod refresh;
 pub mod sealed;
 
-pub mod refresh;
+pub mod renewal;
 pub mod service;
 pub mod step_up;
 

@@ -140,7 +140,7 @@ impl AccountService {
                 self.begin_session(&account.user, SessionProof::Password(&account.password), source).await?
             {
                 self.limits.signed_in(email, &guess);
-                self.rehash(&account, password, matches, source).await;
+                self.rehash_outdated(&account, password, matches, source).await;
                 return Ok(sign_in);
             }
         }
@@ -206,7 +206,7 @@ impl AccountService {
 
     /// Hashes a password anew that was right just now, where its hash has another cost than new ones or an older pepper, or is of the text as it
     /// was typed. Only a caller who knows the password can see that it took longer; where it does not work, the next sign-in does it.
-    async fn rehash(&self, account: &Account, password: Arc<PlainPassword>, matches: Match, source: &Source) {
+    async fn rehash_outdated(&self, account: &Account, password: Arc<PlainPassword>, matches: Match, source: &Source) {
         if matches == Match::Usual && !self.passwords.hasher().is_outdated(&account.password) {
             return;
         }
