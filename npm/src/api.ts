@@ -31,7 +31,8 @@ export interface ApiKey {
   secret: string;
   /**
    * How the issuer is shown that the secret is known. `signature` (default): the token request is signed and no secret travels.
-   * `secret`: it is sent, in `Authorization: Basic`, for keys that were made to sign with Ed25519, which this package does not do.
+   * `secret`: it is sent, in `Authorization: Basic`. Needed for keys that were made with `signing: "ed25519"`, since this package does
+   * not sign with Ed25519: with `signature` the issuer refuses them (`invalid_signature`).
    */
   proof?: 'signature' | 'secret';
 }
@@ -63,7 +64,10 @@ export interface CommonOptions {
 
 /** A page: its backend has the API key and hands out single-use tickets. */
 export interface PageOptions extends CommonOptions {
-  /** Gets a new ticket for a tool from the page's own backend. Called when a session starts, not for each token. */
+  /**
+   * Gets a new ticket for a tool from the page's own backend. Called when a session starts, not for each token. The ticket says the
+   * scopes of the page's tokens.
+   */
   ticket: (tool: string) => Ticket | Promise<Ticket>;
   apiKey?: never;
   accessToken?: never;
@@ -85,7 +89,7 @@ export interface UserOptions extends CommonOptions {
 /** A backend that calls tools with its own API key. */
 export interface DirectOptions extends CommonOptions {
   apiKey: ApiKey;
-  /** Space-separated; default: all that the key may do. */
+  /** The tokens' scopes, with a space between them, the tool's required ones among them. Without it: the scopes that the tool requires. */
   scope?: string;
   ticket?: never;
   accessToken?: never;
@@ -135,6 +139,10 @@ export interface Problem {
   status: number;
   /** To look the request up in the server's log. */
   requestId: string | undefined;
+  /** What of the request was wrong, where the issuer says so. A tool's guard does not. */
+  field: string | undefined;
+  /** What would be right, for people, where the issuer says so. A tool's guard does not. */
+  hint: string | undefined;
   /** The server's time in milliseconds since 1970. */
   serverTime: number | undefined;
   /** Whether the same request may succeed later. */

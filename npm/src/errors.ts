@@ -56,6 +56,10 @@ export interface ErrorDetail {
   status?: number;
   /** The issuer's id of the request, to look it up in its log. */
   requestId?: string | undefined;
+  /** What of the request was wrong, where the issuer said so. */
+  field?: string | undefined;
+  /** What would be right, for people, where the issuer said so. */
+  hint?: string | undefined;
   /** Whether the same call may succeed later without anything being changed. */
   retryable?: boolean;
   /** Seconds after which it may, where that is known. */
@@ -70,6 +74,10 @@ export class BmapError extends Error {
   readonly status: number | undefined;
   /** The issuer's id of the request, to look it up in its log. */
   readonly requestId: string | undefined;
+  /** What of the request was wrong, where the issuer said so: for example `scope`. */
+  readonly field: string | undefined;
+  /** What would be right, for people, where the issuer said so. */
+  readonly hint: string | undefined;
   /** Whether the same call may succeed later without anything being changed. */
   readonly retryable: boolean;
   /** Seconds after which trying again makes sense, where the issuer said so or where this package waits by itself. */
@@ -82,6 +90,8 @@ export class BmapError extends Error {
     this.code = code;
     this.status = detail.status;
     this.requestId = detail.requestId;
+    this.field = detail.field;
+    this.hint = detail.hint;
     this.retryable = detail.retryable ?? false;
     this.retryAfter = detail.retryAfter;
   }

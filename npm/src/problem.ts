@@ -26,6 +26,8 @@ export async function problemOf(answer: Answer): Promise<Problem | undefined> {
       title: typeof body.title === 'string' ? body.title : body.code,
       status: response.status,
       requestId: typeof body.request_id === 'string' ? body.request_id : undefined,
+      field: typeof body.field === 'string' ? body.field : undefined,
+      hint: typeof body.hint === 'string' ? body.hint : undefined,
       serverTime: typeof body.server_time === 'number' ? body.server_time : undefined,
       retryable: body.retryable === true,
       retryAfter: retryAfter(response),

@@ -104,8 +104,8 @@ export class Backoff {
     timer.abort();
     if (woken || left <= PATIENCE) return;
     const seconds = Math.max(1, Math.ceil((this.#until - this.#ticks()) / 1000));
-    const { code, message, cause, status, requestId } = error;
-    throw new BmapError(code, message, { cause, retryable: true, requestId, retryAfter: seconds, ...(status !== undefined && { status }) });
+    const { code, message, cause, status, requestId, field, hint } = error;
+    throw new BmapError(code, message, { cause, retryable: true, requestId, field, hint, retryAfter: seconds, ...(status !== undefined && { status }) });
   }
 
   #look = (): void => {

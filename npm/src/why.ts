@@ -44,8 +44,8 @@ export async function refused(problem: { code: string; title: string } & ErrorDe
   const { code, title } = problem;
   if (code === 'origin_denied') {
     const origin = (globalThis as { location?: { origin?: string } }).location?.origin;
-    const what = origin === 'null' || origin === undefined
-      ? `this ${origin ? 'frame is sandboxed or a file and has no origin' : 'caller has no origin'}; tokens for pages go to registered origins only`
+    const what = origin === undefined ? 'this caller is no page, and sent no Origin or one that the API key, the tool or the ticket does not name'
+      : origin === 'null' ? 'this frame is sandboxed or a file and has no origin; tokens for pages go to registered origins only'
       : `register this page's origin ${origin} with the API key (bmap key add … --origin ${origin}) and with the tool, if that names origins`;
     return new BmapError(code, `${title}: ${what}`, problem);
   }

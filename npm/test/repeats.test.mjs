@@ -191,7 +191,7 @@ test('no redirect is followed with a credential, whoever answers with one', asyn
 test('errors name what is to be done', async (t) => {
   const { world, places } = await page(t);
   world.issuerRefuses.push({ status: 403, code: 'origin_denied' });
-  await assert.rejects(places.fetch('/'), /has no origin/);
+  await assert.rejects(places.fetch('/'), /sent no Origin or one that the API key, the tool or the ticket does not name/);
   globalThis.location = { origin: 'https://page.example' };
   t.after(() => delete globalThis.location);
   world.issuerRefuses.push({ status: 403, code: 'origin_denied' });
@@ -200,6 +200,20 @@ test('errors name what is to be done', async (t) => {
   world.issuerRefuses.push({ status: 403, code: 'origin_denied' });
   await assert.rejects(places.fetch('/'), /sandboxed/);
   await assert.rejects(places.fetch('/', { integrity: 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' }), (error) => error.code === 'integrity_failed' && !error.retryable);
+});
+
+test('an error has the field and the hint of the refusal', async (t) => {
+  const { world, places } = await page(t);
+  world.issuerRefuses.push({ status: 400, code: 'malformed_request', body: { field: 'audience', hint: "a tool's id" } });
+  await assert.rejects(places.fetch('/'), (error) => {
+    assert.ok(error instanceof BmapError);
+    assert.deepEqual([error.code, error.field, error.hint], ['malformed_request', 'audience', "a tool's id"]);
+    return true;
+  });
+  world.issuerRefuses.push({ status: 403, code: 'user_inactive', body: { field: 7, hint: null } });
+  await assert.rejects(places.fetch('/'), (error) => error.code === 'user_inactive' && error.field === undefined && error.hint === undefined);
+  world.toolRefuses.push({ status: 409, code: 'invalid_state', body: { hint: 'it is closed' } });
+  assert.equal((await problemOf(await places.fetch('/'))).hint, 'it is closed');
 });
 
 test('an issuer by another name than its own is said so', async (t) => {

@@ -23,7 +23,7 @@ await init({ wasm: new URL('https://a.example/sdk.wasm') });
 await init({ wasm: fetch('https://a.example/sdk.wasm') });
 await init({ wasm: new Uint8Array() });
 export const problem: Problem | undefined = await problemOf(await response);
-export const read = (error: BmapError): [string, boolean] => [error.code, error.retryable];
+export const read = (error: BmapError): [string, boolean, string | undefined, string | undefined] => [error.code, error.retryable, error.field, error.hint];
 
 {
   using client = createClient({ issuer: 'https://auth.example', ticket: () => '' });
