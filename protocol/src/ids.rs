@@ -8,7 +8,7 @@ use core::fmt;
 
 /// A name that is not in its grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a {what}: {grammar}")]
+#[error("not a valid {what}: {grammar}")]
 pub struct InvalidName {
     /// Which kind of name was expected.
     pub what: &'static str,

@@ -366,7 +366,7 @@ impl App {
     /// The admin who is signed in, for an act that needs a step-up; the route demands it when it has read the request.
     ///
     /// # Errors
-    /// [`Refusal`]; [`Refusal::NotAdmin`] for any other user, and [`Refusal::StepUpRequired`] for an API key, which never has one.
+    /// [`Refusal`]; [`Refusal::NotAdmin`] for any other user, and [`Refusal::SignedInAdminOnly`] for an API key, which never has a step-up.
     pub async fn signed_in_admin(
         &self,
         head: &Parts,
@@ -376,7 +376,7 @@ impl App {
         if !bearer::is_shown(&head.headers) {
             let caller = self.caller(head, body, action).await?;
             self.issuer.admin(caller.user, Some(&caller.key), &caller.source)?;
-            return Err(Refusal::StepUpRequired);
+            return Err(Refusal::SignedInAdminOnly { with_step_up: true });
         }
         let signed_in = bearer::signed_in(self, head, action).await?;
         let admin = self.issuer.admin(signed_in.user.clone(), None, &signed_in.source)?;

@@ -90,7 +90,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     );
     // Both listeners are closed and what was in flight has ended, or had its time: nothing that is let in from here on would be in the file.
     if let Some(records) = verifier.verifier().save_state(SystemClock.now())? {
-        println!("places-tool: left {records} nonces to the next process");
+        println!("places-tool: nonces left to the next process: {records}");
     }
     Ok(())
 }

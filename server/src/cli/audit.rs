@@ -1,12 +1,14 @@
 //! `bmap audit list|verify`.
 
-use super::installation::Installation;
+use super::installation::{Installation, foreign_root};
 use super::{CliError, Context, output};
 use crate::domain::audit::Action;
 use crate::domain::audit::chain::{Head, Row};
 use crate::domain::audit::kept;
 use crate::domain::audit::query::{self, Filter, MAX_PAGE, OutcomeFilter};
 use crate::domain::audit::verify::verify;
+use crate::domain::root_check;
+use crate::store::IssuerKeys;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -93,6 +95,12 @@ async fn list(list: List, installation: &Installation) -> Result<(), CliError> {
 }
 
 async fn check(expect: Option<&Head>, json: bool, installation: &Installation) -> Result<(), CliError> {
+    let fits = root_check::check(&installation.store, &installation.roots).await.map_err(CliError::failed)?;
+    let has_keys = !installation.store.issuer_keys().await.map_err(CliError::failed)?.is_empty();
+    // An entry that does not open with another installation's root secret is no edited entry.
+    if let (Err(foreign), true) = (fits, has_keys) {
+        return Err(foreign_root(foreign, &installation.place));
+    }
     let keys = kept::keys(&installation.store, &installation.roots).await.map_err(CliError::failed)?;
     let progress = |so_far: i64| {
         if so_far % PROGRESS == 0 {
@@ -106,6 +114,10 @@ async fn check(expect: Option<&Head>, json: bool, installation: &Installation) -
             Ok(())
         }
         Err(broken) => {
+            // Without a key of the issuer's own the log itself has to tell: where neither end of it holds, it is the root secret.
+            if let (Err(foreign), 1) = (fits, broken.sequence) {
+                return Err(foreign_root(foreign, &installation.place));
+            }
             if json {
                 let reason = broken.fault.to_string();
                 output::json(&json!({ "ok": false, "first_bad": broken.sequence, "reason": reason }))?;

@@ -1,12 +1,13 @@
 //! A tool's credential, made from the root secret and the tool's row.
 
 use super::CliError;
-use super::installation::Installation;
+use super::installation::{ISSUER_SETTING, Installation};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::issuer::issuer_keys;
 use crate::domain::stored_origin::StoredOrigin;
 use crate::domain::tool::{Tool, ToolOrigins};
 use crate::rng::SystemRandom;
+use crate::store::Settings;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::IssuerKey;
@@ -16,6 +17,13 @@ use bmap_verifier::{AllowedOrigins, ToolCredential};
 pub(super) async fn credential(tool: &Tool, installation: &Installation) -> Result<ToolCredential, CliError> {
     let own = origins(tool, std::slice::from_ref(&tool.base_url))?;
     let issuer = installation.issuer().await?;
+    let known = installation.store.setting(ISSUER_SETTING).await.map_err(CliError::failed)?;
+    if let Some(known) = known.filter(|known| known != issuer.as_str()) {
+        eprintln!(
+            "bmap: note: the issuer was {known} when its server last ran, and this credential is for {issuer}: a tool with it takes \
+             tokens of that one only"
+        );
+    }
     let rows = issuer_keys(&installation.store, &installation.roots, SystemClock.now(), &SystemRandom)
         .await
         .map_err(CliError::failed)?;

@@ -65,7 +65,7 @@ impl Installation {
         Self::open_for(context, if_none, Purpose::Change).await
     }
 
-    /// Opens it for a command that only looks, also at what does not fit together.
+    /// Opens it for a command that only looks, also with a root secret that is another database's.
     pub(super) async fn open_to_look(context: &Context) -> Result<Self, CliError> {
         Self::open_for(context, IfNone::Refuse, Purpose::Look).await
     }
@@ -78,6 +78,18 @@ impl Installation {
         let missing_file = address.missing_file();
         let makes_any = makes_root || missing_file.is_some();
         let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+        let known = InstallationFile::read(&config.data_dir).map_err(CliError::failed)?;
+        if let Some(known) = &known {
+            known.must_be(address.engine, &config.data_dir).map_err(CliError::usage)?;
+            known.must_be_there(&address, &config.data_dir).map_err(CliError::usage)?;
+        }
+        if let (Some(known), true, IfNone::Refuse) = (&known, makes_root, if_none) {
+            return Err(CliError::Usage(format!(
+                "there is no root secret in {}, which belongs to installation {}: put the file back from its backup",
+                folder.display(),
+                known.installation
+            )));
+        }
         if makes_any && if_none == IfNone::Refuse {
             let missing = missing_file.filter(|_| !makes_root);
             let missing = missing.map_or_else(
@@ -88,19 +100,15 @@ impl Installation {
                 "there is no {missing}: name the folder of one (--data-dir), or make one (bmap serve)"
             )));
         }
-        let known = InstallationFile::read(&config.data_dir).map_err(CliError::failed)?;
-        if let Some(known) = &known {
-            known.must_be(address.engine, &config.data_dir).map_err(CliError::usage)?;
-            if address.is_missing_file() {
-                known.must_be_of(None, &config.data_dir).map_err(CliError::usage)?;
-            }
-        }
         data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
         let load = || load_root(&config, &context.environment, &SystemRandom).map_err(CliError::failed);
         let roots = if makes_root { None } else { Some(load()?) };
         let pending = if config.migrate_at_start { Pending::Apply } else { Pending::Refuse };
         if let (Some(roots), Pending::Apply) = (&roots, pending) {
             before_migrating(&address, roots, &place, IfCurrent::Pass).await?;
+        }
+        if let Some(known) = &known {
+            must_be_of_folder(known, &address, &config).await?;
         }
         let store = Database::open(&address, pending).await.map_err(CliError::failed)?;
         // Another process may be making the same installation just now: then there is a root by now.
@@ -124,6 +132,9 @@ impl Installation {
             let checked = root_check::check(&store, &roots).await.map_err(CliError::failed)?;
             checked.map_err(|foreign| foreign_root(foreign, &place))?;
             belong_together(&store, known, &address, &config).await?;
+        } else if let Some(known) = known {
+            let found = store.setting(INSTALLATION_SETTING).await.map_err(CliError::failed)?;
+            known.must_be_of(found.as_deref(), &config.data_dir).map_err(CliError::usage)?;
         }
         mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
         let store = store.recording(ChainKeys::new(roots.clone()));
@@ -176,7 +187,22 @@ pub(super) async fn before_migrating(
     }
 }
 
-fn foreign_root(foreign: ForeignRoot, place: &RootPlace) -> CliError {
+/// Refuses a database that says that it is another installation's, before its schema is brought up.
+pub(super) async fn must_be_of_folder(
+    known: &InstallationFile,
+    address: &Address,
+    config: &Config,
+) -> Result<(), CliError> {
+    let mut schema = Schema::open(address).await.map_err(CliError::failed)?;
+    let found = schema.installation(INSTALLATION_SETTING).await;
+    schema.close().await;
+    match found.map_err(CliError::failed)? {
+        Some(found) => known.must_be_of(Some(&found), &config.data_dir).map_err(CliError::usage),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn foreign_root(foreign: ForeignRoot, place: &RootPlace) -> CliError {
     CliError::Failed(format!(
         "{foreign}; nothing was changed. Put the root secret of this database back ({place}), or name the database that \
          belongs to it (bmap doctor)"

@@ -1,6 +1,6 @@
 //! `bmap migrate`.
 
-use super::installation::{IfCurrent, before_migrating, database};
+use super::installation::{IfCurrent, before_migrating, database, must_be_of_folder};
 use super::{CliError, Context, output};
 use crate::config::RootPlace;
 use crate::domain::roots::Roots;
@@ -24,6 +24,11 @@ pub(super) struct Migrate {
 pub(super) async fn run(command: &Migrate, context: &Context) -> Result<(), CliError> {
     let config = context.config()?;
     let address = database(&config);
+    if let Some(known) = InstallationFile::read(&config.data_dir).map_err(CliError::failed)? {
+        known.must_be(address.engine, &config.data_dir).map_err(CliError::usage)?;
+        known.must_be_there(&address, &config.data_dir).map_err(CliError::usage)?;
+        must_be_of_folder(&known, &address.as_it_is(), &config).await?;
+    }
     if command.check {
         let steps = look(&address).await?;
         print(&address, &steps, &[], command.json)?;
@@ -31,9 +36,6 @@ pub(super) async fn run(command: &Migrate, context: &Context) -> Result<(), CliE
             0 => Ok(()),
             pending => Err(CliError::Failed(format!("{pending} migrations are pending: run `bmap migrate`"))),
         };
-    }
-    if let Some(known) = InstallationFile::read(&config.data_dir).map_err(CliError::failed)? {
-        known.must_be(address.engine, &config.data_dir).map_err(CliError::usage)?;
     }
     data_dir::prepare(&config.data_dir).map_err(CliError::failed)?;
     // It needs no root secret; one that is at hand has to be the one of this database (O14).

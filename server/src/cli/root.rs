@@ -8,6 +8,7 @@ use crate::domain::account::forget::{Forgotten, forget_passwords};
 use crate::domain::audit::{Action, Event, Source, kept};
 use crate::domain::mint::MAX_TOKEN_SECONDS;
 use crate::domain::reseal::{Resealed, reseal};
+use crate::domain::root_check::{self, ForeignRoot};
 use crate::domain::roots::{TOKEN_EPOCH_SETTING, TOKEN_EPOCH_SINCE_SETTING};
 use crate::rng::SystemRandom;
 use crate::store::{AuditLog, EpochUse, Epochs, Settings};
@@ -73,6 +74,12 @@ pub(super) async fn run(command: RootCommand, context: &Context) -> Result<(), C
 async fn status(installation: &Installation, json: bool) -> Result<(), CliError> {
     let uses = installation.store.epochs_in_use().await.map_err(CliError::failed)?;
     let roots = &installation.roots;
+    // Another installation's root secret does nothing here.
+    let fits = root_check::check(&installation.store, roots).await.map_err(CliError::failed)?;
+    if let Err(foreign) = fits {
+        eprintln!("bmap: {foreign}: it seals nothing here and mints no token");
+    }
+    let is_other = matches!(fits, Err(ForeignRoot::Other { .. }));
     let (sealing, minting) = (roots.sealing().epoch(), roots.minting().epoch());
     let at_hand: Vec<u32> = roots.all().iter().map(EpochKeys::epoch).collect();
     let mut epochs: Vec<u32> = at_hand.iter().copied().chain(uses.iter().map(|one| one.epoch)).collect();
@@ -83,19 +90,25 @@ async fn status(installation: &Installation, json: bool) -> Result<(), CliError>
         let describe = |epoch: &u32| {
             let rows: serde_json::Map<_, _> = of(*epoch).map(|one| (one.what.clone(), one.rows.into())).collect();
             json!({
-                "epoch": epoch, "at_hand": at_hand.contains(epoch), "seals": *epoch == sealing,
-                "mints": *epoch == minting, "rows": rows,
+                "epoch": epoch, "at_hand": !is_other && at_hand.contains(epoch), "seals": !is_other && *epoch == sealing,
+                "mints": !is_other && *epoch == minting, "rows": rows,
             })
         };
         return output::json(&epochs.iter().map(describe).collect::<Vec<_>>());
     }
     let heading = ["epoch", "root secret", "does", "is needed by"].map(str::to_owned).to_vec();
     let row = |epoch: &u32| {
-        let does = [(sealing, "seals"), (minting, "mints tokens")].into_iter().filter(|(which, _)| which == epoch);
-        let needed: Vec<String> = of(*epoch).map(|one| format!("{} {}", one.rows, one.what)).collect();
+        let does = [(sealing, "seals"), (minting, "mints tokens")].into_iter();
+        let does = does.filter(|(which, _)| !is_other && which == epoch);
+        let needed: Vec<String> = of(*epoch).map(EpochUse::counted).collect();
         vec![
             epoch.to_string(),
-            if at_hand.contains(epoch) { "at hand" } else { "MISSING" }.to_owned(),
+            match at_hand.contains(epoch) {
+                true if is_other => "ANOTHER ONE",
+                true => "at hand",
+                false => "MISSING",
+            }
+            .to_owned(),
             does.map(|(_, what)| what).collect::<Vec<_>>().join(", "),
             if needed.is_empty() { "nothing".to_owned() } else { needed.join(", ") },
         ]
@@ -197,7 +210,7 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
     }
     if !needed.is_empty() {
         return refused(format!(
-            "{} need it. Keys are sealed anew by bmap root rotate; a password when its owner signs in or \
+            "it is needed by {}. Keys are sealed anew by bmap root rotate; a password when its owner signs in or \
              resets it, or else it has to be forgotten (--forget-passwords); everything else ends by itself, an invitation within seven days and the rest within two",
             needed.join(", ")
         ));
@@ -229,7 +242,7 @@ async fn needed_by(
 ) -> Result<Vec<String>, CliError> {
     let uses = installation.store.epochs_in_use().await.map_err(CliError::failed)?;
     let is_in_the_way = |one: &&EpochUse| one.epoch == epoch && counts(&one.what);
-    Ok(uses.iter().filter(is_in_the_way).map(|one| format!("{} {}", one.rows, one.what)).collect())
+    Ok(uses.iter().filter(is_in_the_way).map(EpochUse::counted).collect())
 }
 
 async fn forget(installation: &Installation, epoch: u32) -> Result<u64, CliError> {

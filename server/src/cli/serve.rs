@@ -113,6 +113,10 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     if let Some((key, secret)) = first.map_err(CliError::failed)? {
         println!("First start: user \"admin\" and an API key for every tool were made. The secret is shown this once.");
         println!("  key id  {}\n  secret  {}", key.id, *secret.reveal());
+        println!(
+            "Next: a tool (bmap tool add ID --url URL) and who may have it (bmap tool grant admin ID). \"admin\" has no password: a \
+             person who signs in is invited (bmap user invite EMAIL) and made an admin (bmap user role EMAIL admin)."
+        );
     }
     let users = store.users().await.map_err(CliError::failed)?;
     if !users.iter().any(|user| user.state == UserState::Active && issuer.role(user) == Role::Admin) {

@@ -59,6 +59,9 @@ pub(super) async fn grant(grant: Grant, installation: &Installation) -> Result<(
         Until::Day(at) => at,
         Until::Seconds(seconds) => SystemClock.now().plus_seconds(seconds),
     });
+    if ends_at.is_some_and(|end| end <= SystemClock.now()) {
+        return Err(CliError::Usage("--until: a day or a time in the future".to_owned()));
+    }
     let form = GrantForm { tool: grant.tool, user, scopes: grant.scopes, ends_at };
     let done = service(installation).grant(form, Giver::Operator, None, &Source::command_line()).await;
     let (given, _) = done.map_err(refused)?;

@@ -23,7 +23,8 @@ use std::collections::HashMap;
 pub(super) enum UserCommand {
     /// Add a user
     Add {
-        /// Its name
+        /// Its name, without an @: a person with an address is invited (bmap user invite)
+        #[arg(value_parser = new_name)]
         name: UserName,
         /// Make it an admin, who may administer users over HTTP
         #[arg(long)]
@@ -119,6 +120,15 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
                 named(&user),
                 sessions.len()
             ))?;
+            let users = store.users().await.map_err(CliError::failed)?;
+            let is_active_admin = |user: &User| user.state == UserState::Active && user.role(roots) == Role::Admin;
+            if user.role(roots) == Role::Admin && !users.iter().any(is_active_admin) {
+                eprintln!(
+                    "bmap: note: no active user is an admin now, and none administers over HTTP until bmap user activate {} \
+                     or bmap user role USER admin",
+                    user.id
+                );
+            }
         }
         UserCommand::Activate { user } => {
             let user = find(store, &user).await?;
@@ -144,6 +154,14 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
     Ok(())
 }
 
+/// The name of a new user. One that reads like an address would stand before the person who has that address wherever a user is named.
+fn new_name(text: &str) -> Result<UserName, String> {
+    if text.contains('@') {
+        return Err("a name has no @: `bmap user invite ADDRESS` invites the person who has an address".to_owned());
+    }
+    UserName::parse(text).map_err(|error| error.to_string())
+}
+
 fn email(text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|error| error.to_string())
 }
@@ -167,7 +185,8 @@ async fn invite(email: EmailAddress, json: bool, installation: &Installation) ->
     }
 }
 
-/// The user with that id, name or email address.
+/// The user with that id, name or email address. Names may be older than the rule that they have no @, so a name and an address of two
+/// users can be one text: then it is no user's.
 pub(super) async fn find(store: &Database, text: &str) -> Result<User, CliError> {
     let found = match (UserId::parse(text), UserName::stored(text)) {
         (Ok(id), _) => store.user(&id).await,
@@ -176,9 +195,7 @@ pub(super) async fn find(store: &Database, text: &str) -> Result<User, CliError>
         (_, None) if EmailAddress::parse(text).is_ok() => Ok(None),
         (_, None) => return Err(CliError::usage(InvalidUserName)),
     };
-    if let Some(user) = found.map_err(CliError::failed)? {
-        return Ok(user);
-    }
+    let named = found.map_err(CliError::failed)?;
     let account = match EmailAddress::parse(text) {
         Ok(email) => store.account_by_email(&email).await.map_err(CliError::failed)?,
         Err(_) => None,
@@ -187,7 +204,15 @@ pub(super) async fn find(store: &Database, text: &str) -> Result<User, CliError>
         Some(account) => store.user(&account.user).await.map_err(CliError::failed)?,
         None => None,
     };
-    user.ok_or_else(|| CliError::NotFound(format!("there is no user {text:?}")))
+    if let (Some(named), Some(user)) = (&named, &user)
+        && named.id != user.id
+    {
+        return Err(CliError::Usage(format!(
+            "{text:?} is the name of {} and the address of {}: give the id",
+            named.id, user.id
+        )));
+    }
+    named.or(user).ok_or_else(|| CliError::NotFound(format!("there is no user {text:?}")))
 }
 
 /// A user as commands name it. Names may be older than the rule about what is in one.

@@ -26,13 +26,15 @@ use crate::domain::openid::provider::Provider;
 use crate::domain::page_origin::OriginRules;
 use crate::domain::request_limits::RequestRates;
 use crate::store::address::Address;
+use crate::store::data_dir::without_dots;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use bmap_protocol::origin::Origin;
 use ipnet::IpNet;
 use layers::{Layers, Value};
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tracing_subscriber::EnvFilter;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,7 +131,7 @@ pub enum ConfigError {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// The data folder.
+    /// The data folder, absolute and without `..`.
     pub data_dir: PathBuf,
     /// The issuer's public URL, where it was said; else it follows from `listen`.
     pub issuer: Option<IssuerUrl>,
@@ -205,7 +207,6 @@ impl Config {
     /// [`ConfigError`]: the first key that is wrong.
     pub fn load(flags: &Flags, environment: &Environment) -> Result<Self, ConfigError> {
         let layers = Layers::gather(flags, environment)?;
-        let secret = |key| layers.find(key).map(|value| SecretText(value.text.clone().into()));
         let seconds = |key: &'static str, range: std::ops::RangeInclusive<i64>| {
             layers.get(key)?.parse(|text| {
                 let number = text.parse::<i64>().ok().filter(|number| range.contains(number));
@@ -218,13 +219,16 @@ impl Config {
             listen: layers
                 .get("listen")?
                 .parse(|text| text.parse().map_err(|_| "not an address and port".to_owned()))?,
-            data_dir: layers.get("data_dir")?.parse(|text| Ok(PathBuf::from(text)))?,
+            data_dir: layers.get("data_dir")?.parse(|text| Ok(without_dots(Path::new(text))))?,
             issuer: layers
                 .find("issuer")
                 .map(|value| value.parse(|text| text.parse::<IssuerUrl>().map_err(|error| error.to_string())))
                 .transpose()?,
             database_url: layers.find("database_url").map(|value| value.parse(address)).transpose()?,
-            root_secret: secret("root_secret"),
+            root_secret: layers
+                .find("root_secret")
+                .map(|value| value.parse(root::check_text).map(|()| SecretText(value.text.clone().into())))
+                .transpose()?,
             root_secret_file: layers.find("root_secret_file").map(|value| PathBuf::from(&value.text)),
             lives: Lives {
                 token_seconds: seconds("token_seconds", 30..=MAX_TOKEN_SECONDS)?,
@@ -260,7 +264,7 @@ impl Config {
                 if is_missing { Err("is empty, and OpenID providers are configured".to_owned()) } else { Ok(origins) }
             })?,
             openid,
-            log: layers.get("log")?.parse(|text| Ok(text.to_owned()))?,
+            log: layers.get("log")?.parse(log_filter)?,
             log_format: layers.get("log_format")?.parse(|text| match text {
                 "text" => Ok(LogFormat::Text),
                 "json" => Ok(LogFormat::Json),
@@ -293,6 +297,20 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
         "true" => Ok(true),
         "false" => Ok(false),
         _ => Err("neither true nor false".to_owned()),
+    }
+}
+
+/// A filter of the log. A word that is no level would be taken for the name of a target, and silence everything else.
+fn log_filter(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |part: &str| LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level));
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    if let Some(word) = parts.into_iter().find(|part| !part.contains(['=', '[', ']']) && !is_level(part)) {
+        return Err(format!("{word:?} is no level: {}, or TARGET=LEVEL like bmap_server=debug", LEVELS.join(", ")));
+    }
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("{error}: a level is one of {}", LEVELS.join(", "))),
     }
 }
 

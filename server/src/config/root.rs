@@ -16,6 +16,9 @@ const FIRST_EPOCH: u32 = 1;
 /// Roots at hand at once: the one that is used, the one before it and the one after it, and room for an operator's pace.
 const MAX_ROOTS: usize = 16;
 
+/// The fault of a text that holds no root secret.
+const FORM: &str = "neither 43 base64url characters nor several of them as 1:…,2:…";
+
 /// The root secret can't be had.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +27,7 @@ pub enum RootError {
     #[error(transparent)]
     File(#[from] RootFileError),
     /// The variable does not hold one.
-    #[error("root_secret (BMAP_ROOT_SECRET): neither 43 base64url characters nor several of them as 1:…,2:…")]
+    #[error("root_secret: {FORM}")]
     Text,
     /// The file that was named is not there.
     #[error("root_secret_file: there is no file {0}")]
@@ -34,7 +37,7 @@ pub enum RootError {
     TooMany(String),
     /// Roots that come from a variable can't be changed here.
     #[error(
-        "the root secret is in BMAP_ROOT_SECRET: add the next one there yourself, as 1:…,2:… with 43 base64url characters each"
+        "the root secret is in root_secret (BMAP_ROOT_SECRET or the configuration file): add the next one there yourself, as 1:…,2:… with 43 base64url characters each"
     )]
     NotInFiles,
     /// The folder of the roots can't be read.
@@ -89,7 +92,7 @@ pub fn load_root(config: &Config, environment: &Environment, random: &dyn Random
 impl std::fmt::Display for RootPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            RootPlace::Text(_) => f.write_str("BMAP_ROOT_SECRET"),
+            RootPlace::Text(_) => f.write_str("root_secret, or BMAP_ROOT_SECRET"),
             RootPlace::Files { first, .. } => write!(f, "{}", first.display()),
         }
     }
@@ -216,6 +219,11 @@ fn epoch_of(ending: &str) -> Option<u32> {
     }
     let digits = ending.strip_prefix('.')?;
     digits.parse().ok().filter(|epoch: &u32| *epoch > FIRST_EPOCH && epoch.to_string() == digits)
+}
+
+/// Whether a text holds root secrets. The text itself is in no error.
+pub(super) fn check_text(text: &str) -> Result<(), String> {
+    several(text).map(drop).ok_or_else(|| FORM.to_owned())
 }
 
 /// One root, or several as `1:…,2:…`. In a variable only the text form counts: 32 characters would be 32 bytes of a file.

@@ -44,6 +44,19 @@ pub struct TicketRequest {
     pub ttl: i64,
 }
 
+/// The token that a page asks for with its ticket.
+#[derive(Clone, Debug)]
+pub struct TicketGrant<'a> {
+    /// The tool.
+    pub tool: &'a ToolId,
+    /// The page.
+    pub origin: &'a Origin,
+    /// Scopes, of those of the ticket; `None` for all of them.
+    pub scope: Option<Scopes>,
+    /// Whether an encryption key is asked for too.
+    pub encrypt: bool,
+}
+
 /// A ticket that is made and not stored yet.
 #[derive(Debug)]
 pub struct NewTicket {
@@ -162,11 +175,10 @@ impl Issuer {
     pub async fn grant_for_ticket(
         &self,
         ticket: &str,
-        tool: &ToolId,
-        origin: &Origin,
-        encrypt: bool,
+        wanted: TicketGrant<'_>,
         source: &Source,
     ) -> Result<Granted, Refusal> {
+        let TicketGrant { tool, origin, scope: asked, encrypt } = wanted;
         let (text, hash) = (ticket, TicketHash::of(ticket).ok_or(Refusal::UnknownTicket)?);
         let ticket = self.store.take_ticket(&hash).await?.ok_or(Refusal::UnknownTicket)?;
         if !ticket.is_of(text, &self.roots) {
@@ -192,7 +204,7 @@ impl Issuer {
         let entitled = self.entitled(key, tool, CallerKind::Page).await?;
         origin_allowed(key, &entitled.tool, origin)?;
         embedding_allowed(key, ticket.embed_origin.as_ref())?;
-        let scope = entitled.scope(Some(ticket.scope))?;
+        let scope = entitled.scope(Some(within(asked, ticket.scope)?))?;
         let tool = entitled.tool;
         let session = Session {
             id: SessionId::from_uuid(rng::uuid_v7(now, &*self.random)?),
@@ -229,6 +241,7 @@ impl Issuer {
         &self,
         current: &Renewable,
         tool: &ToolId,
+        scope: Option<Scopes>,
         encrypt: bool,
         source: &Source,
     ) -> Result<Granted, Refusal> {
@@ -262,7 +275,7 @@ impl Issuer {
             return Err(Refusal::AssuranceTooLow);
         }
         // As they are: a session whose scopes were narrowed since is refused, and the page begins anew.
-        let scope = entitled.scope(Some(current.scope.clone()))?;
+        let scope = entitled.scope(Some(within(scope, current.scope.clone())?))?;
         let tool = entitled.tool;
         let token = self.mint(&TokenContent {
             tool: &tool,
@@ -279,6 +292,15 @@ impl Issuer {
         let event = Event::done(Action::TokenRenew, source, self.clock.now()).with("session", &session.id);
         self.audit.record(granted(event, &token, &tool)).await?;
         Ok(Granted { token, tool })
+    }
+}
+
+/// The scopes that are asked for of those that the subject token stands for; all of them where none are (RFC 8693 §2.1, RFC 6749 §3.3).
+fn within(asked: Option<Scopes>, of_subject: Scopes) -> Result<Scopes, Refusal> {
+    match asked {
+        Some(asked) if asked.is_within(&of_subject) => Ok(asked),
+        Some(_) => Err(Refusal::ScopeDenied),
+        None => Ok(of_subject),
     }
 }
 

@@ -40,6 +40,7 @@ pub mod grant_upgrade;
 pub mod issuer_code;
 pub mod problem_code;
 pub mod refusal;
+mod refusal_hint;
 #[cfg(test)]
 mod refusal_tests;
 pub mod reseal;

@@ -26,13 +26,19 @@ impl OriginRules {
         if origin.scheme() != "http" || origin.is_loopback() || (self.http_on_lan && is_of_lan(origin.host())) {
             return Ok(());
         }
-        Err(format!("{origin} is not encrypted: http is for localhost only, use https"))
+        let setting = match is_of_lan(origin.host()) {
+            true => "; http_origins_on_lan = true takes http on a network of your own",
+            false => "",
+        };
+        Err(format!("{origin} is not encrypted: http is for localhost only, use https{setting}"))
     }
 
     /// Below a public suffix are sites of strangers: who registers one there would be let in by the pattern.
     fn check_wildcard(self, origin: &Origin, host: &str) -> Result<(), String> {
         if !self.wildcards {
-            return Err(format!("{origin} stands for many origins, which this issuer does not take: name each"));
+            return Err(format!(
+                "{origin} stands for many origins, which this issuer does not take: name each, or set wildcard_origins = true"
+            ));
         }
         if psl::domain(host.as_bytes()).is_none() {
             return Err(format!(
@@ -71,12 +77,19 @@ pub fn page_origin(text: &str) -> Result<Origin, String> {
 /// # Errors
 /// What is wrong with it, and what would be right.
 pub fn base_url(text: &str) -> Result<Origin, String> {
-    let origin = Origin::parse(text).map_err(|error| explained(text, &error.to_string()))?;
+    let origin = Origin::parse(text).map_err(|error| explained(text, has_path(text).unwrap_or(&error.to_string())))?;
     if origin.is_web() {
         Ok(origin)
     } else {
         Err(format!("{origin} is the origin of an app; a base URL is https or http"))
     }
+}
+
+/// The fault of a URL with something behind its host and port, be it a slash.
+fn has_path(text: &str) -> Option<&'static str> {
+    let (_, rest) = text.split_once("://")?;
+    rest.contains(['/', '?', '#'])
+        .then_some("a base URL is scheme, host and port only, without a path or a slash at its end")
 }
 
 fn explained(text: &str, error: &str) -> String {
@@ -151,20 +164,28 @@ mod tests {
         for lan in
             ["http://192.168.1.7:5173", "http://10.0.0.2", "http://[fd00::7]", "http://laptop:3000", "http://pi.local"]
         {
-            assert!(check(OriginRules::default(), lan).unwrap_err().contains("https"), "{lan}");
+            let refused = check(OriginRules::default(), lan).unwrap_err();
+            assert!(refused.contains("https") && refused.contains("http_origins_on_lan = true"), "{refused}");
             assert_eq!(check(ALL, lan), Ok(()), "{lan}");
         }
         for public in ["http://shop.example", "http://192.0.2.1", "http://[2001:db8::1]"] {
-            assert!(check(ALL, public).unwrap_err().contains("https"), "{public}");
+            let refused = check(ALL, public).unwrap_err();
+            assert!(refused.contains("https") && !refused.contains("http_origins_on_lan"), "{refused}");
         }
         assert!(base_url("http://places:4001").is_ok());
+        for path in ["http://127.0.0.1:4001/", "http://127.0.0.1:4001/v1", "http://127.0.0.1:4001?a"] {
+            let refused = base_url(path).unwrap_err();
+            assert!(refused.contains("without a path") && !refused.contains("port is"), "{refused}");
+            assert!(refused.ends_with("did you mean http://127.0.0.1:4001?"), "{refused}");
+        }
         assert!(base_url("tauri://localhost").is_err() && base_url("https://*.pages.example").is_err());
     }
 
     #[test]
     fn a_wildcard_is_never_below_a_public_suffix() {
         let check = |rules: OriginRules, text: &str| rules.check(&page_origin(text).unwrap());
-        assert!(check(OriginRules::default(), "https://*.pages.example").unwrap_err().contains("name each"));
+        let refused = check(OriginRules::default(), "https://*.pages.example").unwrap_err();
+        assert!(refused.contains("name each") && refused.contains("wildcard_origins = true"), "{refused}");
         for own in ["https://*.pages.example", "https://*.shop.co.uk", "https://*.my-project.pages.dev"] {
             assert_eq!(check(ALL, own), Ok(()), "{own}");
         }

@@ -3,7 +3,7 @@
 
 use super::account::password::PasswordFault;
 use super::api_key::BrokenRow;
-use super::field_hint::{field_hint, field_of_signed};
+use super::field_hint::field_of_signed;
 use super::issuer_code::IssuerCode;
 use super::openid::ProviderFault;
 use super::problem_code::ProblemCode;
@@ -192,6 +192,12 @@ pub enum Refusal {
     /// Only an admin may.
     #[error("the user is no admin")]
     NotAdmin,
+    /// Only an admin who is signed in may: the caller showed an API key, which no step-up and no capability helps.
+    #[error("only an admin who is signed in may; an API key may not")]
+    SignedInAdminOnly {
+        /// Whether the act also needs a step-up.
+        with_step_up: bool,
+    },
     /// The act needs a step-up, and none that is good was shown.
     #[error("no step-up, or one that was used, has ended, or is of another session")]
     StepUpRequired,
@@ -297,7 +303,8 @@ impl Refusal {
     /// The code, where it is none of the profile's.
     pub const fn issuer_code(&self) -> Option<IssuerCode> {
         match self {
-            Refusal::NotAdmin => Some(IssuerCode::AdminRequired),
+            Refusal::NotAdmin | Refusal::SignedInAdminOnly { with_step_up: false } => Some(IssuerCode::AdminRequired),
+            Refusal::SignedInAdminOnly { with_step_up: true } => Some(IssuerCode::StepUpRequired),
             Refusal::StepUpRequired | Refusal::Store(StoreError::StepUp) => Some(IssuerCode::StepUpRequired),
             Refusal::NotOwner => Some(IssuerCode::OwnerRequired),
             Refusal::RegistrationClosed { .. } => Some(IssuerCode::RegistrationClosed),
@@ -326,25 +333,6 @@ impl Refusal {
         }
     }
 
-    /// A hint for a person beside the code: where a form is wrong, and what would be right.
-    pub fn hint(&self) -> Option<&str> {
-        match self {
-            Refusal::WeakPassword { hint, .. } | Refusal::Invalid { hint, .. } | Refusal::ToolsDenied { hint } => {
-                Some(hint)
-            }
-            Refusal::InvalidState { hint } | Refusal::LimitReached { hint } => Some(hint),
-            Refusal::StepUpRequired | Refusal::Store(StoreError::StepUp) => {
-                Some("POST /auth/step-up, and send its step_up in the header Bmap-Step-Up")
-            }
-            Refusal::NotOwner => Some("only its owner is given its secret; you may revoke it"),
-            Refusal::RegistrationClosed { mode: "invited" } => {
-                Some("ask the operator of this issuer for an invitation")
-            }
-            Refusal::RegistrationClosed { .. } => Some("this issuer takes no registrations"),
-            refusal => refusal.field().map(|field| field_hint(field).unwrap_or("once, and as the route describes it")),
-        }
-    }
-
     /// The field that is named to the caller.
     pub const fn field(&self) -> Option<&'static str> {
         match self {
@@ -367,6 +355,7 @@ impl Refusal {
             Refusal::Malformed { field } | Refusal::Invalid { field, .. } => SignedRefusal::Header { name: field },
             Refusal::NotFound { what } => SignedRefusal::Header { name: what },
             Refusal::NotAdmin
+            | Refusal::SignedInAdminOnly { .. }
             | Refusal::StepUpRequired
             | Refusal::Store(StoreError::StepUp)
             | Refusal::NotOwner

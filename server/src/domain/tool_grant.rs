@@ -1,6 +1,7 @@
 //! Grants: which scopes of a tool a user may have, and until when (profile §7, "Who may have what").
 
 use super::audit::{Action, Event, Source};
+use super::keys::form::invalid;
 use super::refusal::Refusal;
 use super::roots::Roots;
 use super::row_seal::{RowFault, RowSeal};
@@ -137,11 +138,12 @@ impl ToolOfUser {
         }
     }
 
-    /// The grant that gives what the user may have already, and `scopes` until `ends_at`: never less, never shorter. `None` where that is
-    /// the grant that is there.
+    /// The grant that gives what the user may have already, and `scopes` until `ends_at`: never less, never shorter, and no scope for longer
+    /// than was said of it. `None` where that is the grant that is there.
     ///
     /// # Errors
-    /// [`Refusal::ToolDenied`] for a grant that is not as it was written.
+    /// [`Refusal::ToolDenied`] for a grant that is not as it was written; [`Refusal::Invalid`] where one grant can't be both, since it has
+    /// one end for all of its scopes.
     pub fn widened(
         &self,
         user: &UserId,
@@ -156,6 +158,13 @@ impl ToolOfUser {
             Err(refusal) => return Err(refusal),
         };
         let in_force = self.grant.as_ref().filter(|grant| grant.is_in_force(at));
+        // One row has one end: neither may what was given end later, nor what is added, than was said of it.
+        if let Some(grant) = in_force
+            && let (is_later, is_sooner) = (later(ends_at, grant.ends_at), later(grant.ends_at, ends_at))
+            && ((is_later && !grant.scopes.is_within(scopes)) || (is_sooner && !scopes.is_within(&grant.scopes)))
+        {
+            return Err(invalid("scopes", two_ends(grant, scopes)));
+        }
         let ends_at = match in_force {
             Some(grant) => grant.ends_at.zip(ends_at).map(|(one, other)| one.max(other)),
             None => ends_at,
@@ -168,4 +177,26 @@ impl ToolOfUser {
         let grant = ToolGrant { tool, user, scopes, ends_at, given_by: Giver::Operator, given_at: at, seal: None };
         Ok(Some(grant.sealed(&roots.sealing())))
     }
+}
+
+/// Whether an end is later than another one; `None` is without end.
+fn later(one: Option<UnixMillis>, other: Option<UnixMillis>) -> bool {
+    match (one, other) {
+        (None, other) => other.is_some(),
+        (Some(one), Some(other)) => one > other,
+        (Some(_), None) => false,
+    }
+}
+
+/// What to do where a grant would need two ends.
+fn two_ends(grant: &ToolGrant, added: &Scopes) -> String {
+    let all = grant.scopes.union(added);
+    format!(
+        "{user} has a grant of {tool} for {has:?} with another end, and one grant has one end for all of its scopes: say both anew \
+         (bmap tool grant {user} {tool} --scopes {all:?} --until WHEN), then add the key with an end no later than that",
+        user = grant.user,
+        tool = grant.tool,
+        has = grant.scopes.to_string(),
+        all = all.to_string(),
+    )
 }

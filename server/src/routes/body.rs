@@ -20,10 +20,10 @@ pub fn is(headers: &HeaderMap, media_type: &str) -> bool {
 /// answer to the configured pages of `sign_in_origins` alone: so no other page can have a visitor's browser call them (T28).
 ///
 /// # Errors
-/// [`Refusal::MediaType`], [`Refusal::Malformed`].
+/// [`Refusal::MediaType`], [`Refusal::Malformed`], [`Refusal::Invalid`].
 pub fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
     object(headers, body)?;
-    serde_json::from_slice(body).map_err(|_| Refusal::Malformed { field: "body" })
+    serde_json::from_slice(body).map_err(|error| Refusal::Invalid { field: "body", hint: without_values(&error) })
 }
 
 /// The same for a form of a signed-in user: the refusal says what is wrong with it.
@@ -35,6 +35,19 @@ pub fn form<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T,
     // It quotes the caller, and goes to the log too: escaped, a line at most, and without what looks like a secret (T33).
     let hint = |error: serde_json::Error| Fact::of_text(&error.to_string()).as_str().to_owned();
     serde_json::from_slice(body).map_err(|error| Refusal::Invalid { field: "body", hint: hint(error) })
+}
+
+/// The fault of a body that may hold a password or a token: members, kinds and the place, and no value of it (T33).
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let names_a_member =
+        ["unknown field ", "missing field ", "duplicate field "].iter().any(|start| text.starts_with(start));
+    let kept = match text.rfind(", expected ").and_then(|at| text.get(at.saturating_add(2)..)) {
+        Some(expected) if !names_a_member => expected,
+        _ if names_a_member || !error.is_data() => text.as_str(),
+        _ => "a member has a wrong value",
+    };
+    Fact::of_text(kept).as_str().to_owned()
 }
 
 /// Whether the body says that it is JSON and can be an object. A list would be taken for one too, member by member.

@@ -57,6 +57,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::IdempotencyKeyReused => "invalid_request",
         Refusal::Edited { like, .. } => oauth_error(like),
         Refusal::NotAdmin
+        | Refusal::SignedInAdminOnly { .. }
         | Refusal::StepUpRequired
         | Refusal::Store(StoreError::StepUp)
         | Refusal::NotOwner
@@ -188,7 +189,7 @@ pub fn render(refusal: &Refusal, challenge: Challenge, request_id: &str, now: Un
         code: code.as_str(),
         request_id,
         server_time: now.millis(),
-        retryable: code.retryable(),
+        retryable: code.retryable() && !refusal.is_lasting(),
         error: oauth_error(refusal),
         field: refusal.field(),
         hint: refusal.hint(),
@@ -203,7 +204,9 @@ pub fn render(refusal: &Refusal, challenge: Challenge, request_id: &str, now: Un
         }
     }
     let waits = code.status() == 503 || (code.status() == 409 && code.retryable());
-    if waits && !response.headers().contains_key(RETRY_AFTER) {
+    if refusal.is_lasting() {
+        response.headers_mut().remove(RETRY_AFTER);
+    } else if waits && !response.headers().contains_key(RETRY_AFTER) {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response

@@ -1,8 +1,9 @@
 //! Where the database is: an SQLite file, or a PostgreSQL server, to which a connection over a network is encrypted.
 
+use super::data_dir::without_dots;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -79,15 +80,9 @@ const MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", 
 impl Address {
     /// The address of a file, which is made if there is none.
     pub fn file(path: &Path) -> Self {
-        let mut url = String::from("sqlite://");
-        for byte in path.as_os_str().as_encoded_bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => url.push(char::from(*byte)),
-                other => url.push_str(&format!("%{other:02X}")),
-            }
-        }
-        url.push_str("?mode=rwc");
-        Self { engine: Engine::Sqlite, url: url.into(), file: Some(path.to_owned()) }
+        let path = without_dots(path);
+        let url = format!("{}?mode=rwc", file_url(&path));
+        Self { engine: Engine::Sqlite, url: url.into(), file: Some(path) }
     }
 
     /// Reads `sqlite:` and `postgres:` URLs. To another host the connection is TLS with a checked certificate
@@ -103,6 +98,14 @@ impl Address {
             }
             let path = rest.split('?').next().unwrap_or_default();
             let file = (!path.contains('%')).then(|| PathBuf::from(path.strip_prefix("//").unwrap_or(path)));
+            let has_dots = |file: &&PathBuf| file.components().any(|part| part == Component::ParentDir);
+            // A URL with `..` would be shortened on its way, and name another file.
+            if let Some(file) = file.as_ref().filter(has_dots) {
+                let file = without_dots(file);
+                let parameters = url.split_once('?').map(|(_, parameters)| parameters).unwrap_or_default();
+                let url = format!("{}?{parameters}", file_url(&file));
+                return Ok(Self { engine: Engine::Sqlite, url: url.into(), file: Some(file) });
+            }
             return Ok(Self { engine: Engine::Sqlite, url: url.into(), file });
         }
         if !text.starts_with("postgres:") && !text.starts_with("postgresql:") {
@@ -148,6 +151,11 @@ impl Address {
         self.file.as_deref().filter(|file| !file.exists())
     }
 
+    /// The SQLite file, where its name needs no decoding.
+    pub fn sqlite_file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
     /// The same, but a file that is not there is not made.
     #[must_use]
     pub fn as_it_is(&self) -> Self {
@@ -175,6 +183,18 @@ impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Address({:?}, …)", self.engine)
     }
+}
+
+/// The URL of a file.
+fn file_url(path: &Path) -> String {
+    let mut url = String::from("sqlite://");
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => url.push(char::from(*byte)),
+            other => url.push_str(&format!("%{other:02X}")),
+        }
+    }
+    url
 }
 
 /// Where a PostgreSQL URL leads; the last of several parameters counts, as it does for sqlx.
@@ -267,6 +287,10 @@ mod tests {
         assert_eq!(url("sqlite:/var/lib/bmap/x"), "sqlite:/var/lib/bmap/x?mode=rwc");
         assert_eq!(url("sqlite:x?cache=private"), "sqlite:x?cache=private&mode=rwc");
         assert_eq!(url("sqlite:x?mode=rw"), "sqlite:x?mode=rw");
+        assert_eq!(url("sqlite:///none/../x/y?cache=private"), "sqlite:///x/y?cache=private&mode=rwc");
+        let beside = Address::parse("sqlite://../../x").unwrap();
+        assert!(!beside.expose().contains("..") && beside.sqlite_file().unwrap().is_absolute(), "{}", beside.expose());
+        assert_eq!(Address::file(Path::new("/none/a/../../b/c")).expose(), "sqlite:///b/c?mode=rwc");
         assert_eq!(Address::parse("sqlite:x").unwrap().as_it_is().expose(), "sqlite:x?mode=rw");
     }
 

@@ -23,6 +23,22 @@ pub struct EpochUse {
     pub rows: i64,
 }
 
+impl EpochUse {
+    /// The number and the kind, in the singular for one.
+    pub fn counted(&self) -> String {
+        if self.rows != 1 {
+            return format!("{} {}", self.rows, self.what);
+        }
+        match self.what.as_str() {
+            "former secrets of API keys" => "1 former secret of an API key".to_owned(),
+            "identities" => "1 identity".to_owned(),
+            "changes of address" => "1 change of address".to_owned(),
+            "accounts without a password" => "1 account without a password".to_owned(),
+            other => format!("1 {}", other.strip_suffix('s').unwrap_or(other)),
+        }
+    }
+}
+
 /// A row that is sealed anew when the root changes.
 #[derive(Clone, Copy, Debug)]
 pub enum SealedRow<'a> {
@@ -125,4 +141,18 @@ pub trait Epochs {
     /// Puts another epoch's seals into rows that still have the seal that they had when they were read; into how many. All of them in
     /// one transaction: each that is counted is on the disk, or none is.
     fn reseal(&self, epoch: u32, seals: &[Reseal<'_>]) -> impl Future<Output = Result<u64>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_row_is_in_the_singular() {
+        let counted = |what: &str, rows| EpochUse { what: what.to_owned(), epoch: 1, rows }.counted();
+        assert_eq!(counted("API keys", 2), "2 API keys");
+        assert_eq!(counted("API keys", 1), "1 API key");
+        assert_eq!(counted("former secrets of API keys", 1), "1 former secret of an API key");
+        assert_eq!(counted("identities", 1), "1 identity");
+    }
 }

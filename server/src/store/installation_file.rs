@@ -1,7 +1,7 @@
 //! Which database a data folder belongs to. Without it, a server that is started without its `database_url` would begin a second, empty
 //! installation beside the root secret of the first.
 
-use super::address::Engine;
+use super::address::{Address, Engine};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -82,6 +82,20 @@ pub enum InstallationFileError {
         /// The installation's id.
         installation: String,
     },
+    /// The database of the folder's installation is gone.
+    #[error(
+        "this data folder belongs to installation {belongs}, and its database {} is missing: restore it from its backup \
+         (docs/storage.md), or name the database (BMAP_DATABASE_URL); only for a fresh start move the folder {} away",
+        file.display(), folder.display()
+    )]
+    Lost {
+        /// The database's file.
+        file: PathBuf,
+        /// The data folder.
+        folder: PathBuf,
+        /// The folder's installation.
+        belongs: String,
+    },
     /// The database is that of another installation, or a new one.
     #[error(
         "this data folder belongs to installation {belongs}, and the database to {}: set database_url (BMAP_DATABASE_URL); after a \
@@ -145,6 +159,16 @@ impl InstallationFile {
         }
         let (belongs, installation) = (self.database, self.installation.clone());
         Err(InstallationFileError::OtherKind { path: data_dir.join(FILE_NAME), belongs, named, installation })
+    }
+
+    /// Refuses a database that is not there: another one in its place would be a second, empty installation.
+    ///
+    /// # Errors
+    /// [`InstallationFileError::Lost`].
+    pub fn must_be_there(&self, address: &Address, data_dir: &Path) -> Result<(), InstallationFileError> {
+        let Some(file) = address.missing_file() else { return Ok(()) };
+        let belongs = self.installation.clone();
+        Err(InstallationFileError::Lost { file: file.to_owned(), folder: data_dir.to_owned(), belongs })
     }
 
     /// Refuses the database of another installation; `found` is the id that the database holds.

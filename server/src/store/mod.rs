@@ -106,6 +106,14 @@ pub enum StoreError {
     /// The database can't be reached or did not do as told.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// The file can't be opened as a database.
+    #[error("database {}: {cause}", file.display())]
+    File {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        cause: sqlx::Error,
+    },
     /// The way to the database is not safe, so nothing was sent on it.
     #[error("no safe connection to the database: {0}")]
     Unsafe(String),

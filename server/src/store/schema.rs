@@ -5,7 +5,7 @@ use super::{Result, StoreError, append_only, reach, sql_issuer_keys};
 use crate::domain::issuer_key::SealedIssuerKey;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::{AnyConnection, Connection};
+use sqlx::{AnyConnection, Connection, Row};
 use std::time::Duration;
 
 /// This program's migrations, in their order.
@@ -62,6 +62,12 @@ impl Schema {
             Ok(connection) => connection,
             // Nothing listens there: that is no server that starts, so waiting for it would hide a wrong address.
             Err(error) if reach::is_refused(&error) => return Err(reach::explained(error)),
+            Err(cause) if address.engine == Engine::Sqlite => {
+                return Err(match address.sqlite_file() {
+                    Some(file) => StoreError::File { file: file.to_owned(), cause },
+                    None => cause.into(),
+                });
+            }
             Err(_) => {
                 let pool = pool.connect(address.expose()).await.map_err(reach::explained)?;
                 pool.acquire().await?.detach()
@@ -117,6 +123,19 @@ impl Schema {
         match sqlx::query(sql_issuer_keys::LIVE).fetch_all(&mut self.connection).await {
             Ok(rows) => rows.iter().map(sql_issuer_keys::read).collect(),
             Err(error) if is_missing_table(&error) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The installation's id, also of a schema that is behind; `None` where there is none yet.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database does not answer.
+    pub async fn installation(&mut self, setting: &str) -> Result<Option<String>> {
+        let found = sqlx::query("SELECT value FROM settings WHERE name = $1").bind(setting);
+        match found.fetch_optional(&mut self.connection).await {
+            Ok(row) => Ok(row.map(|row| row.try_get("value")).transpose()?),
+            Err(error) if is_missing_table(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

@@ -17,6 +17,7 @@ fn the_first_start_needs_nothing_and_shows_its_credential_once() {
     let operator = Operator::new();
     let mut server = operator.serve();
     assert!(server.greeting.contains("bmk_") && server.greeting.contains("bms_"), "{}", server.greeting);
+    assert!(server.greeting.contains("bmap tool grant admin ID") && server.greeting.contains("bmap user invite"));
     assert_eq!(mode(operator.path("data")), 0o700);
     assert_eq!(mode(operator.path("data/root.secret")), 0o600);
     assert_eq!(fs::metadata(operator.path("data/root.secret")).unwrap().len(), 32);
@@ -91,6 +92,9 @@ fn an_operator_changes_keys_of_everybody() {
         "tools": ["places"], "origins": ["https://a.example"], "cidrs": ["10.0.0.0/8"], "expires_at": null,
     });
     assert_eq!(edited["scope"], scope);
+    let (code, error) = operator.fails(&["key", "edit", id, "--administer"]);
+    assert!(code == 2 && error.contains("no admin") && error.contains("bmap user role"), "{error}");
+    operator.out(&["user", "role", "ana", "admin"]);
     let edited = operator.json(&["key", "edit", id, "--scopes", "b a", "--administer"]);
     assert_eq!(
         (&edited["scope"]["scopes"], &edited["scope"]["administer"]),
@@ -147,6 +151,68 @@ fn mistakes_have_their_exit_codes() {
     let (code, error) =
         operator.fails(&["key", "add", "--user", "ana", "--name", "k", "--origin", "http://shop.example"]);
     assert!(code == 2 && error.contains("https"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_like_an_address_takes_no_place_of_the_person_with_it() {
+    let operator = Operator::new();
+    let (code, error) = operator.fails(&["user", "add", "ana@shop.example"]);
+    assert!(code == 2 && error.contains("bmap user invite"), "{error}");
+    // A name of before that rule, and the address of another user.
+    let ids = ["ana", "ben"].map(|name| operator.json(&["user", "add", name])["id"].as_str().unwrap().to_owned());
+    let account =
+        "INSERT INTO accounts (user_id, email, password, pepper_epoch, created_at, password_changed_at) VALUES";
+    operator.edit(&format!("UPDATE users SET name = 'ana@shop.example' WHERE id = '{}'", ids[0])).await;
+    assert!(operator.out(&["user", "role", "ana@shop.example", "member"]).contains(&ids[0]));
+    operator.edit(&format!("{account} ('{}', 'ana@shop.example', 'none', 1, 0, 0)", ids[1])).await;
+    let (code, error) = operator.fails(&["user", "deactivate", "ana@shop.example"]);
+    assert!(code == 2 && ids.iter().all(|id| error.contains(id)) && error.contains("give the id"), "{error}");
+    assert!(operator.out(&["user", "deactivate", &ids[0]]).contains("is deactivated"));
+}
+
+#[test]
+fn the_last_admin_is_not_deactivated_without_a_word() {
+    let operator = Operator::new();
+    operator.out(&["user", "add", "ana", "--admin"]);
+    operator.out(&["user", "add", "ben", "--admin"]);
+    let said = |user: &str| String::from_utf8(operator.run(&["user", "deactivate", user]).stderr).unwrap();
+    assert_eq!(said("ana"), "");
+    assert!(said("ben").contains("no active user is an admin now"));
+}
+
+#[test]
+fn a_credential_for_another_issuer_is_not_printed_without_a_word() {
+    let operator = Operator::new();
+    drop(operator.serve_with(&[("BMAP_ISSUER", "https://auth.example")]));
+    operator.out(&["tool", "add", "places", "--url", "https://places.example"]);
+    let told = |issuer: &str| {
+        let mut command = operator.command(&["tool", "credential", "places"]);
+        String::from_utf8(command.env("BMAP_ISSUER", issuer).output().unwrap().stderr).unwrap()
+    };
+    assert_eq!(told("https://auth.example"), "");
+    let told = told("https://other.example");
+    assert!(told.contains("was https://auth.example") && told.contains("is for https://other.example"), "{told}");
+}
+
+#[test]
+fn a_setting_that_would_be_misread_is_refused_with_its_source() {
+    let operator = Operator::new();
+    for (key, value, part) in [
+        ("log", "verbose", "off, error, warn, info, debug, trace"),
+        ("log", "info,bmap_server=loud", "off, error, warn, info, debug, trace"),
+        ("root_secret", "abc", "43 base64url characters"),
+    ] {
+        fs::write(operator.path("bmap.toml"), format!("{key} = \"{value}\"\n")).unwrap();
+        let (code, error) = operator.fails(&["config", "check", "--config", "bmap.toml"]);
+        assert!(code == 2 && error.contains(&format!("{key} (from bmap.toml)")) && error.contains(part), "{error}");
+        let variable = format!("BMAP_{}", key.to_uppercase());
+        let output = operator.command(&["config", "check"]).env(&variable, value).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(2) && error.contains(&format!("{key} (from {variable})")), "{error}");
+    }
+    for log in ["warn", "INFO", "info,bmap_server=debug", "off"] {
+        assert!(operator.command(&["config", "check"]).env("BMAP_LOG", log).status().unwrap().success(), "{log}");
+    }
 }
 
 #[test]

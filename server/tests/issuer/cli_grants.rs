@@ -36,7 +36,7 @@ fn an_operator_says_who_may_have_what() {
     assert_eq!((&grant["ends_at"], &grant["in_force"]), (&32_474_736_000_000_i64.into(), &true.into()));
     for (arguments, code, part) in [
         (&["tool", "grant", "ana", "places", "--scopes", "write"][..], 2, "scopes of the tool: route search"),
-        (&["tool", "grant", "ana", "places", "--until", "2001-01-31"], 2, "in the future"),
+        (&["tool", "grant", "ana", "places", "--until", "2001-01-31"], 2, "--until: a day or a time in the future"),
         (&["tool", "grant", "ana", "places", "--until", "soon"], 2, "a day like"),
         (&["tool", "grant", "ana", "nothing"], 3, "tool"),
         (&["tool", "grant", "zoe", "places"], 3, "no user"),
@@ -84,9 +84,22 @@ fn a_key_of_the_operators_grants_its_tools_and_only_ever_widens() {
     let (scopes, end) = grant("places");
     assert!(scopes == "search" && end.is_some(), "with the key's scopes and end");
     // A later end, more scopes; a second key takes nothing away.
-    add(&["--tool", "places", "--scopes", "route", "--expires-in", "30d"]);
+    add(&["--tool", "places", "--scopes", "search route", "--expires-in", "30d"]);
     let (scopes, later) = grant("places");
     assert!(scopes == "route search" && later > end, "{later:?}");
+    // One grant has one end: no scope gets a later one than was said of it, and nothing is half done.
+    for more in [
+        &["--scopes", "search"][..],
+        &["--scopes", "search", "--expires-in", "60d"],
+        &["--scopes", "write", "--expires-in", "1h"],
+    ] {
+        let add = [&["key", "add", "--user", "ana", "--name", "k", "--tool", "places"], more].concat();
+        let keys = operator.json(&["key", "list"]).as_array().unwrap().len();
+        let (code, error) = operator.fails(&add);
+        assert!(code == 2 && error.contains("one grant has one end") && error.contains("bmap tool grant"), "{error}");
+        assert!(grant("places") == (scopes.clone(), later), "{more:?}");
+        assert_eq!(operator.json(&["key", "list"]).as_array().unwrap().len(), keys, "{more:?}");
+    }
     let (_, told) = add(&["--tool", "places", "--scopes", "search", "--expires-in", "1h"]);
     assert!(grant("places") == (scopes, later) && !told.contains("has a grant"), "nothing new: {told}");
     // Without scopes all of the tool's; without an end none.

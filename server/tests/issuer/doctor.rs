@@ -105,7 +105,7 @@ async fn a_database_that_somebody_edited_and_a_clock_that_went_back() {
 
     let operator = installation();
     edit(&operator, "UPDATE api_keys SET epoch = 4").await;
-    assert_fault(&operator, &[], "root secret", "1 API keys need that of epoch 4");
+    assert_fault(&operator, &[], "root secret", "epoch 4 is not at hand, and needed by 1 API key");
 
     if crate::database::is_postgres() {
         return;
@@ -202,7 +202,9 @@ fn the_port_the_disk_and_files_with_secrets() {
     let server = operator.serve();
     let (code, findings) = doctor(&operator, &[("BMAP_LISTEN", &server.address)]);
     let says = |about: &str| findings.iter().find(|finding| finding["about"] == about).unwrap()["says"].to_string();
-    assert!(code == 0 && says("listen").contains("a server of bmap listens"), "{findings:?}");
+    assert!(code == 0 && says("listen").contains("the server of this installation listens"), "{findings:?}");
+    let others = installation();
+    assert_fault(&others, &[("BMAP_LISTEN", &server.address)], "listen", "the server of another installation listens");
     assert!(says("disk").contains("MiB are left"), "{findings:?}");
     let secret = operator.path("mail.url");
     fs::write(&secret, "smtps://127.0.0.1:1").unwrap();

@@ -71,7 +71,7 @@ async fn who_never_came_back_sets_a_new_password_by_a_link() {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
     let refused = operator.fails(&["root", "retire", "1"]).1;
-    assert!(refused.contains("1 passwords need it") && refused.contains("--forget-passwords"), "{refused}");
+    assert!(refused.contains("it is needed by 1 password") && refused.contains("--forget-passwords"), "{refused}");
     // Where no link would go out, nothing is forgotten.
     let refused = operator.fails(&["root", "retire", "1", "--forget-passwords"]).1;
     assert!(refused.contains("there is no mail server"), "{refused}");

@@ -139,7 +139,7 @@ async fn a_row_that_does_not_open_is_named_and_left_alone() {
     assert!(error.contains(&keys[0].id) && !error.contains(&keys[1].id), "{error}");
     operator.out(&["root", "activate"]);
     time_passes(&operator).await;
-    assert!(operator.fails(&["root", "retire", "1"]).1.contains("1 API keys need it"));
+    assert!(operator.fails(&["root", "retire", "1"]).1.contains("it is needed by 1 API key"));
     let server = operator.serve();
     token(&server, &keys[0]).await.assert_refused("invalid_credentials");
     token(&server, &keys[1]).await.granted();

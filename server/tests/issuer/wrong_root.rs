@@ -226,9 +226,102 @@ fn a_lost_database_is_not_replaced_by_an_empty_one() {
     let operator = Operator::new();
     operator.out(&["user", "add", "ana"]);
     fs::remove_file(operator.path("data/bmap.sqlite")).unwrap();
-    for arguments in [&["user", "add", "ben"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+    let commands: [&[&str]; 6] = [
+        &["user", "add", "ben"],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["tool", "list"],
+        &["audit", "verify"],
+        &["migrate"],
+        &["migrate", "--check"],
+    ];
+    let says = |text: &str| {
+        let parts = ["belongs to installation ins_", "is missing: restore it from its backup", "docs/storage.md"];
+        parts.iter().all(|part| text.contains(part)) && !text.contains("or make one") && !text.contains("remove")
+    };
+    for arguments in commands {
         let (code, error) = operator.fails(arguments);
-        assert!(code == 2 && error.contains("since it is new"), "{error}");
+        assert!(code == 2 && says(&error), "{arguments:?}: {error}");
         assert!(!operator.folder.path().join("data/bmap.sqlite").exists());
     }
+    let doctor = String::from_utf8(operator.run(&["doctor"]).stdout).unwrap();
+    assert!(says(&doctor), "{doctor}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_another_installation_is_refused_by_everything() {
+    if is_postgres() {
+        return;
+    }
+    let (operator, other) = (Operator::new(), Operator::new());
+    for one in [&operator, &other] {
+        drop(one.serve());
+        one.out(&["user", "add", "ana"]);
+    }
+    // With its own root secret, so that everything opens.
+    for file in ["bmap.sqlite", "root.secret"] {
+        fs::copy(other.path(&format!("data/{file}")), operator.path(&format!("data/{file}"))).unwrap();
+    }
+    let before = everything(&operator).await;
+    let reading = ["tool list", "session list", "user identity list", "root status", "audit list", "audit verify"];
+    let reading = reading.map(|command| command.split(' ').collect::<Vec<_>>());
+    let all = WRITING.iter().map(|arguments| arguments.to_vec()).chain(reading).chain([vec!["migrate", "--check"]]);
+    for arguments in all {
+        let (code, error) = operator.fails(&arguments);
+        assert!(code == 2 && error.contains("belongs to installation ins_"), "{arguments:?}: {code} {error}");
+        assert_eq!(everything(&operator).await, before, "{arguments:?}");
+    }
+    let doctor = operator.run(&["doctor"]);
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.status.code() == Some(1) && said.contains("belongs to installation ins_"), "{said}");
+}
+
+#[test]
+fn o14_another_root_secret_is_no_alarm_of_the_audit_log() {
+    for was_served in [true, false] {
+        let operator = Operator::new();
+        if was_served {
+            drop(operator.serve());
+        }
+        operator.out(&["user", "add", "ana"]);
+        operator.out(&["user", "add", "ben"]);
+        fs::write(operator.path("data/root.secret"), [9; 32]).unwrap();
+        let (code, error) = operator.fails(&["audit", "verify"]);
+        assert!(code == 1 && error.contains("the root secret is another one"), "{error}");
+        assert!(!error.contains("does not hold"), "{error}");
+        let status = operator.run(&["root", "status"]);
+        let said = String::from_utf8(status.stdout).unwrap();
+        assert!(said.contains("ANOTHER ONE") && !said.contains("mints tokens") && !said.contains("seals"), "{said}");
+        assert!(String::from_utf8(status.stderr).unwrap().contains("mints no token"));
+        let status = operator.json(&["root", "status"]);
+        assert_eq!((&status[0]["mints"], &status[0]["at_hand"]), (&false.into(), &false.into()));
+    }
+}
+
+#[test]
+fn a_data_folder_named_with_dots_is_one_folder() {
+    if is_postgres() {
+        return;
+    }
+    let operator = Operator::new();
+    let below = operator.folder.path().join("a/b/c");
+    fs::create_dir_all(&below).unwrap();
+    let there = operator.folder.path().join("a/d/dd");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(BMAP);
+        command.args(arguments).env_clear().current_dir(&below).output().unwrap()
+    };
+    let made = run(&["--data-dir", "../../d/dd", "tool", "add", "places", "--url", "https://places.example"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for file in ["root.secret", "bmap.sqlite", "installation.json"] {
+        assert!(there.join(file).exists(), "{file}");
+    }
+    fs::write(below.join("bmap.toml"), "data_dir = \"../../d/dd\"\n").unwrap();
+    let listed = run(&["--config", "bmap.toml", "tool", "list"]);
+    assert!(String::from_utf8(listed.stdout).unwrap().contains("places"));
+    // A database that can't be opened is named.
+    fs::remove_file(there.join("bmap.sqlite")).unwrap();
+    fs::create_dir(there.join("bmap.sqlite")).unwrap();
+    let refused = run(&["--data-dir", "../../d/dd", "tool", "list"]);
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && error.contains(&there.join("bmap.sqlite").display().to_string()), "{error}");
 }

@@ -140,7 +140,7 @@ async fn sealed(store: &Database, roots: &Roots, found: &mut Findings) -> Result
 async fn epochs(store: &Database, roots: &Roots, found: &mut Findings) -> Result<()> {
     for used in store.epochs_in_use().await? {
         if roots.of(used.epoch).is_none() {
-            let says = format!("{} {} need that of epoch {}, which is not at hand", used.rows, used.what, used.epoch);
+            let says = format!("that of epoch {} is not at hand, and needed by {}", used.epoch, used.counted());
             found.fault("root secret", says, "put the file back from its backup");
         }
     }
@@ -175,7 +175,9 @@ async fn admins(store: &Database, roots: &Roots, found: &mut Findings) -> Result
     if admins == 0 {
         found.warning("users", "no active user is an admin", "bmap user role USER admin");
     } else {
-        found.good("users", format!("{} users, {admins} of them admins", users.len()));
+        let all = if users.len() == 1 { "1 user".to_owned() } else { format!("{} users", users.len()) };
+        let admins = if admins == 1 { "1 admin".to_owned() } else { format!("{admins} admins") };
+        found.good("users", format!("{all}, with {admins} among them"));
     }
     Ok(())
 }

@@ -10,14 +10,14 @@ mod settings;
 pub(super) use installed::behind_by;
 pub(super) use settings::is_encrypted_or_local;
 
-use super::installation::database;
+use super::installation::{INSTALLATION_SETTING, database};
 use super::{CliError, Context, output};
 use crate::clock::{Clock, SystemClock};
-use crate::config::RootPlace;
+use crate::config::{Config, RootPlace};
 use crate::domain::roots::Roots;
-use crate::store::Database;
 use crate::store::installation_file::InstallationFile;
 use crate::store::schema::{Pending, Schema};
+use crate::store::{Database, IssuerKeys, Settings, StoreError};
 use clap::Args;
 use findings::Findings;
 use std::os::unix::fs::PermissionsExt;
@@ -55,10 +55,17 @@ async fn examine(context: &Context, found: &mut Findings) {
     settings::examine(&config, found);
     folder(&config.data_dir, found);
     machine::disk(&config.data_dir, found);
-    machine::port(config.listen, found).await;
+    let server = machine::port(config.listen, found).await;
     mail::server(&config, found).await;
+    let keys = installation(&config, context, found).await;
+    if let Some(server) = server {
+        machine::owner(config.listen, &server, keys.as_deref(), found);
+    }
+}
 
-    let place = RootPlace::find(&config, &context.environment);
+/// Examines the root secret and the database; the ids of the issuer's own keys, where it could be looked at.
+async fn installation(config: &Config, context: &Context, found: &mut Findings) -> Option<Vec<String>> {
+    let place = RootPlace::find(config, &context.environment);
     let roots = match place.and_then(|place| Ok(Roots::new(place.read()?)?)) {
         Ok(roots) => {
             let epochs: Vec<String> = roots.all().iter().map(|keys| keys.epoch().to_string()).collect();
@@ -71,46 +78,70 @@ async fn examine(context: &Context, found: &mut Findings) {
         }
     };
 
-    let address = database(&config);
-    match InstallationFile::read(&config.data_dir) {
-        Ok(None) => {}
+    let address = database(config);
+    let known = match InstallationFile::read(&config.data_dir) {
+        Ok(None) => None,
         Ok(Some(known)) => {
             if let Err(error) = known.must_be(address.engine, &config.data_dir) {
                 found.fault("data folder", error, "name the database that belongs to it");
                 if address.is_missing_file() {
-                    return;
+                    return None;
                 }
+                None
+            } else if let Err(error) = known.must_be_there(&address, &config.data_dir) {
+                found.fault("database", error, "nothing else brings the installation back");
+                return None;
+            } else {
+                Some(known)
             }
         }
-        Err(error) => return found.fault("data folder", error, "see that it can be read"),
-    }
+        Err(error) => {
+            found.fault("data folder", error, "see that it can be read");
+            return None;
+        }
+    };
     if address.is_missing_file() {
         let advice = "start the server once (bmap serve), or name the data folder (--data-dir)";
-        return found.fault("database", "there is none at this place", advice);
+        found.fault("database", "there is none at this place", advice);
+        return None;
     }
+    let unreached = "see that it runs and that database_url is right";
     let mut schema = match Schema::open(&address.as_it_is()).await {
         Ok(schema) => schema,
-        Err(error) => return found.fault("database", error, "see that it runs and that database_url is right"),
+        Err(error) => {
+            found.fault("database", error, unreached);
+            return None;
+        }
     };
     let current = schema.must_be_current().await;
     schema.close().await;
     if let Err(error) = current {
-        return found.fault("database", error, "bmap migrate, or the newer program");
+        found.fault("database", error, "bmap migrate, or the newer program");
+        return None;
     }
     let store = match Database::open(&address.as_it_is(), Pending::Refuse).await {
         Ok(store) => store,
-        Err(error) => return found.fault("database", error, "see that it runs and that database_url is right"),
+        Err(error) => {
+            found.fault("database", error, unreached);
+            return None;
+        }
     };
     found.good("database", "it answers, with the schema of this program");
     let now = SystemClock.now();
     let examined = async {
-        installed::examine(&store, roots.as_ref(), &config, now, found).await?;
-        mail::outbox(&store, &config, now, found).await
+        if let Some(known) = known {
+            let id = store.setting(INSTALLATION_SETTING).await?;
+            if let Err(error) = known.must_be_of(id.as_deref(), &config.data_dir) {
+                found.fault("data folder", error, "put the database back that belongs to it, from its backup");
+            }
+        }
+        installed::examine(&store, roots.as_ref(), config, now, found).await?;
+        mail::outbox(&store, config, now, found).await?;
+        Ok::<_, StoreError>(store.issuer_keys().await?.into_iter().map(|key| key.kid).collect())
     };
-    if let Err(error) = examined.await {
-        found.fault("database", error, "a statement failed: see the database's own log");
-    }
+    let keys = examined.await;
     store.close().await;
+    keys.map_err(|error| found.fault("database", error, "a statement failed: see the database's own log")).ok()
 }
 
 /// Examines the data folder: no other user of the machine may read it.

@@ -13,10 +13,11 @@ use crate::domain::idempotency::SealedAnswer;
 use crate::domain::issuer::{Issuer, MakeError, NewApiKey, key_created, new_api_key, seal_new_secret};
 use crate::domain::page_origin::OriginRules;
 use crate::domain::refusal::Refusal;
+use crate::domain::role::Role;
 use crate::domain::roots::Roots;
 use crate::domain::stored_origin::StoredOrigin;
 use crate::rng::{self, Random};
-use crate::store::{ApiKeys, Created, Database, ManagedKeys, ToolGrants};
+use crate::store::{ApiKeys, Created, Database, ManagedKeys, ToolGrants, Users};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, UserId};
 
@@ -263,6 +264,9 @@ impl<'a> KeyService<'a> {
             let found = self.find(who, id).await?;
             let before = found.rows;
             let scope = change.apply(self.live_scope(&before.current)?);
+            if change.administer == Some(true) {
+                self.check_admin(&before.current.owner).await?;
+            }
             if let (Some(tools), false) = (&change.tools, is_checked) {
                 self.check_tools(who, &before.current.owner, tools).await?;
                 is_checked = true;
@@ -314,6 +318,18 @@ impl<'a> KeyService<'a> {
     fn sealed_again(&self, key: &SealedApiKey, scope: &KeyScope) -> Result<SealedApiKey, Refusal> {
         let nonce = rng::bytes(self.random)?;
         key.with_scope(scope, self.roots, nonce).map_err(|broken| unusable(&key.id, broken))
+    }
+
+    /// Whether a key of that owner may administer: another one would be refused at each use.
+    async fn check_admin(&self, owner: &UserId) -> Result<(), Refusal> {
+        let owner = self.store.user(owner).await?;
+        match owner.map(|owner| owner.role(self.roots)) {
+            Some(Role::Admin) => Ok(()),
+            _ => Err(invalid(
+                "administer",
+                "the key's user is no admin: bmap user role USER admin, on the issuer's machine",
+            )),
+        }
     }
 
     /// Whether a key of that owner may be for these tools: each is open, or granted to the owner.

@@ -1,6 +1,7 @@
 //! The token endpoint's form, read field by field.
 
 use super::super::body;
+use crate::domain::audit::detail::Fact;
 use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
@@ -22,6 +23,19 @@ pub(super) fn page_origin(parts: &Parts) -> Result<Origin, Refusal> {
     }
 }
 
+/// The fields that a grant may have.
+const FIELDS: [&str; 9] = [
+    "grant_type",
+    "audience",
+    "subject_token",
+    "subject_token_type",
+    "client_id",
+    "refresh_token",
+    "scope",
+    "encrypt",
+    "requested_token_type",
+];
+
 /// A form without repeated fields (RFC 6749 §3.2).
 pub(super) struct Form(BTreeMap<String, Zeroizing<String>>);
 
@@ -34,9 +48,13 @@ impl Form {
             serde_urlencoded::from_bytes(body).map_err(|_| Refusal::Malformed { field: "body" })?;
         let mut form = BTreeMap::new();
         for (name, value) in pairs {
-            if form.insert(name, value).is_some() {
-                return Err(Refusal::Malformed { field: "body" });
+            if form.contains_key(&name) {
+                let field = FIELDS.into_iter().find(|field| *field == name).unwrap_or("body");
+                // It quotes the caller: escaped, and without what looks like a secret (T33).
+                let hint = format!("the parameter {} once", Fact::of_text(&name).as_str());
+                return Err(Refusal::Invalid { field, hint });
             }
+            form.insert(name, value);
         }
         Ok(Self(form))
     }

@@ -7,7 +7,7 @@ use super::super::credentials;
 use super::super::problem::Refused;
 use super::form::{Form, page_origin};
 use crate::domain::audit::Action;
-use crate::domain::grant::Granted;
+use crate::domain::grant::{Granted, TicketGrant};
 use crate::domain::grant_for_user::UserGrant;
 use crate::domain::refusal::Refusal;
 use crate::openapi::Doc;
@@ -71,8 +71,9 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
             let source = source(&parts, Action::TokenGrant);
             let origin = page_origin(&parts)?;
             let ticket = form.text("subject_token")?;
-            let (tool, encrypt) = (form.tool()?, form.encrypt()?);
-            let granted = app.issuer.grant_for_ticket(ticket, &tool, &origin, encrypt, &source).await;
+            let tool = form.tool()?;
+            let wanted = TicketGrant { tool: &tool, origin: &origin, scope: form.scope()?, encrypt: form.encrypt()? };
+            let granted = app.issuer.grant_for_ticket(ticket, wanted, &source).await;
             let granted = granted.map_err(Refusal::of_grant)?;
             app.counted_before();
             granted
@@ -96,8 +97,8 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
                 let source = source(&parts, Action::TokenRenew);
                 let current = app.renewable(&parts, &body, subject, &source).await;
                 let current = current.map_err(|refusal| of_renewal(refusal, is_for_issuer.is_some()))?;
-                let (tool, encrypt) = (form.tool()?, form.encrypt()?);
-                app.issuer.renew(&current, &tool, encrypt, &source).await.map_err(Refusal::of_grant)?
+                let (tool, scope, encrypt) = (form.tool()?, form.scope()?, form.encrypt()?);
+                app.issuer.renew(&current, &tool, scope, encrypt, &source).await.map_err(Refusal::of_grant)?
             }
         }
         ("refresh_token", _) => {
@@ -159,7 +160,7 @@ struct TokenForm {
     client_id: Option<String>,
     /// For the grant of that name.
     refresh_token: Option<String>,
-    /// Scopes, with a space between them.
+    /// Scopes, with a space between them. Of a ticket or a tool token: those that it has, or some of them.
     scope: Option<String>,
     /// `1` asks for an encryption key too.
     encrypt: Option<String>,

@@ -118,10 +118,10 @@ pub fn post_doc() -> Doc {
 /// these acts (profile §7) belongs here.
 ///
 /// # Errors
-/// [`Refusal`]; [`Refusal::NotAdmin`] for an API key.
+/// [`Refusal`]; [`Refusal::SignedInAdminOnly`] for an API key.
 async fn signed_in_admin(app: &App, head: &Parts, body: &Bytes, action: Action) -> Result<Admin, Refusal> {
     let admin = app.admin(head, body, action).await?;
-    if admin.key.is_some() { Err(Refusal::NotAdmin) } else { Ok(admin) }
+    if admin.key.is_some() { Err(Refusal::SignedInAdminOnly { with_step_up: false }) } else { Ok(admin) }
 }
 
 fn answer(app: &App, tool: &Tool) -> Response {

@@ -98,6 +98,35 @@ async fn scopes_are_granted_as_far_as_the_tool_knows_them() {
 }
 
 #[tokio::test]
+async fn a_page_has_the_scopes_of_its_ticket_or_fewer() {
+    let world = World::start().await;
+    let host = world.host().await;
+    let ticket = || async {
+        let body = serde_json::json!({ "tool": TOOL, "origin": PAGE, "scope": "search route" });
+        host.send(Call::json("/tickets", &body)).await.granted()["ticket"].as_str().unwrap().to_owned()
+    };
+    let swap = |ticket: String, scope: &'static str| {
+        let fields = [
+            ("grant_type", EXCHANGE),
+            ("subject_token", ticket.as_str()),
+            ("subject_token_type", TICKET),
+            ("audience", TOOL),
+            ("scope", scope),
+        ];
+        Call::form("/oauth/token", &fields).header("origin", PAGE)
+    };
+    for (asked, given) in [("", "route search"), ("search route", "route search"), ("search", "search")] {
+        let answer = swap(ticket().await, asked).send(world.address).await.granted();
+        assert_eq!(answer["scope"], given, "{asked}");
+    }
+    for asked in ["zz", "search zz"] {
+        let refused = swap(ticket().await, asked).send(world.address).await;
+        refused.assert_refused("scope_denied");
+        assert_eq!(refused.json()["error"], "invalid_scope");
+    }
+}
+
+#[tokio::test]
 async fn a_ticket_is_swapped_by_its_page_for_its_tool() {
     let world = World::start().await;
     let host = world.host().await;
@@ -264,7 +293,8 @@ async fn other_forms_are_malformed_and_the_field_is_named() {
         ("grant_type=password&audience=places", "unsupported_grant_type", "grant_type"),
         ("grant_type=client_credentials", "invalid_request", "audience"),
         ("grant_type=client_credentials&audience=../x", "invalid_request", "audience"),
-        ("grant_type=client_credentials&audience=places&audience=postcards", "invalid_request", "body"),
+        ("grant_type=client_credentials&audience=places&audience=postcards", "invalid_request", "audience"),
+        ("grant_type=client_credentials&audience=places&x=1&x=2", "invalid_request", "body"),
         ("grant_type=client_credentials&audience=places&encrypt=yes", "invalid_request", "encrypt"),
         ("grant_type=client_credentials&audience=places&scope=%22", "invalid_request", "scope"),
         ("grant_type=client_credentials&audience=%ff", "invalid_request", "audience"),

@@ -204,8 +204,14 @@ async fn who_is_no_admin_sees_and_changes_nothing_and_a_key_changes_no_grants() 
         let answer = host.send(by_key(method, path, body)).await;
         match (*method, path.ends_with("places")) {
             ("GET", _) | ("PATCH", true) => drop(answer.granted()),
-            (_, false) if path.contains("/grants") => answer.assert_refused("step_up_required"),
-            _ => answer.assert_refused("admin_required"),
+            (_, false) if path.contains("/grants") => {
+                answer.assert_refused("step_up_required");
+                assert!(answer.json()["hint"].as_str().unwrap().contains("no API key may"), "{}", answer.json());
+            }
+            _ => {
+                answer.assert_refused("admin_required");
+                assert!(answer.json()["hint"].as_str().unwrap().contains("sign in as an admin"), "{}", answer.json());
+            }
         }
     }
     assert_eq!(ana.get("/api-keys").await.status, 200);

@@ -56,6 +56,18 @@ async fn other_forms_are_malformed() {
     ] {
         Call::json("/auth/register", &body).send(world.address).await.assert_refused("malformed_request");
     }
+    // The hint names members and kinds, and no value: it goes to the log too.
+    for (body, hint) in [
+        (json!({ "email": "ana@shop.example" }), "missing field `password` at line 1 column"),
+        (json!({ "email": "ana@shop.example", "password": 12345678 }), "expected a string at line 1 column"),
+        (json!({ "email": ["hunter2"], "password": PASSWORD }), "expected a string at line 1 column"),
+        (json!({ "email": "a", "password": PASSWORD, "admin": true }), "unknown field `admin`"),
+    ] {
+        let problem = Call::json("/auth/register", &body).send(world.address).await.json();
+        let said = problem["hint"].as_str().unwrap();
+        assert!(said.contains(hint) && !said.contains("12345678") && !said.contains("hunter2"), "{problem}");
+        assert_eq!(problem["field"], "body");
+    }
     // A body that another page's form could send (T28).
     let text = json!({ "email": "ana@shop.example", "password": PASSWORD }).to_string();
     for media_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"] {
@@ -71,7 +83,14 @@ async fn without_a_way_for_links_nobody_registers() {
     let app = bmap_server::router::App::new(Arc::clone(&world.issuer), Vec::new()).unwrap();
     assert_eq!(LinkDelivery::default(), LinkDelivery::None);
     let other = world.serve(&app).await;
-    register("ana@shop.example", PASSWORD).send(other).await.assert_refused("issuer_unavailable");
+    let refused = register("ana@shop.example", PASSWORD).send(other).await;
+    refused.assert_refused("registration_closed");
+    let problem = refused.json();
+    assert!(problem["hint"].as_str().unwrap().contains("mail_url") && problem.get("retryable").is_none(), "{problem}");
+    let reset = Call::json("/auth/password/reset", &json!({ "email": "ana@shop.example" })).send(other).await;
+    reset.assert_refused("issuer_unavailable");
+    let problem = reset.json();
+    assert!(problem["hint"].as_str().unwrap().contains("mail_url") && problem.get("retryable").is_none(), "{problem}");
 }
 
 #[tokio::test]
