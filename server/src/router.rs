@@ -376,7 +376,7 @@ impl App {
         if !bearer::is_shown(&head.headers) {
             let caller = self.caller(head, body, action).await?;
             self.issuer.admin(caller.user, Some(&caller.key), &caller.source)?;
-            return Err(Refusal::SignedInAdminOnly { with_step_up: true });
+            return Err(Refusal::SignedInAdminOnly);
         }
         let signed_in = bearer::signed_in(self, head, action).await?;
         let admin = self.issuer.admin(signed_in.user.clone(), None, &signed_in.source)?;

@@ -39,10 +39,12 @@ pub struct Attempt {
     pub key: String,
     /// Hash of method, target and body.
     pub request: String,
+    /// The session of a user whose act needed a step-up; `None` for API keys, and as it is read from a row.
+    pub session: Option<String>,
 }
 
 /// An answer, as it is sent.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 pub struct Answer {
     /// The status.
     pub status: u16,
@@ -50,6 +52,18 @@ pub struct Answer {
     pub location: Option<String>,
     /// The body: JSON, maybe with a secret in it.
     pub body: Zeroizing<String>,
+    /// The session that it was given to; set where it is sealed.
+    #[serde(default)]
+    pub session: Option<String>,
+}
+
+/// What is sealed of an answer.
+#[derive(Serialize)]
+struct KeptAnswer<'a> {
+    status: u16,
+    location: &'a Option<String>,
+    body: &'a Zeroizing<String>,
+    session: &'a Option<String>,
 }
 
 /// An answer as it is kept.
@@ -83,7 +97,27 @@ impl Attempt {
             caller: caller.to_owned(),
             key: hash(&[b"bmap/1/idempotency-key", caller.as_bytes(), key.0.as_bytes()]),
             request: hash(&[b"bmap/1/idempotent-request", method.as_bytes(), target.as_bytes(), body]),
+            session: None,
         }
+    }
+
+    /// The same, in a session.
+    #[must_use]
+    pub fn in_session(self, session: &str) -> Self {
+        Self { session: Some(session.to_owned()), ..self }
+    }
+
+    /// Opens the answer that is kept for this request. Without a step-up it is given to its own session alone, and no other session learns
+    /// that there is one: it may hold a secret (O17).
+    ///
+    /// # Errors
+    /// As [`SealedAnswer::open`]; [`Refusal::StepUpRequired`].
+    pub fn answer(&self, kept: &SealedAnswer, roots: &Roots, is_stepped_up: bool) -> Result<Answer, Refusal> {
+        if self.session.is_some() && !is_stepped_up && kept.read(roots).is_none_or(|kept| kept.session != self.session)
+        {
+            return Err(Refusal::StepUpRequired);
+        }
+        kept.open(self, roots)
     }
 
     /// Seals the answer to this request.
@@ -100,7 +134,9 @@ impl Attempt {
         let epoch = roots.sealing();
         let key = epoch.storage_key(PURPOSE);
         // Numbers and texts: nothing in it can fail to serialise.
-        let text = Zeroizing::new(serde_json::to_vec(answer).unwrap_or_default());
+        let Answer { status, location, body, .. } = answer;
+        let kept = KeptAnswer { status: *status, location, body, session: &self.session };
+        let text = Zeroizing::new(serde_json::to_vec(&kept).unwrap_or_default());
         let sealed = seal::seal(&key, epoch.epoch(), rng::bytes(random)?, &self.associated_data(), &text);
         Ok(SealedAnswer {
             attempt: self.clone(),
@@ -123,11 +159,15 @@ impl SealedAnswer {
     /// # Errors
     /// [`Refusal::IdempotencyKeyReused`] for another request; [`Refusal::BrokenAnswer`] for a row that was edited.
     pub fn open(&self, attempt: &Attempt, roots: &Roots) -> Result<Answer, Refusal> {
-        if self.attempt != *attempt {
+        let Attempt { caller, key, request, .. } = &self.attempt;
+        if (caller, key, request) != (&attempt.caller, &attempt.key, &attempt.request) {
             return Err(Refusal::IdempotencyKeyReused);
         }
-        let opened = self.unseal(roots);
-        opened.and_then(|text| serde_json::from_slice(&text).ok()).ok_or(Refusal::BrokenAnswer)
+        self.read(roots).ok_or(Refusal::BrokenAnswer)
+    }
+
+    fn read(&self, roots: &Roots) -> Option<Answer> {
+        serde_json::from_slice(&self.unseal(roots)?).ok()
     }
 
     /// The same answer under other keys, as it is stored; `None` for a row that does not open.
@@ -194,7 +234,8 @@ mod tests {
     #[test]
     fn t12_t13_an_answer_opens_for_its_caller_its_key_and_its_request_alone() {
         let roots = Roots::from(RootSecret::from_bytes([7; 32]).epoch(1));
-        let answer = Answer { status: 201, location: None, body: Zeroizing::new("bms_secret".to_owned()) };
+        let answer =
+            Answer { status: 201, location: None, body: Zeroizing::new("bms_secret".to_owned()), session: None };
         let sealed = attempt("usr_1", "{}").seal(&answer, &roots, &SystemRandom, UnixMillis(0)).unwrap();
         assert!(!sealed.sealed.contains("bms_"));
         assert_eq!(*sealed.open(&attempt("usr_1", "{}"), &roots).unwrap().body, "bms_secret");

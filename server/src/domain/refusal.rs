@@ -194,10 +194,7 @@ pub enum Refusal {
     NotAdmin,
     /// Only an admin who is signed in may: the caller showed an API key, which no step-up and no capability helps.
     #[error("only an admin who is signed in may; an API key may not")]
-    SignedInAdminOnly {
-        /// Whether the act also needs a step-up.
-        with_step_up: bool,
-    },
+    SignedInAdminOnly,
     /// The act needs a step-up, and none that is good was shown.
     #[error("no step-up, or one that was used, has ended, or is of another session")]
     StepUpRequired,
@@ -303,8 +300,8 @@ impl Refusal {
     /// The code, where it is none of the profile's.
     pub const fn issuer_code(&self) -> Option<IssuerCode> {
         match self {
-            Refusal::NotAdmin | Refusal::SignedInAdminOnly { with_step_up: false } => Some(IssuerCode::AdminRequired),
-            Refusal::SignedInAdminOnly { with_step_up: true } => Some(IssuerCode::StepUpRequired),
+            Refusal::NotAdmin => Some(IssuerCode::AdminRequired),
+            Refusal::SignedInAdminOnly => Some(IssuerCode::StepUpRequired),
             Refusal::StepUpRequired | Refusal::Store(StoreError::StepUp) => Some(IssuerCode::StepUpRequired),
             Refusal::NotOwner => Some(IssuerCode::OwnerRequired),
             Refusal::RegistrationClosed { .. } => Some(IssuerCode::RegistrationClosed),
@@ -355,7 +352,7 @@ impl Refusal {
             Refusal::Malformed { field } | Refusal::Invalid { field, .. } => SignedRefusal::Header { name: field },
             Refusal::NotFound { what } => SignedRefusal::Header { name: what },
             Refusal::NotAdmin
-            | Refusal::SignedInAdminOnly { .. }
+            | Refusal::SignedInAdminOnly
             | Refusal::StepUpRequired
             | Refusal::Store(StoreError::StepUp)
             | Refusal::NotOwner

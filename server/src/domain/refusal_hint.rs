@@ -32,7 +32,7 @@ impl Refusal {
             Refusal::StepUpRequired | Refusal::Store(StoreError::StepUp) => {
                 Some("POST /auth/step-up, and send its step_up in the header Bmap-Step-Up")
             }
-            Refusal::SignedInAdminOnly { .. } => Some("sign in as an admin (POST /auth/login): no API key may do this"),
+            Refusal::SignedInAdminOnly => Some("sign in as an admin (POST /auth/login): no API key may do this"),
             Refusal::NotOwner => Some("only its owner is given its secret; you may revoke it"),
             Refusal::RegistrationClosed { mode: "invited" } => {
                 Some("ask the operator of this issuer for an invitation")

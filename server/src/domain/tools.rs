@@ -51,6 +51,11 @@ pub struct ToolChange {
 }
 
 impl ToolChange {
+    /// Whether it can give the tool to users who have no grant of it: as a grant to all of them.
+    pub fn opens(&self) -> bool {
+        self.access == Some(Access::Open) || self.open_scopes.is_some()
+    }
+
     fn apply(&self, tool: Tool) -> Tool {
         Tool {
             base_url: self.base_url.clone().map_or(tool.base_url, Into::into),
@@ -118,9 +123,26 @@ impl<'a> ToolService<'a> {
         let tool = Tool { created_at: self.clock.now(), ..tool }.sealed(&self.roots.sealing());
         match self.store.add_tool(&tool, &tool.added(source)).await {
             Ok(()) => Ok(tool),
-            Err(StoreError::Taken { .. }) => Err(Refusal::InvalidState { hint: "there is a tool of that id" }),
+            Err(StoreError::Taken { .. }) => Err(TAKEN),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether a tool could be changed so now; nothing is written.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub async fn check_change(&self, id: &ToolId, change: &ToolChange) -> Result<(), Refusal> {
+        check(&change.apply(self.find(id).await?))
+    }
+
+    /// Whether a tool could be added so now; nothing is written.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    pub async fn check_new(&self, tool: &Tool) -> Result<(), Refusal> {
+        check(tool)?;
+        if self.store.tool(&tool.id).await?.is_some() { Err(TAKEN) } else { Ok(()) }
     }
 
     /// Changes a tool. Two changes at once are both made.
@@ -196,6 +218,7 @@ impl<'a> ToolService<'a> {
 }
 
 const NOT_FOUND: Refusal = Refusal::NotFound { what: "tool" };
+const TAKEN: Refusal = Refusal::InvalidState { hint: "there is a tool of that id" };
 const NO_USER: Refusal = Refusal::NotFound { what: "user" };
 
 fn check(tool: &Tool) -> Result<(), Refusal> {

@@ -38,6 +38,10 @@ pub enum Act {
     },
     /// An address was invited to have an account.
     Invited(EmailAddress),
+    /// A tool was added.
+    ToolAdded(ToolId),
+    /// A tool's address, pages, callers, scopes or access were changed.
+    ToolChanged(ToolId),
 }
 
 /// An act, when and from where.
@@ -62,6 +66,8 @@ impl Act {
             Act::GrantGiven { user, tool } => ("grant_given", format!("{user} {tool}")),
             Act::GrantTaken { user, tool } => ("grant_taken", format!("{user} {tool}")),
             Act::Invited(email) => ("invited", email.to_string()),
+            Act::ToolAdded(tool) => ("tool_added", tool.to_string()),
+            Act::ToolChanged(tool) => ("tool_changed", tool.to_string()),
         }
     }
 
@@ -81,6 +87,8 @@ impl Act {
             "made_admin" => role(Role::Admin),
             "made_member" => role(Role::Member),
             "invited" => EmailAddress::parse(about).ok().map(Act::Invited),
+            "tool_added" => ToolId::parse(about).ok().map(Act::ToolAdded),
+            "tool_changed" => ToolId::parse(about).ok().map(Act::ToolChanged),
             _ => None,
         }
     }
@@ -108,6 +116,10 @@ impl Act {
                 format!("the user\n{user}\nhas no grant any more of the tool\n{tool}"),
             ),
             Act::Invited(email) => ("An address was invited", format!("the address\n{email}\nwas invited.")),
+            Act::ToolAdded(tool) => ("A tool was added", format!("the tool\n{tool}\nwas added.")),
+            Act::ToolChanged(tool) => {
+                ("A tool was changed", format!("what the tool\n{tool}\nis, and who may have it, was changed."))
+            }
         }
     }
 }

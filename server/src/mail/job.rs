@@ -304,6 +304,8 @@ mod tests {
             Act::GrantGiven { user: UserId::from_uuid([2; 16]), tool: ToolId::parse("places").unwrap() },
             Act::GrantTaken { user: UserId::from_uuid([2; 16]), tool: ToolId::parse("places").unwrap() },
             Act::Invited(ana()),
+            Act::ToolAdded(ToolId::parse("places").unwrap()),
+            Act::ToolChanged(ToolId::parse("places").unwrap()),
         ] {
             for address in [None, Some("2001:db8::7".parse().unwrap())] {
                 let notice = Notice { act: act.clone(), at: UnixMillis(7), address };

@@ -51,22 +51,24 @@ impl Once {
     /// # Errors
     /// As [`begin`](Self::begin), and [`Refusal::StepUpRequired`].
     pub async fn begin_act(app: &App, signed_in: &SignedIn, parts: &Parts, body: &Bytes) -> Result<BegunAct, Refusal> {
-        let once = match Self::begin(app, signed_in.user.id.as_str(), parts, body).await? {
+        let stepped_up = step_up::demand(app, parts, signed_in).await;
+        let session = Some((signed_in.session.id.as_str(), stepped_up.is_ok()));
+        let once = match Self::begin_in(app, signed_in.user.id.as_str(), session, parts, body).await? {
             Begun::First(once) => once,
             Begun::Again(answer) => return Ok(BegunAct::Again(answer)),
         };
-        match step_up::demand(app, parts, signed_in).await {
+        match stepped_up {
             Ok(stepped_up) => Ok(BegunAct::First(once, stepped_up)),
             // Another process may have done this very request with it, since its answer was looked for.
-            Err(refusal) => Ok(BegunAct::Again(once.kept().await?.ok_or(refusal)?)),
+            Err(refusal) => Ok(BegunAct::Again(once.kept(false).await?.ok_or(refusal)?)),
         }
     }
 
-    async fn kept(&self) -> Result<Option<Response>, Refusal> {
+    async fn kept(&self, is_stepped_up: bool) -> Result<Option<Response>, Refusal> {
         let Some((attempt, _)) = &self.attempt else { return Ok(None) };
         let issuer = &self.app.issuer;
         let kept = issuer.store.kept_answer(attempt, issuer.clock.now()).await?;
-        kept.map(|kept| Ok(response(&kept.open(attempt, &issuer.roots)?))).transpose()
+        kept.map(|kept| Ok(response(&attempt.answer(&kept, &issuer.roots, is_stepped_up)?))).transpose()
     }
 
     /// Begins a request. Everything that the caller may not is refused before; `caller` is an id.
@@ -74,6 +76,17 @@ impl Once {
     /// # Errors
     /// [`Refusal`]: a malformed header, another request with the same key, the same request in progress, too many kept.
     pub async fn begin(app: &App, caller: &str, parts: &Parts, body: &Bytes) -> Result<Begun, Refusal> {
+        Self::begin_in(app, caller, None, parts, body).await
+    }
+
+    /// `session`: that of a user, and whether it showed a good step-up.
+    async fn begin_in(
+        app: &App,
+        caller: &str,
+        session: Option<(&str, bool)>,
+        parts: &Parts,
+        body: &Bytes,
+    ) -> Result<Begun, Refusal> {
         let mut values = parts.headers.get_all(HEADER).iter();
         let key = match (values.next(), values.next()) {
             (None, _) => return Ok(Begun::First(Self { app: app.clone(), attempt: None })),
@@ -86,11 +99,15 @@ impl Once {
         })?;
         let target = parts.uri.path_and_query().map_or("", http::uri::PathAndQuery::as_str);
         let attempt = Attempt::new(caller, &key, parts.method.as_str(), target, body);
+        let (attempt, is_stepped_up) = match session {
+            Some((session, is_stepped_up)) => (attempt.in_session(session), is_stepped_up),
+            None => (attempt, false),
+        };
         // The turn first: the request that had it before has stored its answer by now.
         let turn = app.in_progress.turn(&attempt)?;
         let now = app.issuer.clock.now();
         if let Some(kept) = app.issuer.store.kept_answer(&attempt, now).await? {
-            return Ok(Begun::Again(response(&kept.open(&attempt, &app.issuer.roots)?)));
+            return Ok(Begun::Again(response(&attempt.answer(&kept, &app.issuer.roots, is_stepped_up)?)));
         }
         if !app.issuer.store.has_room_for_answer(caller, MAX_KEPT, now).await? {
             return Err(Refusal::LimitReached {
@@ -120,9 +137,9 @@ impl Once {
         match written {
             Ok(()) => Ok(response(&answer)),
             Err(Refusal::Store(StoreError::Taken { what: ANSWER })) => {
-                Ok(self.kept().await?.ok_or(Refusal::Conflict)?)
+                Ok(self.kept(true).await?.ok_or(Refusal::Conflict)?)
             }
-            Err(Refusal::Store(StoreError::StepUp)) => Ok(self.kept().await?.ok_or(Refusal::StepUpRequired)?),
+            Err(Refusal::Store(StoreError::StepUp)) => Ok(self.kept(true).await?.ok_or(Refusal::StepUpRequired)?),
             Err(refusal) => Err(refusal.into()),
         }
     }
@@ -132,7 +149,7 @@ impl Once {
 pub fn json(status: StatusCode, location: Option<String>, body: &impl Serialize) -> Answer {
     // Texts and numbers: nothing in it can fail to serialise.
     let body = Zeroizing::new(serde_json::to_string(body).unwrap_or_default());
-    Answer { status: status.as_u16(), location, body }
+    Answer { status: status.as_u16(), location, body, session: None }
 }
 
 fn response(answer: &Answer) -> Response {

@@ -57,7 +57,7 @@ pub const fn oauth_error(refusal: &Refusal) -> &'static str {
         | Refusal::IdempotencyKeyReused => "invalid_request",
         Refusal::Edited { like, .. } => oauth_error(like),
         Refusal::NotAdmin
-        | Refusal::SignedInAdminOnly { .. }
+        | Refusal::SignedInAdminOnly
         | Refusal::StepUpRequired
         | Refusal::Store(StoreError::StepUp)
         | Refusal::NotOwner

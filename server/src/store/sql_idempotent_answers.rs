@@ -50,6 +50,7 @@ pub(super) fn read(row: &AnyRow) -> Result<SealedAnswer> {
     let expires_at = columns.time("expires_at")?;
     Ok(SealedAnswer {
         attempt: Attempt {
+            session: None,
             caller: columns.text("caller")?,
             key: columns.text("key_hash")?,
             request: columns.text("request_hash")?,

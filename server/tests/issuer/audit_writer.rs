@@ -98,7 +98,12 @@ async fn of_one_request_to_two_processes_one_ticket_and_entry_are_made_and_the_o
     let ticket = |number: u8, request: Option<&str>| {
         let hash = TicketHash::of(PlainTicket::from_bytes(&[number; 32]).reveal()).unwrap();
         let answer = request.map(|request| SealedAnswer {
-            attempt: Attempt { caller: host.id.to_string(), key: request.to_owned(), request: "hash".to_owned() },
+            attempt: Attempt {
+                caller: host.id.to_string(),
+                key: request.to_owned(),
+                request: "hash".to_owned(),
+                session: None,
+            },
             epoch: 1,
             sealed: format!("answer {number}"),
             created_at: now,

@@ -2,13 +2,15 @@
 
 use super::super::body;
 use super::super::problem::Refused;
+use super::super::{bearer, step_up};
 use super::view::{AccessWord, AssuranceWord, CallerWord, OneToolAnswer};
-use super::{answer, callers, named, origins, scopes, url};
+use super::{answer, callers, named, origins, scopes, url, use_step_up};
 use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::domain::keys::form::invalid;
 use crate::domain::refusal::Refusal;
 use crate::domain::tools::ToolChange;
+use crate::mail::act::Act;
 use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use crate::store::Tools;
@@ -75,9 +77,21 @@ pub async fn patch(
 ) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
-    let admin = app.admin(&parts, &body, Action::ToolUpdate).await?;
+    // By its access token the admin is asked for a step-up; a key that administers has none, and opens no tool.
+    let (admin, signed_in) = if bearer::is_shown(&parts.headers) {
+        let (admin, signed_in) = app.signed_in_admin(&parts, &body, Action::ToolUpdate).await?;
+        (admin, Some(signed_in))
+    } else {
+        (app.admin(&parts, &body, Action::ToolUpdate).await?, None)
+    };
     let id = named(id)?;
     let change = read(body::form(&parts.headers, &body)?)?;
+    app.issuer.tools().check_change(&id, &change).await?;
+    match signed_in {
+        Some(signed_in) => use_step_up(&app, &parts, &signed_in, Act::ToolChanged(id.clone())).await?,
+        None if change.opens() => return Err(Refusal::SignedInAdminOnly.into()),
+        None => {}
+    }
     let tool = app.issuer.tools().change(&id, &change, &admin.source).await?;
     Ok(answer(&app, &tool))
 }
@@ -91,10 +105,13 @@ pub fn get_doc() -> Doc {
 pub fn patch_doc() -> Doc {
     doc("Change a tool")
         .about(
-            "What is left out stays. It counts for the next token. A tool checks its address, pages, assurance and scopes by its \
+            "For a signed-in admin, with a step-up; an API key that administers needs none, and neither opens a tool nor changes its open \
+             scopes. What is left out stays. It counts for the next token. A tool checks its address, pages, assurance and scopes by its \
              credential: give it a new one (`bmap tool credential`, on the issuer's machine).",
         )
         .takes::<ToolChangeForm>()
+        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
+        .refuses(IssuerCode::StepUpRequired)
         .refuses(IssuerCode::InvalidState)
         .refuses(IssuerCode::Conflict)
 }

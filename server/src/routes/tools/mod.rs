@@ -6,6 +6,8 @@ pub(super) mod view;
 
 use super::body;
 use super::problem::Refused;
+use super::step_up;
+use crate::domain::account::service::SignedIn;
 use crate::domain::audit::Action;
 use crate::domain::issuer_code::IssuerCode;
 use crate::domain::keys::form::{self, invalid};
@@ -14,7 +16,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::scope::Scopes;
 use crate::domain::stored_origin::StoredOrigin;
 use crate::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
-use crate::domain::users::Admin;
+use crate::mail::act::Act;
 use crate::openapi::{Doc, grammar};
 use crate::router::App;
 use crate::store::Tools;
@@ -25,7 +27,6 @@ use axum::response::{IntoResponse, Response};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
-use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, LOCATION};
 use http::request::Parts;
@@ -93,8 +94,11 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
 pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
     let (parts, body) = request.into_parts();
     let body = body::read(body).await?;
-    let admin = signed_in_admin(&app, &parts, &body, Action::ToolCreate).await?;
-    let tool = app.issuer.tools().add(read(body::form(&parts.headers, &body)?, &app)?, &admin.source).await?;
+    let (admin, signed_in) = app.signed_in_admin(&parts, &body, Action::ToolCreate).await?;
+    let tool = read(body::form(&parts.headers, &body)?, &app)?;
+    app.issuer.tools().check_new(&tool).await?;
+    use_step_up(&app, &parts, &signed_in, Act::ToolAdded(tool.id.clone())).await?;
+    let tool = app.issuer.tools().add(tool, &admin.source).await?;
     let location = [(LOCATION, format!("/tools/{}", tool.id))];
     Ok((StatusCode::CREATED, location, answer(&app, &tool)).into_response())
 }
@@ -107,21 +111,25 @@ pub fn get_doc() -> Doc {
 /// How the document describes the making.
 pub fn post_doc() -> Doc {
     Doc::new("Add a tool")
-        .about("For a signed-in admin. Its credential is made on the issuer's machine: `bmap tool credential`.")
+        .about(
+            "For a signed-in admin, with a step-up. Its credential is made on the issuer's machine: `bmap tool credential`.",
+        )
+        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
+        .refuses(IssuerCode::StepUpRequired)
         .takes::<NewToolForm>()
         .answers::<OneToolAnswer>(StatusCode::CREATED, "The tool")
         .with_header("location", "The tool's path")
         .refuses(IssuerCode::InvalidState)
 }
 
-/// A signed-in admin: an API key may look at tools and edit them, and neither adds one nor changes grants. A further condition for
-/// these acts (profile §7) belongs here.
+/// Uses up the step-up that the admin shows (profile §7): a tool that is added or changed outlives the session, and may be open to all. The
+/// change itself follows in a transaction of its own.
 ///
 /// # Errors
-/// [`Refusal`]; [`Refusal::SignedInAdminOnly`] for an API key.
-async fn signed_in_admin(app: &App, head: &Parts, body: &Bytes, action: Action) -> Result<Admin, Refusal> {
-    let admin = app.admin(head, body, action).await?;
-    if admin.key.is_some() { Err(Refusal::SignedInAdminOnly { with_step_up: false }) } else { Ok(admin) }
+/// [`Refusal::StepUpRequired`].
+async fn use_step_up(app: &App, head: &Parts, signed_in: &SignedIn, act: Act) -> Result<(), Refusal> {
+    let stepped_up = step_up::demand(app, head, signed_in).await?;
+    app.accounts.use_step_up(&app.accounts.with_notices(stepped_up, act, &[]).await?).await
 }
 
 fn answer(app: &App, tool: &Tool) -> Response {

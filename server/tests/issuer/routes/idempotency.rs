@@ -50,6 +50,34 @@ async fn the_same_request_has_the_same_answer_and_makes_nothing_again() {
 }
 
 #[tokio::test]
+async fn o17_a_stolen_access_token_of_another_session_reads_no_kept_answer_and_learns_of_none() {
+    let world = World::start().await;
+    let ana = world.key_owner("ana@shop.example").await;
+    let first = make(&ana, KEY, &form()).await;
+    let thief = ana.again().await;
+    let mut other = form();
+    other["name"] = json!("other");
+    let call = |owner: &KeyOwner<'_>, key: &str, form: &serde_json::Value| {
+        owner.call("POST", "/api-keys").header("idempotency-key", key).body("application/json", form.to_string())
+    };
+    // The right request, a guess at it, and a guess at the key are one answer.
+    let mut answers = Vec::new();
+    for (key, form) in [(KEY, form()), (KEY, other), ("another", form())] {
+        let answer = call(&thief, key, &form).send(world.address).await;
+        answer.assert_refused("step_up_required");
+        let mut problem = answer.json();
+        for member in ["request_id", "server_time"] {
+            problem.as_object_mut().unwrap().remove(member);
+        }
+        answers.push(problem);
+    }
+    assert!(answers.windows(2).all(|two| two[0] == two[1]), "{answers:?}");
+    // The session that has had the answer has it again without a step-up.
+    let again = call(&ana, KEY, &form()).send(world.address).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+}
+
+#[tokio::test]
 async fn another_request_with_the_same_key_is_refused() {
     let world = World::start().await;
     let ana = world.key_owner("ana@shop.example").await;

@@ -180,7 +180,7 @@ async fn who_is_no_admin_sees_and_changes_nothing_and_a_key_changes_no_grants() 
         ("GET", "/tools".to_owned(), json!({})),
         ("POST", "/tools".to_owned(), json!({ "id": "maps", "base_url": "https://maps.example" })),
         ("GET", "/tools/places".to_owned(), json!({})),
-        ("PATCH", "/tools/places".to_owned(), json!({ "access": "open" })),
+        ("PATCH", "/tools/places".to_owned(), json!({ "scopes": "search route" })),
         ("GET", grants(TOOL), json!({})),
         ("POST", grants(TOOL), form),
         ("DELETE", one, json!({})),
@@ -204,17 +204,45 @@ async fn who_is_no_admin_sees_and_changes_nothing_and_a_key_changes_no_grants() 
         let answer = host.send(by_key(method, path, body)).await;
         match (*method, path.ends_with("places")) {
             ("GET", _) | ("PATCH", true) => drop(answer.granted()),
-            (_, false) if path.contains("/grants") => {
+            _ => {
                 answer.assert_refused("step_up_required");
                 assert!(answer.json()["hint"].as_str().unwrap().contains("no API key may"), "{}", answer.json());
             }
-            _ => {
-                answer.assert_refused("admin_required");
-                assert!(answer.json()["hint"].as_str().unwrap().contains("sign in as an admin"), "{}", answer.json());
-            }
         }
     }
+    // To open a tool is to grant it to every user.
+    for change in [json!({ "access": "open" }), json!({ "open_scopes": "search" })] {
+        let answer = host.send(by_key("PATCH", "/tools/places", &change)).await;
+        answer.assert_refused("step_up_required");
+    }
     assert_eq!(ana.get("/api-keys").await.status, 200);
+}
+
+#[tokio::test]
+async fn o17_a_stolen_access_token_of_an_admin_adds_and_changes_no_tool() {
+    let world = World::start().await;
+    let boss = admin(&world).await;
+    let new = json!({ "id": "maps", "base_url": "https://maps.example" });
+    let edit = |change: Value| Call { method: "PATCH", ..Call::json("/tools/places", &change) };
+    let edits = [
+        json!({ "access": "open", "open_scopes": "search" }),
+        json!({ "base_url": "https://evil.example" }),
+        json!({ "callers": ["direct"] }),
+    ];
+    let calls: Vec<Call> = std::iter::once(Call::json("/tools", &new)).chain(edits.map(edit)).collect();
+    for call in calls {
+        let call = call.header("authorization", &format!("Bearer {}", boss.access));
+        call.clone().send(world.address).await.assert_refused("step_up_required");
+        let step_up = world.step_up(&boss.access).await;
+        let call = call.header(crate::person::STEP_UP, &step_up);
+        assert!([200, 201].contains(&call.send(world.address).await.status));
+        let again = edit(json!({ "callers": ["page"] })).header("authorization", &format!("Bearer {}", boss.access));
+        again.header(crate::person::STEP_UP, &step_up).send(world.address).await.assert_refused("step_up_required");
+    }
+    world.worker.deliver_due().await;
+    let log = world.log();
+    assert_eq!(log.matches("A tool was added email=boss@shop.example").count(), 1);
+    assert_eq!(log.matches("A tool was changed email=boss@shop.example").count(), 3);
 }
 
 #[tokio::test]
