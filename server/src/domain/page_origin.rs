@@ -40,7 +40,9 @@ impl OriginRules {
                 "{origin} stands for many origins, which this issuer does not take: name each, or set wildcard_origins = true"
             ));
         }
-        if psl::domain(host.as_bytes()).is_none() {
+        // The list has patterns of its own: below `*.user.example` each name is a suffix, and the host itself is none.
+        let below = format!("x.{host}");
+        if psl::domain(host.as_bytes()).is_none() || psl::domain(below.as_bytes()).is_none() {
             return Err(format!(
                 "{host} is a public suffix, below which everybody may have a site: name a host of your own below it"
             ));
@@ -195,6 +197,9 @@ mod tests {
             "https://*.github.io",
             "https://*.vercel.app",
             "https://*.s3.amazonaws.com",
+            "https://*.user.fm",
+            "https://*.beget.app",
+            "https://*.kawasaki.jp",
         ] {
             assert!(check(ALL, suffix).unwrap_err().contains("public suffix"), "{suffix}");
         }

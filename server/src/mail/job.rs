@@ -72,7 +72,9 @@ impl Why {
     pub const fn budget(&self) -> Budget {
         match self {
             Why::PasswordReset(_) => Budget::NewPassword,
-            Why::Registration(_) | Why::Invitation(_) | Why::NewAddress(_) => Budget::Asked,
+            Why::Registration(_) => Budget::Registration,
+            Why::Invitation(_) => Budget::Invitation,
+            Why::NewAddress(_) => Budget::NewAddress,
             Why::AddressChange { .. }
             | Why::AddressChanged { .. }
             | Why::PasswordChanged { .. }
@@ -336,8 +338,9 @@ mod tests {
     fn one_address_is_one_counter_and_no_name_in_the_database() {
         let token = || Why::Registration(OpaqueToken::from_bytes(Kind::Confirmation, [1; 32]));
         assert_eq!(sealed(token()).recipient, sealed(token()).recipient);
-        let of =
-            |root, to: &str| recipient(&roots(root, 1).sealing(), &EmailAddress::parse(to).unwrap(), Budget::Asked);
+        let of = |root, to: &str| {
+            recipient(&roots(root, 1).sealing(), &EmailAddress::parse(to).unwrap(), Budget::Registration)
+        };
         assert_ne!(of(7, "ana@shop.example"), of(7, "ben@shop.example"));
         assert_ne!(of(7, "ana@shop.example"), of(8, "ana@shop.example"));
         // But for each budget there is one: what uses up one leaves the others.

@@ -38,11 +38,11 @@ async fn set_aside(store: &Database) {
 
 async fn outbox(store: &Database) {
     assert_eq!(store.oldest_mail().await.unwrap(), None);
-    for number in 0..Budget::Asked.per_hour() + 3 {
+    for number in 0..Budget::Registration.per_hour() + 3 {
         let is_queued = store.queue_mail(&mail("flooded@shop.example"), &event()).await.unwrap();
-        assert_eq!(is_queued, number < Budget::Asked.per_hour(), "{number}");
+        assert_eq!(is_queued, number < Budget::Registration.per_hour(), "{number}");
     }
-    assert_eq!(store.mail_waiting().await.unwrap(), Budget::Asked.per_hour());
+    assert_eq!(store.mail_waiting().await.unwrap(), Budget::Registration.per_hour());
     let mut older = mail("older@shop.example");
     older.created_at = UnixMillis(NOW.0 - 7);
     assert!(store.queue_mail(&older, &event()).await.unwrap());

@@ -57,7 +57,7 @@ impl AccountService {
         new: &EmailAddress,
     ) -> Result<(), Refusal> {
         let now = self.issuer.clock.now();
-        self.limits_of_mail(Budget::Asked, new, &signed_in.source, now)?;
+        self.limits_of_mail(Budget::NewAddress, new, &signed_in.source, now)?;
         let password = Arc::new(password);
         let account = self.proved_account(signed_in, Arc::clone(&password)).await?;
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);

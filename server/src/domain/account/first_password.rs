@@ -27,7 +27,7 @@ impl AccountService {
         password: PlainPassword,
     ) -> Result<(), Refusal> {
         let now = self.issuer.clock.now();
-        self.limits_of_mail(Budget::Asked, email, &signed_in.source, now)?;
+        self.limits_of_mail(Budget::NewAddress, email, &signed_in.source, now)?;
         let password = self.hash(password, "new_password", email).await?;
         let (roots, random, user) = (&self.issuer.roots, &*self.issuer.random, &signed_in.user.id);
         let seal = sealed::account(roots, random, user, email, &password)?;

@@ -71,7 +71,7 @@ impl AccountService {
     pub async fn invite(&self, email: &EmailAddress, stepped_up: &SteppedUp, source: &Source) -> Result<(), Refusal> {
         self.must_take_invited()?;
         let now = self.issuer.clock.now();
-        self.limits_of_mail(Budget::Asked, email, source, now).map_err(Refusal::of_registration)?;
+        self.limits_of_mail(Budget::Invitation, email, source, now).map_err(Refusal::of_registration)?;
         let (roots, random) = (&self.issuer.roots, &*self.issuer.random);
         let (token, row) = InvitationRow::new(roots, random, email.clone(), now)?;
         let job = MailJob { to: email.clone(), why: Why::Invitation(token) };

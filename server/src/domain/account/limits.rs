@@ -15,9 +15,9 @@ pub const SIGN_IN_PER_ACCOUNT: Rate = Rate { burst: 10, seconds: 30 };
 pub const SIGN_IN_PER_ACCOUNT_AND_NETWORK: Rate = SIGN_IN_PER_ACCOUNT;
 /// Sign-ins from one address, at whatever account.
 pub const SIGN_IN_PER_ADDRESS: Rate = Rate { burst: 50, seconds: 2 };
-/// Mails of one budget to one email address that one network address asks for: no caller uses up what a caller
-/// elsewhere may ask for.
-pub const MAIL_PER_ACCOUNT: Rate = Rate { burst: 3, seconds: 600 };
+/// Mails of one budget to one email address that one network address asks for: fewer in an hour than [`Budget::Registration`] has, so that
+/// a caller elsewhere has some left.
+pub const MAIL_PER_ACCOUNT: Rate = Rate { burst: 3, seconds: 1800 };
 /// Mails that are asked for from one address.
 pub const MAIL_PER_ADDRESS: Rate = Rate { burst: 20, seconds: 60 };
 /// Steps of signing in with an OpenID provider from one address; a sign-in has three.

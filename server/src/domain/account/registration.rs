@@ -69,7 +69,7 @@ impl AccountService {
     ) -> Result<(), Refusal> {
         self.must_be_open()?;
         let now = self.issuer.clock.now();
-        self.limits_of_mail(Budget::Asked, email, source, now).map_err(Refusal::of_registration)?;
+        self.limits_of_mail(Budget::Registration, email, source, now).map_err(Refusal::of_registration)?;
         let password = self.hash(password, "password", email).await?;
         let expires_at = now.plus_seconds(CONFIRMATION_SECONDS);
         let registration = Registration { email: email.clone(), password, expires_at };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 async fn r32_an_address_is_not_flooded_by_many_reasons_processes_or_spellings() {
     let world = World::start().await;
     // Each process counts calls for itself, and all count mails together.
-    for round in 0..4 {
+    for round in 0..7 {
         let app = App::new(Arc::clone(&world.issuer), Vec::new()).unwrap();
         let app = app.with_links(bmap_server::domain::account::service::LinkDelivery::Log);
         let other = world.serve(&app).await;
@@ -19,8 +19,8 @@ async fn r32_an_address_is_not_flooded_by_many_reasons_processes_or_spellings() 
             assert_eq!(call.send(other).await.status, 202, "{round}");
         }
     }
-    let most = Budget::Asked.per_hour() + Budget::NewPassword.per_hour();
-    assert_eq!((world.waiting().await, most), (most, 6));
+    let most = Budget::Registration.per_hour() + Budget::NewPassword.per_hour();
+    assert_eq!((world.waiting().await, most), (most, 9));
     assert_eq!(register("other@shop.example", PASSWORD).send(world.address).await.status, 202);
     assert_eq!(world.waiting().await, most + 1);
     world.clock.advance_seconds(3600);
@@ -67,6 +67,46 @@ async fn r32_nobody_holds_back_the_link_that_the_owner_of_a_mailbox_waits_for() 
         assert_eq!(from(reset("ben@shop.example"), 5).await, 202);
     }
     assert_eq!((from(reset("ben@shop.example"), 5).await, from(reset("ben@shop.example"), 6).await), (429, 202));
+}
+
+#[tokio::test]
+async fn r32_strangers_hold_back_no_invitation_no_change_of_address_and_from_one_network_no_registration() {
+    const NEW: &str = "bob@victim.example";
+    let world = World::with(vec!["127.0.0.1/32".parse().unwrap()]).await;
+    let boss = world.key_owner("boss@shop.example").await;
+    boss.become_admin().await;
+    let from = async |call: Call, network: usize| {
+        let call = call.header("x-forwarded-for", &format!("198.51.{network}.7"));
+        let status = call.send(world.address).await.status;
+        world.worker.deliver_due().await;
+        status
+    };
+    let registrations = async || world.links_to("/auth/confirm", NEW).await.len();
+    // One network asks for as many as it may, for an hour.
+    let second = world.clock.now().seconds().rem_euclid(3600);
+    world.clock.advance_seconds(3600 - second);
+    let mut asked = 0;
+    for _ in 0..60 {
+        asked += usize::from(from(register(NEW, PASSWORD), 1).await == 202);
+        world.clock.advance_seconds(59);
+    }
+    assert!(asked >= 3, "{asked}");
+    let before = registrations().await;
+    assert_eq!(from(register(NEW, PASSWORD), 2).await, 202);
+    assert_eq!(registrations().await, before + 1, "another network has a link");
+    // Many networks use up the registrations of this hour, and nothing else.
+    for network in 3..20 {
+        from(register(NEW, PASSWORD), network).await;
+    }
+    let boss = boss.again().await;
+    let invited = boss.send("POST", "/invitations", &serde_json::json!({ "email": NEW })).await;
+    assert_eq!(invited.status, 202);
+    let change = serde_json::json!({ "email": NEW, "password": PASSWORD });
+    let changed = boss.call("POST", "/auth/email").body("application/json", change.to_string());
+    assert_eq!(changed.send(world.address).await.status, 202);
+    world.worker.deliver_due().await;
+    assert_eq!(world.links_to("/auth/invitation", NEW).await.len(), 1);
+    assert_eq!(world.links_to("/auth/email/confirm", NEW).await.len(), 1);
 }
 
 #[tokio::test]
