@@ -158,7 +158,7 @@ impl ToolOfUser {
             Err(refusal) => return Err(refusal),
         };
         let in_force = self.grant.as_ref().filter(|grant| grant.is_in_force(at));
-        // One row has one end: neither may what was given end later, nor what is added, than was said of it.
+        // One row has one end: scopes of the grant must not end later than granted, and new scopes not later than the key.
         if let Some(grant) = in_force
             && let (is_later, is_sooner) = (later(ends_at, grant.ends_at), later(grant.ends_at, ends_at))
             && ((is_later && !grant.scopes.is_within(scopes)) || (is_sooner && !scopes.is_within(&grant.scopes)))
