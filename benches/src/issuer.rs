@@ -8,10 +8,10 @@ use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::ids::ApiKeyId;
 use bmap_protocol::keys::MacKey;
 use bmap_protocol::sign::{self, RequestKey, Stamp};
-use bmap_server::clock::{Clock, SystemClock};
+use bmap_server::model::clock::{Clock, SystemClock};
+use bmap_server::store::Database;
 use bmap_server::store::address::Address;
 use bmap_server::store::schema::Pending;
-use bmap_server::store::{ApiKeys, Database};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -389,7 +389,7 @@ fn look_ups(what: &str, url: &str, issuer: &Issuer, rounds: usize) {
     let ids: Vec<_> = issuer.keys.iter().map(|(id, _)| ApiKeyId::parse(id).unwrap()).collect();
     let root = std::fs::read(issuer.folder.path().join("data/root.secret")).unwrap();
     let root = bmap_server::store::root_file::parse(&root).unwrap().epoch(1);
-    let roots = bmap_server::domain::roots::Roots::from(&root);
+    let roots = bmap_server::model::roots::Roots::from(&root);
     let rates = runtime.block_on(async {
         let store = Arc::new(Database::open(&Address::parse(url).unwrap(), Pending::Refuse).await.unwrap());
         let mut rates = Vec::new();

@@ -8,7 +8,7 @@ mod floor;
 mod inputs;
 mod issuer;
 mod layer;
-#[path = "../../server/tests/issuer/postgres.rs"]
+#[path = "../../server/tests/issuer/kit/postgres.rs"]
 mod postgres;
 mod replay;
 mod signing;

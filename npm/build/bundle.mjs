@@ -15,7 +15,7 @@ await main.write({
   codeSplitting: {
     groups: [
       // What a page loads at once, and what its first request loads.
-      { name: 'core', test: /\/src\/(client|request|body|abort|errors|problem|answer|init)\.ts$/ },
+      { name: 'core', test: /\/src\/(client|request|body\/body|body\/content|abort|errors|problem|answer|init)\.ts$/ },
       { name: 'engine', test: /\/src\/(engine|fetch|target|issuer|tokens|sign|clock|digest|text|wait|wasm|policy|explain)\.ts$/ },
     ],
   },

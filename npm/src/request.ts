@@ -7,7 +7,8 @@
  */
 
 import { unlessAborted } from './abort.js';
-import { bad, type Content, type Given, readLater, readNow, textOf } from './body.js';
+import { bad, type Given, readLater, readNow, textOf } from './body/body.js';
+import type { Content } from './body/content.js';
 import { BmapError } from './errors.js';
 
 /** A request of which everything is known but the signature. */

@@ -1,4 +1,15 @@
 //! The parts of an API key (profile §2): its secret as people see it, and the values that are derived from it.
+//!
+//! ```
+//! use bmap_protocol::api_key::ApiSecret;
+//! use bmap_protocol::ids::ApiKeyId;
+//!
+//! let (id, secret) = (ApiKeyId::from_uuid([1; 16]), ApiSecret::from_bytes([2; 32]));
+//! let stored = secret.stored_hash(&id);
+//! assert!(stored.matches(&id, &ApiSecret::parse(&secret.reveal())?));
+//! assert!(!stored.matches(&ApiKeyId::from_uuid([3; 16]), &secret), "a hash is of one key's secret");
+//! # Ok::<(), bmap_protocol::api_key::InvalidSecret>(())
+//! ```
 
 use crate::ids::ApiKeyId;
 use crate::keys::{SigningKey, lp_len, secret};

@@ -1,4 +1,15 @@
 //! The receiving end: one function for each pure step of a verifier (profile §5). The order is the verifier's.
+//!
+//! ```
+//! use bmap_protocol::check::{self, Window};
+//! use bmap_protocol::origin::Origin;
+//!
+//! assert!(check::request_target("/v1/search", Some("q=Sofia")).is_ok());
+//! let own = ["https://geo.example".parse::<Origin>()?];
+//! assert_eq!(check::own_origin("GEO.example:443", &own).unwrap(), &own[0]);
+//! assert_eq!(Window::DEFAULT.record_until(1_764_000_000), 1_764_000_066);
+//! # Ok::<(), bmap_protocol::origin::InvalidOrigin>(())
+//! ```
 
 use crate::digest::BodyDigest;
 use crate::fields::{Field, Fields};

@@ -183,3 +183,74 @@ impl RawClaims {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(change: impl FnOnce(&mut RawClaims)) -> Option<Claims> {
+        let mut raw = RawClaims {
+            iss: "https://auth.example".to_owned(),
+            sub: "usr_0192f0c1a7e27c3c9f60b2b4b1c7a001".to_owned(),
+            aud: "geo".to_owned(),
+            client_id: "bmk_0192f0c1a7e27c3c9f60b2b4b1c7a0ff".to_owned(),
+            iat: 1000,
+            exp: 1300,
+            nbf: None,
+            jti: "AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+            scope: "geo.search geo.reverse".to_owned(),
+            origin: None,
+            embed_origin: None,
+            end_user: None,
+            asr: Assurance::Server,
+            cnf: RawConfirmation { kid: "bt1.geo.1".to_owned() },
+            sid: None,
+        };
+        change(&mut raw);
+        raw.validate()
+    }
+
+    #[test]
+    fn scopes_are_whole_words() {
+        let claims = raw(|_| {}).unwrap();
+        assert!(claims.has_scope("geo.search") && claims.has_scope("geo.reverse"));
+        for other in ["geo", "geo.search geo.reverse", "GEO.SEARCH", "geo.searc", ""] {
+            assert!(!claims.has_scope(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn names_on_the_wire() {
+        assert_eq!(raw(|_| {}).unwrap().subject.as_str(), "usr_0192f0c1a7e27c3c9f60b2b4b1c7a001");
+        assert_eq!(raw(|raw| raw.sub = "anon".to_owned()).unwrap().subject.as_str(), "anon");
+        let all = [Assurance::Origin, Assurance::User, Assurance::Server];
+        assert_eq!(all.map(Assurance::as_str), ["origin", "user", "server"]);
+        assert_eq!(Confirmation::session_kid(&ToolId::parse("geo").unwrap(), 7), "bt1.geo.7");
+    }
+
+    #[test]
+    fn each_claim_is_held_to_its_grammar_at_its_bounds() {
+        let longest = "a".repeat(1024);
+        for scope in ["", "a", "!#[]~ a", &longest] {
+            assert!(raw(|raw| raw.scope = scope.to_owned()).is_some(), "{scope}");
+        }
+        for scope in ["a\"b", "a\\b", "a\tb", "a\u{7f}", "\u{e4}", &format!("{longest}a")] {
+            assert!(raw(|raw| raw.scope = scope.to_owned()).is_none(), "{scope}");
+        }
+        for (length, is_good) in [(0, false), (1, true), (256, true), (257, false)] {
+            assert_eq!(raw(|raw| raw.end_user = Some("u".repeat(length))).is_some(), is_good, "end_user of {length}");
+            assert_eq!(raw(|raw| raw.sid = Some("s".repeat(length))).is_some(), is_good, "sid of {length}");
+        }
+        for (kid, is_good) in [
+            ("bt1.geo.0", true),
+            ("bt1.geo.4294967295", true),
+            ("bt1.geo.00", false),
+            ("bt1.geo.01", false),
+            ("bt1.geo.+0", false),
+            ("bt1.geo.", false),
+            ("bt1.geo", false),
+        ] {
+            assert_eq!(raw(|raw| raw.cnf.kid = kid.to_owned()).is_some(), is_good, "{kid}");
+        }
+    }
+}

@@ -1,4 +1,11 @@
 //! The error codes of the profile (§6). A caller is told the code, and nothing more.
+//!
+//! ```
+//! use bmap_protocol::code::Code;
+//!
+//! let code = Code::from_name("replayed").unwrap();
+//! assert_eq!((code.status(), code.retryable()), (401, false));
+//! ```
 
 /// One code of the profile, as it stands in a problem body's `code` and in `WWW-Authenticate`.
 ///

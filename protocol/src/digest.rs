@@ -1,4 +1,12 @@
 //! `Content-Digest` (RFC 9530), with `sha-256` as the one algorithm that counts.
+//!
+//! ```
+//! use bmap_protocol::digest::BodyDigest;
+//!
+//! let digest = BodyDigest::of(b"{}");
+//! assert_eq!(digest.header_value(), "sha-256=:RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o=:");
+//! assert!(digest.matches(&BodyDigest::parse(digest.header_value().as_bytes()).unwrap()));
+//! ```
 
 use alloc::string::String;
 use base64ct::{Base64, Encoding};

@@ -1,4 +1,13 @@
 //! A request's headers, with those that decide something found in one pass: a look-up for each would hash ten names.
+//!
+//! ```
+//! use bmap_protocol::fields::Fields;
+//! use http::{HeaderMap, HeaderValue};
+//!
+//! let mut headers = HeaderMap::new();
+//! headers.insert("host", HeaderValue::from_static("geo.example"));
+//! assert_eq!(Fields::of(&headers).size(), 15);
+//! ```
 
 use crate::refusal::Refusal;
 use http::{HeaderMap, HeaderValue};
@@ -113,6 +122,54 @@ impl<'a> Field<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    const NAMED: [&str; 8] = [
+        "authorization",
+        "content-digest",
+        "content-encoding",
+        "content-type",
+        "host",
+        "origin",
+        "signature",
+        "signature-input",
+    ];
+
+    fn of<'a>(fields: &Fields<'a>, name: &str) -> Field<'a> {
+        match name {
+            "authorization" => fields.authorization,
+            "content-digest" => fields.content_digest,
+            "content-encoding" => fields.content_encoding,
+            "content-type" => fields.content_type,
+            "host" => fields.host,
+            "origin" => fields.origin,
+            "signature" => fields.signature,
+            _ => fields.signature_input,
+        }
+    }
+
+    #[test]
+    fn each_named_header_is_absent_once_or_repeated() {
+        for name in NAMED {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-other", HeaderValue::from_static("1"));
+            assert!(matches!(of(&Fields::of(&headers), name), Field::Absent), "{name}");
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("value"));
+            let fields = Fields::of(&headers);
+            assert!(matches!(of(&fields, name), Field::Once(value) if value == "value"), "{name}");
+            assert_eq!(of(&fields, name).single("it"), Ok(Some("value")), "{name}");
+            assert_eq!(fields.size(), "x-other".len() + 1 + name.len() + "value".len());
+            let others = NAMED.iter().filter(|other| **other != name);
+            assert!(others.into_iter().all(|other| !of(&fields, other).is_present()), "{name}");
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static("value"));
+            let repeated = of(&Fields::of(&headers), name);
+            assert!(matches!(repeated, Field::Repeated) && repeated.is_present(), "{name}");
+            assert_eq!(repeated.single("it"), Err(Refusal::Header { name: "it" }), "{name}");
+        }
+        let latin1 = HeaderValue::from_bytes(b"\xe4").unwrap();
+        assert_eq!(Field::Once(&latin1).single("it"), Err(Refusal::Header { name: "it" }));
+        assert_eq!(Field::Absent.single("it"), Ok(None));
+    }
 
     #[test]
     fn o11_every_spelling_of_an_override_header_is_found() {

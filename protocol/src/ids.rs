@@ -2,6 +2,15 @@
 //!
 //! Each grammar is fixed and at most 80 ASCII bytes (the issuer's URL: 255), so that a name is never a path, a URL or
 //! SQL by accident (kid injection), and so that a length prefix of two bytes always fits.
+//!
+//! ```
+//! use bmap_protocol::ids::{Issuer, ToolId};
+//!
+//! assert_eq!(ToolId::parse("geo")?.as_str(), "geo");
+//! assert!(ToolId::parse("../geo").is_err());
+//! assert!(Issuer::parse("https://auth.example/").is_err(), "one spelling, without a slash at its end");
+//! # Ok::<(), bmap_protocol::ids::InvalidName>(())
+//! ```
 
 use alloc::{boxed::Box, string::String};
 use core::fmt;

@@ -22,6 +22,19 @@
 //! use bmap_protocol::keys::SigningKey;
 //! assert!(SigningKey::from_bytes([1; 32]) == SigningKey::from_bytes([1; 32]));
 //! ```
+//!
+//! ```
+//! use bmap_protocol::ids::{Issuer, ToolId};
+//! use bmap_protocol::keys::{MacKey, RootSecret, TokenDigest};
+//!
+//! let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
+//! let tool_key = epoch.tool_key(&Issuer::parse("https://auth.example")?, &ToolId::parse("geo")?);
+//! // The tool derives the key of a token from the token itself: nothing is stored for it.
+//! let signing_key = tool_key.signing_key(&TokenDigest::of(b"a token's bytes"));
+//! let mac = MacKey::new(&signing_key).mac(b"a signature base");
+//! assert_eq!(mac.len(), 32);
+//! # Ok::<(), bmap_protocol::ids::InvalidName>(())
+//! ```
 
 use crate::ids::{Issuer, ToolId};
 use core::fmt;

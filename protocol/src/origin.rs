@@ -1,4 +1,14 @@
 //! Page origins in their one serialised form (WHATWG HTML, "ASCII serialisation of an origin"; RFC 6454 §6.2).
+//!
+//! ```
+//! use bmap_protocol::origin::Origin;
+//!
+//! let page = Origin::parse("https://shop.example:8443")?;
+//! assert_eq!((page.scheme(), page.authority(), page.host()), ("https", "shop.example:8443", "shop.example"));
+//! let previews = Origin::parse_pattern("https://*.pages.example")?;
+//! assert!(previews.covers("https://pr-7.pages.example") && !previews.covers("https://pages.example"));
+//! # Ok::<(), bmap_protocol::origin::InvalidOrigin>(())
+//! ```
 
 use alloc::boxed::Box;
 use core::fmt::{self, Write};
@@ -352,6 +362,12 @@ mod tests {
         let of = |length: usize| format!("https://{}", "a".repeat(length - "https://".len()));
         assert_eq!(Origin::parse(&of(255)).map(|origin| origin.to_string()), Ok(of(255)));
         assert_eq!(Origin::parse(&of(256)), Err(InvalidOrigin::TooLong));
+        let labels = format!("{}.{}.{}.", "a".repeat(60), "b".repeat(60), "c".repeat(60));
+        let pattern =
+            |length: usize| format!("{WILDCARD}{labels}{}", "d".repeat(length - WILDCARD.len() - labels.len()));
+        assert_eq!(Origin::parse_pattern(&pattern(255)).map(|origin| origin.to_string()), Ok(pattern(255)));
+        assert_eq!(Origin::parse_pattern(&pattern(256)), Err(InvalidOrigin::TooLong));
+        assert_eq!(Origin::parse_pattern(&pattern(400)), Err(InvalidOrigin::TooLong));
     }
 
     #[test]
@@ -359,6 +375,9 @@ mod tests {
         let origin = Origin::parse("http://127.0.0.1:8080").unwrap();
         assert_eq!((origin.scheme(), origin.authority(), origin.is_loopback()), ("http", "127.0.0.1:8080", true));
         assert!(!Origin::parse("https://localhost.example").unwrap().is_loopback());
+        for (text, is_web) in [("https://a.example", true), ("http://localhost", true), ("tauri://localhost", false)] {
+            assert_eq!(Origin::parse(text).unwrap().is_web(), is_web, "{text}");
+        }
     }
 
     #[test]

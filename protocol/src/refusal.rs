@@ -1,6 +1,14 @@
 //! Why a request is refused: one enum for the thirteen steps (profile §5), and its one map to the wire.
 //!
 //! The fields are for the log. A caller is told [`Refusal::code`] and nothing more.
+//!
+//! ```
+//! use bmap_protocol::refusal::Refusal;
+//!
+//! let refusal = Refusal::Header { name: "origin" };
+//! assert_eq!(refusal.code().as_str(), "malformed_request");
+//! assert_eq!(refusal.to_string(), "header origin is repeated or not plain text");
+//! ```
 
 use crate::code::Code;
 use crate::digest::DigestFault;
@@ -9,6 +17,14 @@ use crate::target::TargetFault;
 use crate::token::TokenFault;
 
 /// A refusal, grouped by whose fault it is.
+///
+/// ```
+/// use bmap_protocol::refusal::Refusal;
+///
+/// let refusal = Refusal::RateLimited { retry_after: 7 };
+/// assert_eq!((refusal.code().as_str(), refusal.code().status()), ("rate_limited", 429));
+/// assert_eq!(refusal.retry_after(), Some(7));
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

@@ -2,6 +2,25 @@
 //!
 //! The associated data names epoch, key id, signing kind, owner, canonical scope and stored hash. A row that was edited
 //! or copied does not open, so an attacker who can write the database can't forge, re-own or widen a key (T13).
+//!
+//! ```
+//! use bmap_protocol::api_key::ApiSecret;
+//! use bmap_protocol::ids::{ApiKeyId, UserId};
+//! use bmap_protocol::keys::RootSecret;
+//! use bmap_protocol::seal::{ApiKeyRow, SigningKind};
+//!
+//! let kek = RootSecret::from_bytes([7; 32]).epoch(1).kek();
+//! let (id, owner) = (ApiKeyId::from_uuid([1; 16]), UserId::from_uuid([2; 16]));
+//! let hash = ApiSecret::from_bytes([3; 32]).stored_hash(&id);
+//! let row = ApiKeyRow {
+//!     epoch: 1, key_id: &id, signing: SigningKind::HmacSha256, owner: &owner, scope: "{}", stored_hash: &hash,
+//! };
+//! let sealed = row.seal(&kek, [9; 12], b"key material")?; // the nonce is random
+//! assert_eq!(*row.open(&kek, &sealed)?, b"key material");
+//! let other = UserId::from_uuid([4; 16]);
+//! assert!(ApiKeyRow { owner: &other, ..row }.open(&kek, &sealed).is_err(), "an edited row does not open");
+//! # Ok::<(), bmap_protocol::seal::SealError>(())
+//! ```
 
 use crate::api_key::StoredHash;
 use crate::ids::{ApiKeyId, UserId};

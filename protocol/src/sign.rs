@@ -1,4 +1,21 @@
 //! The sending end: the `Signature-Input` and `Signature` of one request (profile §4).
+//!
+//! ```
+//! use bmap_protocol::keys::{TokenDigest, ToolKey};
+//! use bmap_protocol::sign::{Request, RequestKey, Stamp, authorization, sign};
+//!
+//! let token = "eyJ4Ijoi.e30.AA"; // as the issuer gave it, with its signing key
+//! let signing_key = ToolKey::from_bytes([1; 32]).signing_key(&TokenDigest::of(token.as_bytes()));
+//! let authorization = authorization(token);
+//! let request = Request {
+//!     method: "GET", authority: "geo.example", path: "/v1/search", query: Some("q=Sofia"),
+//!     authorization: Some(&authorization), ..Request::default()
+//! };
+//! let stamp = Stamp { created: 1_764_000_000, nonce: [9; 16], key_id: "AAAAAAAAAAAAAAAAAAAAAA" }; // a random nonce, the token's jti
+//! let headers = sign(&request, &stamp, &RequestKey::token(&signing_key, token)?)?;
+//! assert!(headers.signature_input.ends_with(r#";tag="bmap-1""#));
+//! # Ok::<(), bmap_protocol::sign::SignError>(())
+//! ```
 
 use crate::TAG;
 use crate::keys::{MacKey, SigningKey};

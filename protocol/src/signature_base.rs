@@ -3,6 +3,25 @@
 //! The sender writes it from the request that it is about to send, the verifier from the one that it received; both
 //! through [`write`], so that they can only disagree about values, never about form. It is written into a [`Sink`]: a
 //! MAC under way on the hot path, a buffer where the whole text is needed.
+//!
+//! ```
+//! use bmap_protocol::signature_base::{Absent, Component, Sink, Values, write};
+//!
+//! struct Get;
+//! impl Values for Get {
+//!     fn put_value(&self, component: Component<'_>, sink: &mut impl Sink) -> Result<(), Absent> {
+//!         match component {
+//!             Component::Method => sink.put(b"GET"),
+//!             Component::Path => sink.put(b"/v1/search"),
+//!             _ => return Err(Absent),
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//! let mut base = Vec::new();
+//! write([Component::Method, Component::Path], &Get, r#"("@method" "@path");created=1"#, &mut base).unwrap();
+//! assert_eq!(base, b"\"@method\": GET\n\"@path\": /v1/search\n\"@signature-params\": (\"@method\" \"@path\");created=1");
+//! ```
 
 /// A component that a signature covers.
 ///

@@ -2,6 +2,14 @@
 //!
 //! A proxy between the signer and the tool may decode, collapse or re-encode a path. The paths on which two such
 //! parties can disagree are refused before anything is decided on them (R13).
+//!
+//! ```
+//! use bmap_protocol::target::{self, TargetFault};
+//!
+//! assert_eq!(target::check_path(b"/v1/search"), Ok(()));
+//! assert!(matches!(target::check_path(b"v1/search"), Err(TargetFault::NotAbsolute)));
+//! assert!(target::check_path(b"/v1/../admin").is_err());
+//! ```
 
 /// Why a request target is refused.
 #[non_exhaustive]

@@ -2,6 +2,16 @@
 //!
 //! [`UnverifiedToken`] becomes [`Claims`] in one place, [`UnverifiedToken::verify`]: header first, then the signature,
 //! and the claims last, so that nothing of an unsigned token is ever interpreted.
+//!
+//! ```
+//! use bmap_protocol::token::{TokenFault, UnverifiedToken};
+//!
+//! // Cut into its parts, and nothing of it believed.
+//! let token = UnverifiedToken::parse("e30.eyJhdWQiOiJnZW8ifQ.AA")?;
+//! assert_eq!(token.unverified_audience().unwrap().as_str(), "geo");
+//! assert_eq!(token.verify(&[]).unwrap_err(), TokenFault::Header);
+//! # Ok::<(), TokenFault>(())
+//! ```
 
 use crate::claims::RawClaims;
 pub use crate::claims::{Assurance, Claims, Confirmation, Subject};
@@ -293,6 +303,37 @@ mod tests {
             assert!(verify(&token[..cut]).is_err(), "{cut}");
         }
         assert_eq!(verify(&format!("{token}=")), Err(TokenFault::Signature));
+    }
+
+    #[test]
+    fn a_token_of_one_dot_has_no_form_and_the_bound_on_length_is_exact() {
+        for token in ["a.b", ".", "", "ab"] {
+            assert_eq!(UnverifiedToken::parse(token).unwrap_err(), TokenFault::Form, "{token}");
+        }
+        let of = |length: usize| format!("a.{}.c", "b".repeat(length - 4));
+        assert_eq!(UnverifiedToken::parse(&of(MAX_TOKEN)).unwrap().compact(), of(MAX_TOKEN));
+        assert_eq!(UnverifiedToken::parse(&of(MAX_TOKEN + 1)).unwrap_err(), TokenFault::Form);
+    }
+
+    #[test]
+    fn an_issuers_key_is_what_it_was_made_of() {
+        let public_key = SigningKey::from_bytes(&[3; 32]).verifying_key().to_bytes();
+        let key = IssuerKey::new("bj1.x", &public_key).unwrap();
+        assert_eq!((key.kid(), key.public_key()), ("bj1.x", public_key));
+    }
+
+    #[test]
+    fn a_signature_without_its_last_zeros_is_another_and_no_signature() {
+        // The last byte of an Ed25519 signature is 0 in one of sixteen.
+        let token = (0..)
+            .map(|at| mint(HEADER, &CLAIMS.replace("1300", &(1300 + at).to_string())))
+            .find(|token| Base64UrlUnpadded::decode_vec(token.rsplit('.').next().unwrap()).unwrap().ends_with(&[0]))
+            .unwrap();
+        assert!(verify(&token).is_ok());
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let shorter = Base64UrlUnpadded::decode_vec(signature).unwrap()[..63].to_vec();
+        let shorter = format!("{signed}.{}", Base64UrlUnpadded::encode_string(&shorter));
+        assert_eq!(verify(&shorter), Err(TokenFault::Signature));
     }
 
     #[test]

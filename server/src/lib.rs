@@ -1,7 +1,7 @@
 //! The issuer: accounts, API keys, tools, tickets and tokens.
 //!
 //! Modules in reading order: [`cli`] (what the binary does), [`config`], [`router`] (every route),
-//! [`middleware`] (every layer), [`routes`], [`domain`] (every decision), [`mail`], [`store`] (all SQL).
+//! `routes` (the handlers), [`http`] (what every route needs, and the layers), [`issuer`] (every decision), [`store`] (all SQL), [`model`] (types).
 //!
 //! A decision about a signature is `bmap_verifier`'s; nothing in here makes one.
 #![cfg_attr(
@@ -18,29 +18,16 @@
 pub mod cli;
 pub mod config;
 
-pub mod beneath;
-pub mod bodies;
-pub mod cors;
-pub mod host;
-pub mod middleware;
-pub mod openapi;
-pub mod rate_limit;
+pub mod http;
 pub mod router;
-pub mod routes;
+mod routes;
 
-pub mod domain;
-pub mod mail;
+pub mod issuer;
+pub mod model;
 pub mod store;
 
-pub mod clock;
 pub mod metrics;
 pub mod outbound;
-pub mod rng;
-pub mod trace_id;
-pub mod unbelieved;
-pub mod utc;
-
-mod certificate;
 
 /// Installs the process-wide cryptography of the JWT library and of TLS: aws-lc-rs for both. A second call changes
 /// nothing.

@@ -13,10 +13,6 @@ const REQUESTS: &str = "bmap_http_requests_total";
 const REQUEST_SECONDS: &str = "bmap_http_request_duration_seconds";
 const IN_FLIGHT: &str = "bmap_http_requests_in_flight";
 const REFUSALS: &str = "bmap_refusals_total";
-const TOKENS: &str = "bmap_tokens_minted_total";
-const PASSWORD_SECONDS: &str = "bmap_password_hash_duration_seconds";
-const MAILS_QUEUED: &str = "bmap_mails_queued_total";
-const MAILS: &str = "bmap_mails_total";
 const MAILS_WAITING: &str = "bmap_mails_waiting";
 const OLDEST_MAIL: &str = "bmap_mails_oldest_age_seconds";
 const DATABASE: &str = "bmap_database_connections";
@@ -59,10 +55,7 @@ pub fn install(started: i64) -> Result<PrometheusHandle, MetricsError> {
     );
     describe_gauge!(IN_FLIGHT, "Requests that are being answered.");
     describe_counter!(REFUSALS, "Refusals, by the code of their problem.");
-    describe_counter!(TOKENS, "Tool tokens, by assurance.");
-    describe_histogram!(PASSWORD_SECONDS, Unit::Seconds, "Time of hashing a password, without the wait for a worker.");
-    describe_counter!(MAILS_QUEUED, "Mails that were written down to be sent.");
-    describe_counter!(MAILS, "What became of mails, by outcome; each failed try is one \"retried\".");
+    crate::issuer::metrics::describe();
     describe_gauge!(MAILS_WAITING, "Mails that wait in the database, of all processes.");
     describe_gauge!(OLDEST_MAIL, Unit::Seconds, "Age of the oldest mail that waits, 0 without one.");
     describe_gauge!(DATABASE, "Connections to the database, by state.");
@@ -126,30 +119,10 @@ pub fn identity_headers_dropped(lines: u64) {
 }
 
 /// The `X-Forwarded-For` of a request was not believed. The peer is named where it is one of the few that are: this is the one label
-/// with an address, of an operator's own proxy ([`Unbelieved`](crate::unbelieved::Unbelieved) bounds them).
+/// with an address, of an operator's own proxy ([`Unbelieved`](crate::http::layers::unbelieved::Unbelieved) bounds them).
 pub fn forwarding_ignored(peer: Option<std::net::IpAddr>) {
     let peer = peer.map_or_else(|| "other".to_owned(), |peer| peer.to_string());
     counter!(FORWARDING, "peer" => peer).increment(1);
-}
-
-/// A tool token was minted.
-pub fn minted(assurance: &'static str) {
-    counter!(TOKENS, "assurance" => assurance).increment(1);
-}
-
-/// A password was hashed.
-pub fn hashed(took: Duration) {
-    histogram!(PASSWORD_SECONDS).record(took.as_secs_f64());
-}
-
-/// A mail was written down.
-pub fn mail_queued() {
-    counter!(MAILS_QUEUED).increment(1);
-}
-
-/// The outcome of a mail, or of a try to send it.
-pub fn mail(outcome: &'static str) {
-    counter!(MAILS, "outcome" => outcome).increment(1);
 }
 
 /// The mails that wait, looked at before numbers are shown; the age is in seconds.

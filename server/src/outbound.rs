@@ -3,7 +3,7 @@
 //! Where they go is in the configuration and never in a request (T14). They follow no redirects, use no proxy of the
 //! environment, and end: in time, and in size, whatever the other side does (R23).
 
-use crate::certificate;
+use crate::model::certificate;
 use bytes::BytesMut;
 use http::{Request, Response};
 use rustls::RootCertStore;

@@ -1,7 +1,7 @@
 //! Key schedule, API-key material and the seal against `keys.json`.
 
-use crate::Report;
 use crate::cases::{Keys, unhex, unhex32};
+use crate::report::Report;
 use bmap_protocol::api_key::{ApiSecret, StoredHash};
 use bmap_protocol::ids::{ApiKeyId, Issuer, ToolId, UserId};
 use bmap_protocol::keys::{RootSecret, TokenDigest};

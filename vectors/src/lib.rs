@@ -9,34 +9,11 @@
 mod body;
 mod cases;
 mod keys;
+mod report;
 mod verify;
 
 pub use cases::{Case, Keys};
-use serde::Serialize;
-
-/// The result of a run.
-#[derive(Debug, Default, Serialize)]
-pub struct Report {
-    /// Names of the answers that agree.
-    pub passed: Vec<String>,
-    /// Names of those that don't, with what came out instead.
-    pub failed: Vec<String>,
-}
-
-impl Report {
-    fn check(&mut self, name: impl Into<String>, result: Result<(), String>) {
-        match result {
-            Ok(()) => self.passed.push(name.into()),
-            Err(why) => self.failed.push(format!("{}: {why}", name.into())),
-        }
-    }
-
-    fn same(&mut self, name: &str, actual: &[u8], expected_hex: &str) {
-        let actual = cases::hex(actual);
-        let result = if actual == expected_hex { Ok(()) } else { Err(format!("{actual} instead of {expected_hex}")) };
-        self.check(name, result);
-    }
-}
+pub use report::Report;
 
 /// Runs everything: key schedule, API key and seal; each request is signed to the same bytes and accepted; each refusal
 /// gets its code.

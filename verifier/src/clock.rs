@@ -3,6 +3,14 @@
 use std::time::Duration;
 
 /// Milliseconds since 1970, UTC, as the profile's `server_time`.
+///
+/// ```
+/// use bmap_verifier::UnixTime;
+///
+/// let time = UnixTime::from_millis(1_764_000_000_750);
+/// assert_eq!(time.seconds(), 1_764_000_000);
+/// assert!(time > UnixTime::from_seconds(1_764_000_000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixTime(u64);
 
@@ -32,6 +40,26 @@ impl UnixTime {
 ///
 /// With the feature `tokio`, [`SystemClock`] and every `Fn() -> UnixTime` is one; their timers are tokio's. A tool on another
 /// runtime leaves the feature out and implements this trait with its runtime's timer.
+///
+/// ```
+/// use bmap_verifier::{Clock, UnixTime};
+/// use std::time::Duration;
+///
+/// /// The clock of a test: its time stands still, and nothing times out.
+/// struct Stopped(UnixTime);
+///
+/// impl Clock for Stopped {
+///     fn now(&self) -> UnixTime {
+///         self.0
+///     }
+///
+///     async fn sleep(&self, _: Duration) {
+///         std::future::pending().await
+///     }
+/// }
+///
+/// assert_eq!(Stopped(UnixTime::from_seconds(7)).now().millis(), 7000);
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// The time.
     fn now(&self) -> UnixTime;
@@ -45,6 +73,12 @@ pub trait Clock: Send + Sync + 'static {
 ///
 /// On Linux it is the one that the kernel keeps up with its ticks, at most 10 ms behind: windows are seconds, and reading the exact one
 /// can take longer than all claims of a token.
+///
+/// ```
+/// use bmap_verifier::{SystemClock, UnixTime};
+///
+/// assert!(SystemClock.now() > UnixTime::from_seconds(1_764_000_000));
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

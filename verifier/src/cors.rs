@@ -3,7 +3,8 @@
 //! An allowed origin is echoed exactly, never `*`, never with credentials; `Vary: Origin` always. CORS limits reading, it
 //! is no authentication: every request that gets through is verified all the same.
 
-use crate::policy::{AllowedOrigins, Policy};
+use crate::allowed_origins::AllowedOrigins;
+use crate::policy::Policy;
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD,

@@ -1,6 +1,6 @@
 //! A tool's credential: one text in one environment variable, printed by `bmap tool credential`.
 
-use crate::policy::AllowedOrigins;
+use crate::allowed_origins::AllowedOrigins;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::{Issuer, ToolId};
 use bmap_protocol::keys::ToolKey;
@@ -18,6 +18,28 @@ pub const FILE_VARIABLE: &str = "BMAP_TOOL_CREDENTIAL_FILE";
 const PREFIX: &str = "bmap-tool-1.";
 
 /// Issuer, tool, epoch keys, the issuer's public keys, and the policy that the operator set. Secret: redacted in `Debug`.
+///
+/// ```
+/// use bmap_verifier::{CredentialError, ToolCredential};
+///
+/// # use bmap_verifier::protocol::{ids::{Issuer, ToolId}, keys::ToolKey, token::{Assurance, IssuerKey}};
+/// # let issuer_key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes();
+/// # let credential = bmap_verifier::ToolCredential {
+/// #     issuer: Issuer::parse("https://auth.example").unwrap(),
+/// #     tool: ToolId::parse("geo").unwrap(),
+/// #     own: vec!["https://geo.example".parse().unwrap()],
+/// #     epochs: vec![(1, ToolKey::from_bytes([1; 32]))],
+/// #     issuer_keys: vec![IssuerKey::new("bj1.a", &issuer_key).unwrap()],
+/// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
+/// #     min_assurance: Assurance::Origin,
+/// #     scopes: Vec::new(),
+/// # };
+/// # let valid = credential.expose();
+/// let credential = ToolCredential::parse(&valid)?;
+/// assert_eq!(credential.tool.as_str(), "geo");
+/// assert!(matches!(ToolCredential::parse("geo"), Err(CredentialError::Form(_))));
+/// # Ok::<(), CredentialError>(())
+/// ```
 #[derive(Clone)]
 pub struct ToolCredential {
     /// The issuer.
@@ -39,6 +61,14 @@ pub struct ToolCredential {
 }
 
 /// Why there is no credential. Never repeats its text.
+///
+/// ```
+/// use bmap_verifier::{CredentialError, ToolCredential};
+///
+/// let error = ToolCredential::parse("not a credential").unwrap_err();
+/// assert!(error.to_string().starts_with("not a tool credential: "));
+/// assert!(CredentialError::Missing.to_string().contains("BMAP_TOOL_CREDENTIAL"), "it says what to set");
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialError {

@@ -1,6 +1,6 @@
 //! `Verified` as an argument of an axum handler.
 
-use crate::verified::Verified;
+use crate::verify::verified::Verified;
 use axum_core::extract::FromRequestParts;
 use axum_core::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -8,6 +8,19 @@ use http::request::Parts;
 
 /// A handler asks for [`Verified`] where no [`crate::VerifyLayer`] stands in front of it: a mistake of the tool, so it
 /// fails loudly and never runs the handler.
+///
+/// ```
+/// # use axum::{Router, body::Body, routing::get};
+/// # use bmap_verifier::Verified;
+/// # use http::{Request, StatusCode};
+/// # use tower::ServiceExt;
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// // The route is there, and the layer was forgotten: nothing was verified, so the handler does not run.
+/// let tool = Router::new().route("/hello", get(|caller: Verified| async move { caller.subject().to_owned() }));
+/// let answer = tool.oneshot(Request::get("/hello").body(Body::empty()).unwrap()).await;
+/// assert_eq!(answer.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerMissing;
 

@@ -9,6 +9,33 @@ use bmap_protocol::token::UnverifiedToken;
 use ipnet::IpNet;
 
 /// Finds the key that a request must have been signed with.
+///
+/// ```
+/// use bmap_verifier::protocol::ids::{ApiKeyId, ToolId};
+/// use bmap_verifier::protocol::keys::ToolKey;
+/// use bmap_verifier::protocol::token::UnverifiedToken;
+/// use bmap_verifier::{ApiKeyGrant, Keys, Refusal};
+///
+/// /// The keys of a process that stands in front of several tools.
+/// struct Several(Vec<(ToolId, u32, ToolKey)>);
+///
+/// impl Keys for Several {
+///     fn try_tool_keys(&self, token: &UnverifiedToken<'_>, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
+///         // The token chooses which keys are tried, and nothing else.
+///         let wanted = token.unverified_audience();
+///         let of_the_tool = self.0.iter().filter(|(tool, ..)| Some(tool) == wanted.as_ref());
+///         for (tool, epoch, key) in of_the_tool {
+///             if try_key(tool, *epoch, key) {
+///                 return;
+///             }
+///         }
+///     }
+///
+///     async fn api_key(&self, _: &ApiKeyId) -> Result<Option<ApiKeyGrant>, Refusal> {
+///         Ok(None) // tools take tokens only
+///     }
+/// }
+/// ```
 pub trait Keys: Send + Sync + 'static {
     /// Offers each tool key that may have signed a request with this token, until `try_key` says that it did.
     ///
@@ -25,6 +52,24 @@ pub trait Keys: Send + Sync + 'static {
 }
 
 /// An API key as its verified row has it.
+///
+/// ```
+/// use bmap_verifier::protocol::api_key::ApiSecret;
+/// use bmap_verifier::protocol::ids::{ApiKeyId, UserId};
+/// use bmap_verifier::protocol::keys::MacKey;
+/// use bmap_verifier::{ApiKeyGrant, ApiKeyProof};
+///
+/// let id = ApiKeyId::from_uuid([1; 16]);
+/// let grant = ApiKeyGrant {
+///     owner: UserId::from_uuid([2; 16]),
+///     proof: ApiKeyProof::HmacSha256(MacKey::new(&ApiSecret::from_bytes([3; 32]).signing_key(&id))),
+///     former: None,
+///     allowed_ips: vec!["192.0.2.0/24".parse()?],
+///     id,
+/// };
+/// assert!(!format!("{grant:?}").contains("0303"), "key material is not printed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ApiKeyGrant {
     /// The key's id.
@@ -40,6 +85,17 @@ pub struct ApiKeyGrant {
 }
 
 /// The key material that checks an API key's signatures.
+///
+/// ```
+/// use bmap_verifier::ApiKeyProof;
+/// use bmap_verifier::protocol::{api_key::ApiSecret, ids::ApiKeyId, keys::MacKey};
+///
+/// let (id, secret) = (ApiKeyId::from_uuid([1; 16]), ApiSecret::from_bytes([3; 32]));
+/// let symmetric = ApiKeyProof::HmacSha256(MacKey::new(&secret.signing_key(&id)));
+/// // Of an Ed25519 key the issuer knows the public half alone.
+/// let asymmetric = ApiKeyProof::Ed25519(secret.ed25519_seed(&id).public_key());
+/// # let _ = (symmetric, asymmetric);
+/// ```
 #[derive(Clone, Debug)]
 pub enum ApiKeyProof {
     /// HMAC-SHA256 under `K_api`.
@@ -73,6 +129,19 @@ impl ApiKeyProof {
 }
 
 /// The keys of one tool, which a tool's own verifier holds. It takes tokens only (profile §4).
+///
+/// ```
+/// use bmap_verifier::ToolKeys;
+/// use bmap_verifier::protocol::ids::{Issuer, ToolId};
+/// use bmap_verifier::protocol::keys::RootSecret;
+///
+/// let (issuer, tool) = (Issuer::parse("https://auth.example")?, ToolId::parse("geo")?);
+/// // While the root is being changed, the former epoch is still taken.
+/// let epoch = |epoch: u32| (epoch, RootSecret::from_bytes([epoch as u8; 32]).epoch(epoch).tool_key(&issuer, &tool));
+/// let keys = ToolKeys::new(tool.clone(), vec![epoch(2), epoch(1)]);
+/// # let _ = keys;
+/// # Ok::<(), bmap_verifier::protocol::ids::InvalidName>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ToolKeys {
     tool: ToolId,

@@ -8,13 +8,14 @@
 //! headers are removed, and [`VerifyLayer::dropped_identity_headers`] counts them for a metric: a number that rises says that somewhere
 //! in front a client's headers are let through.
 
+use crate::allowed_origins::AllowedOrigins;
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::cors::HeaderLists;
 use crate::keys::{Keys, ToolKeys};
-use crate::policy::{AllowedOrigins, PeerAddress, Policy};
+use crate::policy::{PeerAddress, Policy};
 use crate::replay::{MemoryReplayStore, ReplayStore};
 use crate::standing::{NoRevocations, Standing};
-use crate::verified::Verified;
+use crate::verify::verified::Verified;
 use crate::verify::{VerifiedBody, Verifier};
 use crate::{cors, problem};
 use bmap_protocol::refusal::Refusal;
@@ -32,6 +33,33 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// Wraps a service so that only verified requests reach it. The handler finds a [`crate::Verified`] in the request's extensions.
+///
+/// ```
+/// # use bmap_verifier::protocol::{ids::{Issuer, ToolId}, keys::ToolKey, token::{Assurance, IssuerKey}};
+/// # let issuer_key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes();
+/// # let credential = bmap_verifier::ToolCredential {
+/// #     issuer: Issuer::parse("https://auth.example").unwrap(),
+/// #     tool: ToolId::parse("geo").unwrap(),
+/// #     own: vec!["https://geo.example".parse().unwrap()],
+/// #     epochs: vec![(1, ToolKey::from_bytes([1; 32]))],
+/// #     issuer_keys: vec![IssuerKey::new("bj1.a", &issuer_key).unwrap()],
+/// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
+/// #     min_assurance: Assurance::Origin,
+/// #     scopes: Vec::new(),
+/// # };
+///
+/// use axum::{Router, body::Body, routing::get};
+/// use bmap_verifier::{SystemClock, Verified, Verifier, VerifyLayer};
+/// use http::{Request, StatusCode};
+/// use tower::{Layer, ServiceExt};
+///
+/// let layer = VerifyLayer::new(Verifier::from_credential(credential, SystemClock.now()));
+/// let tool = layer.layer(Router::new().route("/hello", get(|caller: Verified| async move { caller.subject().to_owned() })));
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let unsigned = Request::get("https://geo.example/hello").body(Body::empty()).unwrap();
+/// assert_eq!(tool.oneshot(unsigned).await.unwrap().status(), StatusCode::UNAUTHORIZED);
+/// # });
+/// ```
 pub struct VerifyLayer<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations, C = SystemClock> {
     shared: Arc<Shared<K, R, S, C>>,
 }

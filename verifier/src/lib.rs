@@ -64,14 +64,13 @@
     )
 )]
 
-pub mod fresh;
 pub mod layer;
-pub mod verified;
 pub mod verify;
 
 mod body;
 mod body_budget;
 
+pub mod allowed_origins;
 pub mod clock;
 pub mod credential;
 pub mod keys;
@@ -89,17 +88,18 @@ mod sync;
 #[cfg(feature = "axum")]
 mod extract;
 
+pub use allowed_origins::AllowedOrigins;
 pub use bmap_protocol as protocol;
 pub use bmap_protocol::refusal::Refusal;
 pub use clock::{Clock, SystemClock, UnixTime};
 pub use credential::{CredentialError, ToolCredential};
 #[cfg(feature = "axum")]
 pub use extract::LayerMissing;
-pub use fresh::Fresh;
 pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
 pub use layer::VerifyLayer;
-pub use policy::{AllowedOrigins, BodyLimits, PeerAddress, Policy, Rate};
+pub use policy::{BodyLimits, PeerAddress, Policy, Rate};
 pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
 pub use standing::{NoRevocations, Standing};
-pub use verified::{Principal, Verified};
+pub use verify::fresh::Fresh;
+pub use verify::verified::{Principal, Verified};
 pub use verify::{VerifiedBody, Verifier};

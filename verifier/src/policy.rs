@@ -1,5 +1,6 @@
 //! The demands of a tool beyond a good signature (profile §5: the addresses before step 1, and steps 1, 9, 10 and 12).
 
+use crate::allowed_origins::AllowedOrigins;
 use crate::credential::ToolCredential;
 use bmap_protocol::check::Window;
 use bmap_protocol::origin::Origin;
@@ -7,10 +8,34 @@ use bmap_protocol::token::Assurance;
 use http::HeaderName;
 use ipnet::IpNet;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A tool's policy.
+///
+/// ```
+/// # use bmap_verifier::protocol::{ids::{Issuer, ToolId}, keys::ToolKey, token::{Assurance, IssuerKey}};
+/// # let issuer_key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes();
+/// # let credential = bmap_verifier::ToolCredential {
+/// #     issuer: Issuer::parse("https://auth.example").unwrap(),
+/// #     tool: ToolId::parse("geo").unwrap(),
+/// #     own: vec!["https://geo.example".parse().unwrap()],
+/// #     epochs: vec![(1, ToolKey::from_bytes([1; 32]))],
+/// #     issuer_keys: vec![IssuerKey::new("bj1.a", &issuer_key).unwrap()],
+/// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
+/// #     min_assurance: Assurance::Origin,
+/// #     scopes: Vec::new(),
+/// # };
+///
+/// use bmap_verifier::{Policy, Rate, ReplayLimits, SystemClock, Verifier};
+///
+/// // What the operator set in the credential, narrowed: only for users who are signed in, bodies of at most 64 KiB.
+/// let mut policy = Policy::of(&credential);
+/// policy.min_assurance = Assurance::User;
+/// policy.max_body = 64 << 10;
+/// policy.rate = Some(Rate { per_second: 10, burst: 20 });
+/// let verifier = Verifier::with_policy(credential, policy, ReplayLimits::default(), SystemClock.now());
+/// assert_eq!(verifier.policy().max_body, 65_536);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Policy {
@@ -99,6 +124,17 @@ impl Policy {
 ///
 /// Bytes count while their request waits: for more of its body, or for a store. Once the request is decided, its body belongs to the
 /// tool and counts no more. No budget is smaller than [`Policy::max_body`], so that one body alone is never refused by them.
+///
+/// ```
+/// use bmap_verifier::{BodyLimits, Policy};
+/// use std::time::Duration;
+///
+/// // A tool behind slow links: more time, and a smaller rate.
+/// let mut policy = Policy::default();
+/// policy.bodies.deadline = Duration::from_secs(60);
+/// policy.bodies.min_rate = 256;
+/// assert_eq!(policy.bodies.total, BodyLimits::default().total);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BodyLimits {
@@ -133,26 +169,14 @@ impl Default for BodyLimits {
     }
 }
 
-/// Pages that may call a tool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowedOrigins {
-    /// Whichever a token names: the issuer grants tokens only for origins that their API key registered.
-    NamedByToken,
-    /// Only these, whatever a token names. One may be a pattern (`https://*.pages.example`).
-    These(Arc<[Origin]>),
-}
-
-impl AllowedOrigins {
-    /// Whether a page of this origin may call. Exact: one spelling for each origin, no suffixes, no `null` (R50).
-    pub fn allow(&self, origin: &str) -> bool {
-        match self {
-            AllowedOrigins::NamedByToken => Origin::parse(origin).is_ok(),
-            AllowedOrigins::These(list) => list.iter().any(|allowed| allowed.covers(origin)),
-        }
-    }
-}
-
 /// How often one token may be used: a bucket that holds `burst` and refills by `per_second`.
+///
+/// ```
+/// use bmap_verifier::{Policy, Rate};
+///
+/// let mut policy = Policy::default();
+/// policy.rate = Some(Rate { per_second: 5, burst: 10 });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Requests for each second.
@@ -164,6 +188,16 @@ pub struct Rate {
 /// The address at the other end of the connection, put into a request's extensions by the listener that accepted it.
 ///
 /// Never taken from a header: a forwarded address counts only from a configured proxy, and that is the listener's matter.
+///
+/// ```
+/// use bmap_verifier::PeerAddress;
+/// use http::Request;
+///
+/// // A listener does this for each request, with the address that it accepted the connection from.
+/// let mut request = Request::new(());
+/// request.extensions_mut().insert(PeerAddress("192.0.2.7".parse()?));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub IpAddr);
 
@@ -176,29 +210,6 @@ pub(crate) fn ip_allowed(list: &[IpNet], peer: Option<IpAddr>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn r50_no_suffix_case_port_or_null() {
-        let list = AllowedOrigins::These(
-            [Origin::parse("https://foo.com").unwrap(), Origin::parse("https://bar.com").unwrap()].into(),
-        );
-        assert!(list.allow("https://foo.com") && list.allow("https://bar.com"));
-        for origin in [
-            "https://barfoo.com",
-            "https://foo.com.evil",
-            "null",
-            "HTTPS://foo.com",
-            "https://foo.com:443",
-            "https://foo.com.",
-            "http://foo.com",
-            "",
-        ] {
-            assert!(!list.allow(origin), "{origin}");
-        }
-        for origin in ["null", "HTTPS://foo.com", "https://foo.com:443", "https://foo.com.", "*", ""] {
-            assert!(!AllowedOrigins::NamedByToken.allow(origin), "{origin}");
-        }
-    }
 
     #[test]
     fn addresses() {

@@ -73,14 +73,19 @@ pub fn answer<B: From<Bytes>>(refusal: &Refusal, request_id: String, now: UnixTi
     {
         headers.insert(WWW_AUTHENTICATE, value);
     }
-    if matches!(code, Code::MissingSignature | Code::InsufficientCoverage) {
-        headers.insert("accept-signature", HeaderValue::from_static(ACCEPT_SIGNATURE));
-        headers.insert("want-content-digest", HeaderValue::from_static("sha-256=10"));
-    }
+    ask_for_signature(headers, code);
     if let Some(seconds) = refusal.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
+}
+
+/// Where a signature is missing or covers too little, says what a good one covers (RFC 9421 §5.1) and which digest is wanted (RFC 9530 §4).
+pub fn ask_for_signature(headers: &mut HeaderMap, code: Code) {
+    if matches!(code, Code::MissingSignature | Code::InsufficientCoverage) {
+        headers.insert("accept-signature", HeaderValue::from_static(ACCEPT_SIGNATURE));
+        headers.insert("want-content-digest", HeaderValue::from_static("sha-256=10"));
+    }
 }
 
 /// The request's id: the caller's where it is at most 64 of `A-Z a-z 0-9 . _ -`, so that nothing gets into a log by it

@@ -8,19 +8,21 @@
 //! ([`ReplayStore::forgot_until`]). With a state folder ([`MemoryReplayStore::open`], [`MemoryReplayStore::save`]) an orderly stop and the start
 //! behind it lose nothing. Several processes of one tool, also two that overlap for a moment, need a shared store.
 //!
-//! Reading order: [`MemoryReplayStore`], `nonces` (the table and its clock), `nonce_shard`, `key_shard`, `hash`; then `state` and `folder`.
+//! Reading order: [`MemoryReplayStore`], `nonces` (the table and its clock), `nonce_shard`, `key_shards`, `key_shard`, `hash`; then `state` and `folder`.
 
 mod hash;
 mod key_shard;
+mod key_shards;
 mod nonce_shard;
 mod nonces;
 mod record;
+mod shards;
 
 mod folder;
 mod memory;
 mod state;
 
-use crate::fresh::Fresh;
+use crate::verify::fresh::Fresh;
 use bmap_protocol::refusal::Refusal;
 
 pub use folder::StateError;
@@ -29,6 +31,32 @@ pub use record::{Record, ReplayLimits};
 pub use state::Unusable;
 
 /// Remembers the requests that were seen. Full or out of reach is an error, never "allow".
+///
+/// ```
+/// use bmap_verifier::replay::Record;
+/// use bmap_verifier::{Fresh, Refusal, ReplayStore};
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// /// Shared by all verifiers of one process, and never emptied: to show the shape of a store.
+/// #[derive(Default)]
+/// struct Shared(Mutex<HashMap<([u8; 16], [u8; 16]), i64>>);
+///
+/// impl ReplayStore for Shared {
+///     async fn record(&self, record: Record, fresh: Fresh) -> Result<(), Refusal> {
+///         let mut records = self.0.lock().map_err(|_| Refusal::ReplayStoreUnavailable)?;
+///         debug_assert!(fresh.at().seconds() < record.until);
+///         match records.insert((record.key, record.nonce), record.until) {
+///             None => Ok(()),
+///             Some(_) => Err(Refusal::Replayed),
+///         }
+///     }
+///
+///     fn forgot_until(&self) -> Option<i64> {
+///         None // it is as old as all that asks it
+///     }
+/// }
+/// ```
 pub trait ReplayStore: Send + Sync + 'static {
     /// Records a first use. `fresh` is the proof that its request is in time, at [`Fresh::at`].
     ///

@@ -6,17 +6,16 @@
 //! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. Checks of time hold at
 //! both moments.
 
+use crate::allowed_origins::AllowedOrigins;
 use crate::body::{self, Bounds};
 use crate::body_budget::{BodyBudget, Hold, Payer};
 use crate::clock::{Clock, UnixTime};
 use crate::credential::ToolCredential;
-use crate::fresh::Fresh;
 use crate::keys::{ApiKeyProof, Keys, ToolKeys};
-use crate::policy::{AllowedOrigins, Policy, ip_allowed};
+use crate::policy::{Policy, ip_allowed};
 use crate::replay::{MemoryReplayStore, Record, ReplayLimits, ReplayStore};
 use crate::standing::{NoRevocations, Standing};
 use crate::token_cache::{KnownToken, TokenCache};
-use crate::verified::{Principal, Verified};
 use bmap_protocol::check::{self, Received};
 use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::fields::Fields;
@@ -37,9 +36,42 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 
+pub mod fresh;
+pub mod verified;
+
+use fresh::Fresh;
+use verified::{Principal, Verified};
+
 /// Decides on requests to one place: a tool, or the issuer.
 ///
 /// `K` finds keys, `R` remembers nonces, `S` knows who is in good standing. The defaults are a tool's own verifier.
+///
+/// ```
+/// # use bmap_verifier::protocol::{ids::{Issuer, ToolId}, keys::ToolKey, token::{Assurance, IssuerKey}};
+/// # let issuer_key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes();
+/// # let credential = bmap_verifier::ToolCredential {
+/// #     issuer: Issuer::parse("https://auth.example").unwrap(),
+/// #     tool: ToolId::parse("geo").unwrap(),
+/// #     own: vec!["https://geo.example".parse().unwrap()],
+/// #     epochs: vec![(1, ToolKey::from_bytes([1; 32]))],
+/// #     issuer_keys: vec![IssuerKey::new("bj1.a", &issuer_key).unwrap()],
+/// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
+/// #     min_assurance: Assurance::Origin,
+/// #     scopes: Vec::new(),
+/// # };
+///
+/// use bmap_verifier::{SystemClock, Verifier};
+/// use http::Request;
+/// use http_body_util::Empty;
+///
+/// let verifier = Verifier::from_credential(credential, SystemClock.now());
+/// let (head, body) = Request::get("https://geo.example/v1/search?q=Sofia").body(Empty::<bytes::Bytes>::new())?.into_parts();
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let refusal = verifier.verify(&head, body, None, &SystemClock).await.unwrap_err();
+/// assert_eq!(refusal.code().as_str(), "missing_signature");
+/// # });
+/// # Ok::<(), http::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Verifier<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations> {
     issuer: Issuer,
@@ -55,6 +87,20 @@ pub struct Verifier<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations> {
 }
 
 /// A request's body after its digest was compared.
+///
+/// ```
+/// use bmap_verifier::VerifiedBody;
+/// use bytes::Bytes;
+///
+/// /// The bytes of a body.
+/// fn bytes(body: VerifiedBody<()>) -> Bytes {
+///     match body {
+///         VerifiedBody::Empty(()) => Bytes::new(),
+///         VerifiedBody::Whole(bytes) => bytes, // its digest is the one that was signed
+///     }
+/// }
+/// assert_eq!(bytes(VerifiedBody::Whole(Bytes::from_static(b"{}"))), "{}");
+/// ```
 #[derive(Debug)]
 pub enum VerifiedBody<B> {
     /// There was none: the body as it came, not read.
@@ -62,13 +108,6 @@ pub enum VerifiedBody<B> {
     /// All of it.
     Whole(Bytes),
 }
-
-/// Evidence that every step passed; only [`Verifier::verify`] makes it, and [`Verified`] can't be had without.
-pub(crate) struct AllStepsPassed(());
-
-/// Evidence that time window, token and standing held after the body; only [`Verifier::verify`] makes it, and [`Fresh`] can't be had
-/// without.
-pub(crate) struct TimeHolds(());
 
 /// How a request names its signer.
 enum Caller<'a> {
@@ -310,7 +349,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                 {
                     check_claims(known, later)?;
                 }
-                let fresh = Fresh::new(at, TimeHolds(()));
+                let fresh = Fresh::new(at);
                 // 11. Record (keyid, nonce), refuse if known.
                 let until = self.policy.window.record_until(signature.created);
                 self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, fresh).await?;
@@ -331,7 +370,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             }
 
             // 13. Pass on. The caller of this function does so, and rebuilds the identity headers, see `layer`.
-            Ok((Verified::new(principal, AllStepsPassed(())), body))
+            Ok((Verified::new(principal), body))
         }
     }
 

@@ -21,9 +21,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     fuzz(&Options::parse(args)?)
 }
 
-/// Every target, as a step of the long matrices.
-pub(crate) fn step() -> Result<(), Box<dyn Error>> {
-    let seconds = SECONDS_IN_FULL;
+/// Every target, as a step of the tests: for a short time, or for a long one with the long matrices.
+pub(crate) fn step(is_full: bool) -> Result<(), Box<dyn Error>> {
+    let seconds = if is_full { SECONDS_IN_FULL } else { SECONDS };
     fuzz(&Options { seconds, targets: Vec::new() })
 }
 
@@ -37,18 +37,39 @@ fn fuzz(options: &Options) -> Result<(), Box<dyn Error>> {
         if options.targets.is_empty() { TARGETS.map(str::to_owned).to_vec() } else { options.targets.clone() };
     let path = std::env::var("PATH").unwrap_or_default();
     let path = format!("{}:{path}", root().join("target/tools/bin").display());
+    // Built before several of them run at the same time; by name, since `seeds` is no fuzz target.
     for target in &targets {
-        Program::new("cargo-fuzz fuzz run --sanitizer none")
-            .arg(target)
-            .args("-- -print_final_stats=1 -timeout=10 -rss_limit_mb=2048")
-            .arg(format!("-max_total_time={}", options.seconds))
-            .within("fuzz")
-            .env("PATH", &path)
-            .run()?;
-        let inputs = count(&root().join("fuzz/corpus").join(target))?;
-        eprintln!("fuzz: {target}: no finding in {} s; {inputs} inputs that each reach something new", options.seconds);
+        cargo_fuzz("build --sanitizer none", &path).arg(target).run()?;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    for at_once in targets.chunks(cores) {
+        let found: Vec<Result<(), String>> = std::thread::scope(|threads| {
+            let running: Vec<_> = at_once
+                .iter()
+                .map(|target| {
+                    threads.spawn(|| run_one(target, options.seconds, &path).map_err(|fault| fault.to_string()))
+                })
+                .collect();
+            running.into_iter().map(|run| run.join().expect("a run reports its failure and does not panic")).collect()
+        });
+        found.into_iter().collect::<Result<(), String>>()?;
     }
     Ok(())
+}
+
+fn run_one(target: &str, seconds: u32, path: &str) -> Result<(), Box<dyn Error>> {
+    cargo_fuzz("run --sanitizer none", path)
+        .arg(target)
+        .args("-- -print_final_stats=1 -timeout=10 -rss_limit_mb=2048")
+        .arg(format!("-max_total_time={seconds}"))
+        .run()?;
+    let inputs = count(&root().join("fuzz/corpus").join(target))?;
+    eprintln!("fuzz: {target}: no finding in {seconds} s; {inputs} inputs that each reach something new");
+    Ok(())
+}
+
+fn cargo_fuzz(arguments: &str, path: &str) -> Program {
+    Program::new("cargo-fuzz fuzz").args(arguments).within("fuzz").env("PATH", path)
 }
 
 fn count(folder: &Path) -> Result<usize, Box<dyn Error>> {

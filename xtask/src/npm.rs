@@ -3,10 +3,8 @@
 //! WebAssembly → types (tsc) → code (rolldown) → tarball (npm pack) → publint and attw look at the tarball → the tarball is
 //! installed for the tests. `cargo xtask npm --test` runs them on what was installed, which is what people get.
 
-use crate::shell::{Program, root};
+use crate::shell::Program;
 use std::error::Error;
-use std::fs;
-use std::path::Path;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -32,20 +30,4 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 pub(crate) fn test() -> Result<()> {
     crate::wasm::run(&["vectors".to_owned()])?;
     Program::new("npm run --silent test").within("npm").run()
-}
-
-/// `npm ci` where what is installed is not what the lock names.
-///
-/// # Errors
-/// If npm is missing or fails.
-pub(crate) fn install(folder: &Path) -> Result<()> {
-    let folder = root().join(folder);
-    let installed = folder.join("node_modules/.bmap-lock");
-    let lock = fs::read(folder.join("package-lock.json"))?;
-    if fs::read(&installed).is_ok_and(|known| known == lock) {
-        return Ok(());
-    }
-    Program::new("npm ci").within(&folder.to_string_lossy()).run()?;
-    fs::write(installed, lock)?;
-    Ok(())
 }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::npm;
+use crate::node_modules;
 use crate::shell::{Program, root};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
@@ -58,7 +58,7 @@ fn wasm_target() -> Result<(), Box<dyn Error>> {
 
 fn npm_packages() -> Result<(), Box<dyn Error>> {
     for folder in npm_folders(&root())? {
-        npm::install(&folder)?;
+        node_modules::install(&folder)?;
     }
     Ok(())
 }

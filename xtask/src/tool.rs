@@ -9,13 +9,12 @@ use crate::shell::Program;
 /// # Errors
 /// Cargo's error.
 pub(crate) fn install(name: &str, version: &str) -> Result<(), Box<dyn Error>> {
-    Program::new("cargo install --locked --root target/tools --version")
+    Program::new("cargo install --debug --locked --root target/tools --version")
         .arg(version)
         .arg(name)
         // These programs wait for others most of the time: a fast build is worth more than fast code.
-        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
-        .env("CARGO_PROFILE_RELEASE_LTO", "off")
-        .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
+        .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_TARGET_DIR", "target/tools/build")
         .run()
 }

@@ -47,7 +47,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         );
     }
     let root = root();
-    crate::npm::install(Path::new("npm"))?;
+    crate::node_modules::install(Path::new("npm"))?;
     one_getrandom()?;
     for module in MODULES.iter().filter(|module| args.is_empty() || args.iter().any(|arg| arg == module.name)) {
         build(&root, module)?;

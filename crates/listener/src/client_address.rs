@@ -8,6 +8,17 @@ use std::net::IpAddr;
 ///
 /// `X-Forwarded-For` counts only where the peer is a trusted proxy. Then it is read from the right: the first address
 /// that is not itself a trusted proxy. The addresses further left were written by that caller (R52).
+///
+/// ```
+/// use bmap_listener::client_address;
+///
+/// let mut headers = http::HeaderMap::new();
+/// headers.insert("x-forwarded-for", "192.0.2.1, 203.0.113.9".parse().unwrap());
+/// let (peer, proxies) = ("10.0.0.1".parse().ok(), ["10.0.0.0/8".parse().unwrap()]);
+/// assert_eq!(client_address::of(peer, &headers, &proxies), "203.0.113.9".parse().ok());
+/// // Without proxies that are trusted, nothing that a caller writes is believed.
+/// assert_eq!(client_address::of(peer, &headers, &[]), peer);
+/// ```
 pub fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let peer = peer?.to_canonical();
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));

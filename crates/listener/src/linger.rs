@@ -3,6 +3,7 @@
 //! A socket that is closed while bytes of the peer are unread is reset, and a reset can take back an answer that the peer
 //! has not read yet. So what still comes is read and dropped, a little of it, before the socket is closed (R44).
 
+use crate::heads::Heads;
 use crate::places::Place;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -21,11 +22,13 @@ pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(1);
 pub(crate) struct LingeringStream {
     open: Option<(TcpStream, Arc<Place>)>,
     peer_ended: bool,
+    /// Where the heads of HTTP/1 are followed.
+    heads: Option<Arc<Heads>>,
 }
 
 impl LingeringStream {
-    pub(crate) const fn new(stream: TcpStream, place: Arc<Place>) -> Self {
-        Self { open: Some((stream, place)), peer_ended: false }
+    pub(crate) const fn new(stream: TcpStream, place: Arc<Place>, heads: Option<Arc<Heads>>) -> Self {
+        Self { open: Some((stream, place)), peer_ended: false, heads }
     }
 
     fn stream(&mut self) -> io::Result<Pin<&mut TcpStream>> {
@@ -71,6 +74,9 @@ impl AsyncRead for LingeringStream {
         let polled = self.stream()?.poll_read(cx, buffer);
         if has_room && matches!(polled, Poll::Ready(Ok(()))) && buffer.filled().len() == before {
             self.peer_ended = true;
+        }
+        if let (Some(heads), Some(came @ [_, ..])) = (&self.heads, buffer.filled().get(before..)) {
+            heads.read(came);
         }
         polled
     }

@@ -2,6 +2,7 @@
 
 use crate::connection::{self, AnyService};
 use crate::places::{Admission, ConnectionEvent, ConnectionLimits, Places};
+use crate::turns::Turns;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +18,33 @@ pub const SHUTDOWN_TIME: Duration = Duration::from_secs(25);
 const BACKLOG: u32 = 4096;
 
 /// A bound listener; see the [crate's documentation](crate).
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use bmap_listener::{ConnectionLimits, Listener};
+/// use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// use tokio::net::TcpStream;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), ConnectionLimits::total(64)).await?;
+/// let address = listener.local_address()?;
+/// let app = Router::new().route("/", get(async || "hello"));
+///
+/// let caller = async {
+///     let mut connection = TcpStream::connect(address).await?;
+///     connection.write_all(b"GET / HTTP/1.1\r\nHost: tool.example\r\nConnection: close\r\n\r\n").await?;
+///     let mut answer = String::new();
+///     connection.read_to_string(&mut answer).await?;
+///     Ok::<_, std::io::Error>(answer)
+/// };
+/// // It serves until the caller has its answer; a server waits for a signal instead.
+/// let mut answer = String::new();
+/// listener.serve(app, async { answer = caller.await.unwrap() }).await;
+/// assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("hello"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -58,6 +86,8 @@ impl Listener {
     pub async fn serve<S: AnyService>(self, service: S, stop: impl Future<Output = ()>) {
         let (stopping, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
+        let limits = self.places.limits();
+        let turns = Turns::new(limits.requests_per_address, limits.exempt.clone());
         let mut stop = std::pin::pin!(stop);
         loop {
             // Finished connections are taken out as they end, so that the set does not grow.
@@ -68,17 +98,17 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, peer, admission)) => {
-                    let (service, stopped) = (service.clone(), stopped.clone());
+                    let (service, turns, stopped) = (service.clone(), Arc::clone(&turns), stopped.clone());
                     match admission {
                         Admission::Seated(place) => {
-                            connections.spawn(connection::serve(stream, peer, place, service, stopped));
+                            connections.spawn(connection::serve(stream, peer, place, turns, service, stopped));
                         }
                         // Its address has its share. It waits beside the others, so that no other address waits for it.
                         Admission::Crowded => {
                             let places = Arc::clone(&self.places);
                             connections.spawn(async move {
                                 if let Some(place) = places.wait(peer.ip()).await {
-                                    connection::serve(stream, peer, place, service, stopped).await;
+                                    connection::serve(stream, peer, place, turns, service, stopped).await;
                                 }
                             });
                         }

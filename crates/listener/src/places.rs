@@ -28,25 +28,78 @@ const WAIT: Duration = Duration::from_secs(5);
 /// Connections that may wait for a place of their address.
 const WAITING: usize = 512;
 
-/// How many connections there may be.
+/// How many requests of one address are answered at once, unless told otherwise: more than keep a few dozen processors busy, and few
+/// enough that other callers do not notice them.
+pub const REQUESTS_PER_ADDRESS: usize = 64;
+
+/// How many connections there may be, and requests over them.
+///
+/// ```
+/// use bmap_listener::{ConnectionLimits, REQUESTS_PER_ADDRESS};
+///
+/// // Behind a proxy, which brings the connections of many: its own are not counted, the callers that it names are.
+/// let limits = ConnectionLimits {
+///     per_address: 256,
+///     requests_per_address: REQUESTS_PER_ADDRESS,
+///     exempt: vec!["10.0.0.0/8".parse().unwrap()],
+///     ..ConnectionLimits::total(1024)
+/// };
+/// assert_eq!(limits.total, 1024);
+///
+/// // In a test, where every caller has one address.
+/// let of_a_test = ConnectionLimits::total(64);
+/// assert_eq!((of_a_test.per_address, of_a_test.requests_per_address), (0, 0));
+/// ```
 #[derive(Clone, Debug)]
 pub struct ConnectionLimits {
     /// In all.
     pub total: usize,
     /// From one address, or one IPv6 network of 64 bits; 0: no limit.
     pub per_address: usize,
-    /// Networks without a limit of their own: proxies, which bring the connections of many.
+    /// Requests of one address, or one IPv6 network of 64 bits, that are answered at once over all of its connections; further ones wait.
+    /// 0: no limit. [`REQUESTS_PER_ADDRESS`] is a good value.
+    pub requests_per_address: usize,
+    /// Networks without a limit of their own: proxies, which bring the connections of many. A request that comes from there counts to the
+    /// address that `X-Forwarded-For` names ([`client_address`](crate::client_address)).
     pub exempt: Vec<IpNet>,
 }
 
 impl ConnectionLimits {
-    /// So many, from wherever.
+    /// So many connections, from wherever, with any number of requests.
     pub const fn total(total: usize) -> Self {
-        Self { total, per_address: 0, exempt: Vec::new() }
+        Self { total, per_address: 0, requests_per_address: 0, exempt: Vec::new() }
     }
 }
 
 /// What became of a connection for want of room.
+///
+/// ```
+/// use axum::Router;
+/// use bmap_listener::{ConnectionEvent, ConnectionLimits, Listener};
+/// use std::sync::mpsc;
+/// use tokio::net::TcpStream;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let (event, events) = mpsc::channel();
+/// // One place in all.
+/// let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), ConnectionLimits::total(1))
+///     .await?
+///     .observed(move |happened| drop(event.send(happened)));
+/// let address = listener.local_address()?;
+///
+/// // The first connection sends nothing. It is closed for the second one, when it has been idle for a second.
+/// let callers = async {
+///     let idle = TcpStream::connect(address).await?;
+///     let _second = TcpStream::connect(address).await?;
+///     idle.readable().await
+/// };
+/// let stop = async { callers.await.unwrap() };
+/// listener.serve(Router::new(), stop).await;
+/// assert_eq!(events.recv(), Ok(ConnectionEvent::MadeRoom));
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionEvent {
@@ -280,7 +333,7 @@ impl fmt::Debug for Places {
 }
 
 /// What counts as one address: an IPv4 address, or the /64 in which an IPv6 host can take any address.
-fn network_of(address: IpAddr) -> Option<IpNet> {
+pub(crate) fn network_of(address: IpAddr) -> Option<IpNet> {
     let length = if address.is_ipv4() { 32 } else { 64 };
     IpNet::new(address, length).ok().map(|network| network.trunc())
 }

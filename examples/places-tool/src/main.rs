@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
-use bmap_listener::{ConnectionLimits, Listener, PeerSocket, RequestBody};
+use bmap_listener::{ConnectionLimits, Listener, PeerSocket, REQUESTS_PER_ADDRESS, RequestBody};
 use bmap_verifier::{PeerAddress, SystemClock};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -65,7 +65,11 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let cities = Arc::new(cities::Cities::load(&args.data)?);
     println!("places-tool: {} places loaded from {}", cities.len(), args.data.display());
     let counters = Arc::new(admin::Counters::default());
-    let limits = ConnectionLimits { total: MAX_CONNECTIONS, per_address: MAX_CONNECTIONS / 4, exempt: Vec::new() };
+    let limits = ConnectionLimits {
+        per_address: MAX_CONNECTIONS / 4,
+        requests_per_address: REQUESTS_PER_ADDRESS,
+        ..ConnectionLimits::total(MAX_CONNECTIONS)
+    };
     let tool = Listener::bind(args.listen, limits).await?;
     let admin = Listener::bind(args.admin_listen, ConnectionLimits::total(MAX_ADMIN_CONNECTIONS)).await?;
     // Last of what can fail: a state file is used once, and a start that fails behind it would have used it for nothing.

@@ -4,13 +4,15 @@
 //! Whatever is not exactly that is left to the dictionary parser, which also says what is wrong with it. Where this
 //! reads a member, the dictionary parser reads the same one; `tests/properties/canonical.rs` compares them.
 
-use super::{Covered, KEY_ID_LENGTH, Member, is_key_id_byte};
+use super::covered::Covered;
+use super::fault::MAX_SIGNATURE_HEADER;
+use super::member::{KEY_ID_LENGTH, Member, is_key_id_byte};
 use crate::TAG;
 use crate::signature_base::Component;
 
 /// Our one member, or `None`.
 pub(super) fn member(line: &[u8]) -> Option<Member<'_>> {
-    if line.len() > super::MAX_SIGNATURE_HEADER {
+    if line.len() > MAX_SIGNATURE_HEADER {
         return None;
     }
     let line = std::str::from_utf8(line).ok()?;
@@ -111,6 +113,62 @@ fn string(text: &str) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PARAMS: &str = r#"("@method" "@path");created=1751500000;expires=7;nonce="n-_";keyid="k.1";tag="bmap-1""#;
+
+    #[test]
+    fn a_member_in_the_canonical_spelling_is_read() {
+        let line = format!("b2={PARAMS}");
+        let read = member(line.as_bytes()).unwrap();
+        assert_eq!((read.label, read.params, read.ours), ("b2", PARAMS, true));
+        assert_eq!((read.created, read.expires), (Some(1_751_500_000), Some(7)));
+        assert_eq!((read.nonce, read.key_id), (Some("n-_"), Some("k.1")));
+        assert!(read.covered.components(PARAMS).eq([Component::Method, Component::Path]));
+    }
+
+    #[test]
+    fn what_is_not_exactly_canonical_is_left_to_the_dictionary() {
+        for line in [
+            format!("2b={PARAMS}"),
+            format!("={PARAMS}"),
+            format!("B={PARAMS}"),
+            format!("b-={PARAMS}"),
+            format!("b ={PARAMS}"),
+            format!("b={PARAMS} "),
+            format!("b={PARAMS};tag=\"bmap-1\""),
+            format!("b={PARAMS};created=1"),
+            format!("b={PARAMS};other"),
+            format!("b={}", PARAMS.replace("bmap-1", "bmap-2")),
+            format!("b={}", PARAMS.replace(";tag=\"bmap-1\"", "")),
+            format!("b={}", PARAMS.replace("=7", "=07")),
+            format!("b={}", PARAMS.replace("=7", "=7.0")),
+            format!("b={}", PARAMS.replace("=7", "=-7")),
+            format!("b={}", PARAMS.replace("=7", "=")),
+            format!("b={}", PARAMS.replace("=7", "=1234567890123456")),
+            format!("b={}", PARAMS.replace("k.1", "")),
+            format!("b={}", PARAMS.replace("k.1", "k 1")),
+            format!("b={}", PARAMS.replace("k.1", &"k".repeat(81))),
+            format!("b={}", PARAMS.replace("@path", "@pa\\\"th")),
+            "b".to_owned(),
+            String::new(),
+        ] {
+            assert!(member(line.as_bytes()).is_none(), "{line}");
+        }
+        for (from, to) in [("=7", "=0"), ("=7", "=123456789012345"), ("k.1", &"k".repeat(80))] {
+            assert!(member(format!("b={}", PARAMS.replace(from, to)).as_bytes()).is_some(), "{to}");
+        }
+    }
+
+    #[test]
+    fn the_bound_on_length_is_exact() {
+        let of = |length: usize| {
+            let line = format!("={PARAMS}");
+            format!("{}{line}", "b".repeat(length - line.len()))
+        };
+        assert!(member(of(MAX_SIGNATURE_HEADER).as_bytes()).is_some());
+        assert!(member(of(MAX_SIGNATURE_HEADER + 1).as_bytes()).is_none());
+        assert!(member(of(MAX_SIGNATURE_HEADER + 2).as_bytes()).is_none());
+    }
 
     #[test]
     fn the_lists_known_by_heart_are_what_they_say() {

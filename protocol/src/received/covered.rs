@@ -2,8 +2,10 @@
 //!
 //! A few bytes for each and not a slice of text, so that a signature that waits for a look-up stays small.
 
-use super::MAX_COMPONENTS;
 use crate::signature_base::Component;
+
+/// Most components that one signature may cover.
+pub const MAX_COMPONENTS: usize = 16;
 
 /// The components that the profile names (§4). The order is this file's own.
 pub(super) const NAMED: [Component<'static>; 11] = [

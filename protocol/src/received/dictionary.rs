@@ -1,6 +1,7 @@
 //! `Signature-Input` by the grammar of `sfv`: every spelling that RFC 9651 allows, and what is wrong with any other.
 
-use super::{MAX_SIGNATURE_HEADER, MAX_SIGNATURES, Member, SignatureFault};
+use super::fault::{MAX_SIGNATURE_HEADER, MAX_SIGNATURES, SignatureFault};
+use super::member::Member;
 use crate::fields::Fields;
 use crate::refusal::Refusal;
 use sfv::visitor::{DictionaryVisitor, EntryVisitor, InnerListVisitor, ItemVisitor, ParameterVisitor};
@@ -166,5 +167,49 @@ impl<'a> ParameterVisitor<'a> for &mut Member<'a> {
 
     fn finish(self) -> Result<(), Infallible> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderMap, HeaderValue};
+
+    const OURS: &str = r#"("@method");created=1;nonce="n";keyid="k";tag="bmap-1""#;
+    const FOREIGN: &str = r#"("@path");tag="other""#;
+
+    /// Our member's parameters in these lines.
+    fn params(lines: &[&str]) -> Result<Option<String>, Refusal> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append("signature-input", HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        }
+        member(&Fields::of(&headers)).map(|found| found.map(|member| member.params.to_owned()))
+    }
+
+    #[test]
+    fn our_members_own_bytes_are_cut_out_wherever_it_stands() {
+        for line in [
+            format!("b={OURS}"),
+            format!("b={OURS}, f={FOREIGN}"),
+            format!("f={FOREIGN}, b={OURS}"),
+            format!("f={FOREIGN},\tb={OURS}\t, g={FOREIGN}"),
+        ] {
+            assert_eq!(params(&[&line]), Ok(Some(OURS.to_owned())), "{line}");
+        }
+        let (foreign, ours) = (format!("f={FOREIGN}"), format!("b={OURS}"));
+        assert_eq!(params(&[&foreign, &ours]), Ok(Some(OURS.to_owned())));
+        assert_eq!(params(&[&foreign]), Ok(None));
+    }
+
+    #[test]
+    fn the_bound_on_bytes_is_exact_and_counts_all_lines() {
+        let ours = format!("b={OURS}");
+        let filled = |bytes: usize| format!("{}{ours}", " ".repeat(bytes - ours.len()));
+        assert_eq!(params(&[&filled(MAX_SIGNATURE_HEADER)]), Ok(Some(OURS.to_owned())));
+        assert_eq!(params(&[&filled(MAX_SIGNATURE_HEADER + 1)]), Err(SignatureFault::TooLarge.into()));
+        assert_eq!(params(&[&filled(MAX_SIGNATURE_HEADER + 2)]), Err(SignatureFault::TooLarge.into()));
+        let half = format!("f={FOREIGN}{}", " ".repeat(MAX_SIGNATURE_HEADER - FOREIGN.len() - 2));
+        assert_eq!(params(&[&half, &ours]), Err(SignatureFault::TooLarge.into()));
     }
 }

@@ -1,17 +1,24 @@
 //! `bmap audit list|verify`.
 
-use super::installation::{Installation, foreign_root};
-use super::{CliError, Context, output};
-use crate::domain::audit::Action;
-use crate::domain::audit::chain::{Head, Row};
-use crate::domain::audit::kept;
-use crate::domain::audit::query::{self, Filter, MAX_PAGE, OutcomeFilter};
-use crate::domain::audit::verify::verify;
-use crate::domain::root_check;
-use crate::store::IssuerKeys;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::installation::{Installation, foreign_root};
+use crate::cli::key::list as keys;
+use crate::cli::output;
+use crate::cli::user::find::find as find_user;
+use crate::issuer::audit::verify::verify;
+use crate::issuer::audit::{kept, page};
+use crate::issuer::root_check;
+use crate::model::account::email::EmailAddress;
+use crate::model::audit::Action;
+use crate::model::audit::chain::{Head, Row};
+use crate::model::audit::query::{Filter, MAX_PAGE, OutcomeFilter};
+use bmap_protocol::ids::ToolId;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+/// Kinds of targets.
+const KINDS: [&str; 4] = ["user", "api_key", "session", "tool"];
 /// Entries between two words on how far it is.
 const PROGRESS: i64 = 100_000;
 
@@ -38,7 +45,7 @@ pub(super) struct List {
     /// The action, for example api_key.create
     #[arg(long, value_parser = action)]
     action: Option<Action>,
-    /// A kind of target (user, api_key, session, tool), an id, or the id of the user behind it
+    /// A kind of target (user, api_key, session, tool), an id, the id of the user behind it, or a user, key or tool by name
     #[arg(long)]
     target: Option<String>,
     /// done, refused, or the code of a refusal
@@ -70,11 +77,15 @@ pub(super) async fn run(command: AuditCommand, context: &Context) -> Result<(), 
 
 async fn list(list: List, installation: &Installation) -> Result<(), CliError> {
     let List { actor, action, target, outcome, from, to, limit, json } = list;
+    let target = match target {
+        Some(text) => Some(named(text, installation).await?),
+        None => None,
+    };
     let filter = Filter { actor, action, target, outcome, from, to, of: None };
     let (mut left, mut cursor) = (limit, None);
     let mut rows = Vec::new();
     while left > 0 {
-        let page = query::page(&installation.store, &filter, cursor, left.min(MAX_PAGE)).await;
+        let page = page::page(&installation.store, &filter, cursor, left.min(MAX_PAGE)).await;
         let (found, next) = page.map_err(CliError::failed)?;
         left = left.saturating_sub(u32::try_from(found.len()).unwrap_or(left));
         if json {
@@ -92,6 +103,35 @@ async fn list(list: List, installation: &Installation) -> Result<(), CliError> {
         output::table(&std::iter::once(heading.map(str::to_owned).to_vec()).chain(rows).collect::<Vec<_>>())?;
     }
     Ok(())
+}
+
+/// The id of a user or a key that is named, or the text as it is: a kind, an id, a tool, or a name that there is no more.
+async fn named(text: String, installation: &Installation) -> Result<String, CliError> {
+    let store = &installation.store;
+    let is_tool = match ToolId::parse(&text) {
+        Ok(id) => store.tool(&id).await.map_err(CliError::failed)?.is_some(),
+        Err(_) => false,
+    };
+    if is_tool || KINDS.contains(&text.as_str()) {
+        return Ok(text);
+    }
+    match find_user(store, &text).await {
+        Ok(user) => return Ok(user.id.to_string()),
+        Err(CliError::NotFound(_)) => {}
+        // Ambiguous. A text that can't be a name is an id, or nothing that is there.
+        Err(error) if EmailAddress::parse(&text).is_ok() => return Err(error),
+        Err(_) => return Ok(text),
+    }
+    let mut keys = keys::all(None, installation).await?;
+    keys.retain(|key| key.rows.current.name.as_str() == text);
+    match keys.as_slice() {
+        [] => Ok(text),
+        [one] => Ok(one.rows.current.id.to_string()),
+        several => {
+            let ids: Vec<_> = several.iter().map(|key| key.rows.current.id.to_string()).collect();
+            Err(CliError::Usage(format!("--target: several keys have that name, give the id: {}", ids.join(", "))))
+        }
+    }
 }
 
 async fn check(expect: Option<&Head>, json: bool, installation: &Installation) -> Result<(), CliError> {

@@ -1,7 +1,7 @@
 //! `bmap completions SHELL`.
 
-use super::{Cli, CliError};
-use clap::{Args, CommandFactory};
+use super::error::CliError;
+use clap::{Args, Command};
 use clap_complete::Shell;
 use std::io::Write;
 
@@ -12,9 +12,10 @@ pub(super) struct Completions {
     shell: Shell,
 }
 
-pub(super) fn run(command: &Completions) -> Result<(), CliError> {
+/// `bmap` is the whole command line.
+pub(super) fn run(command: &Completions, mut bmap: Command) -> Result<(), CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(command.shell, &mut Cli::command(), "bmap", &mut script);
+    clap_complete::generate(command.shell, &mut bmap, "bmap", &mut script);
     // Written by hand: `generate` panics where its reader went away.
     std::io::stdout().write_all(&script).map_err(CliError::failed)
 }

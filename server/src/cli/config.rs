@@ -1,6 +1,8 @@
 //! `bmap config check|show`.
 
-use super::{CliError, Context, output};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::output;
 use crate::config;
 use clap::Subcommand;
 

@@ -1,9 +1,9 @@
 //! A running server takes over what `bmap root` does beside it: a new root secret, the epoch of new tokens, one that is gone.
 
-use super::installation::mint_as_told;
+use crate::cli::installation::mint_as_told;
 use crate::config::RootPlace;
-use crate::domain::issuer::Issuer;
-use crate::domain::reseal::reseal;
+use crate::issuer::issuer::Issuer;
+use crate::issuer::reseal::reseal;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! `bmap healthcheck`: for a container's health check, which has no other HTTP client.
 
-use super::{CliError, Context};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
 use clap::Args;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;

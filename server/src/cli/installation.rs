@@ -1,18 +1,19 @@
 //! The data folder, the root secret and the database, opened for a command or for the server.
 
-use super::{CliError, Context};
-use crate::clock::{Clock, SystemClock};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
 use crate::config::{Config, RootPlace, load_root};
-use crate::domain::audit::chain::ChainKeys;
-use crate::domain::grant_upgrade;
-use crate::domain::issuer_key::SealedIssuerKey;
-use crate::domain::root_check::{self, ForeignRoot};
-use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
-use crate::rng::{self, SystemRandom};
+use crate::issuer::grant_upgrade;
+use crate::issuer::root_check::{self, ForeignRoot};
+use crate::model::audit::chain::ChainKeys;
+use crate::model::clock::{Clock, SystemClock};
+use crate::model::issuer_key::SealedIssuerKey;
+use crate::model::rng::{self, SystemRandom};
+use crate::model::roots::{Roots, TOKEN_EPOCH_SETTING};
 use crate::store::address::Address;
 use crate::store::installation_file::InstallationFile;
 use crate::store::schema::{Pending, Schema};
-use crate::store::{AuditLog, Database, IssuerKeys, Settings, StoreError, Users, data_dir};
+use crate::store::{Database, StoreError, data_dir};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use std::path::PathBuf;
 
@@ -144,6 +145,19 @@ impl Installation {
             upgraded.drain(..).for_each(|note| eprintln!("bmap: upgrade: {note}"));
         }
         Ok(Self { store, roots, place, config, made: makes_any.then_some(folder), upgraded })
+    }
+
+    /// Says so where the root secret is another database's, to a command that only looks; whether it is.
+    pub(super) async fn warn_of_foreign_root(&self, shown: &str) -> Result<bool, CliError> {
+        let checked = root_check::check(&self.store, &self.roots).await.map_err(CliError::failed)?;
+        if let Err(foreign) = checked {
+            eprintln!(
+                "bmap: warning: {foreign}; {shown}. Put the root secret of this database back ({}), or name the database that \
+                 belongs to it (bmap doctor)",
+                self.place
+            );
+        }
+        Ok(checked.is_err())
     }
 
     /// The issuer's URL: as configured, else as the server last ran, else as it would run.

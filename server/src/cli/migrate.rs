@@ -1,9 +1,11 @@
 //! `bmap migrate`.
 
-use super::installation::{IfCurrent, before_migrating, database, must_be_of_folder};
-use super::{CliError, Context, output};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::installation::{IfCurrent, before_migrating, database, must_be_of_folder};
+use crate::cli::output;
 use crate::config::RootPlace;
-use crate::domain::roots::Roots;
+use crate::model::roots::Roots;
 use crate::store::address::{Address, Engine};
 use crate::store::data_dir;
 use crate::store::installation_file::InstallationFile;

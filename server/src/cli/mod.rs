@@ -1,35 +1,33 @@
 //! The command line: `bmap serve`, and commands that work on the same data folder, also while the server runs.
 
+mod arguments;
 mod audit;
 mod completions;
 mod config;
-mod credential_text;
-mod curl;
+mod context;
 mod doctor;
+mod error;
 mod explain;
 mod follow_roots;
 mod healthcheck;
-mod identity;
 mod installation;
 mod key;
-mod key_end;
 mod migrate;
 mod openapi;
 mod output;
 mod raw_request;
 mod root;
 mod serve;
-mod serve_metrics;
 mod session;
 mod sign;
-mod sign_key;
 mod target_url;
 mod tool;
-mod tool_grants;
 mod user;
 
-use crate::config::{Config, ConfigError, Environment, Flags};
-use clap::{Args, Parser, Subcommand};
+use crate::config::{Environment, Flags};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use context::Context;
+use error::CliError;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -100,61 +98,6 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
 }
 
-/// The flags and the environment that a command was started with.
-struct Context {
-    flags: Flags,
-    environment: Environment,
-}
-
-/// Why a command failed; its exit code follows from it.
-#[derive(Debug, thiserror::Error)]
-enum CliError {
-    #[error("{0}")]
-    Config(#[from] ConfigError),
-    #[error("{0}")]
-    Usage(String),
-    #[error("{0}")]
-    NotFound(String),
-    #[error("{0}")]
-    Failed(String),
-    /// The reader of the output closed the pipe.
-    #[error("the output was closed")]
-    ReaderGone,
-}
-
-impl CliError {
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
-            CliError::ReaderGone => 0,
-            CliError::Failed(_) => 1,
-            CliError::Config(_) | CliError::Usage(_) => 2,
-            CliError::NotFound(_) => 3,
-        })
-    }
-
-    /// Wrong usage or configuration, which ends in exit code 2.
-    fn usage(error: impl std::fmt::Display) -> Self {
-        CliError::Usage(error.to_string())
-    }
-
-    /// Any other error, which ends in exit code 1.
-    fn failed(error: impl std::fmt::Display) -> Self {
-        CliError::Failed(error.to_string())
-    }
-}
-
-impl Context {
-    fn config(&self) -> Result<Config, CliError> {
-        Ok(Config::load(&self.flags, &self.environment)?)
-    }
-
-    /// Whether a flag or a variable names the data folder.
-    fn names_data_dir(&self) -> bool {
-        let by_flag = self.flags.values.iter().any(|(key, _)| *key == "data_dir");
-        by_flag || self.environment.get("BMAP_DATA_DIR").is_some()
-    }
-}
-
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -198,7 +141,7 @@ async fn run(command: Command, context: &Context) -> Result<(), CliError> {
         Command::Config(command) => config::run(&command, context),
         Command::Openapi => openapi::run(),
         Command::Doctor(command) => doctor::run(&command, context).await,
-        Command::Completions(command) => completions::run(&command),
+        Command::Completions(command) => completions::run(&command, Cli::command()),
         Command::Healthcheck(command) => healthcheck::run(&command, context).await,
     }
 }

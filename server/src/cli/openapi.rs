@@ -1,7 +1,8 @@
 //! `bmap openapi`: the document that a server answers with at `/openapi.json`.
 
-use super::{CliError, output};
-use crate::openapi::document;
+use crate::cli::error::CliError;
+use crate::cli::output;
+use crate::http::openapi::document::document;
 use crate::router::routes;
 
 pub(super) fn run() -> Result<(), CliError> {

@@ -1,17 +1,20 @@
 //! `bmap root status|rotate|activate|retire`: the change from one root secret to the next, without a moment in which anything
 //! that was good is refused.
 
-use super::installation::{IfNone, Installation};
-use super::{CliError, Context, output};
-use crate::clock::{Clock, SystemClock};
-use crate::domain::account::forget::{Forgotten, forget_passwords};
-use crate::domain::audit::{Action, Event, Source, kept};
-use crate::domain::mint::MAX_TOKEN_SECONDS;
-use crate::domain::reseal::{Resealed, reseal};
-use crate::domain::root_check::{self, ForeignRoot};
-use crate::domain::roots::{TOKEN_EPOCH_SETTING, TOKEN_EPOCH_SINCE_SETTING};
-use crate::rng::SystemRandom;
-use crate::store::{AuditLog, EpochUse, Epochs, Settings};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::installation::{IfNone, Installation};
+use crate::cli::output;
+use crate::issuer::account::forget::{Forgotten, forget_passwords};
+use crate::issuer::audit::kept;
+use crate::issuer::mint::MAX_TOKEN_SECONDS;
+use crate::issuer::reseal::{Resealed, reseal};
+use crate::issuer::root_check::{self, ForeignRoot};
+use crate::model::audit::{Action, Event, Source};
+use crate::model::clock::{Clock, SystemClock};
+use crate::model::rng::SystemRandom;
+use crate::model::roots::{TOKEN_EPOCH_SETTING, TOKEN_EPOCH_SINCE_SETTING};
+use crate::store::EpochUse;
 use bmap_protocol::ids::UserId;
 use bmap_protocol::keys::EpochKeys;
 use clap::Subcommand;

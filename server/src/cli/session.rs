@@ -1,12 +1,14 @@
 //! `bmap session list|revoke`: sessions of people who signed in, and of pages at tools.
 
-use super::installation::{IfNone, Installation};
-use super::{CliError, Context, output, user};
-use crate::clock::{Clock, SystemClock};
-use crate::domain::account::LiveSession;
-use crate::domain::audit::{Action, Event, Source};
-use crate::domain::session::{Session, SessionId};
-use crate::store::{Sessions, UserSessions};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::installation::{IfNone, Installation};
+use crate::cli::output;
+use crate::cli::user::find::find as find_user;
+use crate::model::account::LiveSession;
+use crate::model::audit::{Action, Event, Source};
+use crate::model::clock::{Clock, SystemClock};
+use crate::model::session::{Session, SessionId};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -37,7 +39,7 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
     match command {
         SessionCommand::List { user, json } => {
             let user = match user {
-                Some(text) => Some(user::find(&store, &text).await?.id),
+                Some(text) => Some(find_user(&store, &text).await?.id),
                 None => None,
             };
             let people = match &user {

@@ -1,9 +1,9 @@
 //! The mail server: `mail_url`, `mail_from`, `mail_ca_file`.
 
+use super::error::{ConfigError, Source};
 use super::layers::Layers;
-use super::{ConfigError, Source};
-use crate::mail::mailer::{NoTransport, Smtp};
-use crate::mail::server::MailServer;
+use crate::issuer::mail::mailer::{NoTransport, Smtp};
+use crate::issuer::mail::server::MailServer;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::client::Certificate;

@@ -3,128 +3,46 @@
 //! An unknown key is an error that names it and where it stands. A value that can't be read is an error that names its
 //! key and its source.
 
+mod environment;
+mod error;
 mod keys;
 mod layers;
 mod mail;
 mod openid;
 mod readable;
 mod root;
+mod root_text;
 mod show;
+mod shown;
 
+pub use environment::Environment;
+pub use error::{ConfigError, Source};
 pub use keys::{KEYS, Key, OTHER_ENVIRONMENT};
-pub use layers::{Environment, Flags};
+pub use layers::Flags;
 pub use mail::MailConfig;
 pub use openid::OPENID_FIELDS;
 pub use readable::readable_by_others;
 pub use root::{RootError, RootPlace, load_root};
-pub use show::{Shown, show};
+pub use root_text::SecretText;
+pub use show::show;
+pub use shown::Shown;
 
-use crate::domain::account::registration::RegistrationMode;
-use crate::domain::issuer::Lives;
-use crate::domain::mint::MAX_TOKEN_SECONDS;
-use crate::domain::openid::provider::Provider;
-use crate::domain::page_origin::OriginRules;
-use crate::domain::request_limits::RequestRates;
+use crate::issuer::account::registration_mode::RegistrationMode;
+use crate::issuer::issuer::Lives;
+use crate::issuer::mint::MAX_TOKEN_SECONDS;
+use crate::issuer::openid::provider::Provider;
+use crate::issuer::request_limits::RequestRates;
+use crate::model::page_origin::OriginRules;
 use crate::store::address::Address;
 use crate::store::data_dir::without_dots;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use bmap_protocol::origin::Origin;
 use ipnet::IpNet;
 use layers::{Layers, Value};
-use std::fmt;
+use root_text::check_text;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tracing_subscriber::EnvFilter;
-
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Built in.
-    Default,
-    /// The configuration file.
-    File(PathBuf),
-    /// An environment variable.
-    Environment(&'static str),
-    /// A file that an environment variable named.
-    SecretFile(PathBuf),
-    /// A flag.
-    Flag(&'static str),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Source::Default => f.write_str("default"),
-            Source::File(path) | Source::SecretFile(path) => write!(f, "{}", path.display()),
-            Source::Environment(name) => f.write_str(name),
-            Source::Flag(name) => write!(f, "--{name}"),
-        }
-    }
-}
-
-/// Why the configuration can't be used.
-#[non_exhaustive]
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file can't be read.
-    #[error("{}: {cause}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// The file is not TOML. The text is not repeated: it may be a secret.
-    #[error("{}, line {line}: {problem}", path.display())]
-    NotToml {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// Why.
-        problem: String,
-    },
-    /// An unknown key.
-    #[error("unknown key {key} in {source_name}")]
-    UnknownKey {
-        /// The key.
-        key: String,
-        /// The file, or "the environment".
-        source_name: String,
-    },
-    /// A variable whose value is no text, and would be passed over.
-    #[error("{variable} is not UTF-8")]
-    NoText {
-        /// Its name.
-        variable: String,
-    },
-    /// A secret and a file for it: which one counts would be a guess.
-    #[error("both {variable} and {variable}_FILE are set: set one")]
-    TwoWays {
-        /// The secret's own variable.
-        variable: String,
-    },
-    /// A provider's field that can't be read.
-    #[error("{key} (from {place}): {problem}")]
-    Provider {
-        /// The key, with the provider's name in it.
-        key: String,
-        /// Where the value stands.
-        place: String,
-        /// The fault; never the value of a secret.
-        problem: String,
-    },
-    /// A value that can't be read.
-    #[error("{key} (from {source}): {problem}", source = .origin)]
-    Value {
-        /// The key.
-        key: &'static str,
-        /// Where the value stands.
-        origin: Source,
-        /// The fault; never the value of a secret.
-        problem: String,
-    },
-}
 
 /// The configuration, read and checked.
 #[derive(Clone, Debug)]
@@ -183,23 +101,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// A text that is a secret or may hold one. Redacted in `Debug`, no `Display`, wiped on drop.
-#[derive(Clone)]
-pub struct SecretText(zeroize::Zeroizing<String>);
-
-impl SecretText {
-    /// The text.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for SecretText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText(…)")
-    }
-}
-
 impl Config {
     /// Reads flags, environment and file.
     ///
@@ -227,7 +128,7 @@ impl Config {
             database_url: layers.find("database_url").map(|value| value.parse(address)).transpose()?,
             root_secret: layers
                 .find("root_secret")
-                .map(|value| value.parse(root::check_text).map(|()| SecretText(value.text.clone().into())))
+                .map(|value| value.parse(check_text).map(|()| SecretText::new(value.text.clone())))
                 .transpose()?,
             root_secret_file: layers.find("root_secret_file").map(|value| PathBuf::from(&value.text)),
             lives: Lives {

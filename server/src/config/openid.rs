@@ -1,9 +1,11 @@
 //! OpenID providers: as many as there are names, each with the same few fields. `[openid.NAME]` in the file, and
 //! `BMAP_OPENID_NAME_FIELD` in the environment, which is stronger, field by field.
 
-use super::show::Shown;
-use super::{ConfigError, Environment};
-use crate::domain::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer, ProviderName};
+use super::environment::{Environment, flat};
+use super::error::ConfigError;
+use super::shown::Shown;
+use crate::issuer::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer};
+use crate::model::openid::provider_name::ProviderName;
 use crate::outbound::Authorities;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -55,8 +57,7 @@ impl ProviderLayers {
                 let unknown = || ConfigError::UnknownKey { key: format!("{key}.{field}"), source_name: place.clone() };
                 let (known, ..) = OPENID_FIELDS.iter().find(|(known, ..)| known == field).ok_or_else(unknown)?;
                 let problem = "neither a text, a number, true, false nor a list of texts";
-                let text =
-                    super::layers::flat(value).ok_or_else(|| wrong(format!("{key}.{field}"), &place, problem))?;
+                let text = flat(value).ok_or_else(|| wrong(format!("{key}.{field}"), &place, problem))?;
                 provider.insert(known, Text { text: text.into(), place: place.clone() });
             }
             if provider.contains_key(SECRET) && provider.contains_key(SECRET_FILE) {

@@ -4,20 +4,14 @@
 //! The file that is named holds epoch 1. The root of a later epoch stands beside it, in a file of the same name with `.2`,
 //! `.3` and so on; the variable holds them as `1:…,2:…`.
 
-use super::{Config, Environment, SecretText};
-use crate::domain::roots::{NoRoot, Roots};
-use crate::rng::{self, NoRandomness, Random};
+use super::Config;
+use super::environment::Environment;
+use super::root_text::{FIRST_EPOCH, FORM, MAX_ROOTS, SecretText, several};
+use crate::model::rng::{self, NoRandomness, Random};
+use crate::model::roots::{NoRoot, Roots};
 use crate::store::root_file::{self, Readers, RootFileError};
 use bmap_protocol::keys::{EpochKeys, RootSecret};
 use std::path::{Path, PathBuf};
-
-/// The epoch of the first root secret.
-const FIRST_EPOCH: u32 = 1;
-/// Roots at hand at once: the one that is used, the one before it and the one after it, and room for an operator's pace.
-const MAX_ROOTS: usize = 16;
-
-/// The fault of a text that holds no root secret.
-const FORM: &str = "neither 43 base64url characters nor several of them as 1:…,2:…";
 
 /// The root secret can't be had.
 #[non_exhaustive]
@@ -221,34 +215,10 @@ fn epoch_of(ending: &str) -> Option<u32> {
     digits.parse().ok().filter(|epoch: &u32| *epoch > FIRST_EPOCH && epoch.to_string() == digits)
 }
 
-/// Whether a text holds root secrets. The text itself is in no error.
-pub(super) fn check_text(text: &str) -> Result<(), String> {
-    several(text).map(drop).ok_or_else(|| FORM.to_owned())
-}
-
-/// One root, or several as `1:…,2:…`. In a variable only the text form counts: 32 characters would be 32 bytes of a file.
-fn several(text: &str) -> Option<Vec<EpochKeys>> {
-    let one =
-        |text: &str| Some(text).filter(|text| text.len() == 43).and_then(|text| root_file::parse(text.as_bytes()));
-    if let Some(secret) = one(text) {
-        return Some(vec![secret.epoch(FIRST_EPOCH)]);
-    }
-    let mut roots: Vec<EpochKeys> = Vec::new();
-    for part in text.split(',').take(MAX_ROOTS + 1) {
-        let (digits, secret) = part.split_once(':')?;
-        let epoch = digits.parse::<u32>().ok().filter(|epoch| *epoch >= FIRST_EPOCH && epoch.to_string() == digits)?;
-        if roots.iter().any(|root| root.epoch() == epoch) {
-            return None;
-        }
-        roots.push(one(secret)?.epoch(epoch));
-    }
-    (roots.len() <= MAX_ROOTS).then_some(roots)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::SystemRandom;
+    use crate::model::rng::SystemRandom;
 
     #[test]
     fn later_epochs_stand_beside_the_first() {
@@ -283,7 +253,7 @@ mod tests {
             assert_eq!(epochs(bad), None, "{bad}");
         }
         assert!(matches!(
-            RootPlace::Text(SecretText(text.to_owned().into())).create(2, &SystemRandom),
+            RootPlace::Text(SecretText::new(text.to_owned())).create(2, &SystemRandom),
             Err(RootError::NotInFiles)
         ));
     }

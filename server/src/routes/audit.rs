@@ -1,21 +1,24 @@
-//! `GET /audit`: the audit log, for admins. `GET /auth/audit`: the entries of the signed-in user.
+//! `GET /audit`: the audit log, for admins.
 
-use super::problem::Refused;
-use super::{bearer, body};
-use crate::domain::audit::Action;
-use crate::domain::audit::chain::{Content, Row};
-use crate::domain::audit::query::{self, Cursor, Filter, MAX_PAGE, OutcomeFilter};
-use crate::domain::problem_code::ProblemCode;
-use crate::domain::refusal::Refusal;
-use crate::openapi::Doc;
-use crate::router::App;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::caller::AdminCaller;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use crate::http::query::QueryFields;
+use crate::http::query::QueryOf;
+use crate::issuer::audit::page;
+use crate::issuer::refusal::Refusal;
+use crate::model::audit::Action;
+use crate::model::audit::chain::{Content, Row};
+use crate::model::audit::query::{Cursor, Filter, MAX_PAGE, OutcomeFilter};
+use crate::model::problem_code::ProblemCode;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::ids::UserId;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -25,7 +28,7 @@ const PAGE: u32 = 50;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct AuditQuery {
+pub(crate) struct AuditQuery {
     /// A kind of actor (`user`, `api_key`, `command_line`, `anonymous`, `system`), an id, or the id of the user behind it.
     #[param(pattern = "^[a-z0-9_-]{1,64}$")]
     actor: Option<String>,
@@ -45,6 +48,15 @@ struct AuditQuery {
     /// Entries on a page; 50 where it is not said.
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
+}
+
+impl QueryFields for AuditQuery {
+    fn describe(doc: Doc) -> Doc {
+        let outcomes = ["done", "refused"].into_iter().chain(ProblemCode::all().map(ProblemCode::as_str));
+        doc.query::<Self>()
+            .one_of("action", Action::ALL.iter().map(|action| action.as_str()))
+            .one_of("outcome", outcomes)
+    }
 }
 
 /// An entry of the audit log.
@@ -90,26 +102,22 @@ struct AuditPage {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    app.admin(&parts, &body::read(body).await?, Action::Request).await?;
-    Ok(answer(&app, &parts, None).await?)
+pub(crate) async fn get(
+    _: AdminCaller<action::Request>,
+    State(app): State<App>,
+    QueryOf(query): QueryOf<AuditQuery>,
+) -> Result<Response, Refused> {
+    Ok(answer(&app, query, None).await?)
 }
 
-/// The entries of which the signed-in user, or a key or session of theirs, is the actor or the target: 200 with a page,
-/// newest first.
-///
-/// # Errors
-/// [`Refused`].
-pub async fn get_own(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, _) = request.into_parts();
-    let signed_in = bearer::signed_in(&app, &parts, Action::Request).await?;
-    Ok(answer(&app, &parts, Some(signed_in.user.id)).await?)
+/// The document of [`get`].
+pub(crate) fn get_doc() -> Doc {
+    doc("The audit log, newest first, a page at a time")
 }
 
-async fn answer(app: &App, parts: &Parts, of: Option<UserId>) -> Result<Response, Refusal> {
-    let (filter, cursor, limit) = read(parts, of)?;
-    let (rows, next) = query::page(&app.issuer.store, &filter, cursor, limit).await?;
+pub(super) async fn answer(app: &App, query: AuditQuery, of: Option<UserId>) -> Result<Response, Refusal> {
+    let (filter, cursor, limit) = read(query, of)?;
+    let (rows, next) = page::page(&app.issuer.store, &filter, cursor, limit).await?;
     let page = AuditPage {
         entries: rows.into_iter().map(|row| entry(row, filter.of.as_ref())).collect(),
         next_cursor: next.map(Cursor::to_text),
@@ -118,10 +126,8 @@ async fn answer(app: &App, parts: &Parts, of: Option<UserId>) -> Result<Response
     Ok(([(CACHE_CONTROL, "no-store")], Json(page)).into_response())
 }
 
-fn read(parts: &Parts, of: Option<UserId>) -> Result<(Filter, Option<Cursor>, u32), Refusal> {
+fn read(query: AuditQuery, of: Option<UserId>) -> Result<(Filter, Option<Cursor>, u32), Refusal> {
     let malformed = |field| Refusal::Malformed { field };
-    let text = parts.uri.query().unwrap_or_default();
-    let query: AuditQuery = serde_urlencoded::from_str(text).map_err(|_| malformed("query"))?;
     let limit = query.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(malformed("limit"));
@@ -172,22 +178,6 @@ fn entry(row: Row, of: Option<&UserId>) -> AuditEntry {
     }
 }
 
-/// How the document describes it.
-pub fn get_doc() -> Doc {
-    doc("The audit log, newest first, a page at a time")
-}
-
-/// How the document describes it.
-pub fn get_own_doc() -> Doc {
-    doc("What in the audit log is one's own, newest first, a page at a time")
-        .about("Entries that the user, or an API key or session of theirs, did or was the target of.")
-}
-
-fn doc(summary: &'static str) -> Doc {
-    let outcomes = ["done", "refused"].into_iter().chain(ProblemCode::all().map(ProblemCode::as_str));
-    Doc::new(summary)
-        .query::<AuditQuery>()
-        .one_of("action", Action::ALL.iter().map(|action| action.as_str()))
-        .one_of("outcome", outcomes)
-        .answers::<AuditPage>(StatusCode::OK, "A page of entries")
+pub(super) fn doc(summary: &'static str) -> Doc {
+    Doc::new(summary).answers::<AuditPage>(StatusCode::OK, "A page of entries")
 }

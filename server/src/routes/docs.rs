@@ -1,16 +1,21 @@
 //! `GET /docs/`: the OpenAPI document as a page. Everything that it loads is in the binary, and its policy lets it load nothing else.
 
-use super::problem::Refused;
-use crate::domain::issuer_code::IssuerCode;
-use crate::domain::refusal::Refusal;
-use crate::openapi::Doc;
+use crate::http::app::App;
+use crate::http::argument::Argument;
+use crate::http::caller::Open;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use crate::issuer::refusal::Refusal;
+use crate::model::issuer_code::IssuerCode;
 use axum::body::Body;
-use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY,
 };
+use http::request::Parts;
 use std::sync::{Arc, OnceLock};
 use utoipa_swagger_ui::Config;
 
@@ -19,24 +24,63 @@ const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none
                       frame-ancestors 'none'";
 
 /// The page's relative links need the slash.
-pub async fn redirect() -> Response {
+pub(crate) async fn redirect(_: Open) -> Response {
     (StatusCode::PERMANENT_REDIRECT, [(LOCATION, "docs/")]).into_response()
+}
+
+/// The document of [`redirect`].
+pub(crate) fn redirect_doc() -> Doc {
+    Doc::new("This document as a page")
+        .tag("description")
+        .answers_empty(StatusCode::PERMANENT_REDIRECT, "The page is at `docs/`")
+        .with_header("Location", "`docs/`")
 }
 
 /// The page.
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn page() -> Result<Response, Refused> {
+pub(crate) async fn page(_: Open) -> Result<Response, Refused> {
     file("index.html")
+}
+
+/// The document of [`page`].
+pub(crate) fn page_doc() -> Doc {
+    files(Doc::new("This document as a page").tag("description").answers_text(StatusCode::OK, "The page", "text/html"))
 }
 
 /// One of its files.
 ///
 /// # Errors
 /// [`Refused`] where there is no such file.
-pub async fn asset(Path(name): Path<String>) -> Result<Response, Refused> {
+pub(crate) async fn asset(_: Open, AssetName(name): AssetName) -> Result<Response, Refused> {
     file(&name)
+}
+
+/// The document of [`asset`].
+pub(crate) fn asset_doc() -> Doc {
+    let mut doc = Doc::new("A file of that page").tag("description");
+    for kind in ["text/html", "text/css", "text/javascript", "image/png"] {
+        doc = doc.answers_text(StatusCode::OK, "The file", kind);
+    }
+    files(doc)
+}
+
+/// The file that a path names.
+pub(crate) struct AssetName(String);
+
+impl FromRequestParts<App> for AssetName {
+    type Rejection = PathRejection;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, PathRejection> {
+        Path::from_request_parts(head, app).await.map(|Path(name)| Self(name))
+    }
+}
+
+impl Argument for AssetName {
+    fn describe(doc: Doc) -> Doc {
+        doc.path_part("file", "Its name").refuses(IssuerCode::NotFound)
+    }
 }
 
 fn file(name: &str) -> Result<Response, Refused> {
@@ -58,28 +102,6 @@ fn file(name: &str) -> Result<Response, Refused> {
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     Ok(response)
-}
-
-/// How the document describes it.
-pub fn redirect_doc() -> Doc {
-    Doc::new("This document as a page")
-        .tag("description")
-        .answers_empty(StatusCode::PERMANENT_REDIRECT, "The page is at `docs/`")
-        .with_header("Location", "`docs/`")
-}
-
-/// How the document describes it.
-pub fn page_doc() -> Doc {
-    files(Doc::new("This document as a page").tag("description").answers_text(StatusCode::OK, "The page", "text/html"))
-}
-
-/// How the document describes it.
-pub fn asset_doc() -> Doc {
-    let mut doc = Doc::new("A file of that page").tag("description").path_part("file", "Its name");
-    for kind in ["text/html", "text/css", "text/javascript", "image/png"] {
-        doc = doc.answers_text(StatusCode::OK, "The file", kind);
-    }
-    files(doc.refuses(IssuerCode::NotFound))
 }
 
 fn files(doc: Doc) -> Doc {

@@ -1,8 +1,8 @@
 //! `GET /livez`, `/readyz`, and `/healthz`, which is `/readyz` by its other name.
 
-use crate::openapi::Doc;
-use crate::router::App;
-use crate::store::Settings;
+use crate::http::app::App;
+use crate::http::caller::Open;
+use crate::http::openapi::doc::Doc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -13,12 +13,17 @@ use std::time::Duration;
 use utoipa::ToSchema;
 
 /// The process runs.
-pub async fn live() -> Response {
+pub(crate) async fn live(_: Open) -> Response {
     answer(StatusCode::OK, "ok")
 }
 
+/// The document of [`live`].
+pub(crate) fn live_doc() -> Doc {
+    Doc::new("Whether the process runs").tag("health").answers::<Health>(StatusCode::OK, "It runs")
+}
+
 /// The process can do its work: the database answers, and it is not going down.
-pub async fn ready(State(app): State<App>) -> Response {
+pub(crate) async fn ready(_: Open, State(app): State<App>) -> Response {
     if app.is_stopping() {
         return answer(StatusCode::SERVICE_UNAVAILABLE, "stopping");
     }
@@ -28,13 +33,8 @@ pub async fn ready(State(app): State<App>) -> Response {
     }
 }
 
-/// How the document describes it.
-pub fn live_doc() -> Doc {
-    Doc::new("Whether the process runs").tag("health").answers::<Health>(StatusCode::OK, "It runs")
-}
-
-/// How the document describes it.
-pub fn ready_doc() -> Doc {
+/// The document of [`ready`].
+pub(crate) fn ready_doc() -> Doc {
     Doc::new("Whether the process can do its work")
         .tag("health")
         .answers::<Health>(StatusCode::OK, "The database answers")

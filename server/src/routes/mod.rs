@@ -1,23 +1,15 @@
 //! The routes. A file mirrors its URL; `router.rs` lists them all.
 
-pub mod api_keys;
-pub mod audit;
-pub mod auth;
+pub(crate) mod api_keys;
+pub(crate) mod audit;
+pub(crate) mod auth;
 #[cfg(feature = "docs-ui")]
-pub mod docs;
-pub mod health;
-pub mod invitations;
-pub mod oauth;
-pub mod openapi;
-pub mod tickets;
-pub mod tools;
-pub mod users;
-pub mod well_known;
-
-pub mod bearer;
-pub mod body;
-pub mod challenge;
-pub mod credentials;
-pub mod once;
-pub mod problem;
-pub mod step_up;
+pub(crate) mod docs;
+pub(crate) mod health;
+pub(crate) mod invitations;
+pub(crate) mod oauth;
+pub(crate) mod openapi;
+pub(crate) mod tickets;
+pub(crate) mod tools;
+pub(crate) mod users;
+pub(crate) mod well_known;

@@ -1,17 +1,19 @@
 //! `POST /tickets`: a page's backend gets a ticket for its page.
 
-use super::body;
-use super::once::{ABOUT_HEADER, Begun, HEADER, Once, json};
-use super::problem::Refused;
-use crate::domain::audit::Action;
-use crate::domain::grant::TicketRequest;
-use crate::domain::issuer_code::IssuerCode;
-use crate::domain::refusal::Refusal;
-use crate::domain::scope::Scopes;
-use crate::domain::ticket::{EndUser, MAX_TICKET_SECONDS};
-use crate::openapi::{Doc, grammar};
-use crate::router::App;
-use axum::extract::{Request, State};
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::KeyCaller;
+use crate::http::once::Repeatable;
+use crate::http::once::{Begun, Once, json};
+use crate::http::openapi::doc::Doc;
+use crate::http::openapi::grammar;
+use crate::http::problem::Refused;
+use crate::issuer::grant::TicketRequest;
+use crate::issuer::refusal::Refusal;
+use crate::model::scope::Scopes;
+use crate::model::ticket::{EndUser, MAX_TICKET_SECONDS};
+use axum::extract::State;
 use axum::response::Response;
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::ToolId;
@@ -22,7 +24,7 @@ use utoipa::ToSchema;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct TicketForm {
+pub(crate) struct TicketForm {
     #[schema(value_type = grammar::ToolId)]
     tool: String,
     #[schema(value_type = grammar::Origin)]
@@ -50,13 +52,14 @@ struct TicketAnswer<'a> {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let body = body::read(body).await?;
-    let caller = app.caller(&parts, &body, Action::TicketCreate).await?;
-    let form: TicketForm = body::json(&parts.headers, &body)?;
+pub(crate) async fn post(
+    KeyCaller { caller, .. }: KeyCaller<action::TicketCreate>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<TicketForm>,
+    request: Repeatable,
+) -> Result<Response, Refused> {
     let wanted = read(&form)?;
-    let once = match Once::begin(&app, caller.key.id.as_str(), &parts, &body).await? {
+    let once = match Once::begin(&app, caller.key.id.as_str(), request).await? {
         Begun::First(once) => once,
         Begun::Again(answer) => return Ok(answer),
     };
@@ -68,20 +71,14 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     once.answer(answer, app.issuer.store_ticket(&caller, &ticket, kept.as_ref()).await).await
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Make a ticket for a page")
         .about("The page swaps it for a token at `/oauth/token`, once.")
-        .reads_header(HEADER, r#"^("[A-Za-z0-9._:-]{1,64}"|[A-Za-z0-9._:-]{1,64})$"#, ABOUT_HEADER)
-        .takes::<TicketForm>()
         .answers::<TicketAnswer>(StatusCode::CREATED, "The ticket, shown this once")
         .refuses(Code::ToolDenied)
         .refuses(Code::OriginDenied)
         .refuses(Code::ScopeDenied)
-        .refuses(IssuerCode::Conflict)
-        .refuses(IssuerCode::LimitReached)
-        .refuses(IssuerCode::RequestInProgress)
-        .refuses(IssuerCode::IdempotencyKeyReused)
 }
 
 fn read(form: &TicketForm) -> Result<TicketRequest, Refusal> {

@@ -18,7 +18,7 @@ const POSTGRESQL: &str = "\
     FOR EACH STATEMENT EXECUTE FUNCTION audit_log_only_grows();";
 
 /// Makes them where they are not there.
-pub(super) async fn guard(connection: &mut AnyConnection, engine: Engine) -> Result<()> {
+pub(crate) async fn guard(connection: &mut AnyConnection, engine: Engine) -> Result<()> {
     if engine == Engine::Sqlite {
         sqlx::raw_sql(SQLITE).execute(connection).await?;
         return Ok(());

@@ -8,9 +8,9 @@
 //! id, one has it.
 
 use super::bounded::{Line, Pool, silent};
-use super::sql_many::places;
-use super::sql_row::Columns;
 use super::{Result, StoreError};
+use crate::store::many::places;
+use crate::store::row::Columns;
 use sqlx::AssertSqlSafe;
 use sqlx::any::AnyRow;
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Look-ups of one kind, by an id.
 #[derive(Debug)]
-pub(super) struct BatchLoader<V> {
+pub(crate) struct BatchLoader<V> {
     /// `{wanted}` stands for places of ids, which are `w.column1` and must be given back as column `wanted`.
     sql: Arc<str>,
     read: fn(&AnyRow) -> Result<V>,
@@ -82,19 +82,19 @@ type Answer<V> = std::result::Result<Option<V>, Arc<StoreError>>;
 
 impl<V: Clone + Send + 'static> BatchLoader<V> {
     /// Every request for an id gets the row that is there.
-    pub(super) fn reading(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
+    pub(crate) fn reading(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
         let queue = Arc::new(Mutex::new(Queue { waiting: Vec::new(), in_flight: 0 }));
         Self { sql: sql.into(), read, kind: Kind::Read, queue }
     }
 
     /// The first request for an id gets the row, and the statement deletes it (or adds a row that was not there): the next request finds
     /// nothing.
-    pub(super) fn taking(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
+    pub(crate) fn taking(sql: impl Into<Arc<str>>, read: fn(&AnyRow) -> Result<V>) -> Self {
         Self { kind: Kind::Take, ..Self::reading(sql, read) }
     }
 
     /// Looks up one id.
-    pub(super) async fn get(&self, pool: &Pool, id: &str) -> Result<Option<V>> {
+    pub(crate) async fn get(&self, pool: &Pool, id: &str) -> Result<Option<V>> {
         let (answer, answered) = oneshot::channel();
         let needs_worker = {
             let mut queue = locked(&self.queue);
@@ -195,7 +195,7 @@ fn locked<V>(queue: &Mutex<Queue<V>>) -> MutexGuard<'_, Queue<V>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Database, Settings};
+    use super::super::Database;
     use super::*;
     use tempfile::TempDir;
 

@@ -29,7 +29,7 @@ type Step = Either<AnyQueryResult, AnyRow>;
 
 /// The connections.
 #[derive(Clone, Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     connections: AnyPool,
     begin: &'static str,
     /// Statements that a [`Line`] executes on one connection.
@@ -39,24 +39,24 @@ pub(super) struct Pool {
 /// A caller with many statements, one after the other, each by itself. In SQLite it keeps its connection for some of them: to give one back costs
 /// as much as a short statement. In PostgreSQL it takes one for each, because taking it looks at whether that node may be read (F10).
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     pool: Pool,
     kept: Option<(PoolConnection<Any>, u32)>,
 }
 
 /// A transaction. Dropped without [`Transaction::commit`] it is rolled back.
 #[derive(Debug)]
-pub(super) struct Transaction(InTransaction);
+pub(crate) struct Transaction(InTransaction);
 
 /// The inside of a [`Transaction`]: what statements are executed on.
 #[derive(Debug)]
-pub(super) struct InTransaction {
+pub(crate) struct InTransaction {
     /// `None` once it is over.
     connection: Option<PoolConnection<Any>>,
 }
 
 impl Pool {
-    pub(super) fn new(connections: AnyPool, engine: Engine) -> Self {
+    pub(crate) fn new(connections: AnyPool, engine: Engine) -> Self {
         let (begin, in_line) = match engine {
             // Every transaction writes. One that began by reading could find that it may not go on.
             Engine::Sqlite => ("BEGIN IMMEDIATE", 16),
@@ -66,12 +66,12 @@ impl Pool {
     }
 
     /// For a caller with many statements.
-    pub(super) fn line(&self) -> Line {
+    pub(crate) fn line(&self) -> Line {
         Line { pool: self.clone(), kept: None }
     }
 
     /// Begins a transaction.
-    pub(super) async fn begin(&self) -> Result<Transaction, Error> {
+    pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
         let mut inside = InTransaction { connection: Some(self.connections.acquire().await?) };
         inside.run(self.begin).await?;
         Ok(Transaction(inside))
@@ -80,12 +80,12 @@ impl Pool {
 
 impl Pool {
     /// Closes every connection, once none is in use.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.connections.close().await;
     }
 
     /// How many connections there are, and how many of them wait for work.
-    pub(super) fn size(&self) -> (u32, usize) {
+    pub(crate) fn size(&self) -> (u32, usize) {
         (self.connections.size(), self.connections.num_idle())
     }
 
@@ -99,7 +99,7 @@ impl Pool {
 
 impl Line {
     /// All rows of a statement.
-    pub(super) async fn fetch_all(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, Error> {
+    pub(crate) async fn fetch_all(&mut self, query: Query<'_, Any, AnyArguments>) -> Result<Vec<AnyRow>, Error> {
         let (mut connection, left) = match self.kept.take() {
             Some(kept) => kept,
             None => (self.pool.connections.acquire().await?, self.pool.in_line),
@@ -117,7 +117,7 @@ impl Line {
 
 impl Transaction {
     /// Commits.
-    pub(super) async fn commit(mut self) -> Result<(), Error> {
+    pub(crate) async fn commit(mut self) -> Result<(), Error> {
         self.0.run("COMMIT").await?;
         self.0.connection = None; // back to the others
         Ok(())
@@ -303,7 +303,7 @@ async fn within<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, 
 }
 
 /// No answer in time.
-pub(super) fn silent() -> Error {
+pub(crate) fn silent() -> Error {
     Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database did not answer in time"))
 }
 

@@ -3,48 +3,19 @@
 use super::address::{Address, Engine};
 use super::batch_loader::BatchLoader;
 use super::bounded::Pool;
+use super::database::{Database, Loaders};
 use super::schema::{Pending, Schema};
-use super::{
-    Result, StoreError, primary, reach, sql_api_keys, sql_nonces, sql_sessions, sql_tickets, sql_tool_grants, sql_tools,
-};
-use crate::domain::audit::chain::ChainKeys;
-use crate::domain::keys::OwnedKey;
-use crate::domain::session::Session;
-use crate::domain::ticket::Ticket;
-use crate::domain::tool::Tool;
-use crate::domain::tool_grant::ToolOfUser;
+use super::{Result, primary, reach};
+use crate::store::keys::{api_keys, sessions, tickets};
+use crate::store::nonces;
+use crate::store::tools::{grants, tool};
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyConnection, Connection, Row};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, timeout};
-
-/// The database, SQLite or PostgreSQL, behind the traits of this module.
-#[derive(Clone, Debug)]
-pub struct Database {
-    pub(super) pool: Pool,
-    pub(super) engine: Engine,
-    /// When the database was last tried, and whether it let itself be written.
-    pub(super) tried: Arc<Mutex<Option<(Instant, bool)>>>,
-    /// The keys that its audit log is chained with.
-    pub(super) chain: Option<ChainKeys>,
-    /// The look-ups of requests.
-    pub(super) loaders: Arc<Loaders>,
-}
-
-/// The look-ups of every request of a key or a token.
-#[derive(Debug)]
-pub(super) struct Loaders {
-    pub(super) keys: BatchLoader<OwnedKey>,
-    pub(super) tools: BatchLoader<Tool>,
-    pub(super) tools_of_users: BatchLoader<ToolOfUser>,
-    pub(super) sessions: BatchLoader<Session>,
-    pub(super) tickets: BatchLoader<Ticket>,
-    pub(super) nonces: BatchLoader<()>,
-}
+use tokio::time::timeout;
 
 /// Connections of one process.
 const MAX_CONNECTIONS: u32 = 8;
@@ -52,9 +23,6 @@ const MAX_CONNECTIONS: u32 = 8;
 const ACQUIRE_TIME: Duration = Duration::from_secs(2);
 /// Longest that a connection may take to say that it is alive.
 const PROBE_TIME: Duration = Duration::from_millis(500);
-/// Longest wait at the end, for connections that are in use.
-const CLOSE_TIME: Duration = Duration::from_secs(5);
-
 /// Settings of every SQLite connection. With `FULL` an acknowledged change survives a power cut; with `NORMAL` it may
 /// not.
 const SQLITE_SESSION: &str =
@@ -117,12 +85,12 @@ impl Database {
         let pool = options.connect(address.expose()).await.map_err(reach::explained)?;
         schema.close().await;
         let loaders = Loaders {
-            keys: BatchLoader::reading(sql_api_keys::KEYS_OR_OTHERS, sql_api_keys::read_owned),
-            tools: BatchLoader::reading(sql_tools::SEVERAL, sql_tools::read),
-            tools_of_users: BatchLoader::reading(sql_tool_grants::SEVERAL, sql_tool_grants::read_of_user),
-            sessions: BatchLoader::reading(sql_sessions::SEVERAL, sql_sessions::read),
-            tickets: BatchLoader::taking(sql_tickets::TAKE, sql_tickets::read),
-            nonces: BatchLoader::taking(address.engine.with_its_clock(sql_nonces::USE), sql_nonces::read),
+            keys: BatchLoader::reading(api_keys::KEYS_OR_OTHERS, api_keys::read_owned),
+            tools: BatchLoader::reading(tool::SEVERAL, tool::read),
+            tools_of_users: BatchLoader::reading(grants::SEVERAL, grants::read_of_user),
+            sessions: BatchLoader::reading(sessions::SEVERAL, sessions::read),
+            tickets: BatchLoader::taking(tickets::TAKE, tickets::read),
+            nonces: BatchLoader::taking(address.engine.with_its_clock(nonces::USE), nonces::read),
         };
         Ok(Self {
             pool: Pool::new(pool, address.engine),
@@ -131,18 +99,6 @@ impl Database {
             chain: None,
             loaders: Arc::new(loaders),
         })
-    }
-
-    /// Connections that are open, and how many of them have nothing to do.
-    pub fn connections(&self) -> (u32, usize) {
-        self.pool.size()
-    }
-
-    /// Closes every connection, so that SQLite folds its log into the file.
-    pub async fn close(&self) {
-        if timeout(CLOSE_TIME, self.pool.close()).await.is_err() {
-            tracing::warn!("a connection to the database was still in use");
-        }
     }
 }
 
@@ -163,12 +119,4 @@ async fn in_time<T>(
 
 fn read_only() -> sqlx::Error {
     sqlx::Error::Io(io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "this node of the database takes no writes"))
-}
-
-/// Turns a broken uniqueness rule into [`StoreError::Taken`].
-pub(super) fn taken(what: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |error| match &error {
-        sqlx::Error::Database(cause) if cause.is_unique_violation() => StoreError::Taken { what },
-        _ => StoreError::Database(error),
-    }
 }

@@ -1,6 +1,6 @@
 //! Which PostgreSQL server this is. A standby that took over, or a restored copy, may lack the last commits: nonces too.
 
-use super::sql_nonces::LONGEST;
+use crate::store::nonces::LONGEST;
 use sqlx::{AnyConnection, AssertSqlSafe};
 
 /// The cluster, and the timeline of its log: another after each takeover and each recovery to a point in time.
@@ -8,7 +8,7 @@ const SERVER: &str = "(SELECT system_identifier || '/' || substr(pg_walfile_name
 
 /// Notes which server it is. Where it is another than before, a request that was signed until now, or ahead of its time, is refused
 /// from then on (profile §5, after a restart): the requests that it may have forgotten are among these.
-pub(super) async fn note(connection: &mut AnyConnection) {
+pub(crate) async fn note(connection: &mut AnyConnection) {
     let now = "CAST(floor(extract(epoch FROM clock_timestamp())) AS BIGINT)";
     let sql = format!(
         "WITH changed AS (UPDATE settings SET value = {SERVER} \

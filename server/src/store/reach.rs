@@ -2,11 +2,11 @@
 
 use super::address::Address;
 use super::{Result, StoreError};
-use crate::certificate;
+use crate::model::certificate;
 use std::fs::File;
 
 /// Refuses an address whose files can't be read, before the operator looks for the fault at the server.
-pub(super) fn readable(address: &Address) -> Result<()> {
+pub(crate) fn readable(address: &Address) -> Result<()> {
     for (name, file) in address.tls_files() {
         if let Err(error) = File::open(&file) {
             return Err(StoreError::Unsafe(format!("{name} {}: {error}", file.display())));
@@ -16,7 +16,7 @@ pub(super) fn readable(address: &Address) -> Result<()> {
 }
 
 /// The error, with the names of the settings that mend it.
-pub(super) fn explained(error: sqlx::Error) -> StoreError {
+pub(crate) fn explained(error: sqlx::Error) -> StoreError {
     if let Some(fault) = certificate::fault(&error) {
         return StoreError::Unsafe(format!("the certificate of its server {fault} (sslrootcert, host)"));
     }
@@ -33,7 +33,7 @@ pub(super) fn explained(error: sqlx::Error) -> StoreError {
 }
 
 /// Whether the host is there, and nothing listens at the port or socket.
-pub(super) fn is_refused(error: &sqlx::Error) -> bool {
+pub(crate) fn is_refused(error: &sqlx::Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, NotFound};
     matches!(error, sqlx::Error::Io(cause) if matches!(cause.kind(), ConnectionRefused | NotFound))
 }

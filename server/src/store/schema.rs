@@ -1,8 +1,9 @@
 //! The schema: which migrations the database has, and bringing it up to this program's.
 
 use super::address::{Address, Engine};
-use super::{Result, StoreError, append_only, reach, sql_issuer_keys};
-use crate::domain::issuer_key::SealedIssuerKey;
+use super::{Result, StoreError, append_only, reach};
+use crate::model::issuer_key::SealedIssuerKey;
+use crate::store::keys::issuer_keys;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{AnyConnection, Connection, Row};
@@ -120,8 +121,8 @@ impl Schema {
     /// # Errors
     /// [`StoreError`] where the database does not answer.
     pub async fn issuer_keys(&mut self) -> Result<Vec<SealedIssuerKey>> {
-        match sqlx::query(sql_issuer_keys::LIVE).fetch_all(&mut self.connection).await {
-            Ok(rows) => rows.iter().map(sql_issuer_keys::read).collect(),
+        match sqlx::query(issuer_keys::LIVE).fetch_all(&mut self.connection).await {
+            Ok(rows) => rows.iter().map(issuer_keys::read).collect(),
             Err(error) if is_missing_table(&error) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }

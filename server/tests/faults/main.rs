@@ -2,7 +2,7 @@
 //!
 //! `F…` in a test's name is a row of the threat list. How many rounds the kills take is in `KILL_ROUNDS`; `cargo xtask test` takes 500.
 
-#[path = "../issuer/postgres.rs"]
+#[path = "../issuer/kit/postgres.rs"]
 #[expect(dead_code, reason = "the issuer's tests use the rest of it")]
 mod postgres;
 

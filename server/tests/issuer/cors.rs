@@ -6,10 +6,9 @@ use base64ct::{Base64, Encoding};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::clock::UnixMillis;
-use bmap_server::domain::api_key::KeyScope;
-use bmap_server::domain::request_limits::RequestRates;
-use bmap_server::store::ApiKeys;
+use bmap_server::issuer::request_limits::RequestRates;
+use bmap_server::model::api_key::KeyScope;
+use bmap_server::model::clock::UnixMillis;
 use std::collections::BTreeMap;
 
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";

@@ -3,7 +3,8 @@
 
 use crate::http_client::Call;
 use crate::world::World;
-use bmap_server::router::{Access, routes};
+use bmap_server::http::access::Access;
+use bmap_server::router::routes;
 use serde_json::json;
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 use crate::http_client::Call;
 use crate::world::World;
-use bmap_server::openapi::document;
-use bmap_server::router::{Access, Route, routes};
+use bmap_server::http::access::Access;
+use bmap_server::http::openapi::document::document;
+use bmap_server::http::route::Route;
+use bmap_server::router::routes;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

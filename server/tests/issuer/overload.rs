@@ -4,7 +4,7 @@ use crate::http_client::Call;
 use crate::operator::{Operator, Server};
 use crate::person::{PASSWORD, login, refresh};
 use crate::world::World;
-use bmap_server::middleware::MAX_AT_ONCE;
+use bmap_server::http::layers::at_once::MAX_AT_ONCE;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
@@ -78,7 +78,7 @@ async fn hang_up(server: SocketAddr, call: Call) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t24_requests_that_never_end_take_bounded_room() {
-    let world = World::with(vec!["127.0.0.1/32".parse().unwrap()]).await;
+    let world = World::with_slow_passwords(vec!["127.0.0.1/32".parse().unwrap()]).await;
     let call = || refresh("bmr_x");
     // From as many addresses as have all places between them.
     let stall = async |number: usize| {

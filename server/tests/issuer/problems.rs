@@ -2,7 +2,8 @@
 
 use crate::http_client::Call;
 use crate::world::World;
-use bmap_server::router::{Access, routes};
+use bmap_server::http::access::Access;
+use bmap_server::router::routes;
 use std::collections::BTreeSet;
 
 /// A path of a route, with something in each of its parts.
@@ -70,7 +71,7 @@ async fn a_body_of_another_type_or_size_is_refused_by_name() {
 #[tokio::test]
 async fn what_is_no_route_or_no_text_is_a_problem_too() {
     let world = World::start().await;
-    for path in ["/", "/x", "/docs/%ff", "/auth/confirm?%ff", "/users/%ff", "/auth/sessions/%ff"] {
+    for path in ["/", "/x", "/docs/%ff", "/auth/me/tools?%ff", "/users/%ff", "/auth/sessions/%ff"] {
         let answer = Call::new("GET", path).send(world.address).await;
         assert!((400..500).contains(&answer.status), "{path}: {}", answer.status);
         answer.assert_refused(answer.json()["code"].as_str().unwrap());

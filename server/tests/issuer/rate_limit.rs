@@ -3,15 +3,15 @@
 use crate::actors::{Host, exchange};
 use crate::http_client::{Answer, Call};
 use crate::person::{PASSWORD, Pair, login, me, refresh, register};
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::{PAGE, World};
 use base64ct::{Base64, Encoding};
 use bmap_protocol::api_key::ApiSecret;
-use bmap_server::clock::Clock;
-use bmap_server::domain::account::service::LinkDelivery;
-use bmap_server::domain::request_limits::RequestRates;
-use bmap_server::domain::ticket::MAX_LIVE_TICKETS;
-use bmap_server::router::App;
+use bmap_server::http::app::App;
+use bmap_server::issuer::account::service::LinkDelivery;
+use bmap_server::issuer::request_limits::RequestRates;
+use bmap_server::model::clock::Clock;
+use bmap_server::model::ticket::MAX_LIVE_TICKETS;
 use std::net::SocketAddr;
 use std::sync::Arc;
 

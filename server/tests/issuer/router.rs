@@ -1,6 +1,7 @@
 use crate::http_client::Call;
 use crate::world::{TOOL, World};
-use bmap_server::router::{Access, routes};
+use bmap_server::http::access::Access;
+use bmap_server::router::routes;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A body that each route would take, so that nothing but the missing credential can be what refuses.
@@ -32,6 +33,10 @@ async fn r24_every_route_asks_for_a_credential_but_these() {
             match route.access {
                 Access::Credential | Access::Admin => answer.assert_refused("missing_signature"),
                 Access::User => answer.assert_refused("invalid_token"),
+                // Where a mail's link leads: a person reads the answer.
+                Access::OwnProof if answer.header("content-type") == Some("text/html; charset=utf-8") => {
+                    assert_eq!((route.method, answer.status), ("GET", 400), "{}", route.path);
+                }
                 Access::OwnProof => answer.assert_refused("malformed_request"),
                 Access::Open if route.path == "/docs" => assert_eq!(answer.header("location"), Some("docs/")),
                 Access::Open => assert_eq!(answer.status, 200, "{}", route.path),
@@ -143,7 +148,7 @@ async fn o11_headers_that_give_a_request_another_meaning_are_refused_uncovered()
 async fn r52_a_trusted_proxy_says_who_calls() {
     let loopback = ipnet::IpNet::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let world = World::with(vec![loopback]).await;
-    let scope = bmap_server::domain::api_key::KeyScope { cidrs: vec!["10.0.0.0/8".parse().unwrap()], ..World::scope() };
+    let scope = bmap_server::model::api_key::KeyScope { cidrs: vec!["10.0.0.0/8".parse().unwrap()], ..World::scope() };
     let host = world.host_with(bmap_protocol::seal::SigningKind::HmacSha256, scope).await;
     let from = |chain: &str| host.direct_call().header("x-forwarded-for", chain);
     host.send(from("10.0.0.1")).await.granted();

@@ -8,16 +8,15 @@ use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::refusal::Refusal as SignedRefusal;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::clock::Clock;
-use bmap_server::domain::account::email::EmailAddress;
-use bmap_server::domain::account::password::PlainPassword;
-use bmap_server::domain::account::service::SignedIn;
-use bmap_server::domain::api_key::KeyScope;
-use bmap_server::domain::audit::Action;
-use bmap_server::domain::authenticate::PresentedSecret;
-use bmap_server::domain::grant_for_user::UserGrant;
-use bmap_server::domain::refusal::Refusal;
-use bmap_server::store::{UserSessions, Users};
+use bmap_server::issuer::account::service::SignedIn;
+use bmap_server::issuer::authenticate::PresentedSecret;
+use bmap_server::issuer::grant_for_user::UserGrant;
+use bmap_server::issuer::refusal::Refusal;
+use bmap_server::model::account::email::EmailAddress;
+use bmap_server::model::account::password::PlainPassword;
+use bmap_server::model::api_key::KeyScope;
+use bmap_server::model::audit::Action;
+use bmap_server::model::clock::Clock;
 use bytes::Bytes;
 use http::request::Parts;
 use std::time::{Duration, Instant};
@@ -37,7 +36,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r31_an_unknown_key_id_costs_what_a_known_one_costs() {
-    let world = World::start().await;
+    let world = World::with_slow_passwords(Vec::new()).await;
     alike(async || medians(&world).await).await;
 }
 
@@ -59,7 +58,7 @@ async fn medians(world: &World) -> [Duration; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r31_an_unknown_client_id_costs_what_that_of_another_page_costs() {
-    let world = World::start().await;
+    let world = World::with_slow_passwords(Vec::new()).await;
     let other = KeyScope { origins: vec![stored("https://other.example")], ..World::scope() };
     let host = world.host_with(SigningKind::HmacSha256, other).await;
     let ana = world.person("ana@shop.example").await.sign_in().await.user();
@@ -89,7 +88,7 @@ async fn r31_an_unknown_client_id_costs_what_that_of_another_page_costs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r31_a_signature_under_an_unknown_key_id_costs_what_one_under_a_known_costs() {
-    let world = World::start().await;
+    let world = World::with_slow_passwords(Vec::new()).await;
     // Whichever row the work for an unknown id is done on, and whichever kind of key the guess is at.
     for kinds in [[SigningKind::HmacSha256, SigningKind::Ed25519], [SigningKind::Ed25519, SigningKind::HmacSha256]] {
         let known = world.host_with(kinds[0], World::scope()).await.id;
@@ -140,7 +139,7 @@ async fn alike(measure: impl AsyncFn() -> [Duration; 2]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r31_an_unknown_address_costs_what_a_known_one_costs() {
-    let world = World::start().await;
+    let world = World::with_slow_passwords(Vec::new()).await;
     world.person("ana@shop.example").await;
     alike(async || sign_in_medians(&world).await).await;
 }
@@ -163,7 +162,7 @@ async fn sign_in_medians(world: &World) -> [Duration; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r31_asking_for_a_mail_costs_the_same_for_every_address() {
-    let world = World::start().await;
+    let world = World::with_slow_passwords(Vec::new()).await;
     world.person("ana@shop.example").await;
     alike(async || reset_medians(&world).await).await;
 }

@@ -7,11 +7,10 @@ use crate::person::{Pair, STEP_UP};
 use crate::world::{PAGE, TOOL, World};
 use bmap_protocol::ids::{ApiKeyId, UserId};
 use bmap_protocol::seal::SigningKind;
-use bmap_server::domain::issuer::{NewApiKey, new_api_key};
-use bmap_server::domain::role::Role;
-use bmap_server::domain::user::UserName;
-use bmap_server::rng::SystemRandom;
-use bmap_server::store::ApiKeys;
+use bmap_server::issuer::issuer::{NewApiKey, new_api_key};
+use bmap_server::model::rng::SystemRandom;
+use bmap_server::model::role::Role;
+use bmap_server::model::user::UserName;
 use serde_json::json;
 
 /// The callers, in the order of the columns.
@@ -44,6 +43,7 @@ enum Act {
     ListUsers,
     Invite,
     ReadAudit,
+    OwnTools,
     ListTools,
     EditTool,
     AddTool,
@@ -58,7 +58,7 @@ enum Act {
 }
 
 impl Act {
-    const ALL: [Act; 26] = [
+    const ALL: [Act; 27] = [
         Act::MakeKey,
         Act::NewSecretOfOwn,
         Act::NewSecretOfAnothers,
@@ -74,6 +74,7 @@ impl Act {
         Act::ListUsers,
         Act::Invite,
         Act::ReadAudit,
+        Act::OwnTools,
         Act::ListTools,
         Act::EditTool,
         Act::AddTool,
@@ -105,6 +106,7 @@ impl Act {
             Act::ListUsers => "list users",
             Act::Invite => "invite an address",
             Act::ReadAudit => "read the audit log",
+            Act::OwnTools => "list the tools that one may have oneself",
             Act::ListTools => "list tools",
             Act::EditTool => "edit a tool",
             Act::AddTool => "add a tool",
@@ -135,6 +137,7 @@ impl Act {
             Act::ListUsers => "user list",
             Act::Invite => "user invite eve@shop.example",
             Act::ReadAudit => "audit list",
+            Act::OwnTools => "tool grants --user ana",
             Act::ListTools => "tool list",
             Act::EditTool => "tool edit places --any-origin",
             Act::AddTool => "tool add more --url http://127.0.0.1:4002",
@@ -151,7 +154,7 @@ impl World {
     async fn key_of(&self, user: &UserId) -> ApiKeyId {
         let (scope, name) = (Self::scope(), UserName::parse("one of many").unwrap());
         let new = NewApiKey { owner: user.clone(), name, signing: SigningKind::HmacSha256, scope: &scope };
-        let now = bmap_server::clock::UnixMillis(self.clock_millis());
+        let now = bmap_server::model::clock::UnixMillis(self.clock_millis());
         let (key, _) = new_api_key(&self.issuer.roots, now, &SystemRandom, new).unwrap();
         self.issuer.store.add_api_key(&key, &scope, &crate::world::event()).await.unwrap();
         key.id
@@ -228,6 +231,7 @@ async fn tried(world: &World, who: &Who<'_>, act: Act, another: &UserId, shop: &
         Act::ListUsers => Call::new("GET", "/users"),
         Act::Invite => Call::json("/invitations", &json!({ "email": "eve@shop.example" })),
         Act::ReadAudit => Call::new("GET", "/audit"),
+        Act::OwnTools => Call::new("GET", "/auth/me/tools"),
         Act::ListTools => Call::new("GET", "/tools"),
         Act::EditTool => json("PATCH", &format!("/tools/{TOOL}"), json!({ "scopes": "search route" })),
         Act::AddTool => Call::json("/tools", &json!({ "id": "more", "base_url": "https://more.example" })),

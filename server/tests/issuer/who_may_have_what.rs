@@ -4,14 +4,14 @@ use crate::actors::{ACCESS_TOKEN, EXCHANGE, Host, PageToken};
 use crate::http_client::{Answer, Call};
 use crate::key_owner::KeyOwner;
 use crate::person::Pair;
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::clock::Clock;
-use bmap_server::domain::api_key::KeyScope;
-use bmap_server::domain::scope::Scopes;
-use bmap_server::domain::tool::{Access, CallerKinds, Tool};
+use bmap_server::model::api_key::{KeyScope, ToolSet};
+use bmap_server::model::clock::Clock;
+use bmap_server::model::scope::Scopes;
+use bmap_server::model::tool::{Access, CallerKinds, Tool};
 use serde_json::{Value, json};
 
 /// A user who registered, and was granted nothing.
@@ -272,8 +272,7 @@ async fn t13_a_grant_put_in_or_edited_by_hand_gives_nothing() {
 
 #[tokio::test]
 async fn a_tool_that_was_removed_takes_its_grants_along() {
-    use bmap_server::domain::tool::ToolOrigins;
-    use bmap_server::store::Tools;
+    use bmap_server::model::tool::ToolOrigins;
     let world = World::start().await;
     let host = world.host().await;
     let store = &world.issuer.store;
@@ -281,4 +280,116 @@ async fn a_tool_that_was_removed_takes_its_grants_along() {
     world.add_tool(TOOL, ToolOrigins::AnyRegistered).await;
     direct(&host, TOOL, None).await.assert_refused("tool_denied");
     direct(&host, OTHER_TOOL, None).await.granted();
+}
+
+#[tokio::test]
+async fn the_log_says_what_is_missing_and_the_answer_does_not() {
+    let world = World::start().await;
+    let (host, ana) = (world.host().await, world.guest("ana@shop.example").await);
+    let narrow = KeyScope { scopes: Some(Scopes::parse("route").unwrap()), ..World::scope() };
+    let narrow = world.host_with(SigningKind::HmacSha256, narrow).await;
+    let own = KeyScope { tools: ToolSet::Only(vec![ToolId::parse(OTHER_TOOL).unwrap()]), ..World::scope() };
+    let other = world.host_with(SigningKind::HmacSha256, own).await;
+    let waiting = host.ticket().await;
+    let elsewhere = crate::actors::exchange(&waiting);
+    let elsewhere =
+        Call { body: String::from_utf8(elsewhere.body).unwrap().replace(TOOL, OTHER_TOOL).into(), ..elsewhere };
+    let mut said = Vec::new();
+    let mut refused = |answer: Answer, code: &str, reason: &str| {
+        answer.assert_refused(code);
+        let text = String::from_utf8(answer.body).unwrap();
+        assert!(!text.contains(reason) && !text.contains("bmap "), "{text}");
+        said.push(reason.to_owned());
+    };
+    refused(direct(&host, "nothing", None).await, "tool_denied", "there is no such tool");
+    refused(direct(&other, TOOL, None).await, "tool_denied", "the API key is not for this tool");
+    refused(elsewhere.send(world.address).await, "tool_denied", "the ticket or the subject token is for another tool");
+    refused(
+        direct(&host, TOOL, Some("write")).await,
+        "scope_denied",
+        "the tool does not know a scope that was asked for",
+    );
+    refused(
+        direct(&narrow, TOOL, Some("route search")).await,
+        "scope_denied",
+        "the API key does not have the scope search",
+    );
+    world.grant_until(&host.user, TOOL, "search", None).await;
+    let reason = "no grant of the key's owner, or of the signed-in user, has the scope route";
+    refused(direct(&host, TOOL, Some("route")).await, "scope_denied", reason);
+    world.change_tool(TOOL, |tool| tool.callers = CallerKinds::parse("page user").unwrap()).await;
+    refused(direct(&host, TOOL, None).await, "tool_denied", "the tool takes no callers of the kind direct");
+    world.take_grant(&ana.user(), TOOL).await;
+    let reason = "the signed-in user has no grant of this tool in force";
+    refused(for_user(&host, &ana, None).await, "tool_denied", reason);
+    world.take_grant(&host.user, TOOL).await;
+    let reason = "the API key's owner has no grant of this tool in force";
+    refused(ticket(&host, TOOL, None).await, "tool_denied", reason);
+    let log = world.log();
+    for reason in said {
+        assert!(log.contains(&reason), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_takes_no_scopes_that_its_user_can_never_have() {
+    let world = World::start().await;
+    let ana = world.key_owner("ana@shop.example").await;
+    world.grant_until(&ana.user, TOOL, "search", None).await;
+    let form = |tools: &[&str], scopes: &str| json!({ "name": "mine", "tools": tools, "scopes": scopes });
+    for (tools, scopes, beyond) in [
+        (&[TOOL][..], "serach", "serach"),
+        (&[TOOL], "route search", "route"),
+        (&[TOOL, OTHER_TOOL], "route write", "write"),
+    ] {
+        let refused = ana.send("POST", "/api-keys", &form(tools, scopes)).await;
+        refused.assert_refused("malformed_request");
+        let (problem, hint) =
+            (refused.json(), format!("{beyond}: the key's user may have these scopes of its tools: "));
+        assert_eq!(problem["field"], "scopes");
+        assert!(problem["hint"].as_str().unwrap().starts_with(&hint), "{problem}");
+    }
+    // Scopes of any of its tools, no scopes, and any scopes for a key without tools.
+    ana.make_with(form(&[TOOL, OTHER_TOOL], "route search")).await;
+    ana.make_with(form(&[TOOL], "")).await;
+    ana.make_with(form(&[], "later")).await;
+    let key = ana.make_with(form(&[TOOL], "search")).await;
+    let path = format!("/api-keys/{}", key.id);
+    for change in [json!({ "scopes": "route" }), json!({ "scopes": "search write" })] {
+        ana.send("PATCH", &path, &change).await.assert_refused("malformed_request");
+    }
+    let turned = json!({ "tools": [OTHER_TOOL], "scopes": "route" });
+    assert_eq!(ana.send("PATCH", &path, &turned).await.status, 200);
+    // Its name and its end may change also after its user's grant was narrowed.
+    world.grant_until(&ana.user, OTHER_TOOL, "search", None).await;
+    assert_eq!(ana.send("PATCH", &path, &json!({ "name": "website" })).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_user_sees_the_tools_that_it_may_have() {
+    let world = World::start().await;
+    let ana = stranger(&world, "ana@shop.example").await;
+    let own = async || ana.get("/auth/me/tools").await.granted()["tools"].clone();
+    assert_eq!(own().await, json!([]));
+    let end = world.clock.now().plus_seconds(60);
+    world.grant_until(&ana.user, TOOL, "search", Some(end)).await;
+    world.change_tool(OTHER_TOOL, |tool| open(tool, "route")).await;
+    let [granted, opened] = [("granted", "search", json!(end.0)), ("open", "route", Value::Null)];
+    let view = |id: &str, (access, scopes, ends_at): (&str, &str, Value)| {
+        json!({ "id": id, "base_url": "https://tools.example", "scopes": scopes, "required_scopes": "", "ends_at": ends_at,
+                "access": access, "callers": ["page", "direct", "user"] })
+    };
+    assert_eq!(own().await, json!([view(TOOL, granted), view(OTHER_TOOL, opened.clone())]));
+    // What is shown is what is given.
+    let key = ana.make_with(json!({ "name": "mine", "tools": [TOOL, OTHER_TOOL] })).await;
+    for (tool, scope, other) in [(TOOL, "search", "route"), (OTHER_TOOL, "route", "search")] {
+        direct(&key, tool, Some(scope)).await.granted();
+        direct(&key, tool, Some(other)).await.assert_refused("scope_denied");
+    }
+    // A grant that has ended, a row that was edited by hand, another user's grant: none of these is shown.
+    world.clock.advance_seconds(60);
+    world.host().await;
+    assert_eq!(own().await, json!([view(OTHER_TOOL, opened)]));
+    edit(&world, &format!("UPDATE tools SET open_scopes = 'route search' WHERE id = '{OTHER_TOOL}'")).await;
+    assert_eq!(own().await, json!([]));
 }

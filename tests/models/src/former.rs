@@ -15,7 +15,7 @@ use bmap_protocol::refusal::Refusal;
 #[derive(Debug)]
 pub struct FormerStore {
     shards: Vec<Mutex<Shard>>,
-    keys: Mutex<Keys>,
+    keys: Mutex<KeyNumbers>,
 }
 
 #[derive(Debug, Default)]
@@ -33,12 +33,12 @@ struct Known {
 
 /// The keys with live records: which has which number, and how many records.
 #[derive(Debug, Default)]
-struct Keys {
+struct KeyNumbers {
     numbers: Vec<Option<([u8; 16], u32)>>,
     free: Vec<usize>,
 }
 
-impl Keys {
+impl KeyNumbers {
     fn enter(&mut self, id: [u8; 16]) -> usize {
         let known = self.numbers.iter_mut().enumerate().find_map(|(number, key)| match key {
             Some((other, live)) if *other == id => Some((number, live)),

@@ -5,6 +5,8 @@
 mod hash;
 #[path = "../../../verifier/src/replay/key_shard.rs"]
 mod key_shard;
+#[path = "../../../verifier/src/replay/key_shards.rs"]
+mod key_shards;
 #[path = "../../../verifier/src/replay/nonce_shard.rs"]
 mod nonce_shard;
 #[path = "../../../verifier/src/replay/nonces.rs"]
@@ -12,6 +14,8 @@ mod nonce_shard;
 mod nonces;
 #[path = "../../../verifier/src/replay/record.rs"]
 mod record;
+#[path = "../../../verifier/src/replay/shards.rs"]
+mod shards;
 
 use bmap_protocol::check::Window;
 use bmap_protocol::refusal::Refusal;

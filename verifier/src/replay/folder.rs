@@ -17,6 +17,19 @@ const NEW: &str = "replay.new";
 const USED: &str = "replay.used";
 
 /// Why a state folder can't be used.
+///
+/// ```
+/// use bmap_verifier::protocol::check::Window;
+/// use bmap_verifier::{MemoryReplayStore, ReplayLimits, StateError, SystemClock};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let open = || MemoryReplayStore::open(folder, "geo", ReplayLimits::default(), Window::DEFAULT, &SystemClock);
+/// let first = open()?;
+/// assert!(matches!(open(), Err(StateError::InUse { .. })), "a folder is one process's alone");
+/// # drop(first);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {

@@ -7,12 +7,21 @@ use super::record::{Record, ReplayLimits};
 use super::state::{self, Unusable};
 use super::{ReplayStore, state::State};
 use crate::clock::Clock;
-use crate::fresh::Fresh;
+use crate::verify::fresh::Fresh;
 use bmap_protocol::check::Window;
 use bmap_protocol::refusal::Refusal;
 use std::path::Path;
 
 /// The replay store of one process.
+///
+/// ```
+/// use bmap_verifier::protocol::check::Window;
+/// use bmap_verifier::{MemoryReplayStore, ReplayLimits, ReplayStore};
+///
+/// let store = MemoryReplayStore::new(ReplayLimits::default(), Window::DEFAULT, 1_764_000_000);
+/// // A process before this one may have let in requests that were signed 5 s ahead.
+/// assert_eq!(store.forgot_until(), Some(1_764_000_005));
+/// ```
 #[derive(Debug)]
 pub struct MemoryReplayStore {
     nonces: Nonces,
@@ -29,6 +38,21 @@ struct OpenState {
 }
 
 /// How a store with a state folder began.
+///
+/// ```
+/// use bmap_verifier::protocol::check::Window;
+/// use bmap_verifier::{MemoryReplayStore, ReplayLimits, Start, SystemClock};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let (store, start) = MemoryReplayStore::open(folder, "geo", ReplayLimits::default(), Window::DEFAULT, &SystemClock)?;
+/// assert_eq!(start, Start::Plain, "the first start");
+/// store.save(SystemClock.now().seconds())?;
+/// drop(store);
+/// let (_, start) = MemoryReplayStore::open(folder, "geo", ReplayLimits::default(), Window::DEFAULT, &SystemClock)?;
+/// assert_eq!(start, Start::Restored { records: 0 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {

@@ -7,7 +7,7 @@
 
 use super::hash::{Hashed, Print, index_in};
 use super::key_shard::NONE;
-use super::nonces::Keys;
+use super::key_shards::KeyShards;
 use bmap_protocol::refusal::Refusal;
 
 /// Seconds in which a shard that is used is gone through once, for records that have ended.
@@ -84,7 +84,7 @@ impl NonceShard {
         now: u32,
         key: u32,
         over: bool,
-        keys: &Keys,
+        keys: &KeyShards,
     ) -> Result<(), Refusal> {
         self.advance(now, keys);
         // One that ended may have been swept, so whether it was there is not known any more.
@@ -109,7 +109,7 @@ impl NonceShard {
     }
 
     /// Gives back all records that have ended by `now`.
-    pub(super) fn end(&mut self, now: u32, keys: &Keys) {
+    pub(super) fn end(&mut self, now: u32, keys: &KeyShards) {
         self.advance(now, keys);
         self.sweep_all(now, keys);
     }
@@ -129,7 +129,7 @@ impl NonceShard {
     }
 
     /// Time goes on, and a part of the ended records is swept for each second.
-    fn advance(&mut self, now: u32, keys: &Keys) {
+    fn advance(&mut self, now: u32, keys: &KeyShards) {
         let passed = usize::try_from(now.saturating_sub(self.seen)).unwrap_or(usize::MAX);
         if passed > 0 {
             self.seen = now;
@@ -137,7 +137,7 @@ impl NonceShard {
         }
     }
 
-    fn sweep_all(&mut self, now: u32, keys: &Keys) {
+    fn sweep_all(&mut self, now: u32, keys: &KeyShards) {
         if self.swept < now {
             self.swept = now;
             self.sweep(usize::MAX, now, keys);
@@ -145,7 +145,7 @@ impl NonceShard {
     }
 
     /// Goes through the next buckets, and gives back the records that have ended in them.
-    fn sweep(&mut self, buckets: usize, now: u32, keys: &Keys) {
+    fn sweep(&mut self, buckets: usize, now: u32, keys: &KeyShards) {
         for _ in 0..buckets.min(self.buckets.len()) {
             let Some(bucket) = self.buckets.get_mut(self.cursor) else { return };
             for (key, until) in bucket.key.iter().zip(&mut bucket.until) {
@@ -175,7 +175,7 @@ impl NonceShard {
     }
 
     /// Puts a record into the first bucket with room; whether there was one.
-    fn add(&mut self, hashed: Hashed, key: u32, until: u32, now: u32, keys: &Keys) -> bool {
+    fn add(&mut self, hashed: Hashed, key: u32, until: u32, now: u32, keys: &KeyShards) -> bool {
         let mut at = index_in(hashed.place, self.buckets.len());
         for _ in 0..self.buckets.len() {
             let Some(bucket) = self.buckets.get_mut(at) else { return false };

@@ -4,10 +4,11 @@
 //! never the other way round.
 
 use super::hash::Seed;
-use super::key_shard::{KeyShard, NONE};
+use super::key_shards::KeyShards;
 use super::nonce_shard::{NonceShard, SavedBucket};
 use super::record::{Record, ReplayLimits};
-use crate::sync::{AtomicI64, Mutex, MutexGuard, Ordering, PoisonError};
+use super::shards::{at_shard, lock};
+use crate::sync::{AtomicI64, Mutex, Ordering};
 use bmap_protocol::check::Window;
 use bmap_protocol::refusal::Refusal;
 
@@ -20,14 +21,8 @@ pub(crate) struct Nonces {
     seed: Seed,
     clock: StoreClock,
     shards: Box<[Mutex<NonceShard>]>,
-    keys: Keys,
+    keys: KeyShards,
     per_key: u32,
-}
-
-/// The keys that have live records.
-#[derive(Debug)]
-pub(super) struct Keys {
-    shards: Box<[Mutex<KeyShard>]>,
 }
 
 /// One clock for the whole store: the latest time that any call came with.
@@ -54,15 +49,15 @@ impl Nonces {
             seed,
             clock: StoreClock { base, latest: AtomicI64::new(base) },
             shards: (0..shards.max(1)).map(|_| Mutex::new(NonceShard::new(capacity, longest))).collect(),
-            keys: Keys { shards: (0..shards.max(1)).map(|_| Mutex::new(KeyShard::new(capacity, seed))).collect() },
+            keys: KeyShards::new(shards, capacity, seed),
             per_key: limits.per_key.max(1),
         }
     }
 
     pub(crate) fn max_bytes(&self) -> usize {
         let nonces = self.shards.iter().map(|shard| lock(shard).max_bytes());
-        let keys = self.keys.shards.iter().map(|shard| lock(shard).max_bytes());
-        nonces.chain(keys).fold(size_of::<Self>(), usize::saturating_add)
+        let keys = self.keys.max_bytes();
+        nonces.chain([keys]).fold(size_of::<Self>(), usize::saturating_add)
     }
 
     /// Live records, with some that ended a few seconds ago, or since their shard was last used.
@@ -171,45 +166,4 @@ impl StoreClock {
     fn since_base(&self, time: i64) -> u32 {
         u32::try_from(time.saturating_sub(self.base).max(0)).unwrap_or(u32::MAX)
     }
-}
-
-impl Keys {
-    /// Counts one more record for a key: the number that its records bear, and how many live with this one.
-    /// `None` where there is no room for another key.
-    fn enter(&self, id: &[u8; 16], seed: Seed) -> Option<(u32, u32)> {
-        let hashed = seed.of_key(id);
-        let (slot, live) = lock(at_shard(&self.shards, hashed.shard)?).enter(id, hashed.place)?;
-        // The shard stands in the low bits, so that a record finds its key again.
-        let shards = u32::try_from(self.shards.len()).ok()?;
-        Some((slot.checked_mul(shards)?.checked_add(hashed.shard.checked_rem(shards)?)?, live))
-    }
-
-    /// Records that a key has now.
-    fn live(&self, key: u32) -> u32 {
-        self.slot(key).map_or(0, |(shard, slot)| lock(shard).live(slot))
-    }
-
-    /// Counts one record less; the last one frees the key.
-    pub(super) fn leave(&self, key: u32) {
-        if let Some((shard, slot)) = self.slot(key) {
-            lock(shard).leave(slot);
-        }
-    }
-
-    fn slot(&self, key: u32) -> Option<(&Mutex<KeyShard>, u32)> {
-        if key == NONE {
-            return None;
-        }
-        let shards = u32::try_from(self.shards.len()).ok()?;
-        Some((at_shard(&self.shards, key)?, key.checked_div(shards)?))
-    }
-}
-
-fn at_shard<T>(shards: &[T], hash: u32) -> Option<&T> {
-    let index = usize::try_from(hash).ok()?.checked_rem(shards.len())?;
-    shards.get(index)
-}
-
-fn lock<T>(shard: &Mutex<T>) -> MutexGuard<'_, T> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

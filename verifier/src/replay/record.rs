@@ -12,6 +12,14 @@ pub struct Record {
 }
 
 /// Bounds of a store in memory.
+///
+/// ```
+/// use bmap_verifier::ReplayLimits;
+///
+/// // 100 requests a second over all: each is remembered for 66 s.
+/// let limits = ReplayLimits { entries: 6_600, per_key: 660 };
+/// assert!(limits.entries < ReplayLimits::default().entries);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayLimits {
     /// Most live records. At most 51 bytes each with the keys they belong to, taken at the start.

@@ -5,11 +5,13 @@ use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::routing::{get as route_get, post as route_post};
 use axum::{Router, http};
+use bmap_verifier::layer::drop_identity_headers;
 use bmap_verifier::{Clock, MemoryReplayStore, NoRevocations, ToolKeys, UnixTime, Verified, VerifyLayer};
 use http::{Request, Response, StatusCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use tower::ServiceExt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
+use tower::{Layer, Service, ServiceExt};
 
 struct Tool {
     router: Router,
@@ -279,4 +281,71 @@ async fn u11_a_page_reads_etag_range_and_what_the_tool_exposes_itself() {
     assert!(!answer.headers().contains_key("access-control-allow-credentials"));
     let allowed = router.oneshot(preflight(PAGE)).await.unwrap();
     assert!(listed(allowed.headers(), "access-control-allow-headers").iter().any(|name| name == "x-own"));
+}
+
+/// A service that is ready when it is told to be, and counts its clones and calls.
+#[derive(Default)]
+struct Counting {
+    is_ready: Arc<AtomicBool>,
+    clones: Arc<AtomicU32>,
+}
+
+impl Clone for Counting {
+    fn clone(&self) -> Self {
+        self.clones.fetch_add(1, Ordering::Relaxed);
+        Self { is_ready: Arc::clone(&self.is_ready), clones: Arc::clone(&self.clones) }
+    }
+}
+
+impl Service<Request<Body>> for Counting {
+    type Response = Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        if self.is_ready.load(Ordering::Relaxed) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        std::future::ready(Ok(Response::new(Body::empty())))
+    }
+}
+
+#[tokio::test]
+async fn the_layer_is_ready_when_the_service_behind_it_is_and_clones_it_only_for_a_request_with_a_body() {
+    let issuer = TestIssuer::new();
+    let page = issuer.mint(|_| {});
+    let inner = Counting::default();
+    let mut service = VerifyLayer::with_clock(issuer.verifier(|_| {}), now as fn() -> UnixTime).layer(inner.clone());
+    let is_ready = |service: &mut bmap_verifier::layer::Verify<Counting, _, _, _, _>| {
+        service.poll_ready(&mut Context::from_waker(Waker::noop())).is_ready()
+    };
+    assert!(!is_ready(&mut service));
+    inner.is_ready.store(true, Ordering::Relaxed);
+    assert!(is_ready(&mut service));
+    let clones = inner.clones.load(Ordering::Relaxed);
+    assert_eq!(service.call(get("/who").sign(&page)).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(inner.clones.load(Ordering::Relaxed), clones, "a request without a body passes on without a clone");
+    assert_eq!(service.call(post("/echo", b"1").sign(&page)).await.unwrap().status(), StatusCode::OK);
+    assert_eq!(inner.clones.load(Ordering::Relaxed), clones + 1);
+}
+
+#[test]
+fn r09_identity_headers_are_dropped_in_every_spelling_and_no_others() {
+    let mut headers = http::HeaderMap::new();
+    let dropped =
+        ["bmap-user", "bmap_scope", "bmap.origin", "x-bmap-user", "x_bmap_key", "x.bmap.user", "bmap-", "x-bmap_"];
+    let kept =
+        ["bmap", "bmapuser", "x-bmapuser", "xabmap-user", "xbmap-user", "y-bmap-user", "x--bmap-user", "x-b", "b"];
+    for name in dropped.into_iter().chain(kept) {
+        headers.append(http::HeaderName::from_static(name), http::HeaderValue::from_static("1"));
+    }
+    headers.append("bmap-user", http::HeaderValue::from_static("2"));
+    assert_eq!(drop_identity_headers(&mut headers), dropped.len() + 1);
+    let mut left: Vec<&str> = headers.keys().map(http::HeaderName::as_str).collect();
+    left.sort_unstable();
+    let mut kept = kept.to_vec();
+    kept.sort_unstable();
+    assert_eq!(left, kept);
+    assert_eq!(drop_identity_headers(&mut headers), 0);
 }

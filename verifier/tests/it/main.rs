@@ -10,6 +10,7 @@ mod layer;
 mod meanwhile;
 mod properties;
 mod replay;
+mod sizes;
 mod state;
 mod steps;
 mod tokens;

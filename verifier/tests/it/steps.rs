@@ -26,20 +26,10 @@ async fn a_page_and_a_tool() {
     assert_eq!(verified.origin().unwrap().as_str(), PAGE);
     assert_eq!(verified.subject(), "usr_0192f0c1a7e27c3c9f60b2b4b1c7a001");
     assert!(verified.has_scope("route") && !verified.has_scope("rout"));
-}
-
-#[tokio::test]
-async fn step_1_sizes() {
-    let issuer = TestIssuer::new();
-    let (verifier, page) = (issuer.verifier(|policy| policy.max_body = 1000), issuer.mint(|_| {}));
-    assert_eq!(decide(&verifier, post("/a", &[b'x'; 1000]).sign(&page)).await, Ok(()));
-    assert_eq!(decide(&verifier, post("/a", &[b'x'; 1001]).sign(&page)).await, Err("too_large"));
-    assert_eq!(decide(&verifier, set(get("/a").sign(&page), "x-long", &"x".repeat(16 << 10))).await, Err("too_large"));
-    let mut many = get("/a").sign(&page);
-    for _ in 0..64 {
-        many.headers_mut().append("x-many", HeaderValue::from_static("1"));
-    }
-    assert_eq!(decide(&verifier, many).await, Err("too_large"));
+    assert_eq!(verified.end_user(), None);
+    let named = issuer.mint(|claims| claims["end_user"] = json!("visitor-7"));
+    let (head, body) = get("/v1/search").sign(&named).into_parts();
+    assert_eq!(verifier.verify(&head, body, None, &now).await.unwrap().0.end_user(), Some("visitor-7"));
 }
 
 #[tokio::test]

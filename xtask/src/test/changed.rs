@@ -208,7 +208,7 @@ mod tests {
             paths(&["server/src/routes/tools/id/grants.rs", routes[0]]).as_deref(),
             Some("/auth/step-up /tools")
         );
-        for whole in [&["server/src/routes/problem.rs"][..], &[routes[0], "server/src/router.rs"], &[]] {
+        for whole in [&["server/src/http/problem.rs"][..], &[routes[0], "server/src/router.rs"], &[]] {
             assert_eq!(paths(whole), None);
         }
     }

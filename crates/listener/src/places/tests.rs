@@ -2,7 +2,12 @@ use super::*;
 
 fn places(total: usize, per_address: usize) -> Arc<Places> {
     let exempt = vec!["10.0.0.0/8".parse().unwrap()];
-    Places::with(ConnectionLimits { total, per_address, exempt }, Duration::ZERO, WAIT, Box::new(|_| {}))
+    Places::with(
+        ConnectionLimits { total, per_address, requests_per_address: 0, exempt },
+        Duration::ZERO,
+        WAIT,
+        Box::new(|_| {}),
+    )
 }
 
 fn take(places: &Arc<Places>, peer: &str) -> Result<Arc<Place>, &'static str> {
@@ -55,7 +60,7 @@ fn o09_an_address_has_its_share_and_a_network_of_64_bits_is_one() {
 async fn o09_a_connection_whose_request_is_on_its_way_is_not_closed_and_the_next_one_waits() {
     const MIN_IDLE: Duration = Duration::from_millis(300);
     const WAIT: Duration = Duration::from_millis(900);
-    let limits = ConnectionLimits { total: 100, per_address: 2, exempt: Vec::new() };
+    let limits = ConnectionLimits { per_address: 2, ..ConnectionLimits::total(100) };
     let places = Places::with(limits, MIN_IDLE, WAIT, Box::new(|_| {}));
     let peer = "192.0.2.1".parse().unwrap();
     let [first, second] = [(); 2].map(|()| take(&places, "192.0.2.1").unwrap());

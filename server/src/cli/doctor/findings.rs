@@ -1,6 +1,7 @@
 //! The findings, for people and for programs.
 
-use super::super::{CliError, output};
+use crate::cli::error::CliError;
+use crate::cli::output;
 use serde_json::{Value, json};
 use std::fmt::Display;
 

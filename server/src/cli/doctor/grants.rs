@@ -1,11 +1,11 @@
 //! Tools, and who had tokens of them without a grant.
 
 use super::findings::Findings;
-use crate::clock::UnixMillis;
-use crate::domain::roots::Roots;
-use crate::domain::stored_origin::StoredOrigin;
-use crate::domain::tool::{Access, CallerKind, ToolOrigins};
-use crate::store::{Database, GrantsUpgrade, Result, ToolGrants, Tools};
+use crate::model::clock::UnixMillis;
+use crate::model::roots::Roots;
+use crate::model::stored_origin::StoredOrigin;
+use crate::model::tool::{Access, CallerKind, ToolOrigins};
+use crate::store::{Database, Result};
 use bmap_protocol::ids::UserId;
 use std::collections::BTreeMap;
 
@@ -59,7 +59,7 @@ pub(super) async fn examine(
     let mut without: BTreeMap<String, Vec<UserId>> = BTreeMap::new();
     let since = now.plus_seconds(RECENT.saturating_neg());
     for (tool, user) in store.tools_of_signed_in_users(since, ENTRIES).await? {
-        let takes = |known: &&crate::domain::tool::Tool| {
+        let takes = |known: &&crate::model::tool::Tool| {
             known.id == tool && known.access == Access::Granted && known.callers.contains(CallerKind::User)
         };
         if !tools.iter().any(|known| takes(&known)) {

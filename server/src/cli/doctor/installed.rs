@@ -1,16 +1,16 @@
 //! The rows of the database, against the root secrets, the clock and the configuration.
 
-use super::super::installation::ISSUER_SETTING;
 use super::findings::Findings;
 use super::grants;
-use crate::clock::UnixMillis;
+use crate::cli::installation::ISSUER_SETTING;
 use crate::config::Config;
-use crate::domain::role::Role;
-use crate::domain::root_check;
-use crate::domain::roots::{Roots, TOKEN_EPOCH_SETTING};
-use crate::domain::stored_origin::StoredOrigin;
-use crate::domain::user::UserState;
-use crate::store::{ApiKeys, Database, Epochs, Health, IgnoredProxies, IssuerKeys, Result, Settings, Users};
+use crate::issuer::root_check;
+use crate::model::clock::UnixMillis;
+use crate::model::role::Role;
+use crate::model::roots::{Roots, TOKEN_EPOCH_SETTING};
+use crate::model::stored_origin::StoredOrigin;
+use crate::model::user::UserState;
+use crate::store::{Database, Result};
 
 /// This program is younger than this (2026-01-01): a clock before it was never set.
 const NOT_BEFORE: UnixMillis = UnixMillis(1_767_225_600_000);

@@ -1,10 +1,10 @@
 //! Whether mail leaves: the mail server, and the mails that wait for it.
 
 use super::findings::Findings;
-use crate::clock::UnixMillis;
 use crate::config::Config;
-use crate::mail::mailer::Unreached;
-use crate::store::{Database, Outbox, Result};
+use crate::issuer::mail::mailer::Unreached;
+use crate::model::clock::UnixMillis;
+use crate::store::{Database, Result};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 
 /// A mail that waits for longer was refused several times; the first tries are seconds apart.

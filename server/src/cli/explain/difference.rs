@@ -1,5 +1,6 @@
 //! The first difference between two signature bases, and what usually causes it.
 
+use super::visible::visible;
 use std::fmt;
 
 /// Where two bases differ first.
@@ -43,7 +44,7 @@ impl Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |line: &Option<String>| match line {
-            Some(line) => super::visible(line),
+            Some(line) => visible(line),
             None => "(no such line)".to_owned(),
         };
         writeln!(f, "First difference: line {}, column {}", self.line, self.column)?;

@@ -1,11 +1,10 @@
 //! The key behind a signature, as far as this machine knows it: from a tool's credential, or from the data folder.
 
-use super::super::installation::Installation;
-use super::super::raw_request::RawRequest;
-use super::super::{CliError, Context};
-use super::side::Side;
-use crate::domain::api_key::KeyMaterial;
-use crate::store::{ApiKeys, Tools};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::installation::Installation;
+use crate::cli::raw_request::RawRequest;
+use crate::model::api_key::KeyMaterial;
 use bmap_protocol::check;
 use bmap_protocol::fields::Fields;
 use bmap_protocol::ids::ApiKeyId;
@@ -19,19 +18,10 @@ use bmap_verifier::credential::base_origin;
 /// The keys that may have signed, and where requests are to come to.
 #[derive(Default)]
 pub(super) struct Known {
-    keys: Vec<MacKey>,
+    pub(super) keys: Vec<MacKey>,
     public_key: Option<[u8; 32]>,
     own: Vec<Origin>,
     problem: Option<String>,
-}
-
-/// Whether a signature holds over a base.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Holds,
-    Fails,
-    /// No key is known here.
-    Unknown,
 }
 
 impl Known {
@@ -63,23 +53,6 @@ impl Known {
     /// The fault of the key itself.
     pub(super) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
-    }
-
-    pub(super) fn verdict(&self, side: &Side, signature: Option<&Vec<u8>>) -> Verdict {
-        if self.public_key.is_some() {
-            return match side.ed25519 {
-                Some(true) => Verdict::Holds,
-                Some(false) => Verdict::Fails,
-                None => Verdict::Unknown,
-            };
-        }
-        let Some(signature) = signature.filter(|_| !self.keys.is_empty()) else { return Verdict::Unknown };
-        let holds = self.keys.iter().any(|key| {
-            let mut mac = key.begin();
-            mac.update(&side.base);
-            mac.verify(signature)
-        });
-        if holds { Verdict::Holds } else { Verdict::Fails }
     }
 
     fn of_credential(credential: &ToolCredential, token: Option<&UnverifiedToken<'_>>) -> Self {

@@ -4,19 +4,25 @@
 mod difference;
 mod known;
 mod side;
+mod verdict;
+mod visible;
 
-use super::raw_request::RawRequest;
-use super::{CliError, Context, output};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::output;
+use crate::cli::raw_request::RawRequest;
 use bmap_protocol::check;
 use bmap_protocol::digest::BodyDigest;
 use clap::Args;
 use difference::Difference;
-use known::{Known, Verdict};
+use known::Known;
 use serde::Serialize;
 use side::Side;
 use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use verdict::{Verdict, verdict};
+use visible::visible;
 
 #[derive(Debug, Args)]
 #[command(
@@ -132,8 +138,8 @@ impl Report {
 
     fn verdict(&mut self, known: &Known, received: &Side, signed: Option<&Side>) {
         let signature = received.signature.as_ref();
-        let of_received = known.verdict(received, signature);
-        let of_signed = signed.map(|signed| known.verdict(signed, signature));
+        let of_received = verdict(known, received, signature);
+        let of_signed = signed.map(|signed| verdict(known, signed, signature));
         self.verdict = Some(match (of_received, of_signed) {
             (Verdict::Unknown, _) => Finding::Unknown,
             (Verdict::Holds, _) => Finding::Holds,
@@ -213,12 +219,6 @@ fn body_problem(request: &RawRequest) -> Option<String> {
             BodyDigest::of(&request.body).header_value()
         )
     })
-}
-
-/// A line with its control characters escaped, so that nothing hides in it and nothing steers a terminal.
-fn visible(line: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().collect() } else { String::from(c) };
-    line.chars().map(escaped).collect()
 }
 
 fn request(path: Option<&Path>, name: &str) -> Result<RawRequest, CliError> {

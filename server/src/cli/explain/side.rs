@@ -1,8 +1,8 @@
 //! One end of a request: the signature base as that end has it.
 
-use super::super::raw_request::RawRequest;
-use super::super::target_url::normal_authority;
 use super::known::Known;
+use crate::cli::raw_request::RawRequest;
+use crate::cli::target_url::normal_authority;
 use bmap_protocol::check::{self, Received};
 use bmap_protocol::fields::Fields;
 use bmap_protocol::received::UnverifiedSignature;

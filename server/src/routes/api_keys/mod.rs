@@ -1,38 +1,41 @@
 //! `/api-keys`: API keys for the people who own them, with their access token.
 
-pub mod id;
-pub mod regenerate;
-pub mod revoke;
+pub(crate) mod id;
+pub(crate) mod revoke;
 
 mod view;
 
-use super::bearer;
-use super::body;
-use super::once::{ABOUT_HEADER, BegunAct, HEADER, Once, json};
-use super::problem::Refused;
-use super::step_up;
-use crate::clock::UnixMillis;
-use crate::domain::account::service::SignedIn;
-use crate::domain::api_key::KeyScope;
-use crate::domain::audit::Action;
-use crate::domain::issuer_code::IssuerCode;
-use crate::domain::keys::form::{self, KeyForm, invalid};
-use crate::domain::keys::manager::{Manager, Right};
-use crate::domain::keys::service::{MAX_PAGE, NewKey};
-use crate::domain::keys::{KeyRows, ManagedKey};
-use crate::domain::refusal::Refusal;
-use crate::domain::role::Role;
-use crate::mail::act::Act;
-use crate::openapi::{Doc, grammar};
-use crate::router::App;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::JsonForm;
+use crate::http::caller::UserCaller;
+use crate::http::once::Repeatable;
+use crate::http::once::{BegunAct, Once, json};
+use crate::http::openapi::doc::Doc;
+use crate::http::openapi::grammar;
+use crate::http::problem::Refused;
+use crate::http::query::QueryFields;
+use crate::http::query::QueryOf;
+use crate::http::step_up::ShownStepUp;
+use crate::issuer::account::service::SignedIn;
+use crate::issuer::keys::form::{self, KeyForm, invalid};
+use crate::issuer::keys::manager::{Manager, Right};
+use crate::issuer::keys::service::MAX_PAGE;
+use crate::issuer::refusal::Refusal;
+use crate::model::api_key::KeyScope;
+use crate::model::clock::UnixMillis;
+use crate::model::issuer_code::IssuerCode;
+use crate::model::keys::new_key::NewKey;
+use crate::model::keys::{KeyRows, ManagedKey};
+use crate::model::mail::act::Act;
+use crate::model::role::Role;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::{ApiKeyId, UserId};
+use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use http::request::Parts;
-use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use view::{KeyView, KeyWithSecret};
@@ -40,7 +43,7 @@ use view::{KeyView, KeyWithSecret};
 /// A new key.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewKeyForm {
+pub(crate) struct NewKeyForm {
     #[schema(required, value_type = grammar::Name)]
     name: Option<String>,
     /// Ids of tools that are open, or granted to the key's user.
@@ -68,7 +71,7 @@ struct NewKeyForm {
 /// Which part of the list.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct KeysQuery {
+pub(crate) struct KeysQuery {
     /// The `next_cursor` of the page before.
     #[param(pattern = "^bmk_[0-9a-f]{32}$")]
     cursor: Option<String>,
@@ -78,6 +81,12 @@ struct KeysQuery {
     /// Keys on a page; 100 where it is not said.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u16>,
+}
+
+impl QueryFields for KeysQuery {
+    fn malformed() -> Refusal {
+        invalid("query", "cursor, limit and user, each once")
+    }
 }
 
 /// A page of keys.
@@ -94,11 +103,13 @@ struct KeyList {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, _) = request.into_parts();
-    let (who, signed_in) = who_asks(&app, &parts, Action::Request).await?;
-    let page: KeysQuery = serde_urlencoded::from_str(parts.uri.query().unwrap_or_default())
-        .map_err(|_| invalid("query", "cursor, limit and user, each once"))?;
+pub(crate) async fn get(
+    user: UserCaller<action::Request>,
+    State(app): State<App>,
+    QueryOf(page): QueryOf<KeysQuery>,
+) -> Result<Response, Refused> {
+    let UserCaller { signed_in, .. } = user;
+    let who = manager(&app, &signed_in);
     let limit = page.limit.unwrap_or(MAX_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(invalid("limit", "1 to 100").into());
@@ -119,16 +130,28 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
+/// The document of [`get`].
+pub(crate) fn get_doc() -> Doc {
+    Doc::new("API keys of one's own, oldest first, a page at a time")
+        .answers::<KeyList>(StatusCode::OK, "A page of keys, never with a secret")
+        .refuses(IssuerCode::AdminRequired)
+}
+
 /// Makes a key: 201 with its secret, shown this once.
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let (who, signed_in) = who_asks(&app, &parts, Action::ApiKeyCreate).await?;
-    let body = body::read(body).await?;
-    let form = read(body::form(&parts.headers, &body)?, app.issuer.clock.now())?;
-    let (once, stepped_up) = match Once::begin_act(&app, &signed_in, &parts, &body).await? {
+pub(crate) async fn post(
+    user: UserCaller<action::ApiKeyCreate>,
+    State(app): State<App>,
+    JsonForm(form): JsonForm<NewKeyForm>,
+    request: Repeatable,
+    shown: ShownStepUp,
+) -> Result<Response, Refused> {
+    let UserCaller { signed_in, .. } = user;
+    let who = manager(&app, &signed_in);
+    let form = read(form, app.issuer.clock.now())?;
+    let (once, stepped_up) = match Once::begin_act(&app, &signed_in, &shown, request).await? {
         BegunAct::First(once, stepped_up) => (once, stepped_up),
         BegunAct::Again(answer) => return Ok(answer),
     };
@@ -153,28 +176,12 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     once.answer(answer, stored).await
 }
 
-/// How the document describes the list.
-pub fn get_doc() -> Doc {
-    Doc::new("API keys of one's own, oldest first, a page at a time")
-        .query::<KeysQuery>()
-        .answers::<KeyList>(StatusCode::OK, "A page of keys, never with a secret")
-        .refuses(IssuerCode::AdminRequired)
-}
-
-/// How the document describes the making.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Make an API key")
-        .reads_header(HEADER, r#"^("[A-Za-z0-9._:-]{1,64}"|[A-Za-z0-9._:-]{1,64})$"#, ABOUT_HEADER)
-        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
-        .takes::<NewKeyForm>()
         .answers::<KeyWithSecret<'_>>(StatusCode::CREATED, "The key with its secret, shown this once")
         .with_header("location", "The key's path")
-        .refuses(IssuerCode::StepUpRequired)
         .refuses(Code::ToolDenied)
-        .refuses(IssuerCode::LimitReached)
-        .refuses(IssuerCode::Conflict)
-        .refuses(IssuerCode::RequestInProgress)
-        .refuses(IssuerCode::IdempotencyKeyReused)
 }
 
 fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
@@ -194,19 +201,12 @@ fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
     })
 }
 
-/// The signed-in caller, and their right to manage keys. `action` is the act that they ask for.
-async fn who_asks(app: &App, parts: &Parts, action: Action) -> Result<(Manager, SignedIn), Refusal> {
-    let signed_in = bearer::signed_in(app, parts, action).await?;
+/// The right of a signed-in user to manage keys.
+fn manager(app: &App, signed_in: &SignedIn) -> Manager {
     let id = signed_in.user.id.clone();
     let right = match app.issuer.role(&signed_in.user) {
         Role::Admin => Right::Admin(id),
         Role::Member => Right::Owner(id),
     };
-    Ok((Manager { right, source: signed_in.source.clone() }, signed_in))
-}
-
-/// The id as it stands in the path, byte for byte, so that a key has one address.
-fn id_in(uri: &Uri) -> Result<ApiKeyId, Refusal> {
-    let text = uri.path().split('/').nth(2).unwrap_or_default();
-    ApiKeyId::parse(text).map_err(|_| Refusal::NotFound { what: "API key" })
+    Manager { right, source: signed_in.source.clone() }
 }

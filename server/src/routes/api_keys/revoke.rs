@@ -1,18 +1,20 @@
 //! `POST /api-keys/revoke`: revokes in one call the keys that a change or reset of the password listed.
 
 use super::super::auth::page;
-use super::super::body;
-use super::super::problem::Refused;
-use crate::domain::account::key_review::MAX_REVOKED;
-use crate::domain::account::opaque::{Kind, OpaqueToken};
-use crate::domain::audit::Action;
-use crate::domain::issuer_code::IssuerCode;
-use crate::domain::keys::form::invalid;
-use crate::domain::refusal::Refusal;
-use crate::openapi::{Doc, grammar};
-use crate::router::{App, source};
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::JsonOrPageForm;
+use crate::http::caller::OwnProof;
+use crate::http::openapi::doc::Doc;
+use crate::http::openapi::grammar;
+use crate::http::problem::Refused;
+use crate::issuer::account::key_review::MAX_REVOKED;
+use crate::issuer::keys::form::invalid;
+use crate::issuer::refusal::Refusal;
+use crate::model::account::opaque::{Kind, OpaqueToken};
+use crate::model::issuer_code::IssuerCode;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::ApiKeyId;
@@ -25,7 +27,7 @@ use zeroize::Zeroizing;
 /// The answer's `revoke_token`, and the keys that are meant.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RevokeKeysForm {
+pub(crate) struct RevokeKeysForm {
     #[schema(value_type = String, pattern = "^bmv_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
     token: Zeroizing<String>,
     /// Ids of keys; every listed one where it is left out.
@@ -36,7 +38,7 @@ struct RevokeKeysForm {
 /// The page's form.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RevokeKeysPageForm {
+pub(crate) struct RevokeKeysPageForm {
     #[schema(value_type = String, pattern = "^bmv_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
     token: Zeroizing<String>,
 }
@@ -52,22 +54,24 @@ struct RevokedKeys {
 ///
 /// # Errors
 /// [`Refused`] for JSON; a form is answered with a page.
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let source = source(&parts, Action::ApiKeyRevoke);
-    let body = body::read(body).await?;
-    if body::is(&parts.headers, "application/x-www-form-urlencoded") {
-        let form: RevokeKeysPageForm =
-            serde_urlencoded::from_bytes(&body).map_err(|_| Refusal::Malformed { field: "body" })?;
-        return Ok(match app.accounts.revoke_reviewed(&form.token, None, &source).await {
-            Ok(revoked) => page::done("Revoked", &format!("{} API keys do not work any more.", revoked.len())),
-            Err(refusal) => {
-                let token = OpaqueToken::parse(Kind::KeyReview, &form.token).map(|token| token.reveal());
-                page::keys_not_revoked(refusal, token.as_ref().map(|token| token.as_str()))
-            }
-        });
-    }
-    let form: RevokeKeysForm = body::json(&parts.headers, &body)?;
+pub(crate) async fn post(
+    OwnProof { source, .. }: OwnProof<action::ApiKeyRevoke>,
+    State(app): State<App>,
+    form: JsonOrPageForm<RevokeKeysForm, RevokeKeysPageForm>,
+) -> Result<Response, Refused> {
+    let form = match form {
+        JsonOrPageForm::Json(form) => form,
+        JsonOrPageForm::Page(Err(refusal)) => return Ok(page::keys_not_revoked(refusal, None)),
+        JsonOrPageForm::Page(Ok(form)) => {
+            return Ok(match app.accounts.revoke_reviewed(&form.token, None, &source).await {
+                Ok(revoked) => page::done("Revoked", &format!("{} API keys do not work any more.", revoked.len())),
+                Err(refusal) => {
+                    let token = OpaqueToken::parse(Kind::KeyReview, &form.token).map(|token| token.reveal());
+                    page::keys_not_revoked(refusal, token.as_ref().map(|token| token.as_str()))
+                }
+            });
+        }
+    };
     let keys = form.keys.as_deref().map(ids).transpose()?;
     let revoked = app.accounts.revoke_reviewed(&form.token, keys, &source).await?;
     let revoked = revoked.iter().map(ToString::to_string).collect();
@@ -75,16 +79,15 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Revoke the keys that a change or reset of the password listed")
         .about(
             "With the answer's `revoke_token`, which works for a day; all of the listed keys, or those that are named.",
         )
-        .takes::<RevokeKeysForm>()
-        .takes_form::<RevokeKeysPageForm>()
         .answers::<RevokedKeys>(StatusCode::OK, "They are revoked: to JSON with JSON, to a form with a page")
         .answers_text(StatusCode::OK, "A page that says so, to a form", "text/html")
+        .answers_text(StatusCode::BAD_REQUEST, "A page that says what is wrong, to a form", "text/html")
         .answers_text(StatusCode::UNAUTHORIZED, "A page that says what is wrong, to a form", "text/html")
         .answers_text(StatusCode::SERVICE_UNAVAILABLE, "A page that says what is wrong, to a form", "text/html")
         .refuses(Code::InvalidCredentials)

@@ -1,9 +1,9 @@
 //! How a key is shown. There is no field for a secret in [`KeyView`].
 
-use crate::clock::UnixMillis;
-use crate::domain::api_key::{KeyScope, KeyState, ToolSet};
-use crate::domain::keys::ManagedKey;
-use crate::router::App;
+use crate::http::app::App;
+use crate::model::api_key::{KeyScope, KeyState, ToolSet};
+use crate::model::clock::UnixMillis;
+use crate::model::keys::ManagedKey;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -1,13 +1,15 @@
 //! `POST /auth/deactivate`: a signed-in user gives up their own account.
 
-use super::super::problem::Refused;
-use super::super::{bearer, body};
 use super::password_field;
-use crate::domain::audit::Action;
-use crate::domain::issuer_code::IssuerCode;
-use crate::openapi::{Doc, grammar};
-use crate::router::App;
-use axum::extract::{Request, State};
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::UserCaller;
+use crate::http::openapi::doc::Doc;
+use crate::http::openapi::grammar;
+use crate::http::problem::Refused;
+use crate::model::issuer_code::IssuerCode;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::code::Code;
 use http::StatusCode;
@@ -19,7 +21,7 @@ use zeroize::Zeroizing;
 /// The account's password, once more.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DeactivateForm {
+pub(crate) struct DeactivateForm {
     #[schema(value_type = grammar::Password)]
     password: Zeroizing<String>,
 }
@@ -29,21 +31,20 @@ struct DeactivateForm {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let signed_in = bearer::signed_in(&app, &parts, Action::UserDeactivate).await?;
-    let body = body::read(body).await?;
-    let form: DeactivateForm = body::json(&parts.headers, &body)?;
+pub(crate) async fn post(
+    user: UserCaller<action::UserDeactivate>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<DeactivateForm>,
+) -> Result<Response, Refused> {
     let password = password_field(form.password, "password")?;
-    app.accounts.deactivate(&signed_in, password).await?;
+    app.accounts.deactivate(&user.signed_in, password).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Deactivate one's own account")
         .about("Ends every session; API keys and the renewal of tokens stop at once. Only an admin brings it back.")
-        .takes::<DeactivateForm>()
         .answers_empty(StatusCode::NO_CONTENT, "It is deactivated")
         .refuses(Code::InvalidCredentials)
         .refuses(Code::RateLimited)

@@ -1,16 +1,20 @@
 //! `GET /auth/invitation`, where the mail of an invitation leads, and `POST /auth/invitation`, which makes the account.
 
-use super::link::{self, AddressConfirmed};
+use super::link::{self, AddressConfirmed, LinkForm};
 use super::page::{self, Form};
-use crate::domain::account::opaque::Kind;
-use crate::domain::audit::{Action, Source};
-use crate::domain::issuer_code::IssuerCode;
-use crate::openapi::Doc;
-use crate::router::App;
-use crate::routes::problem::Refused;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::JsonOrPageForm;
+use crate::http::caller::OwnProof;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use crate::http::query::QueryFields;
+use crate::http::query::QueryOf;
+use crate::model::account::opaque::Kind;
+use crate::model::audit::Source;
+use crate::model::issuer_code::IssuerCode;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -32,24 +36,32 @@ const FORM: Form = Form {
 /// The link's parameters.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub struct InvitationLink {
+pub(crate) struct InvitationLink {
     #[param(value_type = String, pattern = "^bmg_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
     token: Zeroizing<String>,
 }
 
+impl QueryFields for InvitationLink {}
+
 /// The page that the link leads to.
-///
-/// # Errors
-/// [`Refused`] where the link holds no token.
-pub async fn page(query: Result<Query<InvitationLink>, QueryRejection>) -> Result<Response, Refused> {
-    link::follow(&FORM, Kind::Invitation, query.ok().map(|Query(link)| link.token))
+pub(crate) async fn page(_: OwnProof<action::Request>, link: Result<QueryOf<InvitationLink>, Refused>) -> Response {
+    link::follow(&FORM, Kind::Invitation, link.ok().map(|QueryOf(link)| link.token))
+}
+
+/// The document of [`page`].
+pub(crate) fn page_doc() -> Doc {
+    link::page_doc("The page that an invitation leads to")
 }
 
 /// Makes the account: 200. Takes the page's form and JSON.
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+pub(crate) async fn post(
+    proof: OwnProof<action::UserConfirm>,
+    State(app): State<App>,
+    form: JsonOrPageForm<LinkForm>,
+) -> Result<Response, Refused> {
     let accept = |token: Zeroizing<String>, password, source: Source| {
         let accounts = app.accounts.clone();
         async move { accounts.accept(&token, password, &source).await }
@@ -60,16 +72,11 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
     };
     let done = |()| page::done("The account is yours", "You can sign in now.");
-    link::answer(request, Action::UserConfirm, (&FORM, Kind::Invitation), accept, done, json).await
+    link::answer(proof.source, form, (&FORM, Kind::Invitation), accept, done, json).await
 }
 
-/// How the document describes it.
-pub fn page_doc() -> Doc {
-    link::page_doc::<InvitationLink>("The page that an invitation leads to")
-}
-
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     link::answer_doc::<AddressConfirmed>(
         "Make the account of an invitation",
         "With the password that the invited user chooses; the link works once.",

@@ -1,12 +1,13 @@
 //! `POST /auth/login`: an address and a password for a session.
 
-use super::super::body;
-use super::super::problem::Refused;
 use super::{Credentials, SignInAnswer, sign_in_answer};
-use crate::domain::audit::Action;
-use crate::openapi::Doc;
-use crate::router::{App, source};
-use axum::extract::{Request, State};
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::OwnProof;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use axum::extract::State;
 use axum::response::Response;
 use bmap_protocol::code::Code;
 use http::StatusCode;
@@ -15,19 +16,19 @@ use http::StatusCode;
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let source = source(&parts, Action::UserSignIn);
-    let body = body::read(body).await?;
-    let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
+pub(crate) async fn post(
+    OwnProof { source, .. }: OwnProof<action::UserSignIn>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<Credentials>,
+) -> Result<Response, Refused> {
+    let (email, password) = form.read()?;
     let sign_in = app.accounts.sign_in(&email, password, &source).await?;
     Ok(sign_in_answer(&app, &sign_in))
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Sign in")
-        .takes::<Credentials>()
         .answers::<SignInAnswer>(StatusCode::OK, "An access token and a refresh token, and a step-up")
         .refuses(Code::InvalidCredentials)
         .refuses(Code::RateLimited)

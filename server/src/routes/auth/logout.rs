@@ -1,12 +1,13 @@
 //! `POST /auth/logout`: ends the session of a refresh token.
 
-use super::super::body;
-use super::super::problem::Refused;
 use super::RefreshForm;
-use crate::domain::audit::Action;
-use crate::openapi::Doc;
-use crate::router::{App, source};
-use axum::extract::{Request, State};
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::OwnProof;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -16,18 +17,16 @@ use http::header::CACHE_CONTROL;
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let source = source(&parts, Action::UserSignOut);
-    let body = body::read(body).await?;
-    let form: RefreshForm = body::json(&parts.headers, &body)?;
+pub(crate) async fn post(
+    OwnProof { source, .. }: OwnProof<action::UserSignOut>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<RefreshForm>,
+) -> Result<Response, Refused> {
     app.accounts.sign_out(&form.refresh_token, &source).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
-    Doc::new("Sign out")
-        .takes::<RefreshForm>()
-        .answers_empty(StatusCode::NO_CONTENT, "The session is ended, if there was one")
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
+    Doc::new("Sign out").answers_empty(StatusCode::NO_CONTENT, "The session is ended, if there was one")
 }

@@ -1,32 +1,33 @@
 //! `/auth/…`: accounts for people. JSON in and out, no cookies but one ([`openid`]): what a browser does not send by itself no
 //! other page can have it send (T28).
 
-pub mod confirm;
-pub mod deactivate;
-pub mod email;
-pub mod invitation;
-pub mod login;
-pub mod logout;
-pub mod me;
-pub mod openid;
-pub mod password;
-pub mod refresh;
-pub mod register;
-pub mod sessions;
-pub mod step_up;
+pub(crate) mod audit;
+pub(crate) mod confirm;
+pub(crate) mod deactivate;
+pub(crate) mod email;
+pub(crate) mod invitation;
+pub(crate) mod login;
+pub(crate) mod logout;
+pub(crate) mod me;
+pub(crate) mod openid;
+pub(crate) mod password;
+pub(crate) mod refresh;
+pub(crate) mod register;
+pub(crate) mod sessions;
+pub(crate) mod step_up;
 
 mod link;
 pub(super) mod page;
 
-use crate::clock::UnixMillis;
-use crate::domain::account::email::EmailAddress;
-use crate::domain::account::key_review::GivenKey;
-use crate::domain::account::password::PlainPassword;
-use crate::domain::account::service::{SignIn, TokenPair};
-use crate::domain::account::step_up::STEP_UP_SECONDS;
-use crate::domain::refusal::Refusal;
-use crate::openapi::grammar;
-use crate::router::App;
+use crate::http::app::App;
+use crate::http::openapi::grammar;
+use crate::issuer::account::service::{SignIn, TokenPair};
+use crate::issuer::account::step_up::STEP_UP_SECONDS;
+use crate::issuer::refusal::Refusal;
+use crate::model::account::email::EmailAddress;
+use crate::model::account::key_review::GivenKey;
+use crate::model::account::password::PlainPassword;
+use crate::model::clock::UnixMillis;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
@@ -37,7 +38,7 @@ use zeroize::Zeroizing;
 /// An address and a password.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Credentials {
+pub(crate) struct Credentials {
     #[schema(value_type = grammar::EmailAddress)]
     email: String,
     #[schema(value_type = grammar::Password)]
@@ -54,7 +55,7 @@ impl Credentials {
 /// A refresh token.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RefreshForm {
+pub(crate) struct RefreshForm {
     #[schema(value_type = String)]
     refresh_token: Zeroizing<String>,
 }

@@ -1,14 +1,16 @@
 //! `POST /auth/refresh`: a refresh token for the next pair.
 
-use super::super::body;
-use super::super::problem::Refused;
 use super::{PairAnswer, RefreshForm, answer};
-use crate::domain::audit::{Action, Source};
-use crate::domain::refusal::Refusal;
-use crate::domain::request_limits::RateKey;
-use crate::openapi::Doc;
-use crate::router::{App, source};
-use axum::extract::{Request, State};
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::OwnProof;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use crate::issuer::refusal::Refusal;
+use crate::issuer::request_limits::RateKey;
+use crate::model::audit::Source;
+use axum::extract::State;
 use axum::response::Response;
 use bmap_protocol::code::Code;
 use http::StatusCode;
@@ -17,12 +19,21 @@ use http::StatusCode;
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let source = source(&parts, Action::SessionRefresh);
-    let body = body::read(body).await?;
-    let form: RefreshForm = body::json(&parts.headers, &body)?;
+pub(crate) async fn post(
+    OwnProof { source, .. }: OwnProof<action::SessionRefresh>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<RefreshForm>,
+) -> Result<Response, Refused> {
     Ok(refresh(&app, &form.refresh_token, &source).await?)
+}
+
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
+    Doc::new("A refresh token for the next pair")
+        .about("Each refresh token is used once. One that comes back 10 s or more after it was used ends its session.")
+        .answers::<PairAnswer>(StatusCode::OK, "An access token and the next refresh token")
+        .refuses(Code::InvalidToken)
+        .refuses(Code::UserInactive)
 }
 
 /// The next pair. Counted to its user before it is used up: a client that is refused here may come again with the same
@@ -33,14 +44,4 @@ pub(in crate::routes) async fn refresh(app: &App, token: &str, source: &Source) 
     }
     let pair = app.accounts.refresh(token, source).await?;
     Ok(answer(app, &pair))
-}
-
-/// How the document describes it.
-pub fn post_doc() -> Doc {
-    Doc::new("A refresh token for the next pair")
-        .about("Each refresh token is used once. One that comes back 10 s or more after it was used ends its session.")
-        .takes::<RefreshForm>()
-        .answers::<PairAnswer>(StatusCode::OK, "An access token and the next refresh token")
-        .refuses(Code::InvalidToken)
-        .refuses(Code::UserInactive)
 }

@@ -1,14 +1,15 @@
 //! `POST /auth/register`: an address and a password, kept until the address is confirmed.
 
-use super::super::body;
-use super::super::problem::Refused;
 use super::Credentials;
-use crate::domain::audit::Action;
-use crate::domain::issuer_code::IssuerCode;
-use crate::openapi::Doc;
-use crate::router::{App, source};
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::OwnProof;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use crate::model::issuer_code::IssuerCode;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::code::Code;
 use http::StatusCode;
@@ -27,21 +28,21 @@ struct Registered {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let source = source(&parts, Action::UserRegister);
-    let body = body::read(body).await?;
-    let (email, password) = body::json::<Credentials>(&parts.headers, &body)?.read()?;
+pub(crate) async fn post(
+    OwnProof { source, .. }: OwnProof<action::UserRegister>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<Credentials>,
+) -> Result<Response, Refused> {
+    let (email, password) = form.read()?;
     app.accounts.register(&email, password, &source).await?;
     let answer = Registered { status: "confirmation_sent", server_time: app.issuer.clock.now().0 };
     Ok((StatusCode::ACCEPTED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Register an address and a password")
         .about("The answer is the same whether or not the address has an account.")
-        .takes::<Credentials>()
         .answers::<Registered>(StatusCode::ACCEPTED, "A link was sent to the address, which confirms it")
         .refuses(IssuerCode::RegistrationClosed)
         .refuses(Code::RateLimited)

@@ -1,14 +1,16 @@
 //! `POST /auth/step-up`: the password, or a fresh sign-in with a provider, for one act that outlives the session.
 
-use super::super::problem::Refused;
-use super::super::{bearer, body};
 use super::{StepUpAnswer, password_field};
-use crate::domain::audit::Action;
-use crate::domain::issuer_code::IssuerCode;
-use crate::openapi::{Doc, grammar};
-use crate::router::App;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::UserCaller;
+use crate::http::openapi::doc::Doc;
+use crate::http::openapi::grammar;
+use crate::http::problem::Refused;
+use crate::model::issuer_code::IssuerCode;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::code::Code;
 use http::StatusCode;
@@ -20,21 +22,21 @@ use zeroize::Zeroizing;
 /// The password, or the code of a sign-in with `intent=step_up`.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
-enum StepUpForm {
+pub(crate) enum StepUpForm {
     Password(StepUpByPassword),
     Openid(StepUpByOpenid),
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct StepUpByPassword {
+pub(crate) struct StepUpByPassword {
     #[schema(value_type = grammar::Password)]
     password: Zeroizing<String>,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct StepUpByOpenid {
+pub(crate) struct StepUpByOpenid {
     /// The provider's name.
     provider: String,
     #[schema(value_type = String)]
@@ -48,11 +50,12 @@ struct StepUpByOpenid {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let signed_in = bearer::signed_in(&app, &parts, Action::UserStepUp).await?;
-    let body = body::read(body).await?;
-    let step_up = match body::json(&parts.headers, &body)? {
+pub(crate) async fn post(
+    UserCaller { signed_in, .. }: UserCaller<action::UserStepUp>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<StepUpForm>,
+) -> Result<Response, Refused> {
+    let step_up = match form {
         StepUpForm::Password(form) => {
             let password = password_field(form.password, "password")?;
             app.accounts.step_up(&signed_in, password).await?
@@ -68,14 +71,13 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Step up: a one-use token for an act that outlives the session")
         .about(
             "With the account's password, or with the code of a sign-in that was begun with `intent=step_up`, for which the provider has the \
              user sign in once more and says when they did. Good for five minutes, in this session.",
         )
-        .takes::<StepUpForm>()
         .answers::<StepUpAnswer<'_>>(StatusCode::OK, "A step-up, for the header `Bmap-Step-Up`")
         .refuses(Code::InvalidCredentials)
         .refuses(Code::RateLimited)

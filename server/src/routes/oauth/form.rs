@@ -1,19 +1,19 @@
 //! The token endpoint's form, read field by field.
 
-use super::super::body;
-use crate::domain::audit::detail::Fact;
-use crate::domain::refusal::Refusal;
-use crate::domain::scope::Scopes;
+use crate::http::body;
+use crate::issuer::refusal::Refusal;
+use crate::model::audit::detail::Fact;
+use crate::model::scope::Scopes;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
+use http::HeaderMap;
 use http::header::ORIGIN;
-use http::request::Parts;
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// The page that asks. `middleware.rs` has already refused an unregistered origin.
-pub(super) fn page_origin(parts: &Parts) -> Result<Origin, Refusal> {
-    let mut values = parts.headers.get_all(ORIGIN).iter();
+/// The page that asks. `http/layers/middleware.rs` has already refused an unregistered origin.
+pub(super) fn page_origin(headers: &HeaderMap) -> Result<Origin, Refusal> {
+    let mut values = headers.get_all(ORIGIN).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => {
             value.to_str().ok().and_then(|text| Origin::parse(text).ok()).ok_or(Refusal::OriginDenied)
@@ -40,8 +40,8 @@ const FIELDS: [&str; 9] = [
 pub(super) struct Form(BTreeMap<String, Zeroizing<String>>);
 
 impl Form {
-    pub(super) fn parse(parts: &Parts, body: &[u8]) -> Result<Self, Refusal> {
-        if !body::is(&parts.headers, "application/x-www-form-urlencoded") {
+    pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+        if !body::is(headers, "application/x-www-form-urlencoded") {
             return Err(Refusal::MediaType);
         }
         let pairs: Vec<(String, Zeroizing<String>)> =

@@ -1,5 +1,5 @@
 //! `/oauth/…`
 
-pub mod token;
+pub(crate) mod token;
 
 mod form;

@@ -1,37 +1,35 @@
 //! `POST /oauth/token`: the token endpoint (RFC 6749 §3.2, RFC 8693; profile §7).
 
 use super::super::auth::{self, PairAnswer};
-use super::super::bearer;
-use super::super::body;
-use super::super::credentials;
-use super::super::problem::Refused;
 use super::form::{Form, page_origin};
-use crate::domain::audit::Action;
-use crate::domain::grant::{Granted, TicketGrant};
-use crate::domain::grant_for_user::UserGrant;
-use crate::domain::refusal::Refusal;
-use crate::openapi::Doc;
-use crate::router::{App, source};
+use crate::http::app::App;
+use crate::http::caller::ByGrant;
+use crate::http::credentials;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use crate::issuer::grant::{Granted, TicketGrant};
+use crate::issuer::grant_for_user::UserGrant;
+use crate::issuer::refusal::Refusal;
+use crate::model::audit::Action;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::code::Code;
 use bmap_protocol::refusal::Refusal as SignedRefusal;
-use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use http::request::Parts;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 /// The grant of a token exchange (RFC 8693 §2.1).
-pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// The type of a ticket as a subject token.
-pub const TICKET: &str = "urn:bmap:token-type:ticket";
+pub(crate) const TICKET: &str = "urn:bmap:token-type:ticket";
 /// The type of an access token (RFC 8693 §3), for the token that is given and the one that it is given for. Its audience says
 /// whether that one is a tool's, which is renewed, or the issuer's own, which a user shows.
-pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
+pub(crate) const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 #[derive(Serialize, ToSchema)]
 struct TokenAnswer<'a> {
@@ -58,18 +56,17 @@ struct ToolAnswer<'a> {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let body = body::read(body).await?;
-    let form = Form::parse(&parts, &body)?;
+pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Response, Refused> {
+    let headers = &request.head.headers;
+    let form = Form::parse(headers, &request.body)?;
     let granted = match (form.text("grant_type")?, form.optional("subject_token_type")) {
         ("client_credentials", _) => {
-            let caller = app.caller(&parts, &body, Action::TokenGrant).await?;
+            let caller = request.caller(Action::TokenGrant).await?;
             app.issuer.grant_direct(&caller, &form.tool()?, form.scope()?, form.encrypt()?).await?
         }
         (TOKEN_EXCHANGE, Some(TICKET)) => {
-            let source = source(&parts, Action::TokenGrant);
-            let origin = page_origin(&parts)?;
+            let source = request.source(Action::TokenGrant);
+            let origin = page_origin(headers)?;
             let ticket = form.text("subject_token")?;
             let tool = form.tool()?;
             let wanted = TicketGrant { tool: &tool, origin: &origin, scope: form.scope()?, encrypt: form.encrypt()? };
@@ -82,28 +79,28 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
             let subject = form.text("subject_token")?;
             let is_for_issuer = app.issuer.unverified_is_for_issuer(subject);
             if is_for_issuer == Some(true) {
-                let source = source(&parts, Action::TokenGrant);
-                no_credential(&parts)?;
+                let source = request.source(Action::TokenGrant);
+                no_credential(headers)?;
                 let wanted = UserGrant {
                     client: form.client()?,
                     tool: form.tool()?,
-                    origin: page_origin(&parts)?,
+                    origin: page_origin(headers)?,
                     scope: form.scope()?,
                     encrypt: form.encrypt()?,
                 };
-                let signed_in = bearer::shown(&app, subject, &source).await.map_err(Refusal::of_grant)?;
+                let signed_in = request.user_of(subject, &source).await.map_err(Refusal::of_grant)?;
                 app.issuer.grant_for_user(&signed_in, wanted).await?
             } else {
-                let source = source(&parts, Action::TokenRenew);
-                let current = app.renewable(&parts, &body, subject, &source).await;
+                let source = request.source(Action::TokenRenew);
+                let current = request.renewable(subject, &source).await;
                 let current = current.map_err(|refusal| of_renewal(refusal, is_for_issuer.is_some()))?;
                 let (tool, scope, encrypt) = (form.tool()?, form.scope()?, form.encrypt()?);
                 app.issuer.renew(&current, &tool, scope, encrypt, &source).await.map_err(Refusal::of_grant)?
             }
         }
         ("refresh_token", _) => {
-            let source = source(&parts, Action::SessionRefresh);
-            no_credential(&parts)?;
+            let source = request.source(Action::SessionRefresh);
+            no_credential(headers)?;
             let token = form.text("refresh_token")?;
             return auth::refresh::refresh(&app, token, &source)
                 .await
@@ -116,6 +113,24 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     Ok(answer(&app, &granted))
 }
 
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
+    Doc::new("The token endpoint")
+        .about(
+            "Client credentials: authenticated with an API key. Token exchange of a ticket: from the ticket's page (`Origin`). \
+             Token exchange of a tool token: signed with that token's key. Token exchange of a user's access token: from a page \
+             (`Origin`) that `client_id` registered. Refresh token: the next pair, as `/auth/refresh`.",
+        )
+        .takes_form::<TokenForm>()
+        .answers::<TokenEndpointAnswer<'_>>(StatusCode::OK, "A token and its signing key; for a refresh token the next pair")
+        .refuses(Code::InvalidGrant)
+        .refuses(Code::ToolDenied)
+        .refuses(Code::OriginDenied)
+        .refuses(Code::ScopeDenied)
+        .refuses(Code::AssuranceTooLow)
+        .refuses(Code::TokenRevoked)
+}
+
 /// Where nothing is signed, a text that is no token is a grant that does not hold; a tool token lacks its signature.
 fn of_renewal(refusal: Refusal, is_token: bool) -> Refusal {
     match refusal {
@@ -125,8 +140,8 @@ fn of_renewal(refusal: Refusal, is_token: bool) -> Refusal {
 }
 
 /// Grants whose one proof is a field of the form. Another credential beside it would be ignored, so it is refused.
-fn no_credential(parts: &Parts) -> Result<(), Refusal> {
-    match credentials::find(&parts.headers) {
+fn no_credential(headers: &HeaderMap) -> Result<(), Refusal> {
+    match credentials::find(headers) {
         Err(Refusal::NoCredential) => Ok(()),
         _ => Err(Refusal::SeveralCredentials),
     }
@@ -164,25 +179,6 @@ struct TokenForm {
     scope: Option<String>,
     /// `1` asks for an encryption key too.
     encrypt: Option<String>,
-}
-
-/// How the document describes it.
-pub fn post_doc() -> Doc {
-    Doc::new("The token endpoint")
-        .about(
-            "Client credentials: authenticated with an API key. Token exchange of a ticket: from the ticket's page (`Origin`). \
-             Token exchange of a tool token: signed with that token's key. Token exchange of a user's access token: from a page \
-             (`Origin`) that `client_id` registered. Refresh token: the next pair, as `/auth/refresh`.",
-        )
-        .takes_form::<TokenForm>()
-        .or_without_credential()
-        .answers::<TokenEndpointAnswer<'_>>(StatusCode::OK, "A token and its signing key; for a refresh token the next pair")
-        .refuses(Code::InvalidGrant)
-        .refuses(Code::ToolDenied)
-        .refuses(Code::OriginDenied)
-        .refuses(Code::ScopeDenied)
-        .refuses(Code::AssuranceTooLow)
-        .refuses(Code::TokenRevoked)
 }
 
 fn answer(app: &App, granted: &Granted) -> Response {

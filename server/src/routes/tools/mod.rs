@@ -1,35 +1,34 @@
 //! `/tools…`: tools and their grants, for admins.
 
-pub mod grants;
-pub mod id;
+pub(crate) mod id;
 pub(super) mod view;
 
-use super::body;
-use super::problem::Refused;
-use super::step_up;
-use crate::domain::account::service::SignedIn;
-use crate::domain::audit::Action;
-use crate::domain::issuer_code::IssuerCode;
-use crate::domain::keys::form::{self, invalid};
-use crate::domain::page_origin::{base_url, page_origin};
-use crate::domain::refusal::Refusal;
-use crate::domain::scope::Scopes;
-use crate::domain::stored_origin::StoredOrigin;
-use crate::domain::tool::{Access, CallerKinds, Tool, ToolOrigins};
-use crate::mail::act::Act;
-use crate::openapi::{Doc, grammar};
-use crate::router::App;
-use crate::store::Tools;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::JsonForm;
+use crate::http::caller::AdminCaller;
+use crate::http::caller::SignedInAdmin;
+use crate::http::openapi::doc::Doc;
+use crate::http::openapi::grammar;
+use crate::http::problem::Refused;
+use crate::http::step_up::ShownStepUp;
+use crate::issuer::account::service::SignedIn;
+use crate::issuer::keys::form::{self, invalid};
+use crate::issuer::refusal::Refusal;
+use crate::model::issuer_code::IssuerCode;
+use crate::model::mail::act::Act;
+use crate::model::page_origin::{base_url, page_origin};
+use crate::model::scope::Scopes;
+use crate::model::stored_origin::StoredOrigin;
+use crate::model::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, LOCATION};
-use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use view::{OneToolAnswer, ToolView};
@@ -40,7 +39,7 @@ const MAX_ORIGINS: usize = 64;
 /// A new tool.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewToolForm {
+pub(crate) struct NewToolForm {
     #[schema(required, value_type = grammar::ToolId)]
     id: Option<String>,
     /// Its public base URL: scheme, host and port only.
@@ -78,45 +77,43 @@ struct ToolsAnswer {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    app.admin(&parts, &body::read(body).await?, Action::Request).await?;
+pub(crate) async fn get(_: AdminCaller<action::Request>, State(app): State<App>) -> Result<Response, Refused> {
     let tools = app.issuer.store.tools().await.map_err(Refusal::from)?;
     let view = |tool: &Tool| ToolView::of(tool, &app.issuer.roots);
     let answer = ToolsAnswer { tools: tools.iter().map(view).collect(), server_time: app.issuer.clock.now().0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
+/// The document of [`get`].
+pub(crate) fn get_doc() -> Doc {
+    Doc::new("Tools").answers::<ToolsAnswer>(StatusCode::OK, "Every tool, by id")
+}
+
 /// `POST /tools`: adds one: 201.
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let body = body::read(body).await?;
-    let (admin, signed_in) = app.signed_in_admin(&parts, &body, Action::ToolCreate).await?;
-    let tool = read(body::form(&parts.headers, &body)?, &app)?;
+pub(crate) async fn post(
+    admin: SignedInAdmin<action::ToolCreate>,
+    State(app): State<App>,
+    JsonForm(form): JsonForm<NewToolForm>,
+    shown: ShownStepUp,
+) -> Result<Response, Refused> {
+    let SignedInAdmin { admin, signed_in, .. } = admin;
+    let tool = read(form, &app)?;
     app.issuer.tools().check_new(&tool).await?;
-    use_step_up(&app, &parts, &signed_in, Act::ToolAdded(tool.id.clone())).await?;
+    use_step_up(&app, &shown, &signed_in, Act::ToolAdded(tool.id.clone())).await?;
     let tool = app.issuer.tools().add(tool, &admin.source).await?;
     let location = [(LOCATION, format!("/tools/{}", tool.id))];
     Ok((StatusCode::CREATED, location, answer(&app, &tool)).into_response())
 }
 
-/// How the document describes the list.
-pub fn get_doc() -> Doc {
-    Doc::new("Tools").answers::<ToolsAnswer>(StatusCode::OK, "Every tool, by id")
-}
-
-/// How the document describes the making.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Add a tool")
         .about(
             "For a signed-in admin, with a step-up. Its credential is made on the issuer's machine: `bmap tool credential`.",
         )
-        .reads_header(step_up::HEADER, step_up::PATTERN, step_up::ABOUT_HEADER)
-        .refuses(IssuerCode::StepUpRequired)
-        .takes::<NewToolForm>()
         .answers::<OneToolAnswer>(StatusCode::CREATED, "The tool")
         .with_header("location", "The tool's path")
         .refuses(IssuerCode::InvalidState)
@@ -127,20 +124,14 @@ pub fn post_doc() -> Doc {
 ///
 /// # Errors
 /// [`Refusal::StepUpRequired`].
-async fn use_step_up(app: &App, head: &Parts, signed_in: &SignedIn, act: Act) -> Result<(), Refusal> {
-    let stepped_up = step_up::demand(app, head, signed_in).await?;
+async fn use_step_up(app: &App, shown: &ShownStepUp, signed_in: &SignedIn, act: Act) -> Result<(), Refusal> {
+    let stepped_up = shown.demand(app, signed_in).await?;
     app.accounts.use_step_up(&app.accounts.with_notices(stepped_up, act, &[]).await?).await
 }
 
 fn answer(app: &App, tool: &Tool) -> Response {
     let answer = OneToolAnswer { tool: ToolView::of(tool, &app.issuer.roots), server_time: app.issuer.clock.now().0 };
     ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
-}
-
-/// The tool that a path names.
-fn named(id: Result<Path<String>, PathRejection>) -> Result<ToolId, Refusal> {
-    let id = id.ok().and_then(|Path(id)| ToolId::parse(&id).ok());
-    id.ok_or(Refusal::NotFound { what: "tool" })
 }
 
 fn read(form: NewToolForm, app: &App) -> Result<Tool, Refusal> {

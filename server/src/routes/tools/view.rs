@@ -1,9 +1,9 @@
 //! How tools and grants are shown, and the words that stand in forms.
 
-use crate::clock::UnixMillis;
-use crate::domain::roots::Roots;
-use crate::domain::tool::{Access, CallerKind, Tool};
-use crate::domain::tool_grant::ToolGrant;
+use crate::model::clock::UnixMillis;
+use crate::model::roots::Roots;
+use crate::model::tool::{Access, CallerKind, Tool};
+use crate::model::tool_grant::ToolGrant;
 use bmap_protocol::token::Assurance;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

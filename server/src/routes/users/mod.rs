@@ -1,22 +1,19 @@
 //! `/users…`: the administration of users, for admins.
 
-pub mod activate;
-pub mod deactivate;
-pub mod role;
-pub mod user;
+pub(crate) mod id;
 
-use super::body;
-use super::problem::Refused;
-use crate::domain::audit::Action;
-use crate::domain::issuer_code::IssuerCode;
-use crate::domain::refusal::Refusal;
-use crate::domain::user::UserState;
-use crate::domain::users::UserRecord;
-use crate::openapi::Doc;
-use crate::router::App;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::caller::AdminCaller;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use crate::http::query::QueryFields;
+use crate::http::query::QueryOf;
+use crate::issuer::refusal::Refusal;
+use crate::issuer::users::UserRecord;
+use crate::model::user::UserState;
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::ids::UserId;
 use http::StatusCode;
@@ -31,7 +28,7 @@ const MAX_PAGE: u32 = 200;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct UsersQuery {
+pub(crate) struct UsersQuery {
     /// The `next_cursor` of the page before.
     #[param(pattern = "^usr_[0-9a-f]{32}$")]
     cursor: Option<String>,
@@ -39,6 +36,8 @@ struct UsersQuery {
     #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
+
+impl QueryFields for UsersQuery {}
 
 /// A user.
 #[derive(Serialize, ToSchema)]
@@ -90,11 +89,11 @@ struct UsersAnswer<'a> {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn get(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    app.admin(&parts, &body::read(body).await?, Action::Request).await?;
-    let query = parts.uri.query().unwrap_or_default();
-    let query: UsersQuery = serde_urlencoded::from_str(query).map_err(|_| Refusal::Malformed { field: "query" })?;
+pub(crate) async fn get(
+    _: AdminCaller<action::Request>,
+    State(app): State<App>,
+    QueryOf(query): QueryOf<UsersQuery>,
+) -> Result<Response, Refused> {
     let limit = query.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(Refusal::Malformed { field: "limit" }.into());
@@ -113,25 +112,14 @@ pub async fn get(State(app): State<App>, request: Request) -> Result<Response, R
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// How the document describes it.
-pub fn get_doc() -> Doc {
-    Doc::new("Users, oldest first, a page at a time")
-        .query::<UsersQuery>()
-        .answers::<UsersAnswer<'_>>(StatusCode::OK, "A page of users")
+/// The document of [`get`].
+pub(crate) fn get_doc() -> Doc {
+    Doc::new("Users, oldest first, a page at a time").answers::<UsersAnswer<'_>>(StatusCode::OK, "A page of users")
 }
 
 /// The shared documentation of the routes of one user.
 fn doc_of_one(summary: &'static str) -> Doc {
-    Doc::new(summary)
-        .path_part("id", "The user's id")
-        .answers::<UserAnswer<'_>>(StatusCode::OK, "The user as it is then")
-        .refuses(IssuerCode::NotFound)
-}
-
-/// The user that a path names; a malformed id is no user's.
-fn named(id: Result<Path<String>, PathRejection>) -> Result<UserId, Refusal> {
-    let id = id.ok().and_then(|Path(id)| UserId::parse(&id).ok());
-    id.ok_or(Refusal::NotFound { what: "user" })
+    Doc::new(summary).answers::<UserAnswer<'_>>(StatusCode::OK, "The user as it is then")
 }
 
 /// The user as it is now.

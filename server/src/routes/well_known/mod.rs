@@ -1,4 +1,4 @@
 //! `/.well-known/…`
 
-pub mod jwks;
-pub mod oauth_authorization_server;
+pub(crate) mod jwks;
+pub(crate) mod oauth_authorization_server;

@@ -1,7 +1,8 @@
 //! `GET /.well-known/oauth-authorization-server`: this issuer's metadata (RFC 8414).
 
-use crate::openapi::Doc;
-use crate::router::App;
+use crate::http::app::App;
+use crate::http::caller::Open;
+use crate::http::openapi::doc::Doc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -9,7 +10,7 @@ use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
 /// Answers with the metadata.
-pub async fn get(State(app): State<App>) -> impl IntoResponse {
+pub(crate) async fn get(_: Open, State(app): State<App>) -> impl IntoResponse {
     let issuer = app.issuer.url.as_str();
     let metadata = serde_json::json!({
         "issuer": issuer,
@@ -25,7 +26,7 @@ pub async fn get(State(app): State<App>) -> impl IntoResponse {
     ([(CACHE_CONTROL, "public, max-age=300")], Json(metadata))
 }
 
-/// How the document describes it.
-pub fn get_doc() -> Doc {
+/// The document of [`get`].
+pub(crate) fn get_doc() -> Doc {
     Doc::new("What this issuer can do").answers_object(StatusCode::OK, "Metadata (RFC 8414)")
 }

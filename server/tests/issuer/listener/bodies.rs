@@ -3,7 +3,7 @@
 use super::http1::{read_all, statuses};
 use crate::http_client::Call;
 use crate::world::World;
-use bmap_server::bodies::BODIES_PER_ADDRESS;
+use bmap_server::http::layers::bodies::BODIES_PER_ADDRESS;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;

@@ -14,11 +14,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// An address of this machine.
-fn from(last: u8) -> Ipv4Addr {
+pub(super) fn from(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, last)
 }
 
-async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+pub(super) async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((from, 0).into()).unwrap();
     socket.connect(to).await.unwrap()
@@ -26,7 +26,7 @@ async fn connect(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
 
 async fn serve(world: &World, total: usize, per_address: usize, exempt: &[&str]) -> SocketAddr {
     let exempt = exempt.iter().map(|network| network.parse().unwrap()).collect();
-    let limits = ConnectionLimits { total, per_address, exempt };
+    let limits = ConnectionLimits { total, per_address, requests_per_address: 0, exempt };
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), limits).await.unwrap();
     let address = listener.local_address().unwrap();
     tokio::spawn(listener.serve(world.app.router(), std::future::pending()));
@@ -48,7 +48,7 @@ async fn quiet(from: Ipv4Addr, to: SocketAddr) -> SendRequest<Empty<Bytes>> {
 }
 
 /// The status of one request; nothing where the connection was closed.
-async fn ask(from: Ipv4Addr, to: SocketAddr) -> String {
+pub(super) async fn ask(from: Ipv4Addr, to: SocketAddr) -> String {
     let mut stream = connect(from, to).await;
     let request = "GET /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     let _ = stream.write_all(request.as_bytes()).await;

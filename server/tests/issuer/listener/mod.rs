@@ -1,5 +1,7 @@
 mod bodies;
 mod crowd;
+mod flood;
+mod framing;
 mod hosts;
 mod http1;
 mod http2;

@@ -10,8 +10,8 @@ mod tls;
 use crate::mail_server::MailServer;
 use crate::world::World;
 use bmap_server::config::{Config, Environment, Flags};
-use bmap_server::mail::mailer::{Mailer, Smtp};
-use bmap_server::mail::worker::MailWorker;
+use bmap_server::issuer::mail::mailer::{Mailer, Smtp};
+use bmap_server::issuer::mail::worker::MailWorker;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +34,6 @@ impl World {
     }
 
     async fn waiting(&self) -> i64 {
-        use bmap_server::store::Outbox;
         self.issuer.store.mail_waiting().await.unwrap()
     }
 }

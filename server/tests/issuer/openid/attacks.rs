@@ -10,7 +10,7 @@ use crate::http_client::{Answer, Call};
 use crate::person::Pair;
 use crate::world::World;
 use bmap_protocol::origin::Origin;
-use bmap_server::domain::openid::service::OpenidService;
+use bmap_server::issuer::openid::service::OpenidService;
 use bmap_server::outbound::Outbound;
 use serde_json::{Value, json};
 use std::sync::Arc;

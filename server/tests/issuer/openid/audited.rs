@@ -2,12 +2,12 @@
 
 use super::fake::{Fake, Journey, Say, TOKEN};
 use super::{VERIFIER, assert_failed, code_in, link, sign_in_fields, start, swap, unlink};
-use crate::audit::entries;
+use crate::audit::recorded::entries;
 use crate::http_client::Answer;
 use crate::person::Pair;
 use crate::world::World;
-use bmap_server::domain::audit::chain::{Content, Row};
-use bmap_server::domain::audit::{Action, Source};
+use bmap_server::model::audit::chain::{Content, Row};
+use bmap_server::model::audit::{Action, Source};
 use serde_json::{Value, json};
 
 /// The entries after so many, and how many there are now.

@@ -3,7 +3,7 @@
 use super::fake::{Fake, Journey, TOKEN};
 use super::{assert_failed, code_in, provider, sign_in_fields, start, swap, world_with};
 use crate::http_client::Call;
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::World;
 
 /// A world whose provider would vouch for any user.

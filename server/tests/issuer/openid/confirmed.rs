@@ -8,7 +8,7 @@ use super::sign_in::{begin, two_providers};
 use super::{RETURN_TO, VERIFIER, assert_failed, code_in, sign_in_fields, start, swap};
 use crate::http_client::Call;
 use crate::person::{PASSWORD, Pair, change_password, confirm_address, login, reset, set_password};
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::World;
 use serde_json::json;
 

@@ -4,10 +4,9 @@ use super::fake::{Fake, Journey};
 use super::{RETURN_TO, VERIFIER, code_in, link, sign_in_fields, start, swap};
 use crate::operator::Operator;
 use crate::person::Pair;
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::{World, event};
-use bmap_server::domain::openid::Identity;
-use bmap_server::store::Openid;
+use bmap_server::model::openid::Identity;
 use serde_json::json;
 
 /// Where a browser is after a journey to the provider, as a user of it.

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_listener::{ConnectionLimits, Listener};
-use bmap_server::domain::openid::provider::Provider;
+use bmap_server::issuer::openid::provider::Provider;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
 use http_body_util::BodyExt;

@@ -8,7 +8,6 @@ use super::{RETURN_TO, VERIFIER, code_in, link, sign_in_fields, start, swap, unl
 use crate::http_client::Call;
 use crate::person::Pair;
 use crate::world::World;
-use bmap_server::store::Outbox;
 use serde_json::json;
 
 #[tokio::test]

@@ -25,7 +25,8 @@ use crate::http_client::{Answer, Call};
 use crate::world::{PAGE, World};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::origin::Origin;
-use bmap_server::domain::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer, ProviderName};
+use bmap_server::issuer::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer};
+use bmap_server::model::openid::provider_name::ProviderName;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

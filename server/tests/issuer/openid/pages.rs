@@ -6,10 +6,10 @@ use crate::http_client::Call;
 use crate::world::{PAGE, World};
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use bmap_protocol::origin::Origin;
-use bmap_server::domain::issuer::{Issuer, Lives};
-use bmap_server::domain::openid::service::OpenidService;
+use bmap_server::issuer::issuer::{Issuer, Lives};
+use bmap_server::issuer::openid::service::OpenidService;
+use bmap_server::model::rng::SystemRandom;
 use bmap_server::outbound::Outbound;
-use bmap_server::rng::SystemRandom;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ async fn t28_the_cookie_is_for_this_host_alone_and_for_no_script() {
         providers,
         vec![Origin::parse(PAGE).unwrap()],
     );
-    let app = bmap_server::router::App::new(issuer, Vec::new()).unwrap().with_openid(openid.unwrap());
+    let app = bmap_server::http::app::App::new(issuer, Vec::new()).unwrap().with_openid(openid.unwrap());
     let address = world.serve(&app).await;
     let answer = start("fake", &sign_in_fields()).send(address).await;
     let cookie = answer.header("set-cookie").unwrap();

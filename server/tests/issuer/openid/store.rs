@@ -3,20 +3,20 @@
 use crate::world::event;
 use bmap_protocol::ids::UserId;
 use bmap_protocol::keys::{EpochKeys, RootSecret};
-use bmap_server::clock::UnixMillis;
-use bmap_server::domain::account::email::EmailAddress;
-use bmap_server::domain::account::opaque::{Kind, OpaqueToken, TokenHash};
-use bmap_server::domain::account::refresh::RefreshRow;
-use bmap_server::domain::account::{SessionProof, UserSession};
-use bmap_server::domain::issuer::new_user;
-use bmap_server::domain::openid::flow::{Flow, FlowKey, Intent, SealedCode, SealedFlow, Vouched};
-use bmap_server::domain::openid::pkce::Challenge;
-use bmap_server::domain::openid::provider::ProviderName;
-use bmap_server::domain::openid::{Identity, IdentityKey};
-use bmap_server::domain::session::{SessionId, SessionState};
-use bmap_server::domain::user::{User, UserName, UserState};
-use bmap_server::rng::SystemRandom;
-use bmap_server::store::{Database, Openid, StoreError, Unlinked, UserSessions, Users};
+use bmap_server::issuer::issuer::new_user;
+use bmap_server::model::account::email::EmailAddress;
+use bmap_server::model::account::opaque::{Kind, OpaqueToken, TokenHash};
+use bmap_server::model::account::refresh::RefreshRow;
+use bmap_server::model::account::{SessionProof, UserSession};
+use bmap_server::model::clock::UnixMillis;
+use bmap_server::model::openid::flow::{Flow, FlowKey, Intent, SealedCode, SealedFlow, Vouched};
+use bmap_server::model::openid::pkce::Challenge;
+use bmap_server::model::openid::provider_name::ProviderName;
+use bmap_server::model::openid::{Identity, IdentityKey};
+use bmap_server::model::rng::SystemRandom;
+use bmap_server::model::session::{SessionId, SessionState};
+use bmap_server::model::user::{User, UserName, UserState};
+use bmap_server::store::{Database, StoreError, Unlinked};
 
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
 

@@ -4,7 +4,7 @@ use super::fake::{DISCOVERY, Fake, Journey, KEYS, TOKEN};
 use super::{VERIFIER, code_in, provider, sign_in_fields, start, swap, world_with};
 use crate::mail_server::Authority;
 use crate::world::World;
-use bmap_server::domain::openid::provider::Provider;
+use bmap_server::issuer::openid::provider::Provider;
 use bmap_server::outbound::Authorities;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -1,9 +1,8 @@
-use crate::audit::entries;
+use crate::audit::recorded::entries;
 use crate::http_client::{Answer, Call};
 use crate::person::{Pair, login};
-use crate::store_audit::follow;
+use crate::storage::audit::follow;
 use crate::world::{World, event};
-use bmap_server::store::AuditLog;
 use serde_json::Value;
 
 async fn audit(world: &World, as_whom: &Pair, query: &str) -> Answer {
@@ -52,7 +51,7 @@ async fn each_filter_leaves_what_it_says() {
     let rows = entries(&world).await;
     let (user, key) = (host.user.as_str(), host.id.as_str());
     let time = rows.last().unwrap().content.at;
-    let all = |keep: &dyn Fn(&bmap_server::domain::audit::chain::Content) -> bool| {
+    let all = |keep: &dyn Fn(&bmap_server::model::audit::chain::Content) -> bool| {
         let kept = rows.iter().rev().filter(|row| keep(&row.content));
         kept.map(|row| row.sequence).collect::<Vec<i64>>()
     };

@@ -4,9 +4,8 @@ use crate::actors::exchange;
 use crate::http_client::{Answer, Call};
 use crate::key_owner::{KeyOwner, form};
 use crate::person::STEP_UP;
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::{OTHER_TOOL, PAGE, World};
-use bmap_server::store::IdempotentAnswers;
 use serde_json::json;
 
 const KEY: &str = "8e03978e-40d5-43dd-bc93-6894a57f9324";
@@ -135,7 +134,7 @@ async fn of_fifty_at_once_one_makes_a_key_and_all_others_get_its_answer() {
     let world = World::start().await;
     let ana = world.key_owner("ana@shop.example").await;
     // A second process on the same database knows nothing of what the first one is at work on.
-    let other = bmap_server::router::App::new(std::sync::Arc::clone(&world.issuer), Vec::new()).unwrap();
+    let other = bmap_server::http::app::App::new(std::sync::Arc::clone(&world.issuer), Vec::new()).unwrap();
     let addresses = [world.address, world.serve(&other).await];
     let form = form();
     // One step-up for all of them: a request that finds it used up gets the answer that it was used up for.

@@ -3,11 +3,11 @@
 use crate::http_client::{Answer, Call};
 use crate::person::{PASSWORD, Pair, confirm, login, register};
 use crate::routes::auth::confirm::assert_page;
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::World;
-use bmap_server::domain::account::registration::RegistrationMode;
-use bmap_server::domain::account::service::LinkDelivery;
-use bmap_server::router::App;
+use bmap_server::http::app::App;
+use bmap_server::issuer::account::registration_mode::RegistrationMode;
+use bmap_server::issuer::account::service::LinkDelivery;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;

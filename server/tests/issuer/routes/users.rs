@@ -1,12 +1,11 @@
 use crate::database::is_postgres;
 use crate::http_client::{Answer, Call};
 use crate::person::{Pair, login};
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::World;
-use bmap_server::clock::Clock;
-use bmap_server::domain::role::Role;
-use bmap_server::domain::user::UserState;
-use bmap_server::store::{ApiKeys, UserSessions, Users};
+use bmap_server::model::clock::Clock;
+use bmap_server::model::role::Role;
+use bmap_server::model::user::UserState;
 use serde_json::json;
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A shared store in the model: a primary with a clock of its own, and a replica that has what it had at some moment.
 
+use super::design::{Design, Request, SKEW};
 use super::store::Table;
-use super::{Design, Request, SKEW};
 
 /// The primary, and what its replica has.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

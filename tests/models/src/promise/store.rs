@@ -1,6 +1,6 @@
 //! A store in the model: records, and the clock or clocks that they are judged by.
 
-use super::{Design, PAST, Request, SKEW};
+use super::design::{Design, PAST, Request, SKEW};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The identity of a record: the key's bytes or its number, and the nonce. The model has one nonce for each request.

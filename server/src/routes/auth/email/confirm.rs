@@ -1,15 +1,19 @@
 //! `GET /auth/email/confirm`, where the mail to a new address leads, and `POST /auth/email/confirm`, which gives it to the account.
 
-use super::super::link::{self, AddressConfirmed};
+use super::super::link::{self, AddressConfirmed, LinkForm};
 use super::super::page::{self, Form};
-use crate::domain::account::opaque::Kind;
-use crate::domain::audit::{Action, Source};
-use crate::openapi::Doc;
-use crate::router::App;
-use crate::routes::problem::Refused;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::JsonOrPageForm;
+use crate::http::caller::OwnProof;
+use crate::http::openapi::doc::Doc;
+use crate::http::problem::Refused;
+use crate::http::query::QueryFields;
+use crate::http::query::QueryOf;
+use crate::model::account::opaque::Kind;
+use crate::model::audit::Source;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::CACHE_CONTROL;
 use serde::Deserialize;
@@ -30,24 +34,32 @@ const FORM: Form = Form {
 /// The link's parameters.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-pub struct AddressLink {
+pub(crate) struct AddressLink {
     #[param(value_type = String, pattern = "^bme_[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$")]
     token: Zeroizing<String>,
 }
 
+impl QueryFields for AddressLink {}
+
 /// The page that the link leads to.
-///
-/// # Errors
-/// [`Refused`] where the link holds no token.
-pub async fn page(query: Result<Query<AddressLink>, QueryRejection>) -> Result<Response, Refused> {
-    link::follow(&FORM, Kind::EmailChange, query.ok().map(|Query(link)| link.token))
+pub(crate) async fn page(_: OwnProof<action::Request>, link: Result<QueryOf<AddressLink>, Refused>) -> Response {
+    link::follow(&FORM, Kind::EmailChange, link.ok().map(|QueryOf(link)| link.token))
+}
+
+/// The document of [`page`].
+pub(crate) fn page_doc() -> Doc {
+    link::page_doc("The page that the link to a new address leads to")
 }
 
 /// Confirms: 200. Takes the page's form and JSON.
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
+pub(crate) async fn post(
+    proof: OwnProof<action::EmailChange>,
+    State(app): State<App>,
+    form: JsonOrPageForm<LinkForm>,
+) -> Result<Response, Refused> {
     let confirm = |token: Zeroizing<String>, password, source: Source| {
         let accounts = app.accounts.clone();
         async move { accounts.confirm_address(&token, password, &source).await }
@@ -58,16 +70,11 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
         ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
     };
     let done = |()| page::done("Confirmed", "From now on you sign in with this address.");
-    link::answer(request, Action::EmailChange, (&FORM, Kind::EmailChange), confirm, done, json).await
+    link::answer(proof.source, form, (&FORM, Kind::EmailChange), confirm, done, json).await
 }
 
-/// How the document describes it.
-pub fn page_doc() -> Doc {
-    link::page_doc::<AddressLink>("The page that the link to a new address leads to")
-}
-
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     link::answer_doc::<AddressConfirmed>(
         "Give an account its new address",
         "With the account's password; five tries for each link.",

@@ -1,17 +1,19 @@
 //! `POST /auth/email`: asks for another address.
 
-pub mod confirm;
+pub(crate) mod confirm;
 
-use super::super::problem::Refused;
-use super::super::{bearer, body};
 use super::password_field;
-use crate::domain::account::email::EmailAddress;
-use crate::domain::audit::Action;
-use crate::domain::refusal::Refusal;
-use crate::openapi::{Doc, grammar};
-use crate::router::App;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::UserCaller;
+use crate::http::openapi::doc::Doc;
+use crate::http::openapi::grammar;
+use crate::http::problem::Refused;
+use crate::issuer::refusal::Refusal;
+use crate::model::account::email::EmailAddress;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::code::Code;
 use http::StatusCode;
@@ -22,7 +24,7 @@ use zeroize::Zeroizing;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct EmailForm {
+pub(crate) struct EmailForm {
     /// The new address.
     #[schema(value_type = grammar::EmailAddress)]
     email: String,
@@ -42,11 +44,11 @@ struct AddressAsked {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let signed_in = bearer::signed_in(&app, &parts, Action::EmailChangeAsk).await?;
-    let body = body::read(body).await?;
-    let form: EmailForm = body::json(&parts.headers, &body)?;
+pub(crate) async fn post(
+    UserCaller { signed_in, .. }: UserCaller<action::EmailChangeAsk>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<EmailForm>,
+) -> Result<Response, Refused> {
     let email = EmailAddress::parse(&form.email).map_err(|_| Refusal::Malformed { field: "email" })?;
     let password = password_field(form.password, "password")?;
     app.accounts.ask_for_address(&signed_in, password, &email).await?;
@@ -54,11 +56,10 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     Ok((StatusCode::ACCEPTED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Ask for another address")
         .about("A link goes to the new address, and word of it to the old one. The answer is the same whether or not the new address has an account.")
-        .takes::<EmailForm>()
         .answers::<AddressAsked>(StatusCode::ACCEPTED, "A link is on its way to the new address")
         .refuses(Code::InvalidCredentials)
         .refuses(Code::RateLimited)

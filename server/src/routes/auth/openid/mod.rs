@@ -3,24 +3,27 @@
 //! The one cookie of this server is here: it binds a sign-in to the browser that began it (T28). It is good for nothing else,
 //! and no answer that a page can read depends on it.
 
-pub mod callback;
-pub mod confirmed;
-pub mod link;
-pub mod start;
-pub mod token;
+pub(crate) mod provider;
+pub(crate) mod token;
 
-use crate::domain::account::opaque::{Kind, OpaqueToken};
-use crate::domain::openid::flow::FLOW_SECONDS;
-use crate::domain::openid::service::OpenidService;
-use crate::domain::refusal::Refusal;
-use crate::openapi::Doc;
-use crate::router::App;
+use crate::http::app::App;
+use crate::http::argument::Argument;
+use crate::http::caller::Open;
+use crate::http::openapi::doc::Doc;
+use crate::issuer::openid::service::OpenidService;
+use crate::issuer::refusal::Refusal;
+use crate::model::account::opaque::{Kind, OpaqueToken};
+use crate::model::issuer_code::IssuerCode;
+use crate::model::openid::flow::FLOW_SECONDS;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, COOKIE, LOCATION, REFERRER_POLICY, SET_COOKIE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -40,7 +43,7 @@ struct OpenidProvider<'a> {
 /// A code out of a page's fragment, and the verifier that the page kept.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SignInCodeForm {
+pub(crate) struct SignInCodeForm {
     #[schema(value_type = String)]
     code: Zeroizing<String>,
     /// RFC 7636: the one whose SHA-256 was the `code_challenge`.
@@ -49,14 +52,14 @@ struct SignInCodeForm {
 }
 
 /// The providers that are configured.
-pub async fn get(State(app): State<App>) -> Response {
+pub(crate) async fn get(_: Open, State(app): State<App>) -> Response {
     let providers = app.openid.providers();
     let providers = providers.map(|provider| OpenidProvider { name: provider.name.as_str(), label: &provider.label });
     ([(CACHE_CONTROL, "no-store")], Json(OpenidProviders { providers: providers.collect() })).into_response()
 }
 
-/// How the document describes it.
-pub fn get_doc() -> Doc {
+/// The document of [`get`].
+pub(crate) fn get_doc() -> Doc {
     Doc::new("The OpenID providers that people can sign in with")
         .answers::<OpenidProviders>(StatusCode::OK, "Their names and labels")
 }
@@ -65,6 +68,36 @@ pub fn get_doc() -> Doc {
 fn cookie_name(openid: &OpenidService) -> &'static str {
     if openid.is_secure() { "__Host-bmap-openid" } else { "bmap-openid" }
 }
+
+/// The `{provider}` of a path.
+pub(crate) struct ProviderName(String);
+
+impl FromRequestParts<App> for ProviderName {
+    type Rejection = PathRejection;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, PathRejection> {
+        Path::from_request_parts(head, app).await.map(|Path(name)| Self(name))
+    }
+}
+
+impl Argument for ProviderName {
+    fn describe(doc: Doc) -> Doc {
+        doc.path_part("provider", "The provider's name").refuses(IssuerCode::NotFound)
+    }
+}
+
+/// The browser that sends a request, if it has begun a sign-in.
+pub(crate) struct Browser(Option<OpaqueToken>);
+
+impl FromRequestParts<App> for Browser {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self(browser(&app.openid, &head.headers)))
+    }
+}
+
+impl Argument for Browser {}
 
 /// The browser that sends these headers, if it has begun a sign-in; two of them say nothing.
 fn browser(openid: &OpenidService, headers: &HeaderMap) -> Option<OpaqueToken> {

@@ -1,15 +1,17 @@
 //! `POST /auth/password`: changes the password of the signed-in user.
 
-pub mod reset;
+pub(crate) mod reset;
 
-use super::super::problem::Refused;
-use super::super::{bearer, body};
 use super::{GivenKeyAnswer, password_field};
-use crate::domain::audit::Action;
-use crate::openapi::{Doc, grammar};
-use crate::router::App;
+use crate::http::action;
+use crate::http::app::App;
+use crate::http::body::SecretJsonForm;
+use crate::http::caller::UserCaller;
+use crate::http::openapi::doc::Doc;
+use crate::http::openapi::grammar;
+use crate::http::problem::Refused;
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bmap_protocol::code::Code;
 use http::StatusCode;
@@ -20,7 +22,7 @@ use zeroize::Zeroizing;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct PasswordForm {
+pub(crate) struct PasswordForm {
     #[schema(value_type = grammar::Password)]
     current_password: Zeroizing<String>,
     #[schema(value_type = grammar::NewPassword)]
@@ -43,11 +45,11 @@ struct Changed {
 ///
 /// # Errors
 /// [`Refused`].
-pub async fn post(State(app): State<App>, request: Request) -> Result<Response, Refused> {
-    let (parts, body) = request.into_parts();
-    let signed_in = bearer::signed_in(&app, &parts, Action::PasswordChange).await?;
-    let body = body::read(body).await?;
-    let form: PasswordForm = body::json(&parts.headers, &body)?;
+pub(crate) async fn post(
+    UserCaller { signed_in, .. }: UserCaller<action::PasswordChange>,
+    State(app): State<App>,
+    SecretJsonForm(form): SecretJsonForm<PasswordForm>,
+) -> Result<Response, Refused> {
     let current = password_field(form.current_password, "current_password")?;
     let new = password_field(form.new_password, "new_password")?;
     let (ended_sessions, review) = app.accounts.change_password(&signed_in, current, new).await?;
@@ -60,11 +62,10 @@ pub async fn post(State(app): State<App>, request: Request) -> Result<Response, 
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-/// How the document describes it.
-pub fn post_doc() -> Doc {
+/// The document of [`post`].
+pub(crate) fn post_doc() -> Doc {
     Doc::new("Change the password")
         .about("Every other session of the account is ended, and every step-up. The answer lists the keys to look through.")
-        .takes::<PasswordForm>()
         .answers::<Changed>(StatusCode::OK, "It is changed")
         .refuses(Code::InvalidCredentials)
         .refuses(Code::RateLimited)

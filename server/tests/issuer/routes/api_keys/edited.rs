@@ -3,7 +3,7 @@
 
 use crate::actors::Host;
 use crate::key_owner::form;
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::World;
 use serde_json::json;
 

@@ -2,13 +2,11 @@ mod edited;
 mod for_admins;
 mod id;
 mod recorded;
-mod regenerate;
-mod reviewed;
+mod revoke;
 
 use crate::http_client::Call;
 use crate::key_owner::form;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World, event};
-use bmap_server::store::Users;
 use serde_json::{Value, json};
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! The audit log of keys: each change once, in its own transaction, and no secret.
 
 use crate::key_owner::form;
-use crate::store_audit::follow;
+use crate::storage::audit::follow;
 use crate::world::World;
-use bmap_server::domain::audit::chain::Row;
+use bmap_server::model::audit::chain::Row;
 use serde_json::json;
 
 /// The entries about keys: action, outcome, actor, key.

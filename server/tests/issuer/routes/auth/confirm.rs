@@ -114,8 +114,18 @@ async fn other_forms_are_malformed_and_other_tokens_unknown() {
     let world = World::start().await;
     for query in ["", "?token=", "?token=bmc_x", "?token=%22%3E%3Cscript%3E", "?other=1"] {
         let page = Call::new("GET", &format!("/auth/confirm{query}")).send(world.address).await;
-        page.assert_refused("malformed_request");
+        let page = assert_page(&page, 400);
+        assert!(
+            page.contains("This link is not whole") && !page.contains("<form") && !page.contains("bmc_x"),
+            "{page}"
+        );
     }
+    // A form that a program in between changed is answered with a page too, and the log says why.
+    for fields in [vec![("token", "x")], vec![("token", "x"), ("password", "x"), ("y", "1")], vec![]] {
+        let page = assert_page(&Call::form("/auth/confirm", &fields).send(world.address).await, 400);
+        assert!(page.contains("did not arrive as it was sent"), "{page}");
+    }
+    assert!(world.log().contains("malformed_request"));
     for token in ["", "bmc_x", &format!("bmc_{}", "A".repeat(43)), &format!("bmr_{}", "A".repeat(43))] {
         confirm(token, PASSWORD).send(world.address).await.assert_refused("invalid_credentials");
     }

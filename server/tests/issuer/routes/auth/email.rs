@@ -3,7 +3,7 @@ use crate::http_client::Call;
 use crate::person::{
     PASSWORD, Pair, change_address, change_password, confirm_address, login, register, reset, set_password,
 };
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::World;
 use serde_json::json;
 

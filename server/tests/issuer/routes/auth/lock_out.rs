@@ -1,11 +1,11 @@
 //! Strangers guess, and the owner signs in (O13).
 
-use crate::http_client::Answer;
-use crate::person::{PASSWORD, Pair, change_password, login};
+use crate::http_client::{Answer, Call};
+use crate::person::{PASSWORD, Pair, STEP_UP, change_password, login, register, reset};
 use crate::world::World;
-use bmap_server::domain::account::known_network::{KNOWN_DAYS, MOST_NETWORKS};
-use bmap_server::domain::account::limits::SIGN_IN_PER_ACCOUNT;
-use bmap_server::store::KnownNetworks;
+use bmap_server::issuer::account::known_network::{KNOWN_DAYS, MOST_NETWORKS};
+use bmap_server::issuer::account::limits::SIGN_IN_PER_ACCOUNT;
+use serde_json::json;
 
 const HOME: &str = "203.0.113.9";
 
@@ -89,12 +89,12 @@ async fn o13_a_few_networks_are_known_for_a_while_and_an_edited_row_is_none() {
     let user = Pair::of(&from(&world, HOME, email, PASSWORD).await).user();
     from(&world, HOME, email, PASSWORD).await.granted();
     let known = || async { world.issuer.store.networks_of_user(&user, world.clock_now()).await.unwrap() };
-    assert_eq!(known().await.len(), 1, "the same network is one row");
+    assert_eq!(known().await.len(), 2, "where the link was confirmed, and one row for the same network");
     world.clock.advance_seconds(30 * 86_400);
     from(&world, HOME, email, PASSWORD).await.granted();
     let again = known().await;
-    assert_eq!(again.len(), 1);
-    assert_eq!(again[0].expires_at, world.clock_now().plus_seconds(KNOWN_DAYS * 86_400));
+    let end = world.clock_now().plus_seconds(KNOWN_DAYS * 86_400);
+    assert_eq!((again.len(), again.iter().filter(|one| one.expires_at == end).count()), (2, 1));
     for number in 0..MOST_NETWORKS {
         world.clock.advance_seconds(60);
         from(&world, &format!("192.0.2.{number}"), email, PASSWORD).await.granted();
@@ -106,4 +106,55 @@ async fn o13_a_few_networks_are_known_for_a_while_and_an_edited_row_is_none() {
     // A writer of the database gives a network a longer life, or to another user: it is none then (T13).
     world.database.edit("UPDATE known_networks SET expires_at = expires_at + 1").await;
     from(&world, "192.0.2.1", email, PASSWORD).await.assert_refused("rate_limited");
+}
+
+/// Strangers guess, then the owner signs in for the first time with the password: from where the link's form was sent, and from elsewhere.
+async fn signs_in_from_home_alone(world: &World, email: &str, password: &str) {
+    strangers_guess(world, email).await;
+    // A program that only opens the link makes no network known.
+    from(world, SCANNER, email, password).await.assert_refused("rate_limited");
+    from(world, HOME, email, password).await.granted();
+    from(world, SCANNER, email, password).await.assert_refused("rate_limited");
+}
+
+/// Opens a link as a mail scanner does, guesses as one who only has the link, and sends its form from home.
+async fn follow(world: &World, page: &str, form: &str, token: &str, password: &str) {
+    let opened = Call::new("GET", &format!("{page}?token={token}")).header("x-forwarded-for", SCANNER);
+    assert_eq!(opened.send(world.address).await.status, 200);
+    let sent = |password| Call::form(form, &[("token", token), ("password", password)]);
+    let refused = sent("short").header("x-forwarded-for", SCANNER).send(world.address).await;
+    assert!(refused.status == 401 || refused.status == 400, "{refused:?}");
+    assert_eq!(sent(password).header("x-forwarded-for", HOME).send(world.address).await.status, 200);
+}
+
+const SCANNER: &str = "192.0.2.77";
+const NEW: &str = "copper-lantern-12-frost";
+
+#[tokio::test]
+async fn o13_strangers_do_not_lock_out_the_first_sign_in_where_the_mailed_link_was_confirmed() {
+    let world = world().await;
+    let email = "ana@shop.example";
+    assert_eq!(register(email, PASSWORD).send(world.address).await.status, 202);
+    let link = world.links(email).await.pop().unwrap();
+    follow(&world, "/auth/confirm", "/auth/confirm", &link, PASSWORD).await;
+    signs_in_from_home_alone(&world, email, PASSWORD).await;
+
+    let admin = world.admin("root@shop.example").await;
+    let invite = Call::json("/invitations", &json!({ "email": "ben@shop.example" }));
+    let invite = invite.header(STEP_UP, &world.step_up(&admin.access).await);
+    assert_eq!(admin.send(&world, invite).await.status, 202);
+    let link = world.links_to("/auth/invitation", "ben@shop.example").await.pop().unwrap();
+    follow(&world, "/auth/invitation", "/auth/invitation", &link, NEW).await;
+    signs_in_from_home_alone(&world, "ben@shop.example", NEW).await;
+}
+
+#[tokio::test]
+async fn o13_strangers_do_not_lock_out_the_first_sign_in_after_a_reset_by_mail() {
+    let world = world().await;
+    let email = "ana@shop.example";
+    world.person(email).await;
+    assert_eq!(reset(email).send(world.address).await.status, 202);
+    let link = world.links_to("/auth/password/reset", email).await.pop().unwrap();
+    follow(&world, "/auth/password/reset", "/auth/password/reset/confirm", &link, NEW).await;
+    signs_in_from_home_alone(&world, email, NEW).await;
 }

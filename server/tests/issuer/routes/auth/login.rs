@@ -3,9 +3,8 @@ use crate::http_client::Call;
 use crate::person::{PASSWORD, Pair, login};
 use crate::world::event;
 use crate::world::{TOOL, World};
-use bmap_server::clock::UnixMillis;
-use bmap_server::domain::account::limits::{SIGN_IN_PER_ACCOUNT, SIGN_IN_PER_ADDRESS};
-use bmap_server::store::Users;
+use bmap_server::issuer::account::limits::{SIGN_IN_PER_ACCOUNT, SIGN_IN_PER_ADDRESS};
+use bmap_server::model::clock::UnixMillis;
 use serde_json::{Value, json};
 
 #[tokio::test]

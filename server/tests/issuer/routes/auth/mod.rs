@@ -9,6 +9,5 @@ mod password;
 mod refresh;
 mod register;
 mod rehash;
-mod reset;
 mod sessions;
 mod step_up;

@@ -1,7 +1,7 @@
 use crate::http_client::Call;
 use crate::person::{PASSWORD, login, register};
 use crate::world::World;
-use bmap_server::domain::account::service::LinkDelivery;
+use bmap_server::issuer::account::service::LinkDelivery;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -80,7 +80,7 @@ async fn other_forms_are_malformed() {
 #[tokio::test]
 async fn without_a_way_for_links_nobody_registers() {
     let world = World::start().await;
-    let app = bmap_server::router::App::new(Arc::clone(&world.issuer), Vec::new()).unwrap();
+    let app = bmap_server::http::app::App::new(Arc::clone(&world.issuer), Vec::new()).unwrap();
     assert_eq!(LinkDelivery::default(), LinkDelivery::None);
     let other = world.serve(&app).await;
     let refused = register("ana@shop.example", PASSWORD).send(other).await;

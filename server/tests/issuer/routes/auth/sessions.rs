@@ -1,4 +1,4 @@
-use crate::audit::entries;
+use crate::audit::recorded::entries;
 use crate::http_client::Call;
 use crate::person::Pair;
 use crate::world::World;

@@ -3,13 +3,12 @@
 use crate::http_client::{Answer, Call};
 use crate::key_owner::form;
 use crate::person::{PASSWORD, Pair, STEP_UP, change_password, login, logout, step_up};
-use crate::sealed_rows::edit;
+use crate::rows::sealed_rows::edit;
 use crate::world::World;
-use bmap_server::clock::UnixMillis;
-use bmap_server::domain::refusal::Refusal;
-use bmap_server::domain::role::Role;
-use bmap_server::router::App;
-use bmap_server::store::StepUps;
+use bmap_server::http::app::App;
+use bmap_server::issuer::refusal::Refusal;
+use bmap_server::model::clock::UnixMillis;
+use bmap_server::model::role::Role;
 use serde_json::json;
 use std::sync::Arc;
 

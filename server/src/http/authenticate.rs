@@ -1,0 +1,147 @@
+//! Proves who is calling: an API key in any of its four ways, or a user's access token (profile §4, §7).
+
+use super::app::App;
+use super::client::{address, source};
+use super::credentials::{self, Credential, is_bearer_shown, scheme_and_rest};
+use super::layers::beneath::SentTo;
+use crate::issuer::account::service::SignedIn;
+use crate::issuer::authenticate::Caller;
+use crate::issuer::grant::Renewable;
+use crate::issuer::refusal::Refusal;
+use crate::issuer::request_limits::RateKey;
+use crate::issuer::signed;
+use crate::issuer::users::Admin;
+use crate::model::audit::{Action, Source};
+use crate::model::keys::last_use::{LastUse, Way};
+use bmap_protocol::check;
+use bmap_protocol::fields::Fields;
+use bmap_protocol::ids::ApiKeyId;
+use bmap_protocol::received::UnverifiedSignature;
+use bmap_protocol::refusal::Refusal as SignedRefusal;
+use bmap_protocol::token::{Assurance, Subject};
+use bmap_verifier::Principal;
+use bytes::Bytes;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use http_body_util::Full;
+
+impl App {
+    /// The caller with an API key, by any of the four ways (profile §4, §7). `action` is the act that it asks for.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
+        let caller = self.proved_caller(head, body, action).await?;
+        self.count(RateKey::Key(&caller.key.id))?;
+        Ok(caller)
+    }
+
+    async fn proved_caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
+        let source = source(head, action);
+        let (caller, way) = match credentials::find(&head.headers)? {
+            Credential::Secret(way, presented) => (self.issuer.caller_by_secret(&presented, &source).await?, way),
+            Credential::Signature => match self.verify(head, body, &source).await?.principal() {
+                Principal::ApiKey(grant) => {
+                    let key = self.issuer.open_key(&grant.id).await?;
+                    (self.issuer.caller(key, &source)?, Way::Signature)
+                }
+                _ => return Err(Refusal::BadCredential),
+            },
+        };
+        let source_address = caller.source.ip();
+        self.last_uses.note(&caller.key.id, LastUse { at: self.issuer.clock.now(), address: source_address, way });
+        Ok(caller)
+    }
+
+    /// The admin who is calling: signed in, or with an API key of its own that administers, by whichever of the four ways. The session is there
+    /// where they are signed in.
+    ///
+    /// # Errors
+    /// [`Refusal`]; for a known caller who is no admin [`Refusal::NotAdmin`].
+    pub(super) async fn admin(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        action: Action,
+    ) -> Result<(Admin, Option<SignedIn>), Refusal> {
+        if !is_bearer_shown(&head.headers) {
+            let caller = self.caller(head, body, action).await?;
+            return Ok((self.issuer.admin(caller.user, Some(&caller.key), &caller.source)?, None));
+        }
+        let signed_in = self.signed_in(head, action).await?;
+        let admin = self.issuer.admin(signed_in.user.clone(), None, &signed_in.source)?;
+        Ok((admin, Some(signed_in)))
+    }
+
+    /// The signed-in caller of a request. `action` is the act that they ask for.
+    ///
+    /// # Errors
+    /// [`Refusal`]; no token at all is answered like a bad one.
+    pub(super) async fn signed_in(&self, head: &Parts, action: Action) -> Result<SignedIn, Refusal> {
+        let source = source(head, action);
+        let mut values = head.headers.get_all(AUTHORIZATION).iter();
+        let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::BadAccessToken) };
+        let (scheme, token) = value.to_str().ok().and_then(scheme_and_rest).ok_or(Refusal::BadAccessToken)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Refusal::BadAccessToken);
+        }
+        self.user_of_access_token(token, &source).await
+    }
+
+    /// The user of this access token, wherever the request holds it. The request counts as theirs from here on.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(super) async fn user_of_access_token(&self, token: &str, source: &Source) -> Result<SignedIn, Refusal> {
+        let signed_in = self.accounts.signed_in(&self.issuer.read_access(token)?, source).await?;
+        self.count(RateKey::User(&signed_in.user.id))?;
+        Ok(signed_in)
+    }
+
+    /// The verified token that a request was signed with, which must be the one that it asks to renew.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(super) async fn renewable(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        subject: &str,
+        source: &Source,
+    ) -> Result<Renewable, Refusal> {
+        let verified = self.verify(head, body, source).await?;
+        let claims = verified.claims().ok_or(Refusal::OtherSubject)?;
+        match (&claims.subject, claims.assurance) {
+            (Subject::User(user), Assurance::User) => self.count(RateKey::User(user))?,
+            _ => self.count(RateKey::Key(&claims.client_id))?,
+        }
+        let signed_with = check::authorization(&Fields::of(&head.headers))?.ok_or(Refusal::OtherSubject)?;
+        if signed_with.compact() != subject {
+            return Err(Refusal::OtherSubject);
+        }
+        signed::renewable(claims)
+    }
+
+    async fn verify(&self, head: &Parts, body: &Bytes, source: &Source) -> Result<bmap_verifier::Verified, Refusal> {
+        let body = Full::new(body.clone());
+        // A signature covers the path that the client sent.
+        let as_sent = head.extensions.get::<SentTo>().map(|sent| {
+            let mut head = head.clone();
+            head.uri = sent.0.clone();
+            head
+        });
+        let head = as_sent.as_ref().unwrap_or(head);
+        match self.verifier.verify(head, body, Some(address(head)), &*self.issuer).await {
+            Ok((verified, _)) => Ok(verified),
+            Err(refusal) => {
+                if let SignedRefusal::InvalidSignature(_) = refusal
+                    && let Ok(signature) = UnverifiedSignature::parse(&Fields::of(&head.headers))
+                    && let Ok(id) = ApiKeyId::parse(signature.key_id)
+                {
+                    self.issuer.note_attempt(&id, source).await?;
+                }
+                Err(refusal.into())
+            }
+        }
+    }
+}

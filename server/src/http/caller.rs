@@ -1,0 +1,222 @@
+//! Who may call a route, as the first argument of its handler.
+//!
+//! Each type names the act that the route asks for ([`Does`]), so that a refusal is recorded under it.
+
+use super::access::Access;
+use super::action::Does;
+use super::app::App;
+use super::argument::Argument;
+use super::body;
+use super::client::source;
+use super::openapi::doc::Doc;
+use super::problem::Refused;
+use crate::issuer::account::service::SignedIn;
+use crate::issuer::authenticate::Caller;
+use crate::issuer::grant::Renewable;
+use crate::issuer::refusal::Refusal;
+use crate::issuer::users::Admin;
+use crate::model::audit::{Action, Source};
+use axum::extract::FromRequestParts;
+use bytes::Bytes;
+use http::request::Parts;
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+/// The first argument of a handler: it proves the caller, or says that there is no caller to prove. This file has all of these types.
+#[diagnostic::on_unimplemented(
+    message = "a handler's first argument says who may call its route, and `{Self}` does not",
+    note = "use `Open` for a route that asks for nothing"
+)]
+pub trait Authenticates: Argument + sealed::Sealed {
+    /// Who may call the route.
+    const ACCESS: Access;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+macro_rules! authenticates {
+    ($($name:ident $(<$act:ident>)? => $access:ident;)*) => {$(
+        impl$(<$act: Does>)? sealed::Sealed for $name$(<$act>)? {}
+
+        impl$(<$act: Does>)? Authenticates for $name$(<$act>)? {
+            const ACCESS: Access = Access::$access;
+        }
+    )*};
+}
+
+authenticates! {
+    Open => Open;
+    OwnProof<A> => OwnProof;
+    KeyCaller<A> => Credential;
+    ByGrant => Credential;
+    UserCaller<A> => User;
+    AdminCaller<A> => Admin;
+    SignedInAdmin<A> => Admin;
+}
+
+/// Any caller: the route tells nothing that is not public and changes nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Open;
+
+impl FromRequestParts<App> for Open {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, _: &App) -> Result<Self, Infallible> {
+        Ok(Self)
+    }
+}
+
+impl Argument for Open {}
+
+/// Any caller, whose own fields decide. The act [`Request`](super::action::Request) leaves the act to the handler.
+pub struct OwnProof<A> {
+    /// Where the request comes from.
+    pub source: Source,
+    act: PhantomData<A>,
+}
+
+impl<A: Does> FromRequestParts<App> for OwnProof<A> {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, Infallible> {
+        let unnamed = head.extensions.get::<Source>().cloned().filter(|_| A::ACTION == Action::Request);
+        Ok(Self { source: unnamed.unwrap_or_else(|| source(head, A::ACTION)), act: PhantomData })
+    }
+}
+
+impl<A: Does> Argument for OwnProof<A> {}
+
+/// A caller with an API key, in any of the four ways. A signature covers the body, so it is read before.
+pub struct KeyCaller<A> {
+    /// The key and its user.
+    pub caller: Caller,
+    act: PhantomData<A>,
+}
+
+impl<A: Does> FromRequestParts<App> for KeyCaller<A> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let body = body::bytes(head).await?;
+        Ok(Self { caller: app.caller(head, &body, A::ACTION).await?, act: PhantomData })
+    }
+}
+
+impl<A: Does> Argument for KeyCaller<A> {}
+
+/// A user, by their access token. The body is not yet read.
+pub struct UserCaller<A> {
+    /// The user and the session.
+    pub signed_in: SignedIn,
+    act: PhantomData<A>,
+}
+
+impl<A: Does> FromRequestParts<App> for UserCaller<A> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+        Ok(Self { signed_in: app.signed_in(head, A::ACTION).await?, act: PhantomData })
+    }
+}
+
+impl<A: Does> Argument for UserCaller<A> {}
+
+/// An admin: signed in, or with an API key of its own that administers.
+pub struct AdminCaller<A> {
+    /// The admin.
+    pub admin: Admin,
+    /// The session of one who is signed in.
+    pub signed_in: Option<SignedIn>,
+    act: PhantomData<A>,
+}
+
+impl<A: Does> FromRequestParts<App> for AdminCaller<A> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let body = body::bytes(head).await?;
+        let (admin, signed_in) = app.admin(head, &body, A::ACTION).await?;
+        Ok(Self { admin, signed_in, act: PhantomData })
+    }
+}
+
+impl<A: Does> Argument for AdminCaller<A> {}
+
+/// An admin who is signed in, for an act that needs a step-up. An API key, which never has one, is refused
+/// ([`Refusal::SignedInAdminOnly`]).
+pub struct SignedInAdmin<A> {
+    /// The admin.
+    pub admin: Admin,
+    /// Their session.
+    pub signed_in: SignedIn,
+    act: PhantomData<A>,
+}
+
+impl<A: Does> FromRequestParts<App> for SignedInAdmin<A> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let AdminCaller { admin, signed_in, act } = AdminCaller::from_request_parts(head, app).await?;
+        Ok(Self { admin, signed_in: signed_in.ok_or(Refusal::SignedInAdminOnly)?, act })
+    }
+}
+
+impl<A: Does> Argument for SignedInAdmin<A> {}
+
+/// A request to the token endpoint, with its body read: which proof it needs, and for which act, its grant says. Every method that proves a caller
+/// does so before the handler has anything to work with.
+pub struct ByGrant {
+    app: App,
+    /// The head.
+    pub head: Parts,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+impl FromRequestParts<App> for ByGrant {
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+        let body = body::bytes(head).await?;
+        Ok(Self { app: app.clone(), head: head.clone(), body })
+    }
+}
+
+impl Argument for ByGrant {
+    fn describe(doc: Doc) -> Doc {
+        doc.or_without_credential()
+    }
+}
+
+impl ByGrant {
+    /// Where the request comes from, for a grant whose proof is a field of its form.
+    pub fn source(&self, action: Action) -> Source {
+        source(&self.head, action)
+    }
+
+    /// The caller with an API key.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn caller(&self, action: Action) -> Result<Caller, Refusal> {
+        self.app.caller(&self.head, &self.body, action).await
+    }
+
+    /// The user of the access token that a field of the form holds.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn user_of(&self, token: &str, source: &Source) -> Result<SignedIn, Refusal> {
+        self.app.user_of_access_token(token, source).await
+    }
+
+    /// The verified token that the request was signed with, which must be `subject`.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn renewable(&self, subject: &str, source: &Source) -> Result<Renewable, Refusal> {
+        self.app.renewable(&self.head, &self.body, subject, source).await
+    }
+}

@@ -1,0 +1,42 @@
+//! A route's query.
+
+use super::app::App;
+use super::argument::Argument;
+use super::openapi::doc::Doc;
+use super::problem::Refused;
+use crate::issuer::refusal::Refusal;
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+
+/// The fields of a query.
+pub struct QueryOf<T>(pub T);
+
+/// What can be the fields of a query.
+pub trait QueryFields: DeserializeOwned + IntoParams + Send {
+    /// The refusal of a query that has other fields, or one of them twice.
+    fn malformed() -> Refusal {
+        Refusal::Malformed { field: "query" }
+    }
+
+    /// What the document says of them.
+    fn describe(doc: Doc) -> Doc {
+        doc.query::<Self>()
+    }
+}
+
+impl<T: QueryFields> FromRequestParts<App> for QueryOf<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, Refused> {
+        let fields = serde_urlencoded::from_str(head.uri.query().unwrap_or_default());
+        Ok(Self(fields.map_err(|_| T::malformed())?))
+    }
+}
+
+impl<T: QueryFields> Argument for QueryOf<T> {
+    fn describe(doc: Doc) -> Doc {
+        <T as QueryFields>::describe(doc)
+    }
+}

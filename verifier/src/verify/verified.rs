@@ -1,0 +1,117 @@
+//! The proof that a request was verified, which a tool's handler gets.
+
+use crate::keys::ApiKeyGrant;
+use crate::token_cache::KnownToken;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::token::{Assurance, Claims};
+use std::fmt;
+use std::sync::Arc;
+
+/// A request that passed all thirteen steps. Made in one place, the end of [`crate::Verifier::verify`].
+///
+/// ```
+/// use bmap_verifier::Verified;
+///
+/// /// A handler of axum takes it as an argument; others find it in the request's extensions.
+/// async fn search(caller: Verified) -> String {
+///     if !caller.has_scope("geo.search") {
+///         return "a token with the scope geo.search is needed".to_owned();
+///     }
+///     let page = caller.origin().map_or("a direct caller", |origin| origin.as_str());
+///     format!("for {} on {page}", caller.subject())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Verified {
+    principal: Principal,
+}
+
+/// The signer of a request.
+///
+/// ```
+/// use bmap_verifier::{Principal, Verified};
+///
+/// /// What to count a request to.
+/// fn counted_to(caller: &Verified) -> &str {
+///     match caller.principal() {
+///         Principal::Token(token) => token.claims().client_id.as_str(),
+///         Principal::ApiKey(key) => key.id.as_str(),
+///         _ => "other",
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Principal {
+    /// The holder of a tool token.
+    Token(Arc<KnownToken>),
+    /// An API key that signed by itself; at the issuer and the gateway only.
+    ApiKey(Arc<ApiKeyGrant>),
+}
+
+impl Verified {
+    /// For the one function that decides.
+    pub(super) const fn new(principal: Principal) -> Self {
+        Self { principal }
+    }
+
+    /// The signer.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The token's claims; `None` for an API key.
+    pub fn claims(&self) -> Option<&Claims> {
+        match &self.principal {
+            Principal::Token(token) => Some(token.claims()),
+            Principal::ApiKey(_) => None,
+        }
+    }
+
+    /// The user's id, or `anon`.
+    pub fn subject(&self) -> &str {
+        match &self.principal {
+            Principal::Token(token) => token.claims().subject.as_str(),
+            Principal::ApiKey(key) => key.owner.as_str(),
+        }
+    }
+
+    /// The API key that the token was granted to, or that signed.
+    pub fn client_id(&self) -> &str {
+        match &self.principal {
+            Principal::Token(token) => token.claims().client_id.as_str(),
+            Principal::ApiKey(key) => key.id.as_str(),
+        }
+    }
+
+    /// The page's origin; `None` for direct callers.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.claims().and_then(|claims| claims.origin.as_ref())
+    }
+
+    /// The host's own user id, vouched for by the host's backend.
+    pub fn end_user(&self) -> Option<&str> {
+        self.claims().and_then(|claims| claims.end_user.as_deref())
+    }
+
+    /// How sure the issuer is. An API key that signs is a server.
+    pub fn assurance(&self) -> Assurance {
+        self.claims().map_or(Assurance::Server, |claims| claims.assurance)
+    }
+
+    /// Whether the token has a scope. An API key's limits are its row's.
+    pub fn has_scope(&self, scope: &str) -> bool {
+        self.claims().is_some_and(|claims| claims.has_scope(scope))
+    }
+}
+
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verified")
+            .field("subject", &self.subject())
+            .field("client_id", &self.client_id())
+            .field("origin", &self.origin().map(Origin::as_str))
+            .field("assurance", &self.assurance().as_str())
+            .finish_non_exhaustive()
+    }
+}
