@@ -3,15 +3,15 @@
 use crate::postgres::{Cluster, HASTY, is_installed};
 use crate::stats::{goal, median};
 use base64ct::{Base64, Encoding};
+use bmap_model::clock::{MachineClock, WallClock};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::ids::ApiKeyId;
 use bmap_protocol::keys::MacKey;
 use bmap_protocol::sign::{self, RequestKey, Stamp};
-use bmap_server::model::clock::{Clock, SystemClock};
-use bmap_server::store::Database;
-use bmap_server::store::address::Address;
-use bmap_server::store::schema::Pending;
+use bmap_store::Database;
+use bmap_store::address::Address;
+use bmap_store::schema::Pending;
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -148,7 +148,7 @@ impl Issuer {
             content_digest: Some(&digest),
             more: &[],
         };
-        let created = u64::try_from(SystemClock.now().seconds()).unwrap();
+        let created = u64::try_from(MachineClock.now().seconds()).unwrap();
         let stamp = Stamp { created, nonce: crate::inputs::spread(number), key_id: id.as_str() };
         let key = RequestKey::Hmac(MacKey::new(&secret.signing_key(&id)));
         let signed = sign::sign(&request, &stamp, &key).unwrap();
@@ -388,8 +388,8 @@ fn look_ups(what: &str, url: &str, issuer: &Issuer, rounds: usize) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let ids: Vec<_> = issuer.keys.iter().map(|(id, _)| ApiKeyId::parse(id).unwrap()).collect();
     let root = std::fs::read(issuer.folder.path().join("data/root.secret")).unwrap();
-    let root = bmap_server::store::root_file::parse(&root).unwrap().epoch(1);
-    let roots = bmap_server::model::roots::Roots::from(&root);
+    let root = bmap_store::root_file::parse(&root).unwrap().epoch(1);
+    let roots = bmap_model::roots::Roots::from(&root);
     let rates = runtime.block_on(async {
         let store = Arc::new(Database::open(&Address::parse(url).unwrap(), Pending::Refuse).await.unwrap());
         let mut rates = Vec::new();

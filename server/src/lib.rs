@@ -22,17 +22,6 @@ pub mod http;
 pub mod router;
 mod routes;
 
-pub mod issuer;
-pub mod model;
-pub mod store;
-
 pub mod metrics;
-pub mod outbound;
 
-/// Installs the process-wide cryptography of the JWT library and of TLS: aws-lc-rs for both. A second call changes
-/// nothing.
-pub fn install_crypto_providers() {
-    // An error says that there is one already, which the self-test at the start then has to like.
-    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-}
+pub use bmap_issuer::install_crypto_providers;

@@ -55,7 +55,7 @@ pub fn install(started: i64) -> Result<PrometheusHandle, MetricsError> {
     );
     describe_gauge!(IN_FLIGHT, "Requests that are being answered.");
     describe_counter!(REFUSALS, "Refusals, by the code of their problem.");
-    crate::issuer::metrics::describe();
+    bmap_issuer::metrics::describe();
     describe_gauge!(MAILS_WAITING, "Mails that wait in the database, of all processes.");
     describe_gauge!(OLDEST_MAIL, Unit::Seconds, "Age of the oldest mail that waits, 0 without one.");
     describe_gauge!(DATABASE, "Connections to the database, by state.");

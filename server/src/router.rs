@@ -7,12 +7,12 @@ use crate::http::layers::at_once::{MAX_AT_ONCE, bounded_number};
 use crate::http::layers::{beneath, middleware};
 use crate::http::openapi::document::document as openapi_document;
 use crate::http::route::{Route, delete, get, patch, post, put};
-use crate::model::issuer_path::path_of;
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
 use crate::routes::{api_keys, audit, auth, health, invitations, oauth, openapi, tickets, tools, users, well_known};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use bmap_model::issuer_path::path_of;
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;

@@ -1,6 +1,6 @@
 //! Arguments that several commands take.
 
-use crate::model::scope::Scopes;
+use bmap_model::scope::Scopes;
 
 /// Seconds, of a number and a unit.
 pub(super) fn seconds(text: &str) -> Result<i64, String> {

@@ -2,8 +2,8 @@
 
 use crate::cli::installation::mint_as_told;
 use crate::config::RootPlace;
-use crate::issuer::issuer::Issuer;
-use crate::issuer::reseal::reseal;
+use bmap_issuer::issuer::Issuer;
+use bmap_issuer::reseal::reseal;
 use std::sync::Arc;
 use std::time::Duration;
 

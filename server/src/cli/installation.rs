@@ -3,18 +3,18 @@
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::config::{Config, RootPlace, load_root};
-use crate::issuer::grant_upgrade;
-use crate::issuer::root_check::{self, ForeignRoot};
-use crate::model::audit::chain::ChainKeys;
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::issuer_key::SealedIssuerKey;
-use crate::model::rng::{self, SystemRandom};
-use crate::model::roots::{Roots, TOKEN_EPOCH_SETTING};
-use crate::store::address::Address;
-use crate::store::installation_file::InstallationFile;
-use crate::store::schema::{Pending, Schema};
-use crate::store::{Database, StoreError, data_dir};
+use bmap_issuer::grant_upgrade;
+use bmap_issuer::root_check::{self, ForeignRoot};
+use bmap_model::audit::chain::ChainKeys;
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::issuer_key::SealedIssuerKey;
+use bmap_model::rng::{self, SystemRandom};
+use bmap_model::roots::{Roots, TOKEN_EPOCH_SETTING};
 use bmap_protocol::ids::Issuer as IssuerUrl;
+use bmap_store::address::Address;
+use bmap_store::installation_file::InstallationFile;
+use bmap_store::schema::{Pending, Schema};
+use bmap_store::{Database, StoreError, data_dir};
 use std::path::PathBuf;
 
 /// The name of the setting that holds the issuer's URL.
@@ -139,7 +139,7 @@ impl Installation {
         }
         mint_as_told(&roots, &store).await.map_err(CliError::failed)?;
         let store = store.recording(ChainKeys::new(roots.clone()));
-        let upgraded = grant_upgrade::upgrade(&store, &roots, SystemClock.now(), &SystemRandom).await;
+        let upgraded = grant_upgrade::upgrade(&store, &roots, MachineClock.now(), &SystemRandom).await;
         let mut upgraded = upgraded.map_err(CliError::failed)?;
         if if_none != IfNone::MakeAndLog {
             upgraded.drain(..).for_each(|note| eprintln!("bmap: upgrade: {note}"));
@@ -237,7 +237,7 @@ async fn belong_together(
     let installation = match found {
         Some(found) => found,
         None => {
-            let id = uuid::Uuid::from_bytes(rng::uuid_v7(SystemClock.now(), &SystemRandom).map_err(CliError::failed)?);
+            let id = uuid::Uuid::from_bytes(rng::uuid_v7(MachineClock.now(), &SystemRandom).map_err(CliError::failed)?);
             let id = format!("ins_{}", id.simple());
             store.setting_or(INSTALLATION_SETTING, &id).await.map_err(CliError::failed)?
         }

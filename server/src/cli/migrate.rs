@@ -5,11 +5,11 @@ use crate::cli::error::CliError;
 use crate::cli::installation::{IfCurrent, before_migrating, database, must_be_of_folder};
 use crate::cli::output;
 use crate::config::RootPlace;
-use crate::model::roots::Roots;
-use crate::store::address::{Address, Engine};
-use crate::store::data_dir;
-use crate::store::installation_file::InstallationFile;
-use crate::store::schema::{Schema, Step};
+use bmap_model::roots::Roots;
+use bmap_store::address::{Address, Engine};
+use bmap_store::data_dir;
+use bmap_store::installation_file::InstallationFile;
+use bmap_store::schema::{Schema, Step};
 use clap::Args;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Output of commands: JSON for programs, aligned columns for people.
 
 use crate::cli::error::CliError;
-pub(super) use crate::model::utc::{day, time};
+pub(super) use bmap_model::utc::{day, time};
 use serde::Serialize;
 use std::io::{ErrorKind, Write};
 

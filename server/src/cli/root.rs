@@ -5,18 +5,18 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::output;
-use crate::issuer::account::forget::{Forgotten, forget_passwords};
-use crate::issuer::audit::kept;
-use crate::issuer::mint::MAX_TOKEN_SECONDS;
-use crate::issuer::reseal::{Resealed, reseal};
-use crate::issuer::root_check::{self, ForeignRoot};
-use crate::model::audit::{Action, Event, Source};
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::rng::SystemRandom;
-use crate::model::roots::{TOKEN_EPOCH_SETTING, TOKEN_EPOCH_SINCE_SETTING};
-use crate::store::EpochUse;
+use bmap_issuer::account::forget::{Forgotten, forget_passwords};
+use bmap_issuer::audit::kept;
+use bmap_issuer::mint::MAX_TOKEN_SECONDS;
+use bmap_issuer::reseal::{Resealed, reseal};
+use bmap_issuer::root_check::{self, ForeignRoot};
+use bmap_model::audit::{Action, Event, Source};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::rng::SystemRandom;
+use bmap_model::roots::{TOKEN_EPOCH_SETTING, TOKEN_EPOCH_SINCE_SETTING};
 use bmap_protocol::ids::UserId;
 use bmap_protocol::keys::EpochKeys;
+use bmap_store::EpochUse;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -158,7 +158,7 @@ async fn activate(installation: &Installation, json: bool) -> Result<(), CliErro
             output::text(&format!("Tokens are minted in epoch {epoch} already."))
         };
     }
-    let now = SystemClock.now().0.to_string();
+    let now = MachineClock.now().0.to_string();
     // The time first: stopped between the two, the former root is kept longer and not shorter.
     for (name, value) in [(TOKEN_EPOCH_SINCE_SETTING, now), (TOKEN_EPOCH_SETTING, epoch.to_string())] {
         installation.store.set_setting(name, &value).await.map_err(CliError::failed)?;
@@ -179,7 +179,7 @@ async fn activate(installation: &Installation, json: bool) -> Result<(), CliErro
 
 /// Records the change of an epoch's root in the audit log.
 async fn recorded(installation: &Installation, action: Action, epoch: u32) -> Result<(), CliError> {
-    let event = Event::done(action, &Source::command_line(), SystemClock.now()).with("epoch", i64::from(epoch));
+    let event = Event::done(action, &Source::command_line(), MachineClock.now()).with("epoch", i64::from(epoch));
     installation.store.append(&[event]).await.map_err(CliError::failed)
 }
 
@@ -197,7 +197,7 @@ async fn retire(installation: &Installation, epoch: u32, forget_passwords: bool,
     }
     let since = installation.store.setting(TOKEN_EPOCH_SINCE_SETTING).await.map_err(CliError::failed)?;
     let since = since.and_then(|text| text.parse::<i64>().ok()).unwrap_or(i64::MAX);
-    let passed = SystemClock.now().0.saturating_sub(since) / 1000;
+    let passed = MachineClock.now().0.saturating_sub(since) / 1000;
     if passed < KEEP_SECONDS {
         let left = KEEP_SECONDS.saturating_sub(passed).min(KEEP_SECONDS);
         return refused(format!("tokens of it may live for {left} s more"));
@@ -255,7 +255,7 @@ async fn forget(installation: &Installation, epoch: u32) -> Result<u64, CliError
         return Err(CliError::Failed(format!("epoch {epoch} is kept: {why}")));
     }
     let progress = |so_far: &Forgotten| eprintln!("bmap: {} passwords forgotten", so_far.done);
-    let forgotten = forget_passwords(store, roots, &SystemClock, &SystemRandom, epoch, progress).await;
+    let forgotten = forget_passwords(store, roots, &MachineClock, &SystemRandom, epoch, progress).await;
     let forgotten = forgotten.map_err(CliError::failed)?;
     if forgotten.broken.is_empty() {
         return Ok(forgotten.done);

@@ -5,10 +5,10 @@ use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::output;
 use crate::cli::user::find::find as find_user;
-use crate::model::account::LiveSession;
-use crate::model::audit::{Action, Event, Source};
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::session::{Session, SessionId};
+use bmap_model::account::LiveSession;
+use bmap_model::audit::{Action, Event, Source};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::session::{Session, SessionId};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
         SessionCommand::List { .. } => Installation::open_to_look(context).await?.store,
         SessionCommand::Revoke { .. } => Installation::open(context, IfNone::Refuse).await?.store,
     };
-    let now = SystemClock.now();
+    let now = MachineClock.now();
     match command {
         SessionCommand::List { user, json } => {
             let user = match user {

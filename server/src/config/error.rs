@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingSource {
     /// Built in.
     Default,
     /// The configuration file.
@@ -18,13 +18,13 @@ pub enum Source {
     Flag(&'static str),
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Source::Default => f.write_str("default"),
-            Source::File(path) | Source::SecretFile(path) => write!(f, "{}", path.display()),
-            Source::Environment(name) => f.write_str(name),
-            Source::Flag(name) => write!(f, "--{name}"),
+            SettingSource::Default => f.write_str("default"),
+            SettingSource::File(path) | SettingSource::SecretFile(path) => write!(f, "{}", path.display()),
+            SettingSource::Environment(name) => f.write_str(name),
+            SettingSource::Flag(name) => write!(f, "--{name}"),
         }
     }
 }
@@ -87,7 +87,7 @@ pub enum ConfigError {
         /// The key.
         key: &'static str,
         /// Where the value stands.
-        origin: Source,
+        origin: SettingSource,
         /// The fault; never the value of a secret.
         problem: String,
     },

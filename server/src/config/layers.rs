@@ -1,7 +1,7 @@
 //! Gathering the layers: every key's text and where it came from. `config/mod.rs` reads the texts.
 
 use super::environment::{Environment, OURS, flat};
-use super::error::{ConfigError, Source};
+use super::error::{ConfigError, SettingSource};
 use super::keys::{KEYS, Key, OTHER_ENVIRONMENT};
 use super::openid::ProviderLayers;
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct Flags {
 pub(super) struct Value {
     pub(super) key: &'static str,
     pub(super) text: String,
-    pub(super) source: Source,
+    pub(super) source: SettingSource,
 }
 
 /// Every key that has a value.
@@ -41,7 +41,7 @@ impl Layers {
         let mut layers = Self(BTreeMap::new(), ProviderLayers::default());
         for key in KEYS {
             if let Some(default) = key.default {
-                layers.set(key, default.to_owned(), Source::Default);
+                layers.set(key, default.to_owned(), SettingSource::Default);
             }
         }
         let file = flags.config.clone().or_else(|| environment.get("BMAP_CONFIG").map(PathBuf::from));
@@ -51,7 +51,7 @@ impl Layers {
         layers.add_environment(environment)?;
         for (name, text) in &flags.values {
             if let Some(key) = KEYS.iter().find(|key| key.name == *name) {
-                layers.set(key, text.clone(), Source::Flag(key.flag.unwrap_or(key.name)));
+                layers.set(key, text.clone(), SettingSource::Flag(key.flag.unwrap_or(key.name)));
             }
         }
         Ok(layers)
@@ -66,8 +66,8 @@ impl Layers {
     pub(super) fn secret_files(&self) -> Vec<PathBuf> {
         let is_secret = |value: &&Value| KEYS.iter().any(|key| key.secret && key.name == value.key);
         let of_keys = self.0.values().filter(is_secret).filter_map(|value| match &value.source {
-            Source::File(path) | Source::SecretFile(path) => Some(path.clone()),
-            Source::Default | Source::Environment(_) | Source::Flag(_) => None,
+            SettingSource::File(path) | SettingSource::SecretFile(path) => Some(path.clone()),
+            SettingSource::Default | SettingSource::Environment(_) | SettingSource::Flag(_) => None,
         });
         let mut files: Vec<PathBuf> = of_keys.chain(self.1.secret_files()).collect();
         files.sort();
@@ -81,11 +81,11 @@ impl Layers {
 
     /// A key that has a default.
     pub(super) fn get(&self, key: &'static str) -> Result<&Value, ConfigError> {
-        let missing = || ConfigError::Value { key, origin: Source::Default, problem: "has no value".to_owned() };
+        let missing = || ConfigError::Value { key, origin: SettingSource::Default, problem: "has no value".to_owned() };
         self.0.get(key).ok_or_else(missing)
     }
 
-    fn set(&mut self, key: &Key, text: String, source: Source) {
+    fn set(&mut self, key: &Key, text: String, source: SettingSource) {
         self.0.insert(key.name, Value { key: key.name, text, source });
     }
 
@@ -106,7 +106,7 @@ impl Layers {
             let Some(key) = KEYS.iter().find(|key| key.name == name) else {
                 return Err(ConfigError::UnknownKey { key: name, source_name: path.display().to_string() });
             };
-            let source = Source::File(path.to_owned());
+            let source = SettingSource::File(path.to_owned());
             let text = flat(&value).ok_or_else(|| ConfigError::Value {
                 key: key.name,
                 origin: source.clone(),
@@ -136,7 +136,7 @@ impl Layers {
         self.1.add_environment(environment);
         for key in KEYS {
             if let Some(text) = environment.get(key.env) {
-                self.set(key, text.to_owned(), Source::Environment(key.env));
+                self.set(key, text.to_owned(), SettingSource::Environment(key.env));
             } else if key.secret && key.name != "root_secret" {
                 // `BMAP_ROOT_SECRET_FILE` is a key of its own: its file is read as bytes and its mode is checked.
                 self.add_secret_file(key, environment)?;
@@ -153,7 +153,7 @@ impl Layers {
         let Some(path) = named.or_else(|| credential.filter(|path| path.exists())) else { return Ok(()) };
         let text =
             std::fs::read_to_string(&path).map_err(|cause| ConfigError::Unreadable { path: path.clone(), cause })?;
-        self.set(key, text.trim_end_matches(['\r', '\n']).to_owned(), Source::SecretFile(path));
+        self.set(key, text.trim_end_matches(['\r', '\n']).to_owned(), SettingSource::SecretFile(path));
         Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! The mail server: `mail_url`, `mail_from`, `mail_ca_file`.
 
-use super::error::{ConfigError, Source};
+use super::error::{ConfigError, SettingSource};
 use super::layers::Layers;
-use crate::issuer::mail::mailer::{NoTransport, Smtp};
-use crate::issuer::mail::server::MailServer;
+use bmap_issuer::mail::mailer::{NoTransport, Smtp};
+use bmap_issuer::mail::server::MailServer;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::client::Certificate;
@@ -50,7 +50,7 @@ pub(super) fn read(layers: &Layers) -> Result<Option<MailConfig>, ConfigError> {
     };
     let from = from.ok_or(ConfigError::Value {
         key: "mail_from",
-        origin: Source::Default,
+        origin: SettingSource::Default,
         problem: "is needed where mail_url is set".to_owned(),
     })?;
     Ok(Some(MailConfig { server, from, extra_ca }))

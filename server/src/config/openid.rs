@@ -4,9 +4,9 @@
 use super::environment::{Environment, flat};
 use super::error::ConfigError;
 use super::shown::Shown;
-use crate::issuer::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer};
-use crate::model::openid::provider_name::ProviderName;
-use crate::outbound::Authorities;
+use bmap_issuer::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer};
+use bmap_model::openid::provider_name::ProviderName;
+use bmap_outbound::Authorities;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;

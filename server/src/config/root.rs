@@ -7,10 +7,10 @@
 use super::Config;
 use super::environment::Environment;
 use super::root_text::{FIRST_EPOCH, FORM, MAX_ROOTS, SecretText, several};
-use crate::model::rng::{self, NoRandomness, Random};
-use crate::model::roots::{NoRoot, Roots};
-use crate::store::root_file::{self, Readers, RootFileError};
+use bmap_model::rng::{self, NoRandomness, Random};
+use bmap_model::roots::{NoRoot, Roots};
 use bmap_protocol::keys::{EpochKeys, RootSecret};
+use bmap_store::root_file::{self, Readers, RootFileError};
 use std::path::{Path, PathBuf};
 
 /// The root secret can't be had.
@@ -218,7 +218,7 @@ fn epoch_of(ending: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::rng::SystemRandom;
+    use bmap_model::rng::SystemRandom;
 
     #[test]
     fn later_epochs_stand_beside_the_first() {

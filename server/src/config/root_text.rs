@@ -1,7 +1,7 @@
 //! Root secrets as a text: one, or several as `1:…,2:…`.
 
-use crate::store::root_file;
 use bmap_protocol::keys::EpochKeys;
+use bmap_store::root_file;
 use std::fmt;
 
 /// The epoch of the first root secret.

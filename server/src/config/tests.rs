@@ -158,7 +158,7 @@ fn a_mail_server_needs_a_sender_and_its_authority_is_a_certificate() {
 
 #[test]
 fn the_root_secret_is_made_once() {
-    use crate::model::rng::SystemRandom;
+    use bmap_model::rng::SystemRandom;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().display().to_string();
     let config = load(None, &[("BMAP_DATA_DIR", &path)], &[]).unwrap();

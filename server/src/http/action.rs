@@ -1,6 +1,6 @@
 //! Acts as types: a handler's first argument names the one that its route asks for, and the audit log records refusals under it.
 
-use crate::model::audit::Action;
+use bmap_model::audit::Action;
 
 /// An act, as a type.
 pub trait Does: Send + Sync + 'static {

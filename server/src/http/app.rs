@@ -2,15 +2,15 @@
 
 use super::layers::bodies::Shares;
 use super::layers::unbelieved::Unbelieved;
-use crate::issuer::account::registration_mode::RegistrationMode;
-use crate::issuer::account::service::{AccountService, LinkDelivery};
-use crate::issuer::issuer::Issuer;
-use crate::issuer::keys::last_use::LastUses;
-use crate::issuer::openid::service::OpenidService;
-use crate::issuer::request_limits::{RequestLimits, RequestRates};
-use crate::issuer::signed::{self, BadIssuerUrl, IssuerVerifier};
-use crate::model::idempotency::InProgress;
-use crate::store::IgnoredProxy;
+use bmap_issuer::account::registration_mode::RegistrationMode;
+use bmap_issuer::account::service::{AccountService, LinkDelivery};
+use bmap_issuer::issuer::Issuer;
+use bmap_issuer::keys::last_use::LastUses;
+use bmap_issuer::openid::service::OpenidService;
+use bmap_issuer::request_limits::{RequestLimits, RequestRates};
+use bmap_issuer::signed::{self, BadIssuerUrl, IssuerVerifier};
+use bmap_model::idempotency::InProgress;
+use bmap_store::IgnoredProxy;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::ops::Deref;

@@ -4,20 +4,20 @@ use super::app::App;
 use super::client::{address, source};
 use super::credentials::{self, Credential, is_bearer_shown, scheme_and_rest};
 use super::layers::beneath::SentTo;
-use crate::issuer::account::service::SignedIn;
-use crate::issuer::authenticate::Caller;
-use crate::issuer::grant::Renewable;
-use crate::issuer::refusal::Refusal;
-use crate::issuer::request_limits::RateKey;
-use crate::issuer::signed;
-use crate::issuer::users::Admin;
-use crate::model::audit::{Action, Source};
-use crate::model::keys::last_use::{LastUse, Way};
+use bmap_issuer::account::service::SignedIn;
+use bmap_issuer::authenticate::Caller;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::grant::Renewable;
+use bmap_issuer::request_limits::RateKey;
+use bmap_issuer::signed;
+use bmap_issuer::users::Admin;
+use bmap_model::audit::{Action, Source};
+use bmap_model::keys::last_use::{LastUse, Way};
 use bmap_protocol::check;
 use bmap_protocol::fields::Fields;
 use bmap_protocol::ids::ApiKeyId;
 use bmap_protocol::received::UnverifiedSignature;
-use bmap_protocol::refusal::Refusal as SignedRefusal;
+use bmap_protocol::refusal::Refusal;
 use bmap_protocol::token::{Assurance, Subject};
 use bmap_verifier::Principal;
 use bytes::Bytes;
@@ -29,14 +29,14 @@ impl App {
     /// The caller with an API key, by any of the four ways (profile §4, §7). `action` is the act that it asks for.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub async fn caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
+    /// [`IssuerError`].
+    pub async fn caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, IssuerError> {
         let caller = self.proved_caller(head, body, action).await?;
         self.count(RateKey::Key(&caller.key.id))?;
         Ok(caller)
     }
 
-    async fn proved_caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, Refusal> {
+    async fn proved_caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, IssuerError> {
         let source = source(head, action);
         let (caller, way) = match credentials::find(&head.headers)? {
             Credential::Secret(way, presented) => (self.issuer.caller_by_secret(&presented, &source).await?, way),
@@ -45,7 +45,7 @@ impl App {
                     let key = self.issuer.open_key(&grant.id).await?;
                     (self.issuer.caller(key, &source)?, Way::Signature)
                 }
-                _ => return Err(Refusal::BadCredential),
+                _ => return Err(IssuerError::BadCredential),
             },
         };
         let source_address = caller.source.ip();
@@ -57,13 +57,13 @@ impl App {
     /// where they are signed in.
     ///
     /// # Errors
-    /// [`Refusal`]; for a known caller who is no admin [`Refusal::NotAdmin`].
+    /// [`IssuerError`]; for a known caller who is no admin [`IssuerError::NotAdmin`].
     pub(super) async fn admin(
         &self,
         head: &Parts,
         body: &Bytes,
         action: Action,
-    ) -> Result<(Admin, Option<SignedIn>), Refusal> {
+    ) -> Result<(Admin, Option<SignedIn>), IssuerError> {
         if !is_bearer_shown(&head.headers) {
             let caller = self.caller(head, body, action).await?;
             return Ok((self.issuer.admin(caller.user, Some(&caller.key), &caller.source)?, None));
@@ -76,14 +76,14 @@ impl App {
     /// The signed-in caller of a request. `action` is the act that they ask for.
     ///
     /// # Errors
-    /// [`Refusal`]; no token at all is answered like a bad one.
-    pub(super) async fn signed_in(&self, head: &Parts, action: Action) -> Result<SignedIn, Refusal> {
+    /// [`IssuerError`]; no token at all is answered like a bad one.
+    pub(super) async fn signed_in(&self, head: &Parts, action: Action) -> Result<SignedIn, IssuerError> {
         let source = source(head, action);
         let mut values = head.headers.get_all(AUTHORIZATION).iter();
-        let (Some(value), None) = (values.next(), values.next()) else { return Err(Refusal::BadAccessToken) };
-        let (scheme, token) = value.to_str().ok().and_then(scheme_and_rest).ok_or(Refusal::BadAccessToken)?;
+        let (Some(value), None) = (values.next(), values.next()) else { return Err(IssuerError::BadAccessToken) };
+        let (scheme, token) = value.to_str().ok().and_then(scheme_and_rest).ok_or(IssuerError::BadAccessToken)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Refusal::BadAccessToken);
+            return Err(IssuerError::BadAccessToken);
         }
         self.user_of_access_token(token, &source).await
     }
@@ -91,8 +91,8 @@ impl App {
     /// The user of this access token, wherever the request holds it. The request counts as theirs from here on.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub(super) async fn user_of_access_token(&self, token: &str, source: &Source) -> Result<SignedIn, Refusal> {
+    /// [`IssuerError`].
+    pub(super) async fn user_of_access_token(&self, token: &str, source: &Source) -> Result<SignedIn, IssuerError> {
         let signed_in = self.accounts.signed_in(&self.issuer.read_access(token)?, source).await?;
         self.count(RateKey::User(&signed_in.user.id))?;
         Ok(signed_in)
@@ -101,28 +101,33 @@ impl App {
     /// The verified token that a request was signed with, which must be the one that it asks to renew.
     ///
     /// # Errors
-    /// [`Refusal`].
+    /// [`IssuerError`].
     pub(super) async fn renewable(
         &self,
         head: &Parts,
         body: &Bytes,
         subject: &str,
         source: &Source,
-    ) -> Result<Renewable, Refusal> {
+    ) -> Result<Renewable, IssuerError> {
         let verified = self.verify(head, body, source).await?;
-        let claims = verified.claims().ok_or(Refusal::OtherSubject)?;
+        let claims = verified.claims().ok_or(IssuerError::OtherSubject)?;
         match (&claims.subject, claims.assurance) {
             (Subject::User(user), Assurance::User) => self.count(RateKey::User(user))?,
             _ => self.count(RateKey::Key(&claims.client_id))?,
         }
-        let signed_with = check::authorization(&Fields::of(&head.headers))?.ok_or(Refusal::OtherSubject)?;
+        let signed_with = check::authorization(&Fields::of(&head.headers))?.ok_or(IssuerError::OtherSubject)?;
         if signed_with.compact() != subject {
-            return Err(Refusal::OtherSubject);
+            return Err(IssuerError::OtherSubject);
         }
         signed::renewable(claims)
     }
 
-    async fn verify(&self, head: &Parts, body: &Bytes, source: &Source) -> Result<bmap_verifier::Verified, Refusal> {
+    async fn verify(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        source: &Source,
+    ) -> Result<bmap_verifier::Verified, IssuerError> {
         let body = Full::new(body.clone());
         // A signature covers the path that the client sent.
         let as_sent = head.extensions.get::<SentTo>().map(|sent| {
@@ -134,7 +139,7 @@ impl App {
         match self.verifier.verify(head, body, Some(address(head)), &*self.issuer).await {
             Ok((verified, _)) => Ok(verified),
             Err(refusal) => {
-                if let SignedRefusal::InvalidSignature(_) = refusal
+                if let Refusal::InvalidSignature(_) = refusal
                     && let Ok(signature) = UnverifiedSignature::parse(&Fields::of(&head.headers))
                     && let Ok(id) = ApiKeyId::parse(signature.key_id)
                 {

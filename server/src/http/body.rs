@@ -6,11 +6,11 @@ use super::app::App;
 use super::argument::Argument;
 use super::layers::bodies::BodyFault;
 use super::openapi::doc::Doc;
-use super::problem::Refused;
-use crate::issuer::refusal::Refusal;
-use crate::model::audit::detail::Fact;
+use super::problem::RouteError;
 use axum::body::Body;
 use axum::extract::FromRequestParts;
+use bmap_issuer::error::IssuerError;
+use bmap_model::audit::detail::Fact;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -42,14 +42,14 @@ impl UnreadBody {
 /// The bytes of a request's body: read now, or by an argument before.
 ///
 /// # Errors
-/// [`Refusal::TooLarge`], [`Refusal::SlowBody`], [`Refusal::RateLimited`] where its address has its share of bodies, or
-/// [`Refusal::Malformed`] where it breaks off.
-pub(super) async fn bytes(head: &mut Parts) -> Result<Bytes, Refusal> {
+/// [`IssuerError::TooLarge`], [`IssuerError::SlowBody`], [`IssuerError::RateLimited`] where its address has its share of bodies, or
+/// [`IssuerError::Malformed`] where it breaks off.
+pub(super) async fn bytes(head: &mut Parts) -> Result<Bytes, IssuerError> {
     if let Some(read) = head.extensions.get::<ReadBody>() {
         return Ok(read.0.clone());
     }
     let unread = head.extensions.remove::<UnreadBody>().and_then(|unread| unread.take());
-    let bytes = read(unread.ok_or(Refusal::Malformed { field: "body" })?).await?;
+    let bytes = read(unread.ok_or(IssuerError::Malformed { field: "body" })?).await?;
     head.extensions.insert(ReadBody(bytes.clone()));
     Ok(bytes)
 }
@@ -58,9 +58,9 @@ pub(super) async fn bytes(head: &mut Parts) -> Result<Bytes, Refusal> {
 pub struct JsonForm<T>(pub T);
 
 impl<T: DeserializeOwned + ToSchema + Send> FromRequestParts<App> for JsonForm<T> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, RouteError> {
         let body = bytes(head).await?;
         Ok(Self(form(&head.headers, &body)?))
     }
@@ -76,9 +76,9 @@ impl<T: DeserializeOwned + ToSchema + Send> Argument for JsonForm<T> {
 pub struct OptionalJsonForm<T>(pub T);
 
 impl<T: Default + DeserializeOwned + ToSchema + Send> FromRequestParts<App> for OptionalJsonForm<T> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, RouteError> {
         let body = bytes(head).await?;
         Ok(Self(if body.is_empty() { T::default() } else { form(&head.headers, &body)? }))
     }
@@ -94,9 +94,9 @@ impl<T: Default + DeserializeOwned + ToSchema + Send> Argument for OptionalJsonF
 pub struct SecretJsonForm<T>(pub T);
 
 impl<T: DeserializeOwned + ToSchema + Send> FromRequestParts<App> for SecretJsonForm<T> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, RouteError> {
         let body = bytes(head).await?;
         Ok(Self(json(&head.headers, &body)?))
     }
@@ -113,21 +113,21 @@ pub enum JsonOrPageForm<J, F = J> {
     /// JSON, with secrets.
     Json(J),
     /// The page's form, or what is wrong with it: that too is answered with a page.
-    Page(Result<F, Refusal>),
+    Page(Result<F, IssuerError>),
 }
 
 impl<J: DeserializeOwned + ToSchema + Send, F: DeserializeOwned + ToSchema + Send> FromRequestParts<App>
     for JsonOrPageForm<J, F>
 {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, RouteError> {
         let body = bytes(head).await?;
         if !is(&head.headers, "application/x-www-form-urlencoded") {
             return Ok(Self::Json(json(&head.headers, &body)?));
         }
         let form = serde_urlencoded::from_bytes(&body);
-        Ok(Self::Page(form.map_err(|_| Refusal::Malformed { field: "body" })))
+        Ok(Self::Page(form.map_err(|_| IssuerError::Malformed { field: "body" })))
     }
 }
 
@@ -145,17 +145,17 @@ pub fn is(headers: &HeaderMap, media_type: &str) -> bool {
 
 /// Parses a body that says that it is JSON. No page can send that to another origin without a preflight, which these routes
 /// answer to the configured pages of `sign_in_origins` alone: so no other page can have a visitor's browser call them (T28).
-fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
+fn json<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, IssuerError> {
     object(headers, body)?;
-    serde_json::from_slice(body).map_err(|error| Refusal::Invalid { field: "body", hint: without_values(&error) })
+    serde_json::from_slice(body).map_err(|error| IssuerError::Invalid { field: "body", hint: without_values(&error) })
 }
 
 /// The same for a form of a signed-in user: the refusal says what is wrong with it.
-fn form<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, Refusal> {
+fn form<T: DeserializeOwned>(headers: &HeaderMap, body: &Bytes) -> Result<T, IssuerError> {
     object(headers, body)?;
     // It quotes the caller, and goes to the log too: escaped, a line at most, and without what looks like a secret (T33).
     let hint = |error: serde_json::Error| Fact::of_text(&error.to_string()).as_str().to_owned();
-    serde_json::from_slice(body).map_err(|error| Refusal::Invalid { field: "body", hint: hint(error) })
+    serde_json::from_slice(body).map_err(|error| IssuerError::Invalid { field: "body", hint: hint(error) })
 }
 
 /// The fault of a body that may hold a password or a token: members, kinds and the place, and no value of it (T33).
@@ -172,24 +172,24 @@ fn without_values(error: &serde_json::Error) -> String {
 }
 
 /// Whether the body says that it is JSON and can be an object. A list would be taken for one too, member by member.
-fn object(headers: &HeaderMap, body: &Bytes) -> Result<(), Refusal> {
+fn object(headers: &HeaderMap, body: &Bytes) -> Result<(), IssuerError> {
     if !is(headers, "application/json") {
-        return Err(Refusal::MediaType);
+        return Err(IssuerError::MediaType);
     }
     match body.trim_ascii_start().first() {
         Some(b'{') => Ok(()),
-        _ => Err(Refusal::Malformed { field: "body" }),
+        _ => Err(IssuerError::Malformed { field: "body" }),
     }
 }
 
-async fn read(body: Body) -> Result<Bytes, Refusal> {
+async fn read(body: Body) -> Result<Bytes, IssuerError> {
     match body.collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if cause::<LengthLimitError>(&error).is_some() => Err(Refusal::TooLarge),
+        Err(error) if cause::<LengthLimitError>(&error).is_some() => Err(IssuerError::TooLarge),
         Err(error) => Err(match cause::<BodyFault>(&error) {
-            Some(BodyFault::Slow) => Refusal::SlowBody,
-            Some(BodyFault::OverShare) => Refusal::RateLimited { retry_after: 1 },
-            None => Refusal::Malformed { field: "body" },
+            Some(BodyFault::Slow) => IssuerError::SlowBody,
+            Some(BodyFault::OverShare) => IssuerError::RateLimited { retry_after: 1 },
+            None => IssuerError::Malformed { field: "body" },
         }),
     }
 }
@@ -230,7 +230,7 @@ mod tests {
         let broken = futures_util::stream::iter([Err::<Bytes, _>(std::io::Error::other("gone"))]);
         let mut head = head(Body::from_stream(broken));
         for _ in 0..2 {
-            assert!(matches!(bytes(&mut head).await, Err(Refusal::Malformed { field: "body" })));
+            assert!(matches!(bytes(&mut head).await, Err(IssuerError::Malformed { field: "body" })));
         }
     }
 }

@@ -9,14 +9,14 @@ use super::argument::Argument;
 use super::body;
 use super::client::source;
 use super::openapi::doc::Doc;
-use super::problem::Refused;
-use crate::issuer::account::service::SignedIn;
-use crate::issuer::authenticate::Caller;
-use crate::issuer::grant::Renewable;
-use crate::issuer::refusal::Refusal;
-use crate::issuer::users::Admin;
-use crate::model::audit::{Action, Source};
+use super::problem::RouteError;
 use axum::extract::FromRequestParts;
+use bmap_issuer::account::service::SignedIn;
+use bmap_issuer::authenticate::Caller;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::grant::Renewable;
+use bmap_issuer::users::Admin;
+use bmap_model::audit::{Action, Source};
 use bytes::Bytes;
 use http::request::Parts;
 use std::convert::Infallible;
@@ -96,9 +96,9 @@ pub struct KeyCaller<A> {
 }
 
 impl<A: Does> FromRequestParts<App> for KeyCaller<A> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
         let body = body::bytes(head).await?;
         Ok(Self { caller: app.caller(head, &body, A::ACTION).await?, act: PhantomData })
     }
@@ -114,9 +114,9 @@ pub struct UserCaller<A> {
 }
 
 impl<A: Does> FromRequestParts<App> for UserCaller<A> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
         Ok(Self { signed_in: app.signed_in(head, A::ACTION).await?, act: PhantomData })
     }
 }
@@ -133,9 +133,9 @@ pub struct AdminCaller<A> {
 }
 
 impl<A: Does> FromRequestParts<App> for AdminCaller<A> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
         let body = body::bytes(head).await?;
         let (admin, signed_in) = app.admin(head, &body, A::ACTION).await?;
         Ok(Self { admin, signed_in, act: PhantomData })
@@ -145,7 +145,7 @@ impl<A: Does> FromRequestParts<App> for AdminCaller<A> {
 impl<A: Does> Argument for AdminCaller<A> {}
 
 /// An admin who is signed in, for an act that needs a step-up. An API key, which never has one, is refused
-/// ([`Refusal::SignedInAdminOnly`]).
+/// ([`IssuerError::SignedInAdminOnly`]).
 pub struct SignedInAdmin<A> {
     /// The admin.
     pub admin: Admin,
@@ -155,11 +155,11 @@ pub struct SignedInAdmin<A> {
 }
 
 impl<A: Does> FromRequestParts<App> for SignedInAdmin<A> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
         let AdminCaller { admin, signed_in, act } = AdminCaller::from_request_parts(head, app).await?;
-        Ok(Self { admin, signed_in: signed_in.ok_or(Refusal::SignedInAdminOnly)?, act })
+        Ok(Self { admin, signed_in: signed_in.ok_or(IssuerError::SignedInAdminOnly)?, act })
     }
 }
 
@@ -176,9 +176,9 @@ pub struct ByGrant {
 }
 
 impl FromRequestParts<App> for ByGrant {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
         let body = body::bytes(head).await?;
         Ok(Self { app: app.clone(), head: head.clone(), body })
     }
@@ -199,24 +199,24 @@ impl ByGrant {
     /// The caller with an API key.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub async fn caller(&self, action: Action) -> Result<Caller, Refusal> {
+    /// [`IssuerError`].
+    pub async fn caller(&self, action: Action) -> Result<Caller, IssuerError> {
         self.app.caller(&self.head, &self.body, action).await
     }
 
     /// The user of the access token that a field of the form holds.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub async fn user_of(&self, token: &str, source: &Source) -> Result<SignedIn, Refusal> {
+    /// [`IssuerError`].
+    pub async fn user_of(&self, token: &str, source: &Source) -> Result<SignedIn, IssuerError> {
         self.app.user_of_access_token(token, source).await
     }
 
     /// The verified token that the request was signed with, which must be `subject`.
     ///
     /// # Errors
-    /// [`Refusal`].
-    pub async fn renewable(&self, subject: &str, source: &Source) -> Result<Renewable, Refusal> {
+    /// [`IssuerError`].
+    pub async fn renewable(&self, subject: &str, source: &Source) -> Result<Renewable, IssuerError> {
         self.app.renewable(&self.head, &self.body, subject, source).await
     }
 }

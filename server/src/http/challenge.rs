@@ -2,7 +2,7 @@
 
 use super::credentials::{is_bearer_shown, scheme_and_rest};
 use crate::http::access::Access;
-use crate::model::problem_code::ProblemCode;
+use bmap_model::problem_code::ProblemCode;
 use bmap_protocol::code::Code;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;

@@ -1,6 +1,6 @@
 //! Where a request comes from: the client's address, and the source of the audit log.
 
-use crate::model::audit::{Action, Source};
+use bmap_model::audit::{Action, Source};
 use http::request::Parts;
 use std::net::{IpAddr, Ipv4Addr};
 

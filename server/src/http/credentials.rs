@@ -1,9 +1,9 @@
 //! Which credential a request carries: an API key's in exactly one of four kinds (profile §4), or a user's access token.
 
-use crate::issuer::authenticate::PresentedSecret;
-use crate::issuer::refusal::Refusal;
-use crate::model::keys::last_use::Way;
 use base64ct::{Base64, Encoding};
+use bmap_issuer::authenticate::PresentedSecret;
+use bmap_issuer::error::IssuerError;
+use bmap_model::keys::last_use::Way;
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::ApiKeyId;
 use http::header::AUTHORIZATION;
@@ -26,33 +26,33 @@ pub enum Credential {
 /// Finds the credential.
 ///
 /// # Errors
-/// [`Refusal::NoCredential`], [`Refusal::SeveralCredentials`] (RFC 6749 §2.3), or [`Refusal::BadCredential`].
-pub fn find(headers: &HeaderMap) -> Result<Credential, Refusal> {
+/// [`IssuerError::NoCredential`], [`IssuerError::SeveralCredentials`] (RFC 6749 §2.3), or [`IssuerError::BadCredential`].
+pub fn find(headers: &HeaderMap) -> Result<Credential, IssuerError> {
     let authorization = single(headers, AUTHORIZATION.as_str())?;
     let id_header = single(headers, "x-api-key")?;
     let secret_header = single(headers, "x-api-secret")?;
     let has_signature = headers.contains_key("signature-input") || headers.contains_key("signature");
     let has_headers = id_header.is_some() || secret_header.is_some();
     match (authorization, has_headers, has_signature) {
-        (None, false, false) => Err(Refusal::NoCredential),
+        (None, false, false) => Err(IssuerError::NoCredential),
         (None, false, true) => Ok(Credential::Signature),
         (None, true, false) => {
-            let (Some(id), Some(secret)) = (id_header, secret_header) else { return Err(Refusal::BadCredential) };
+            let (Some(id), Some(secret)) = (id_header, secret_header) else { return Err(IssuerError::BadCredential) };
             presented(Way::Headers, &decode(id)?, &decode(secret)?)
         }
         (Some(value), false, false) => {
-            let (scheme, encoded) = scheme_and_rest(value).ok_or(Refusal::BadCredential)?;
+            let (scheme, encoded) = scheme_and_rest(value).ok_or(IssuerError::BadCredential)?;
             let ways = [("basic", Way::Basic), ("apikey", Way::ApiKey)];
             let way = ways.into_iter().find(|(word, _)| scheme.eq_ignore_ascii_case(word));
-            let (_, way) = way.ok_or(Refusal::BadCredential)?;
+            let (_, way) = way.ok_or(IssuerError::BadCredential)?;
             let pair = decode(encoded)?;
-            let (id, secret) = pair.split_once(':').ok_or(Refusal::BadCredential)?;
+            let (id, secret) = pair.split_once(':').ok_or(IssuerError::BadCredential)?;
             match way {
                 Way::Basic => presented(way, &form_decoded(id)?, &form_decoded(secret)?),
                 _ => presented(way, id, secret),
             }
         }
-        _ => Err(Refusal::SeveralCredentials),
+        _ => Err(IssuerError::SeveralCredentials),
     }
 }
 
@@ -62,9 +62,9 @@ pub(super) fn is_bearer_shown(headers: &HeaderMap) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|value| scheme(value) == Some(true))
 }
 
-fn presented(way: Way, id: &str, secret: &str) -> Result<Credential, Refusal> {
+fn presented(way: Way, id: &str, secret: &str) -> Result<Credential, IssuerError> {
     // A text that is no secret says nothing about which ids there are, so it may be refused at once.
-    let secret = ApiSecret::parse(secret).map_err(|_| Refusal::BadCredential)?;
+    let secret = ApiSecret::parse(secret).map_err(|_| IssuerError::BadCredential)?;
     Ok(Credential::Secret(way, PresentedSecret { id: ApiKeyId::parse(id).ok(), secret }))
 }
 
@@ -75,28 +75,28 @@ pub(super) fn scheme_and_rest(value: &str) -> Option<(&str, &str)> {
 }
 
 /// Undoes the form encoding of RFC 6749 §2.3.1. Ids and secrets have neither `%` nor `+`, so one that was not encoded stays as it is.
-fn form_decoded(text: &str) -> Result<Zeroizing<String>, Refusal> {
+fn form_decoded(text: &str) -> Result<Zeroizing<String>, IssuerError> {
     let spaced = Zeroizing::new(text.replace('+', " "));
     let bytes = Zeroizing::new(percent_decode_str(&spaced).collect::<Vec<u8>>());
-    std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| Refusal::BadCredential)
+    std::str::from_utf8(&bytes).map(|text| Zeroizing::new(text.to_owned())).map_err(|_| IssuerError::BadCredential)
 }
 
 /// The one value of a header; a second one is a second credential.
-fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Refusal> {
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, IssuerError> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() {
-        return Err(Refusal::SeveralCredentials);
+        return Err(IssuerError::SeveralCredentials);
     }
-    first.map(|value| value.to_str().map_err(|_| Refusal::BadCredential)).transpose()
+    first.map(|value| value.to_str().map_err(|_| IssuerError::BadCredential)).transpose()
 }
 
-fn decode(encoded: &str) -> Result<Zeroizing<String>, Refusal> {
+fn decode(encoded: &str) -> Result<Zeroizing<String>, IssuerError> {
     if encoded.len() > MAX_ENCODED {
-        return Err(Refusal::BadCredential);
+        return Err(IssuerError::BadCredential);
     }
-    let bytes = Base64::decode_vec(encoded).map_err(|_| Refusal::BadCredential)?;
-    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| Refusal::BadCredential)
+    let bytes = Base64::decode_vec(encoded).map_err(|_| IssuerError::BadCredential)?;
+    String::from_utf8(bytes).map(Zeroizing::new).map_err(|_| IssuerError::BadCredential)
 }
 
 #[cfg(test)]
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use http::HeaderName;
 
-    fn find_in(headers: &[(&'static str, String)]) -> Result<Credential, Refusal> {
+    fn find_in(headers: &[(&'static str, String)]) -> Result<Credential, IssuerError> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
@@ -155,13 +155,13 @@ mod tests {
             let text = format!("{}:{}", ApiKeyId::from_uuid([1; 16]), *ApiSecret::from_bytes([2; 32]).reveal());
             encoded(&text.replace("bms_", &format!("bms{underscore}")))
         };
-        assert!(matches!(find_in(&[]), Err(Refusal::NoCredential)));
+        assert!(matches!(find_in(&[]), Err(IssuerError::NoCredential)));
         for headers in [
             vec![("authorization", format!("Basic {}", pair())), ("signature-input", "bmap=()".to_owned())],
             vec![("authorization", format!("Basic {}", pair())), ("x-api-key", "eA==".to_owned())],
             vec![("authorization", format!("Basic {}", pair())), ("authorization", format!("Basic {}", pair()))],
         ] {
-            assert!(matches!(find_in(&headers), Err(Refusal::SeveralCredentials)), "{headers:?}");
+            assert!(matches!(find_in(&headers), Err(IssuerError::SeveralCredentials)), "{headers:?}");
         }
         for headers in [
             vec![("authorization", "Basic".to_owned())],
@@ -176,7 +176,7 @@ mod tests {
             vec![("x-api-key", encoded("id"))],
             vec![("x-api-secret", encoded("id"))],
         ] {
-            assert!(matches!(find_in(&headers), Err(Refusal::BadCredential)), "{headers:?}");
+            assert!(matches!(find_in(&headers), Err(IssuerError::BadCredential)), "{headers:?}");
         }
     }
 }

@@ -5,16 +5,16 @@ use super::app::App;
 use super::argument::Argument;
 use super::body;
 use super::openapi::doc::Doc;
-use super::problem::Refused;
+use super::problem::RouteError;
 use super::step_up::ShownStepUp;
-use crate::issuer::account::service::SignedIn;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::step_up::SteppedUp;
-use crate::model::idempotency::{Answer, Attempt, IdempotencyKey, MAX_KEPT, SealedAnswer, Turn};
-use crate::model::issuer_code::IssuerCode;
-use crate::store::{ANSWER, StoreError};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::account::service::SignedIn;
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::step_up::SteppedUp;
+use bmap_model::idempotency::{Answer, Attempt, IdempotencyKey, MAX_KEPT, SealedAnswer, Turn};
+use bmap_model::issuer_code::IssuerCode;
+use bmap_store::{ANSWER, StoreError};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::request::Parts;
@@ -43,9 +43,9 @@ pub struct Repeatable {
 struct MalformedKey;
 
 impl FromRequestParts<App> for Repeatable {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, RouteError> {
         let body = body::bytes(head).await?;
         let mut values = head.headers.get_all(HEADER).iter();
         let key = match (values.next(), values.next()) {
@@ -94,13 +94,13 @@ impl Once {
     /// Begins a request whose act needs a step-up.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin), and [`Refusal::StepUpRequired`].
+    /// As [`begin`](Self::begin), and [`IssuerError::StepUpRequired`].
     pub async fn begin_act(
         app: &App,
         signed_in: &SignedIn,
         shown: &ShownStepUp,
         request: Repeatable,
-    ) -> Result<BegunAct, Refusal> {
+    ) -> Result<BegunAct, IssuerError> {
         let stepped_up = shown.demand(app, signed_in).await;
         let session = Some((signed_in.session.id.as_str(), stepped_up.is_ok()));
         let once = match Self::begin_in(app, signed_in.user.id.as_str(), session, request).await? {
@@ -114,7 +114,7 @@ impl Once {
         }
     }
 
-    async fn kept(&self, is_stepped_up: bool) -> Result<Option<Response>, Refusal> {
+    async fn kept(&self, is_stepped_up: bool) -> Result<Option<Response>, IssuerError> {
         let Some((attempt, _)) = &self.attempt else { return Ok(None) };
         let issuer = &self.app.issuer;
         let kept = issuer.store.kept_answer(attempt, issuer.clock.now()).await?;
@@ -124,8 +124,8 @@ impl Once {
     /// Begins a request. Everything that the caller may not is refused before; `caller` is an id.
     ///
     /// # Errors
-    /// [`Refusal`]: a malformed header, another request with the same key, the same request in progress, too many kept.
-    pub async fn begin(app: &App, caller: &str, request: Repeatable) -> Result<Begun, Refusal> {
+    /// [`IssuerError`]: a malformed header, another request with the same key, the same request in progress, too many kept.
+    pub async fn begin(app: &App, caller: &str, request: Repeatable) -> Result<Begun, IssuerError> {
         Self::begin_in(app, caller, None, request).await
     }
 
@@ -135,10 +135,10 @@ impl Once {
         caller: &str,
         session: Option<(&str, bool)>,
         request: Repeatable,
-    ) -> Result<Begun, Refusal> {
+    ) -> Result<Begun, IssuerError> {
         let Repeatable { key, method, target, body } = request;
         let Some(key) = key else { return Ok(Begun::First(Self { app: app.clone(), attempt: None })) };
-        let key = key.map_err(|MalformedKey| Refusal::Invalid {
+        let key = key.map_err(|MalformedKey| IssuerError::Invalid {
             field: HEADER,
             hint: "once, 1 to 64 of A-Z a-z 0-9 . _ : -, best a random UUID".to_owned(),
         })?;
@@ -154,7 +154,7 @@ impl Once {
             return Ok(Begun::Again(response(&attempt.answer(&kept, &app.issuer.roots, is_stepped_up)?)));
         }
         if !app.issuer.store.has_room_for_answer(caller, MAX_KEPT, now).await? {
-            return Err(Refusal::LimitReached {
+            return Err(IssuerError::LimitReached {
                 hint: "10000 answers are kept for a day: send fewer idempotency keys",
             });
         }
@@ -164,8 +164,8 @@ impl Once {
     /// The answer as it is to be kept; `None` for a request without a key.
     ///
     /// # Errors
-    /// [`Refusal`] without randomness.
-    pub fn seal(&self, answer: &Answer) -> Result<Option<SealedAnswer>, Refusal> {
+    /// [`IssuerError`] without randomness.
+    pub fn seal(&self, answer: &Answer) -> Result<Option<SealedAnswer>, IssuerError> {
         let issuer = &self.app.issuer;
         let seal =
             |(attempt, _): &(Attempt, Turn)| attempt.seal(answer, &issuer.roots, &*issuer.random, issuer.clock.now());
@@ -176,14 +176,16 @@ impl Once {
     /// one's.
     ///
     /// # Errors
-    /// [`Refused`], as the change was.
-    pub async fn answer(self, answer: Answer, written: Result<(), Refusal>) -> Result<Response, Refused> {
+    /// [`RouteError`], as the change was.
+    pub async fn answer(self, answer: Answer, written: Result<(), IssuerError>) -> Result<Response, RouteError> {
         match written {
             Ok(()) => Ok(response(&answer)),
-            Err(Refusal::Store(StoreError::Taken { what: ANSWER })) => {
-                Ok(self.kept(true).await?.ok_or(Refusal::Conflict)?)
+            Err(IssuerError::Store(StoreError::Taken { what: ANSWER })) => {
+                Ok(self.kept(true).await?.ok_or(IssuerError::Conflict)?)
             }
-            Err(Refusal::Store(StoreError::StepUp)) => Ok(self.kept(true).await?.ok_or(Refusal::StepUpRequired)?),
+            Err(IssuerError::Store(StoreError::StepUp)) => {
+                Ok(self.kept(true).await?.ok_or(IssuerError::StepUpRequired)?)
+            }
             Err(refusal) => Err(refusal.into()),
         }
     }

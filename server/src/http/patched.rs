@@ -1,7 +1,7 @@
 //! Members of a change: left out, `null`, or a value.
 
-use crate::issuer::keys::form::invalid;
-use crate::issuer::refusal::Refusal;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::keys::form::invalid;
 use serde::{Deserialize, Deserializer};
 
 /// A member that is there, also as `null`.
@@ -14,8 +14,8 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 /// The value of a member that may be left out and may not be `null`.
 ///
 /// # Errors
-/// [`Refusal::Invalid`] for `null`.
-pub(crate) fn not_null<T>(field: &'static str, value: Option<Option<T>>) -> Result<Option<T>, Refusal> {
+/// [`IssuerError::Invalid`] for `null`.
+pub(crate) fn not_null<T>(field: &'static str, value: Option<Option<T>>) -> Result<Option<T>, IssuerError> {
     match value {
         None => Ok(None),
         Some(Some(value)) => Ok(Some(value)),

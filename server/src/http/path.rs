@@ -3,11 +3,11 @@
 use super::app::App;
 use super::argument::Argument;
 use super::openapi::doc::Doc;
-use super::problem::Refused;
-use crate::issuer::refusal::Refusal;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::session::SessionId;
+use super::problem::RouteError;
 use axum::extract::{FromRequestParts, Path};
+use bmap_issuer::error::IssuerError;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::session::SessionId;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use http::request::Parts;
 
@@ -65,13 +65,13 @@ impl InPath for SessionId {
 }
 
 impl<T: InPath> FromRequestParts<App> for PathId<T> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
         let text = Path::<String>::from_request_parts(head, app).await.ok().map(|Path(text)| text);
         let is_there = |text: &String| !T::IS_VERBATIM || head.uri.path().split('/').any(|part| part == text);
         let id = text.filter(is_there).and_then(|text| T::parse(&text));
-        Ok(Self(id.ok_or(Refusal::NotFound { what: T::KIND })?))
+        Ok(Self(id.ok_or(IssuerError::NotFound { what: T::KIND })?))
     }
 }
 

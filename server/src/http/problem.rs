@@ -1,11 +1,11 @@
 //! Refusals on the wire (RFC 9457, profile §6): the profile's answer, with the `error` of OAuth beside its `code`.
 
 use super::challenge::Challenge;
-use crate::issuer::refusal::Refusal;
-use crate::model::problem_code::ProblemCode;
-use crate::store::StoreError;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_model::problem_code::ProblemCode;
+use bmap_store::StoreError;
 use bmap_verifier::UnixTime;
 use bmap_verifier::problem;
 use bytes::Bytes;
@@ -18,19 +18,19 @@ use utoipa::ToSchema;
 
 /// A refusal on its way out of a handler. `http/layers/middleware.rs` makes the answer of it, where the request's id is known.
 #[derive(Clone, Debug)]
-pub struct Refused(pub Arc<Refusal>);
+pub struct RouteError(pub Arc<IssuerError>);
 
 /// A refusal that a page shows already, to the person who sent its form: recorded like every other, and left as it is.
 #[derive(Clone, Debug)]
-pub struct RefusedPage(pub Arc<Refusal>);
+pub struct PageError(pub Arc<IssuerError>);
 
-impl<E: Into<Refusal>> From<E> for Refused {
+impl<E: Into<IssuerError>> From<E> for RouteError {
     fn from(refusal: E) -> Self {
         Self(Arc::new(refusal.into()))
     }
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for RouteError {
     fn into_response(self) -> Response {
         let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
         response.extensions_mut().insert(self);
@@ -39,76 +39,77 @@ impl IntoResponse for Refused {
 }
 
 /// The `error` of RFC 6749 §5.2 (and RFC 8707 §2) for a refusal.
-pub const fn oauth_error(refusal: &Refusal) -> &'static str {
+pub const fn oauth_error(refusal: &IssuerError) -> &'static str {
     match refusal {
-        Refusal::Malformed { .. }
-        | Refusal::Invalid { .. }
-        | Refusal::SeveralCredentials
-        | Refusal::TooLarge
-        | Refusal::SlowBody
-        | Refusal::WeakPassword { .. }
-        | Refusal::NotFound { .. }
-        | Refusal::Conflict
-        | Refusal::MethodNotAllowed
-        | Refusal::MediaType
-        | Refusal::HeadersTooLarge
-        | Refusal::InvalidState { .. }
-        | Refusal::LimitReached { .. }
-        | Refusal::RequestInProgress
-        | Refusal::IdempotencyKeyReused => "invalid_request",
-        Refusal::Edited { like, .. } => oauth_error(like),
-        Refusal::NotAdmin
-        | Refusal::SignedInAdminOnly
-        | Refusal::StepUpRequired
-        | Refusal::Store(StoreError::StepUp)
-        | Refusal::NotOwner
-        | Refusal::RegistrationClosed { .. } => "access_denied",
-        Refusal::UnknownGrant => "unsupported_grant_type",
-        Refusal::NoCredential
-        | Refusal::BadCredential
-        | Refusal::UnknownKey
-        | Refusal::WrongSecret
-        | Refusal::BrokenRow(_)
-        | Refusal::KeyOver
-        | Refusal::Signed(_) => "invalid_client",
-        Refusal::Grant(_)
-        | Refusal::UnknownTicket
-        | Refusal::OtherSubject
-        | Refusal::NoSession
-        | Refusal::SessionOver
-        | Refusal::WrongPassword
-        | Refusal::BrokenPassword(_)
-        | Refusal::EditedRow(_)
-        | Refusal::UnknownConfirmation
-        | Refusal::UnknownSignIn
-        | Refusal::UnknownSignInCode
-        | Refusal::ProviderError
-        | Refusal::MixedUp
-        | Refusal::SignUpOff
-        | Refusal::UnknownRefreshToken
-        | Refusal::RefreshReused
-        | Refusal::UserSessionOver => "invalid_grant",
-        Refusal::BadAccessToken | Refusal::AccessTokenOver => "invalid_token",
-        Refusal::KeyRevoked | Refusal::UserInactive | Refusal::AddressDenied | Refusal::OriginDenied => {
-            "unauthorized_client"
-        }
-        Refusal::ToolDenied(_) | Refusal::ToolsDenied { .. } | Refusal::AssuranceTooLow => "invalid_target",
-        Refusal::ProviderDenied => "access_denied",
-        Refusal::ScopeDenied(_) => "invalid_scope",
-        Refusal::RateLimited { .. }
-        | Refusal::Busy
-        | Refusal::PoolFull
-        | Refusal::BrokenAnswer
-        | Refusal::NoLinkDelivery
-        | Refusal::AuditFull
-        | Refusal::AuditUnwritten
-        | Refusal::Mail(_)
-        | Refusal::Provider(_)
-        | Refusal::Store(_)
-        | Refusal::Random(_)
-        | Refusal::Signing
-        | Refusal::Panicked
-        | Refusal::Slow => "temporarily_unavailable",
+        IssuerError::Malformed { .. }
+        | IssuerError::Invalid { .. }
+        | IssuerError::SeveralCredentials
+        | IssuerError::TooLarge
+        | IssuerError::SlowBody
+        | IssuerError::WeakPassword { .. }
+        | IssuerError::NotFound { .. }
+        | IssuerError::Conflict
+        | IssuerError::MethodNotAllowed
+        | IssuerError::MediaType
+        | IssuerError::HeadersTooLarge
+        | IssuerError::InvalidState { .. }
+        | IssuerError::LimitReached { .. }
+        | IssuerError::RequestInProgress
+        | IssuerError::IdempotencyKeyReused => "invalid_request",
+        IssuerError::Edited { like, .. } => oauth_error(like),
+        IssuerError::NotAdmin
+        | IssuerError::SignedInAdminOnly
+        | IssuerError::StepUpRequired
+        | IssuerError::Store(StoreError::StepUp)
+        | IssuerError::NotOwner
+        | IssuerError::RegistrationClosed { .. } => "access_denied",
+        IssuerError::UnknownGrant => "unsupported_grant_type",
+        IssuerError::NoCredential
+        | IssuerError::BadCredential
+        | IssuerError::UnknownKey
+        | IssuerError::WrongSecret
+        | IssuerError::BrokenRow(_)
+        | IssuerError::KeyOver
+        | IssuerError::Signed(_) => "invalid_client",
+        IssuerError::Grant(_)
+        | IssuerError::UnknownTicket
+        | IssuerError::OtherSubject
+        | IssuerError::NoSession
+        | IssuerError::SessionOver
+        | IssuerError::WrongPassword
+        | IssuerError::BrokenPassword(_)
+        | IssuerError::EditedRow(_)
+        | IssuerError::UnknownConfirmation
+        | IssuerError::UnknownSignIn
+        | IssuerError::UnknownSignInCode
+        | IssuerError::ProviderError
+        | IssuerError::MixedUp
+        | IssuerError::SignUpOff
+        | IssuerError::UnknownRefreshToken
+        | IssuerError::RefreshReused
+        | IssuerError::UserSessionOver => "invalid_grant",
+        IssuerError::BadAccessToken | IssuerError::AccessTokenOver => "invalid_token",
+        IssuerError::KeyRevoked
+        | IssuerError::UserInactive
+        | IssuerError::AddressDenied
+        | IssuerError::OriginDenied => "unauthorized_client",
+        IssuerError::ToolDenied(_) | IssuerError::ToolsDenied { .. } | IssuerError::AssuranceTooLow => "invalid_target",
+        IssuerError::ProviderDenied => "access_denied",
+        IssuerError::ScopeDenied(_) => "invalid_scope",
+        IssuerError::RateLimited { .. }
+        | IssuerError::Busy
+        | IssuerError::PoolFull
+        | IssuerError::BrokenAnswer
+        | IssuerError::NoLinkDelivery
+        | IssuerError::AuditFull
+        | IssuerError::AuditUnwritten
+        | IssuerError::Mail(_)
+        | IssuerError::Provider(_)
+        | IssuerError::Store(_)
+        | IssuerError::Random(_)
+        | IssuerError::Signing
+        | IssuerError::Panicked
+        | IssuerError::Slow => "temporarily_unavailable",
     }
 }
 
@@ -144,21 +145,21 @@ pub struct ProblemBody<'a> {
 }
 
 /// The refusal behind an error that no handler answered: an extractor or the router did, in a sentence of its own or in none.
-pub fn framework_error(response: &Response) -> Option<Refused> {
+pub fn framework_error(response: &Response) -> Option<RouteError> {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let is_ours = kind.is_some_and(|kind| !kind.starts_with("text/plain"));
     let status = response.status();
     if is_ours || !(status.is_client_error() || status.is_server_error()) {
         return None;
     }
-    Some(Refused::from(match status {
-        StatusCode::NOT_FOUND => Refusal::NotFound { what: "route" },
-        StatusCode::METHOD_NOT_ALLOWED => Refusal::MethodNotAllowed,
-        StatusCode::PAYLOAD_TOO_LARGE => Refusal::TooLarge,
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Refusal::MediaType,
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Refusal::HeadersTooLarge,
-        status if status.is_client_error() => Refusal::Malformed { field: "request" },
-        _ => Refusal::Panicked,
+    Some(RouteError::from(match status {
+        StatusCode::NOT_FOUND => IssuerError::NotFound { what: "route" },
+        StatusCode::METHOD_NOT_ALLOWED => IssuerError::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => IssuerError::TooLarge,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => IssuerError::MediaType,
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => IssuerError::HeadersTooLarge,
+        status if status.is_client_error() => IssuerError::Malformed { field: "request" },
+        _ => IssuerError::Panicked,
     }))
 }
 
@@ -179,7 +180,7 @@ pub const TOKEN_ENDPOINT: &str = "/oauth/token";
 pub const JSON: &str = "application/json";
 
 /// Makes the answer for a refusal; a 401 has the challenge of its route.
-pub fn render(refusal: &Refusal, challenge: Challenge, request_id: &str, now: UnixTime) -> Response {
+pub fn render(refusal: &IssuerError, challenge: Challenge, request_id: &str, now: UnixTime) -> Response {
     let code = refusal.code();
     let problem = ProblemBody {
         kind: format!("urn:bmap:problem:{}", code.as_str()),
@@ -187,7 +188,7 @@ pub fn render(refusal: &Refusal, challenge: Challenge, request_id: &str, now: Un
         status: code.status(),
         code: code.as_str(),
         request_id,
-        server_time: now.millis(),
+        server_time: now.millis().max(0).cast_unsigned(),
         retryable: code.retryable() && !refusal.is_lasting(),
         error: oauth_error(refusal),
         field: refusal.field(),
@@ -216,7 +217,7 @@ pub fn render(refusal: &Refusal, challenge: Challenge, request_id: &str, now: Un
 }
 
 /// Seconds until the next try may succeed, for `Retry-After`.
-const fn wait(refusal: &Refusal, code: ProblemCode) -> Option<u32> {
+const fn wait(refusal: &IssuerError, code: ProblemCode) -> Option<u32> {
     let waits = code.status() == 503 || (code.status() == 409 && code.retryable());
     match refusal.retry_after() {
         _ if refusal.is_lasting() => None,
@@ -233,7 +234,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_says_no_more_than_its_code() {
-        let refusal = Refusal::BrokenRow(crate::model::api_key::BrokenRow::Content);
+        let refusal = IssuerError::BrokenRow(bmap_model::api_key::BrokenRow::Content);
         let response = render(&refusal, Challenge::HttpSig, "req_1", UnixTime::from_millis(1_764_000_000_123));
         assert_eq!(response.status(), 401);
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "HTTPSig error=\"invalid_credentials\"");

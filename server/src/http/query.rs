@@ -3,9 +3,9 @@
 use super::app::App;
 use super::argument::Argument;
 use super::openapi::doc::Doc;
-use super::problem::Refused;
-use crate::issuer::refusal::Refusal;
+use super::problem::RouteError;
 use axum::extract::FromRequestParts;
+use bmap_issuer::error::IssuerError;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
@@ -16,8 +16,8 @@ pub struct QueryOf<T>(pub T);
 /// What can be the fields of a query.
 pub trait QueryFields: DeserializeOwned + IntoParams + Send {
     /// The refusal of a query that has other fields, or one of them twice.
-    fn malformed() -> Refusal {
-        Refusal::Malformed { field: "query" }
+    fn malformed() -> IssuerError {
+        IssuerError::Malformed { field: "query" }
     }
 
     /// What the document says of them.
@@ -27,9 +27,9 @@ pub trait QueryFields: DeserializeOwned + IntoParams + Send {
 }
 
 impl<T: QueryFields> FromRequestParts<App> for QueryOf<T> {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, _: &App) -> Result<Self, RouteError> {
         let fields = serde_urlencoded::from_str(head.uri.query().unwrap_or_default());
         Ok(Self(fields.map_err(|_| T::malformed())?))
     }

@@ -3,11 +3,11 @@
 use super::app::App;
 use super::argument::Argument;
 use super::openapi::doc::Doc;
-use crate::issuer::account::service::SignedIn;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::step_up::SteppedUp;
-use crate::model::issuer_code::IssuerCode;
 use axum::extract::FromRequestParts;
+use bmap_issuer::account::service::SignedIn;
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::step_up::SteppedUp;
+use bmap_model::issuer_code::IssuerCode;
 use http::request::Parts;
 use std::convert::Infallible;
 use zeroize::Zeroizing;
@@ -44,11 +44,11 @@ impl Argument for ShownStepUp {
 
 impl ShownStepUp {
     /// The step-up of the user who is signed in. It is used up by what takes the [`SteppedUp`]: the transaction of the act, or
-    /// [`use_step_up`](crate::issuer::account::service::AccountService::use_step_up) before it.
+    /// [`use_step_up`](bmap_issuer::account::service::AccountService::use_step_up) before it.
     ///
     /// # Errors
-    /// [`Refusal::StepUpRequired`] for none, several, and one that is not good.
-    pub async fn demand(&self, app: &App, signed_in: &SignedIn) -> Result<SteppedUp, Refusal> {
+    /// [`IssuerError::StepUpRequired`] for none, several, and one that is not good.
+    pub async fn demand(&self, app: &App, signed_in: &SignedIn) -> Result<SteppedUp, IssuerError> {
         app.accounts.stepped_up(signed_in, self.0.as_ref().map(|text| text.as_str())).await
     }
 }

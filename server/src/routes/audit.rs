@@ -4,18 +4,18 @@ use crate::http::action;
 use crate::http::app::App;
 use crate::http::caller::AdminCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::QueryFields;
 use crate::http::query::QueryOf;
-use crate::issuer::audit::page;
-use crate::issuer::refusal::Refusal;
-use crate::model::audit::Action;
-use crate::model::audit::chain::{Content, Row};
-use crate::model::audit::query::{Cursor, Filter, MAX_PAGE, OutcomeFilter};
-use crate::model::problem_code::ProblemCode;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::audit::page;
+use bmap_issuer::error::IssuerError;
+use bmap_model::audit::Action;
+use bmap_model::audit::chain::{Content, Row};
+use bmap_model::audit::query::{Cursor, Filter, MAX_PAGE, OutcomeFilter};
+use bmap_model::problem_code::ProblemCode;
 use bmap_protocol::ids::UserId;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -101,12 +101,12 @@ struct AuditPage {
 /// Every entry: 200 with a page, newest first.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     _: AdminCaller<action::Request>,
     State(app): State<App>,
     QueryOf(query): QueryOf<AuditQuery>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     Ok(answer(&app, query, None).await?)
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn get_doc() -> Doc {
     doc("The audit log, newest first, a page at a time")
 }
 
-pub(super) async fn answer(app: &App, query: AuditQuery, of: Option<UserId>) -> Result<Response, Refusal> {
+pub(super) async fn answer(app: &App, query: AuditQuery, of: Option<UserId>) -> Result<Response, IssuerError> {
     let (filter, cursor, limit) = read(query, of)?;
     let (rows, next) = page::page(&app.issuer.store, &filter, cursor, limit).await?;
     let page = AuditPage {
@@ -126,8 +126,8 @@ pub(super) async fn answer(app: &App, query: AuditQuery, of: Option<UserId>) -> 
     Ok(([(CACHE_CONTROL, "no-store")], Json(page)).into_response())
 }
 
-fn read(query: AuditQuery, of: Option<UserId>) -> Result<(Filter, Option<Cursor>, u32), Refusal> {
-    let malformed = |field| Refusal::Malformed { field };
+fn read(query: AuditQuery, of: Option<UserId>) -> Result<(Filter, Option<Cursor>, u32), IssuerError> {
+    let malformed = |field| IssuerError::Malformed { field };
     let limit = query.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(malformed("limit"));

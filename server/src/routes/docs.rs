@@ -4,13 +4,13 @@ use crate::http::app::App;
 use crate::http::argument::Argument;
 use crate::http::caller::Open;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
-use crate::issuer::refusal::Refusal;
-use crate::model::issuer_code::IssuerCode;
+use crate::http::problem::RouteError;
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_model::issuer_code::IssuerCode;
 use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION, REFERRER_POLICY,
@@ -39,8 +39,8 @@ pub(crate) fn redirect_doc() -> Doc {
 /// The page.
 ///
 /// # Errors
-/// [`Refused`].
-pub(crate) async fn page(_: Open) -> Result<Response, Refused> {
+/// [`RouteError`].
+pub(crate) async fn page(_: Open) -> Result<Response, RouteError> {
     file("index.html")
 }
 
@@ -52,8 +52,8 @@ pub(crate) fn page_doc() -> Doc {
 /// One of its files.
 ///
 /// # Errors
-/// [`Refused`] where there is no such file.
-pub(crate) async fn asset(_: Open, AssetName(name): AssetName) -> Result<Response, Refused> {
+/// [`RouteError`] where there is no such file.
+pub(crate) async fn asset(_: Open, AssetName(name): AssetName) -> Result<Response, RouteError> {
     file(&name)
 }
 
@@ -83,13 +83,13 @@ impl Argument for AssetName {
     }
 }
 
-fn file(name: &str) -> Result<Response, Refused> {
+fn file(name: &str) -> Result<Response, RouteError> {
     static CONFIG: OnceLock<Arc<Config<'static>>> = OnceLock::new();
     let config =
         CONFIG.get_or_init(|| Arc::new(Config::new(["../openapi.json"]).validator_url("none").use_base_layout()));
     // An error is a fault of the files, which are part of the binary.
-    let found = utoipa_swagger_ui::serve(name, Arc::clone(config)).map_err(|_| Refusal::Panicked)?;
-    let found = found.ok_or(Refusal::NotFound { what: "file" })?;
+    let found = utoipa_swagger_ui::serve(name, Arc::clone(config)).map_err(|_| IssuerError::Panicked)?;
+    let found = found.ok_or(IssuerError::NotFound { what: "file" })?;
     let mut response = Response::new(Body::from(found.bytes.into_owned()));
     let headers = response.headers_mut();
     let kind = HeaderValue::from_str(&found.content_type);

@@ -6,15 +6,15 @@ use crate::http::body::SecretJsonForm;
 use crate::http::caller::SignedInAdmin;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::step_up::ShownStepUp;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::email::EmailAddress;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::mail::act::Act;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::mail::act::Act;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
@@ -37,15 +37,15 @@ struct Invited {
 /// Invites: 202, whether or not the address has an account.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     admin: SignedInAdmin<action::UserInvite>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<InvitationForm>,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let SignedInAdmin { admin, signed_in, .. } = admin;
-    let email = EmailAddress::parse(&form.email).map_err(|_| Refusal::Malformed { field: "email" })?;
+    let email = EmailAddress::parse(&form.email).map_err(|_| IssuerError::Malformed { field: "email" })?;
     let stepped_up = shown.demand(&app, &signed_in).await?;
     let stepped_up = app.accounts.with_notices(stepped_up, Act::Invited(email.clone()), &[]).await?;
     app.accounts.invite(&email, &stepped_up, &admin.source).await?;

@@ -8,13 +8,13 @@ use crate::http::once::Repeatable;
 use crate::http::once::{Begun, Once, json};
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
-use crate::issuer::grant::TicketRequest;
-use crate::issuer::refusal::Refusal;
-use crate::model::scope::Scopes;
-use crate::model::ticket::{EndUser, MAX_TICKET_SECONDS};
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::Response;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::grant::TicketRequest;
+use bmap_model::scope::Scopes;
+use bmap_model::ticket::{EndUser, MAX_TICKET_SECONDS};
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
@@ -51,13 +51,13 @@ struct TicketAnswer<'a> {
 /// Makes a ticket: 201 with the ticket, shown this once.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     KeyCaller { caller, .. }: KeyCaller<action::TicketCreate>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<TicketForm>,
     request: Repeatable,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let wanted = read(&form)?;
     let once = match Once::begin(&app, caller.key.id.as_str(), request).await? {
         Begun::First(once) => once,
@@ -81,8 +81,8 @@ pub(crate) fn post_doc() -> Doc {
         .refuses(Code::ScopeDenied)
 }
 
-fn read(form: &TicketForm) -> Result<TicketRequest, Refusal> {
-    let malformed = |field| Refusal::Malformed { field };
+fn read(form: &TicketForm) -> Result<TicketRequest, IssuerError> {
+    let malformed = |field| IssuerError::Malformed { field };
     let ttl = form.ttl.unwrap_or(MAX_TICKET_SECONDS);
     if !(1..=MAX_TICKET_SECONDS).contains(&ttl) {
         return Err(malformed("ttl"));

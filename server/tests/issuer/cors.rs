@@ -3,12 +3,12 @@ use crate::http_client::{Answer, Call};
 use crate::world::event;
 use crate::world::{PAGE, World, stored};
 use base64ct::{Base64, Encoding};
+use bmap_issuer::request_limits::RequestRates;
+use bmap_model::api_key::KeyScope;
+use bmap_model::clock::UnixTime;
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::issuer::request_limits::RequestRates;
-use bmap_server::model::api_key::KeyScope;
-use bmap_server::model::clock::UnixMillis;
 use std::collections::BTreeMap;
 
 const ALLOW_ORIGIN: &str = "access-control-allow-origin";
@@ -97,7 +97,7 @@ async fn a_page_reads_why_its_key_stopped_working_until_the_key_ends() {
     let ends = i64::try_from(world.now()).unwrap() + 60;
     let host = world.host_with(SigningKind::HmacSha256, KeyScope { expires_at: Some(ends), ..World::scope() }).await;
     let ticket = host.ticket().await;
-    world.issuer.store.revoke_api_key(&host.id, UnixMillis(1), &event()).await.unwrap();
+    world.issuer.store.revoke_api_key(&host.id, UnixTime(1), &event()).await.unwrap();
     let answer = exchange(&ticket).send(world.address).await;
     answer.assert_refused("key_revoked");
     assert_eq!(answer.header(ALLOW_ORIGIN), Some(PAGE));

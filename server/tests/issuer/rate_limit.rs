@@ -6,12 +6,12 @@ use crate::person::{PASSWORD, Pair, login, me, refresh, register};
 use crate::rows::sealed_rows::edit;
 use crate::world::{PAGE, World};
 use base64ct::{Base64, Encoding};
+use bmap_issuer::account::service::LinkDelivery;
+use bmap_issuer::request_limits::RequestRates;
+use bmap_model::clock::WallClock;
+use bmap_model::ticket::MAX_LIVE_TICKETS;
 use bmap_protocol::api_key::ApiSecret;
 use bmap_server::http::app::App;
-use bmap_server::issuer::account::service::LinkDelivery;
-use bmap_server::issuer::request_limits::RequestRates;
-use bmap_server::model::clock::Clock;
-use bmap_server::model::ticket::MAX_LIVE_TICKETS;
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -148,7 +148,7 @@ async fn o11_headers_that_give_a_request_another_meaning_are_refused_uncovered()
 async fn r52_a_trusted_proxy_says_who_calls() {
     let loopback = ipnet::IpNet::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let world = World::with(vec![loopback]).await;
-    let scope = bmap_server::model::api_key::KeyScope { cidrs: vec!["10.0.0.0/8".parse().unwrap()], ..World::scope() };
+    let scope = bmap_model::api_key::KeyScope { cidrs: vec!["10.0.0.0/8".parse().unwrap()], ..World::scope() };
     let host = world.host_with(bmap_protocol::seal::SigningKind::HmacSha256, scope).await;
     let from = |chain: &str| host.direct_call().header("x-forwarded-for", chain);
     host.send(from("10.0.0.1")).await.granted();

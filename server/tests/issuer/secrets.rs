@@ -17,10 +17,10 @@ fn r34_secrets_can_only_be_compared_in_constant_time() {
     const { assert!(!Comparable::<bmap_protocol::api_key::StoredHash>::YES) };
     const { assert!(!Comparable::<bmap_protocol::keys::SigningKey>::YES) };
     const { assert!(!Comparable::<bmap_protocol::keys::RootSecret>::YES) };
-    const { assert!(!Comparable::<bmap_server::model::ticket::PlainTicket>::YES) };
-    const { assert!(!Comparable::<bmap_server::model::account::opaque::OpaqueToken>::YES) };
-    const { assert!(!Comparable::<bmap_server::model::account::password::PlainPassword>::YES) };
-    const { assert!(!Comparable::<bmap_server::model::account::password::StoredPassword>::YES) };
+    const { assert!(!Comparable::<bmap_model::ticket::PlainTicket>::YES) };
+    const { assert!(!Comparable::<bmap_model::account::opaque::OpaqueToken>::YES) };
+    const { assert!(!Comparable::<bmap_model::account::password::PlainPassword>::YES) };
+    const { assert!(!Comparable::<bmap_model::account::password::StoredPassword>::YES) };
     const { assert!(!Comparable::<bmap_server::config::SecretText>::YES) };
-    const { assert!(!Comparable::<bmap_server::model::api_key::KeyMaterial>::YES) };
+    const { assert!(!Comparable::<bmap_model::api_key::KeyMaterial>::YES) };
 }

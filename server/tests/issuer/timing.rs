@@ -3,20 +3,20 @@
 
 use crate::actors::Host;
 use crate::world::{PAGE, TOOL, World, source, stored};
+use bmap_issuer::account::service::SignedIn;
+use bmap_issuer::authenticate::PresentedSecret;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::grant_for_user::UserGrant;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::password::PlainPassword;
+use bmap_model::api_key::KeyScope;
+use bmap_model::audit::Action;
+use bmap_model::clock::WallClock;
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
-use bmap_protocol::refusal::Refusal as SignedRefusal;
+use bmap_protocol::refusal::Refusal;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::issuer::account::service::SignedIn;
-use bmap_server::issuer::authenticate::PresentedSecret;
-use bmap_server::issuer::grant_for_user::UserGrant;
-use bmap_server::issuer::refusal::Refusal;
-use bmap_server::model::account::email::EmailAddress;
-use bmap_server::model::account::password::PlainPassword;
-use bmap_server::model::api_key::KeyScope;
-use bmap_server::model::audit::Action;
-use bmap_server::model::clock::Clock;
 use bytes::Bytes;
 use http::request::Parts;
 use std::time::{Duration, Instant};
@@ -79,7 +79,7 @@ async fn r31_an_unknown_client_id_costs_what_that_of_another_page_costs() {
             let began = now();
             let refused = world.issuer.grant_for_user(&ana, wanted).await;
             times[round % 2].push(began.elapsed());
-            assert!(matches!(refused, Err(Refusal::OriginDenied)));
+            assert!(matches!(refused, Err(IssuerError::OriginDenied)));
         }
         times.map(median)
     })
@@ -101,7 +101,7 @@ async fn r31_a_signature_under_an_unknown_key_id_costs_what_one_under_a_known_co
                     let began = now();
                     let refused = world.app.caller(&head, &body, Action::TokenGrant).await;
                     times[round % 2].push(began.elapsed());
-                    assert!(matches!(refused, Err(Refusal::Signed(SignedRefusal::InvalidSignature(_)))));
+                    assert!(matches!(refused, Err(IssuerError::Signed(Refusal::InvalidSignature(_)))));
                 }
                 times.map(median)
             })
@@ -155,7 +155,7 @@ async fn sign_in_medians(world: &World) -> [Duration; 2] {
         let began = now();
         let refused = world.app.accounts.sign_in(&emails[which], password, &source()).await;
         times[which].push(began.elapsed());
-        assert!(matches!(refused, Err(Refusal::WrongPassword)));
+        assert!(matches!(refused, Err(IssuerError::WrongPassword)));
     }
     times.map(median)
 }

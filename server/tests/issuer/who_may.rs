@@ -5,12 +5,12 @@ use crate::http_client::{Answer, Call};
 use crate::operator::Operator;
 use crate::person::{Pair, STEP_UP};
 use crate::world::{PAGE, TOOL, World};
+use bmap_issuer::issuer::{NewApiKey, new_api_key};
+use bmap_model::rng::SystemRandom;
+use bmap_model::role::Role;
+use bmap_model::user::UserName;
 use bmap_protocol::ids::{ApiKeyId, UserId};
 use bmap_protocol::seal::SigningKind;
-use bmap_server::issuer::issuer::{NewApiKey, new_api_key};
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::role::Role;
-use bmap_server::model::user::UserName;
 use serde_json::json;
 
 /// The callers, in the order of the columns.
@@ -154,7 +154,7 @@ impl World {
     async fn key_of(&self, user: &UserId) -> ApiKeyId {
         let (scope, name) = (Self::scope(), UserName::parse("one of many").unwrap());
         let new = NewApiKey { owner: user.clone(), name, signing: SigningKind::HmacSha256, scope: &scope };
-        let now = bmap_server::model::clock::UnixMillis(self.clock_millis());
+        let now = bmap_model::clock::UnixTime(self.clock_millis());
         let (key, _) = new_api_key(&self.issuer.roots, now, &SystemRandom, new).unwrap();
         self.issuer.store.add_api_key(&key, &scope, &crate::world::event()).await.unwrap();
         key.id

@@ -6,12 +6,12 @@ use crate::key_owner::KeyOwner;
 use crate::person::Pair;
 use crate::rows::sealed_rows::edit;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
+use bmap_model::api_key::{KeyScope, ToolSet};
+use bmap_model::clock::WallClock;
+use bmap_model::scope::Scopes;
+use bmap_model::tool::{Access, CallerKinds, Tool};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::model::api_key::{KeyScope, ToolSet};
-use bmap_server::model::clock::Clock;
-use bmap_server::model::scope::Scopes;
-use bmap_server::model::tool::{Access, CallerKinds, Tool};
 use serde_json::{Value, json};
 
 /// A user who registered, and was granted nothing.
@@ -272,7 +272,7 @@ async fn t13_a_grant_put_in_or_edited_by_hand_gives_nothing() {
 
 #[tokio::test]
 async fn a_tool_that_was_removed_takes_its_grants_along() {
-    use bmap_server::model::tool::ToolOrigins;
+    use bmap_model::tool::ToolOrigins;
     let world = World::start().await;
     let host = world.host().await;
     let store = &world.issuer.store;

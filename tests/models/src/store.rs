@@ -1,20 +1,20 @@
 //! The store that the verifier has: the same source files, compiled over [`crate::sync`].
 
-#[path = "../../../verifier/src/replay/hash.rs"]
+#[path = "../../../crates/verifier/src/replay/hash.rs"]
 #[expect(dead_code, reason = "a random hash key and what saves it: a check has a key of its own and no file")]
 mod hash;
-#[path = "../../../verifier/src/replay/key_shard.rs"]
+#[path = "../../../crates/verifier/src/replay/key_shard.rs"]
 mod key_shard;
-#[path = "../../../verifier/src/replay/key_shards.rs"]
+#[path = "../../../crates/verifier/src/replay/key_shards.rs"]
 mod key_shards;
-#[path = "../../../verifier/src/replay/nonce_shard.rs"]
+#[path = "../../../crates/verifier/src/replay/nonce_shard.rs"]
 mod nonce_shard;
-#[path = "../../../verifier/src/replay/nonces.rs"]
+#[path = "../../../crates/verifier/src/replay/nonces.rs"]
 #[expect(dead_code, reason = "what saves it")]
 mod nonces;
-#[path = "../../../verifier/src/replay/record.rs"]
+#[path = "../../../crates/verifier/src/replay/record.rs"]
 mod record;
-#[path = "../../../verifier/src/replay/shards.rs"]
+#[path = "../../../crates/verifier/src/replay/shards.rs"]
 mod shards;
 
 use bmap_protocol::check::Window;

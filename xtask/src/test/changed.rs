@@ -157,8 +157,8 @@ mod tests {
             json!({ "name": name, "manifest_path": format!("/house/{folder}/Cargo.toml"), "dependencies": dependencies })
         };
         let packages = [
-            package("bmap-protocol", "protocol", &["sfv"]),
-            package("bmap-verifier", "verifier", &["bmap-protocol"]),
+            package("bmap-protocol", "crates/protocol", &["sfv"]),
+            package("bmap-verifier", "crates/verifier", &["bmap-protocol"]),
             package("bmap-server", "server", &["bmap-verifier"]),
             package("places-tool", "examples/places-tool", &["bmap-verifier"]),
             package("bmap-tests", "tests", &[]),
@@ -178,10 +178,10 @@ mod tests {
         assert_eq!(affected(&["xtask/src/main.rs"]), ["xtask"]);
         assert_eq!(affected(&["tests/vectors-wasm/src/lib.rs"]), ["bmap-vectors-wasm"]);
         assert_eq!(
-            affected(&["verifier/src/verify.rs"]),
+            affected(&["crates/verifier/src/verify.rs"]),
             ["bmap-server", "bmap-tests", "bmap-verifier", "places-tool"]
         );
-        assert_eq!(affected(&["protocol/src/keys.rs"]).len(), 6);
+        assert_eq!(affected(&["crates/protocol/src/keys.rs"]).len(), 6);
         assert_eq!(affected(&["Cargo.lock"]).len(), 7);
         assert_eq!(affected(&["npm/src/fetch.ts"]), [""; 0]);
         assert_eq!(affected(&["docs/tokens.md"]), ["bmap-server", "bmap-tests"]);

@@ -37,11 +37,11 @@ impl Step {
 }
 
 /// What the npm package is made of, and its tests.
-const PACKAGE: [&str; 5] = ["npm/", "sdk-wasm/", "protocol/", "vectors/", "tests/vectors-wasm/"];
+const PACKAGE: [&str; 5] = ["npm/", "sdk-wasm/", "crates/protocol/", "vectors/", "tests/vectors-wasm/"];
 /// What the fuzz targets call.
-const FUZZED: [&str; 3] = ["protocol/", "verifier/", "fuzz/"];
+const FUZZED: [&str; 3] = ["crates/protocol/", "crates/verifier/", "fuzz/"];
 /// What a page sees of the issuer's storage and of the way there.
-const STORAGE: [&str; 4] = ["server/src/store/", "server/migrations/", "server/tests/faults/", "server/build.rs"];
+const STORAGE: [&str; 4] = ["crates/store/", "crates/model/", "crates/issuer/", "server/tests/faults/"];
 
 pub(super) const STEPS: &[Step] = &[
     Step::new("setup", "wasm target, npm packages, browser", always, |_| setup::all()),
@@ -58,7 +58,7 @@ pub(super) const STEPS: &[Step] = &[
     Step::new(
         "models",
         "the replay store under loom and shuttle",
-        |scope| scope.touches(&["verifier/src/replay/", "verifier/src/replay.rs", "tests/models/"]),
+        |scope| scope.touches(&["crates/verifier/src/replay/", "crates/verifier/src/replay.rs", "tests/models/"]),
         rust::models,
     ),
     Step::new(
@@ -109,7 +109,7 @@ fn always(_: &Scope) -> bool {
 
 /// The crates and folders that have examples in their documentation.
 fn documented(scope: &Scope) -> bool {
-    scope.affects("bmap-protocol") || scope.affects("bmap-verifier") || scope.touches(&["server/src/http/"])
+    scope.touches(&["crates/", "server/src/http/"])
 }
 
 /// What the browser tests walk through, beyond the issuer's own tests.
@@ -117,8 +117,8 @@ fn browsed(scope: &Scope) -> bool {
     scope.touches(&[
         "npm/",
         "sdk-wasm/",
-        "protocol/",
-        "verifier/",
+        "crates/protocol/",
+        "crates/verifier/",
         "examples/",
         "tests/e2e/",
         "tests/openid/",

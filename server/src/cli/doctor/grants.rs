@@ -1,12 +1,12 @@
 //! Tools, and who had tokens of them without a grant.
 
 use super::findings::Findings;
-use crate::model::clock::UnixMillis;
-use crate::model::roots::Roots;
-use crate::model::stored_origin::StoredOrigin;
-use crate::model::tool::{Access, CallerKind, ToolOrigins};
-use crate::store::{Database, Result};
+use bmap_model::clock::UnixTime;
+use bmap_model::roots::Roots;
+use bmap_model::stored_origin::StoredOrigin;
+use bmap_model::tool::{Access, CallerKind, ToolOrigins};
 use bmap_protocol::ids::UserId;
+use bmap_store::{Database, Result};
 use std::collections::BTreeMap;
 
 /// How long ago a token may be to count, in seconds: thirty days.
@@ -19,7 +19,7 @@ const SHOWN: usize = 5;
 pub(super) async fn examine(
     store: &Database,
     roots: Option<&Roots>,
-    now: UnixMillis,
+    now: UnixTime,
     found: &mut Findings,
 ) -> Result<()> {
     let is_pending = store.grants_upgrade_is_pending().await?;
@@ -59,7 +59,7 @@ pub(super) async fn examine(
     let mut without: BTreeMap<String, Vec<UserId>> = BTreeMap::new();
     let since = now.plus_seconds(RECENT.saturating_neg());
     for (tool, user) in store.tools_of_signed_in_users(since, ENTRIES).await? {
-        let takes = |known: &&crate::model::tool::Tool| {
+        let takes = |known: &&bmap_model::tool::Tool| {
             known.id == tool && known.access == Access::Granted && known.callers.contains(CallerKind::User)
         };
         if !tools.iter().any(|known| takes(&known)) {

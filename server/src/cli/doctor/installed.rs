@@ -4,16 +4,16 @@ use super::findings::Findings;
 use super::grants;
 use crate::cli::installation::ISSUER_SETTING;
 use crate::config::Config;
-use crate::issuer::root_check;
-use crate::model::clock::UnixMillis;
-use crate::model::role::Role;
-use crate::model::roots::{Roots, TOKEN_EPOCH_SETTING};
-use crate::model::stored_origin::StoredOrigin;
-use crate::model::user::UserState;
-use crate::store::{Database, Result};
+use bmap_issuer::root_check;
+use bmap_model::clock::UnixTime;
+use bmap_model::role::Role;
+use bmap_model::roots::{Roots, TOKEN_EPOCH_SETTING};
+use bmap_model::stored_origin::StoredOrigin;
+use bmap_model::user::UserState;
+use bmap_store::{Database, Result};
 
 /// This program is younger than this (2026-01-01): a clock before it was never set.
-const NOT_BEFORE: UnixMillis = UnixMillis(1_767_225_600_000);
+const NOT_BEFORE: UnixTime = UnixTime(1_767_225_600_000);
 /// Clocks of machines that are well differ by less.
 const SKEW_MILLIS: i64 = 5_000;
 /// Names that are shown of many.
@@ -23,7 +23,7 @@ pub(super) async fn examine(
     store: &Database,
     roots: Option<&Roots>,
     config: &Config,
-    now: UnixMillis,
+    now: UnixTime,
     found: &mut Findings,
 ) -> Result<()> {
     for damage in store.damage().await? {
@@ -56,7 +56,7 @@ pub(super) async fn examine(
 const PROXY_DAYS: i64 = 7;
 
 /// Proxies that are not named in the configuration: all who come through one share its budgets (O15).
-async fn proxies(store: &Database, config: &Config, now: UnixMillis, found: &mut Findings) -> Result<()> {
+async fn proxies(store: &Database, config: &Config, now: UnixTime, found: &mut Findings) -> Result<()> {
     for proxy in store.ignored_proxies().await? {
         let is_named = config.trusted_proxies.iter().any(|network| network.contains(&proxy.peer));
         if is_named || proxy.seen_at < now.plus_seconds(-PROXY_DAYS * 86_400) {
@@ -70,7 +70,7 @@ async fn proxies(store: &Database, config: &Config, now: UnixMillis, found: &mut
 }
 
 /// A clock that went back makes ended rows good again, and has signed requests refused.
-async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Result<()> {
+async fn clock(store: &Database, now: UnixTime, found: &mut Findings) -> Result<()> {
     let advice = "set the clock, and keep it set (chrony, systemd-timesyncd)";
     if now < NOT_BEFORE {
         found.fault("clock", "it was never set", advice);
@@ -87,7 +87,7 @@ async fn clock(store: &Database, now: UnixMillis, found: &mut Findings) -> Resul
 
 /// The seconds by which this clock is behind the latest time in the database, where that is more than clocks of well kept machines
 /// differ.
-pub(in super::super) async fn behind_by(store: &Database, now: UnixMillis) -> Result<Option<i64>> {
+pub(in super::super) async fn behind_by(store: &Database, now: UnixTime) -> Result<Option<i64>> {
     let ahead = store.newest_time().await?.map_or(0, |newest| newest.0.saturating_sub(now.0));
     Ok((ahead > SKEW_MILLIS).then_some(ahead / 1000))
 }

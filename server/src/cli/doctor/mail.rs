@@ -2,10 +2,10 @@
 
 use super::findings::Findings;
 use crate::config::Config;
-use crate::issuer::mail::mailer::Unreached;
-use crate::model::clock::UnixMillis;
-use crate::store::{Database, Result};
+use bmap_issuer::mail::mailer::Unreached;
+use bmap_model::clock::UnixTime;
 use bmap_protocol::ids::Issuer as IssuerUrl;
+use bmap_store::{Database, Result};
 
 /// A mail that waits for longer was refused several times; the first tries are seconds apart.
 const LONG_SECONDS: i64 = 15 * 60;
@@ -39,7 +39,7 @@ pub(super) async fn server(config: &Config, found: &mut Findings) {
 }
 
 /// Looks at the mails that wait.
-pub(super) async fn outbox(store: &Database, config: &Config, now: UnixMillis, found: &mut Findings) -> Result<()> {
+pub(super) async fn outbox(store: &Database, config: &Config, now: UnixTime, found: &mut Findings) -> Result<()> {
     let waiting = store.mail_waiting().await?;
     let Some(oldest) = store.oldest_mail().await? else {
         if config.mail.is_some() {

@@ -15,11 +15,11 @@ use crate::cli::error::CliError;
 use crate::cli::installation::{INSTALLATION_SETTING, database};
 use crate::cli::output;
 use crate::config::{Config, RootPlace};
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::roots::Roots;
-use crate::store::installation_file::InstallationFile;
-use crate::store::schema::{Pending, Schema};
-use crate::store::{Database, StoreError};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::roots::Roots;
+use bmap_store::installation_file::InstallationFile;
+use bmap_store::schema::{Pending, Schema};
+use bmap_store::{Database, StoreError};
 use clap::Args;
 use findings::Findings;
 use std::os::unix::fs::PermissionsExt;
@@ -129,7 +129,7 @@ async fn installation(config: &Config, context: &Context, found: &mut Findings) 
         }
     };
     found.good("database", "it answers, with the schema of this program");
-    let now = SystemClock.now();
+    let now = MachineClock.now();
     let examined = async {
         if let Some(known) = known {
             let id = store.setting(INSTALLATION_SETTING).await?;

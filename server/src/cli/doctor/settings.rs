@@ -2,8 +2,8 @@
 
 use super::findings::Findings;
 use crate::config::{Config, readable_by_others};
-use crate::store::address::Address;
 use bmap_protocol::ids::Issuer as IssuerUrl;
+use bmap_store::address::Address;
 
 /// Settings that work and are not safe, or that were forgotten.
 pub(super) fn examine(config: &Config, found: &mut Findings) {

@@ -4,7 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::installation::Installation;
 use crate::cli::raw_request::RawRequest;
-use crate::model::api_key::KeyMaterial;
+use bmap_model::api_key::KeyMaterial;
 use bmap_protocol::check;
 use bmap_protocol::fields::Fields;
 use bmap_protocol::ids::ApiKeyId;

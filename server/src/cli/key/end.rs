@@ -4,7 +4,7 @@ use super::service::{operator, refused, service};
 use crate::cli::error::CliError;
 use crate::cli::installation::Installation;
 use crate::cli::output;
-use crate::model::api_key::KeyState;
+use bmap_model::api_key::KeyState;
 use bmap_protocol::ids::ApiKeyId;
 
 /// Says which grants a revoked key leaves: its user may have them from elsewhere, and use them with another key.

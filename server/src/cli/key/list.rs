@@ -6,8 +6,8 @@ use crate::cli::error::CliError;
 use crate::cli::installation::Installation;
 use crate::cli::output;
 use crate::cli::user::find::find as find_user;
-use crate::issuer::keys::service::MAX_PAGE;
-use crate::model::keys::ManagedKey;
+use bmap_issuer::keys::service::MAX_PAGE;
+use bmap_model::keys::ManagedKey;
 use bmap_protocol::ids::UserId;
 
 pub(super) async fn list(user: Option<&str>, json: bool, installation: &Installation) -> Result<(), CliError> {

@@ -11,21 +11,21 @@ use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::tool::grants;
 use crate::cli::user::find::find as find_user;
-use crate::issuer::issuer::{NewApiKey, key_created, new_api_key};
-use crate::issuer::keys::form::{self, KeyChange};
-use crate::issuer::keys::service::IfFormer;
-use crate::issuer::refusal::Refusal;
-use crate::model::api_key::{KeyScope, MAX_SCOPE_ENTRIES, ToolSet};
-use crate::model::audit::Source;
-use crate::model::clock::{Clock, SystemClock, UnixMillis};
-use crate::model::keys::new_key::MAX_GRACE_SECONDS;
-use crate::model::keys::new_key::NewSecret;
-use crate::model::keys::{KeyRows, ManagedKey};
-use crate::model::page_origin::page_origin;
-use crate::model::rng::SystemRandom;
-use crate::model::scope::Scopes;
-use crate::model::tool_grant::ToolOfUser;
-use crate::model::user::UserName;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::issuer::{NewApiKey, key_created, new_api_key};
+use bmap_issuer::keys::form::{self, KeyChange};
+use bmap_issuer::keys::service::IfFormer;
+use bmap_model::api_key::{KeyScope, MAX_SCOPE_ENTRIES, ToolSet};
+use bmap_model::audit::Source;
+use bmap_model::clock::{MachineClock, UnixTime, WallClock};
+use bmap_model::keys::new_key::MAX_GRACE_SECONDS;
+use bmap_model::keys::new_key::NewSecret;
+use bmap_model::keys::{KeyRows, ManagedKey};
+use bmap_model::page_origin::page_origin;
+use bmap_model::rng::SystemRandom;
+use bmap_model::scope::Scopes;
+use bmap_model::tool_grant::ToolOfUser;
+use bmap_model::user::UserName;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
@@ -204,7 +204,7 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
 }
 
 async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
-    let now = SystemClock.now();
+    let now = MachineClock.now();
     let owner = find_user(&installation.store, &add.user).await?;
     let entries = add.tools.len().max(add.origins.len()).max(add.cidrs.len());
     if entries > MAX_SCOPE_ENTRIES {
@@ -256,7 +256,7 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
     let widen = |before: &ToolOfUser| {
         let of_tool = before.tool.all_scopes();
         let scopes = scope.scopes.as_ref().map_or_else(|| of_tool.clone(), |own| own.intersection(&of_tool));
-        let ends_at = scope.expires_at.map(|end| UnixMillis(0).plus_seconds(end));
+        let ends_at = scope.expires_at.map(|end| UnixTime(0).plus_seconds(end));
         let grant = before.widened(&key.owner, &scopes, ends_at, now, &installation.roots)?;
         Ok(grant.map(|grant| (grant.clone(), grant.given(&Source::command_line()).with("key", &key.id))))
     };
@@ -280,7 +280,7 @@ async fn regenerate(
 ) -> Result<NewSecret, CliError> {
     let keys = service(installation);
     let new = keys.make_secret(&operator(), id, grace, if_former).await.map_err(|refusal| match refusal {
-        Refusal::InvalidState { hint } if hint.ends_with("end_former") => {
+        IssuerError::InvalidState { hint } if hint.ends_with("end_former") => {
             CliError::Failed(format!("{hint} (--end-former)"))
         }
         other => refused(other),
@@ -290,7 +290,7 @@ async fn regenerate(
 }
 
 fn change(edit: &Edit) -> Result<KeyChange, CliError> {
-    let now = SystemClock.now();
+    let now = MachineClock.now();
     let named = |is_named: bool, is_none: bool| is_named || is_none;
     Ok(KeyChange {
         name: edit.name.clone(),

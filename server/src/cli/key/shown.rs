@@ -3,14 +3,14 @@
 use crate::cli::error::CliError;
 use crate::cli::installation::Installation;
 use crate::cli::output;
-use crate::model::api_key::KeyState;
-use crate::model::clock::{Clock, SystemClock, UnixMillis};
-use crate::model::keys::ManagedKey;
+use bmap_model::api_key::KeyState;
+use bmap_model::clock::{MachineClock, UnixTime, WallClock};
+use bmap_model::keys::ManagedKey;
 use bmap_protocol::api_key::ApiSecret;
 use serde_json::{Value, json};
 
 pub(super) fn standing(key: &ManagedKey, installation: &Installation) -> &'static str {
-    key.rows.standing(&installation.roots, SystemClock.now()).as_str()
+    key.rows.standing(&installation.roots, MachineClock.now()).as_str()
 }
 
 /// When, from where and how, for people.
@@ -35,8 +35,8 @@ pub(super) fn with_secret(
         return output::json(&described);
     }
     println!("key id  {}\nsecret  {}\nThe secret is shown this once.", key.rows.current.id, *shown);
-    if let Some(end) = key.rows.former_end(&installation.roots, SystemClock.now()) {
-        println!("The old secret works until {}.", output::time(UnixMillis(0).plus_seconds(end).0));
+    if let Some(end) = key.rows.former_end(&installation.roots, MachineClock.now()) {
+        println!("The old secret works until {}.", output::time(UnixTime(0).plus_seconds(end).0));
     }
     Ok(())
 }
@@ -47,8 +47,8 @@ pub(super) fn shown(key: &ManagedKey, json: bool, installation: &Installation) -
         return output::json(&describe(key, installation));
     }
     let current = &key.rows.current;
-    let former = key.rows.former_end(&installation.roots, SystemClock.now());
-    let former = former.map(|end| format!("works until {}", output::time(UnixMillis(0).plus_seconds(end).0)));
+    let former = key.rows.former_end(&installation.roots, MachineClock.now());
+    let former = former.map(|end| format!("works until {}", output::time(UnixTime(0).plus_seconds(end).0)));
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     output::table(&[
         row("id", current.id.to_string()),
@@ -69,8 +69,8 @@ pub(super) fn describe(key: &ManagedKey, installation: &Installation) -> Value {
         KeyState::Active => None,
         KeyState::Revoked { at } => Some(at.0),
     };
-    let former = key.rows.former_end(&installation.roots, SystemClock.now());
-    let former = former.map(|end| json!({ "expires_at": UnixMillis(0).plus_seconds(end).0 }));
+    let former = key.rows.former_end(&installation.roots, MachineClock.now());
+    let former = former.map(|end| json!({ "expires_at": UnixTime(0).plus_seconds(end).0 }));
     let last_used = key.last_use.map(|last_use| {
         json!({ "at": last_use.at.0, "address": last_use.address.to_string(), "way": last_use.way.as_str() })
     });

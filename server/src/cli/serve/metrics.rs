@@ -2,13 +2,13 @@
 
 use crate::cli::error::CliError;
 use crate::metrics;
-use crate::model::clock::{Clock, SystemClock};
-use crate::store::Database;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bmap_listener::{ConnectionLimits, Listener};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_store::Database;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ pub(super) async fn start(listen: SocketAddr, store: &Database) -> Result<Runnin
     let failed = |error: std::io::Error| CliError::Failed(format!("metrics_listen {listen}: {error}"));
     let listener = Listener::bind(listen, ConnectionLimits::total(MAX_CONNECTIONS)).await.map_err(failed)?;
     let address = listener.local_address().map_err(failed)?;
-    let handle = metrics::install(SystemClock.now().seconds()).map_err(CliError::failed)?;
+    let handle = metrics::install(MachineClock.now().seconds()).map_err(CliError::failed)?;
     let folded = handle.clone();
     let fold = tokio::spawn(async move {
         loop {
@@ -55,7 +55,7 @@ async fn show(State((handle, store)): State<(PrometheusHandle, Database)>) -> Re
     metrics::observe(connections, idle);
     // A database that does not answer leaves the last numbers.
     if let (Ok(waiting), Ok(oldest)) = (store.mail_waiting().await, store.oldest_mail().await) {
-        let age = oldest.map_or(0, |oldest| SystemClock.now().seconds().saturating_sub(oldest.seconds()));
+        let age = oldest.map_or(0, |oldest| MachineClock.now().seconds().saturating_sub(oldest.seconds()));
         metrics::outbox(waiting, age);
     }
     let headers = [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (CACHE_CONTROL, "no-store")];

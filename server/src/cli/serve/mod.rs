@@ -9,24 +9,24 @@ use crate::cli::follow_roots;
 use crate::cli::installation::{ISSUER_SETTING, IfNone, Installation};
 use crate::config::{LogFormat, readable_by_others};
 use crate::http::app::App;
-use crate::issuer::account::registration_mode::RegistrationMode;
-use crate::issuer::account::service::LinkDelivery;
-use crate::issuer::clean_up;
-use crate::issuer::issuer::{Issuer, first_credential};
-use crate::issuer::keys::last_use;
-use crate::issuer::mail::mailer::Mailer;
-use crate::issuer::mail::worker::MailWorker;
-use crate::issuer::openid::provider::Provider;
-use crate::issuer::openid::service::OpenidService;
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::rng::SystemRandom;
-use crate::model::role::Role;
-use crate::model::user::UserState;
-use crate::outbound::Outbound;
-use crate::store::Database;
-use crate::store::address::Address;
+use bmap_issuer::account::registration_mode::RegistrationMode;
+use bmap_issuer::account::service::LinkDelivery;
+use bmap_issuer::clean_up;
+use bmap_issuer::issuer::{Issuer, first_credential};
+use bmap_issuer::keys::last_use;
+use bmap_issuer::mail::mailer::Mailer;
+use bmap_issuer::mail::worker::MailWorker;
+use bmap_issuer::openid::provider::Provider;
+use bmap_issuer::openid::service::OpenidService;
 use bmap_listener::{ConnectionLimits, Listener, REQUESTS_PER_ADDRESS};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::rng::SystemRandom;
+use bmap_model::role::Role;
+use bmap_model::user::UserState;
+use bmap_outbound::Outbound;
 use bmap_protocol::ids::Issuer as IssuerUrl;
+use bmap_store::Database;
+use bmap_store::address::Address;
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     warnings(&url, &secret_files, &store).await;
     remember_issuer(&store, &url).await?;
     let issuer =
-        Issuer::open(url.clone(), store.clone(), roots, Arc::new(SystemClock), Arc::new(SystemRandom), config.lives)
+        Issuer::open(url.clone(), store.clone(), roots, Arc::new(MachineClock), Arc::new(SystemRandom), config.lives)
             .await
             .map_err(CliError::failed)?;
     let issuer = issuer.with_origin_rules(config.origin_rules);
@@ -113,7 +113,7 @@ pub(super) async fn run(context: &Context) -> Result<(), CliError> {
     };
     let mail = mailer.map(|mailer| Mail::start(MailWorker::new(Arc::clone(&issuer), mailer, app.accounts.mail())));
 
-    let first = first_credential(&issuer.store, &issuer.roots, SystemClock.now(), &SystemRandom).await;
+    let first = first_credential(&issuer.store, &issuer.roots, MachineClock.now(), &SystemRandom).await;
     if let Some((key, secret)) = first.map_err(CliError::failed)? {
         println!("First start: user \"admin\" and an API key for every tool were made. The secret is shown this once.");
         println!("  key id  {}\n  secret  {}", key.id, *secret.reveal());
@@ -180,7 +180,7 @@ async fn warnings(issuer: &IssuerUrl, secret_files: &[PathBuf], store: &Database
             );
         }
     }
-    match behind_by(store, SystemClock.now()).await {
+    match behind_by(store, MachineClock.now()).await {
         Ok(None) => {}
         Ok(Some(seconds)) => tracing::warn!(
             seconds,

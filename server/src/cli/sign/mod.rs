@@ -7,8 +7,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::output;
 use crate::cli::target_url::TargetUrl;
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::rng::{self, SystemRandom};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::rng::{self, SystemRandom};
 use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::sign::{self, Request, Stamp};
 use clap::Args;
@@ -54,7 +54,7 @@ pub(super) async fn run(command: &Sign, context: &Context) -> Result<(), CliErro
     let body = command.data.as_ref().map(|text| text.as_bytes()).or(file.as_deref());
     let method = command.method.as_deref().unwrap_or(if body.is_some() { "POST" } else { "GET" });
     let nonce = rng::bytes(&SystemRandom).map_err(CliError::failed)?;
-    let created = u64::try_from(SystemClock.now().seconds()).map_err(CliError::failed)?;
+    let created = u64::try_from(MachineClock.now().seconds()).map_err(CliError::failed)?;
     if let Some(end) = signer.ends_at.filter(|end| *end <= created) {
         eprintln!(
             "bmap: warning: the token of --token ended {} s ago, so this request is refused (token_expired): ask POST /oauth/token \

@@ -2,12 +2,12 @@
 
 use crate::cli::error::CliError;
 use crate::cli::installation::{ISSUER_SETTING, Installation};
-use crate::issuer::issuer::issuer_keys;
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::rng::SystemRandom;
-use crate::model::stored_origin::StoredOrigin;
-use crate::model::tool::{Tool, ToolOrigins};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_issuer::issuer::issuer_keys;
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::rng::SystemRandom;
+use bmap_model::stored_origin::StoredOrigin;
+use bmap_model::tool::{Tool, ToolOrigins};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::IssuerKey;
 use bmap_verifier::{AllowedOrigins, ToolCredential};
@@ -23,7 +23,7 @@ pub(super) async fn credential(tool: &Tool, installation: &Installation) -> Resu
              tokens of that one only"
         );
     }
-    let rows = issuer_keys(&installation.store, &installation.roots, SystemClock.now(), &SystemRandom)
+    let rows = issuer_keys(&installation.store, &installation.roots, MachineClock.now(), &SystemRandom)
         .await
         .map_err(CliError::failed)?;
     let mut keys = Vec::new();

@@ -6,14 +6,14 @@ use crate::cli::error::CliError;
 use crate::cli::installation::Installation;
 use crate::cli::output;
 use crate::cli::user::find::find as find_user;
-use crate::issuer::refusal::Refusal;
-use crate::issuer::tools::GrantForm;
-use crate::model::audit::Source;
-use crate::model::clock::{Clock, SystemClock, UnixMillis};
-use crate::model::scope::Scopes;
-use crate::model::tool_grant::{Giver, ToolGrant};
-use crate::store::StoreError;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::tools::GrantForm;
+use bmap_model::audit::Source;
+use bmap_model::clock::{MachineClock, UnixTime, WallClock};
+use bmap_model::scope::Scopes;
+use bmap_model::tool_grant::{Giver, ToolGrant};
 use bmap_protocol::ids::ToolId;
+use bmap_store::StoreError;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ pub(in crate::cli) struct List {
 /// An end, by the calendar or from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Until {
-    Day(UnixMillis),
+    Day(UnixTime),
     Seconds(i64),
 }
 
@@ -60,9 +60,9 @@ pub(super) async fn grant(grant: Grant, installation: &Installation) -> Result<(
     let user = find_user(&installation.store, &grant.user).await?.id;
     let ends_at = grant.until.map(|until| match until {
         Until::Day(at) => at,
-        Until::Seconds(seconds) => SystemClock.now().plus_seconds(seconds),
+        Until::Seconds(seconds) => MachineClock.now().plus_seconds(seconds),
     });
-    if ends_at.is_some_and(|end| end <= SystemClock.now()) {
+    if ends_at.is_some_and(|end| end <= MachineClock.now()) {
         return Err(CliError::Usage("--until: a day or a time in the future".to_owned()));
     }
     let form = GrantForm { tool: grant.tool, user, scopes: grant.scopes, ends_at };
@@ -75,7 +75,7 @@ pub(super) async fn revoke(user: &str, tool: &ToolId, installation: &Installatio
     let user = find_user(&installation.store, user).await?.id;
     match service(installation).revoke_grant(tool, &user, None, &Source::command_line()).await {
         Ok(()) => output::text(&format!("{user} has no grant of {tool} any more: no token is given or renewed by it")),
-        Err(Refusal::NotFound { .. }) => Err(CliError::NotFound(format!("{user} has no grant of {tool}"))),
+        Err(IssuerError::NotFound { .. }) => Err(CliError::NotFound(format!("{user} has no grant of {tool}"))),
         Err(refusal) => Err(refused(refusal)),
     }
 }
@@ -140,7 +140,7 @@ pub(in crate::cli) fn told(grant: &ToolGrant) -> String {
 }
 
 fn in_force(grant: &ToolGrant, installation: &Installation) -> bool {
-    grant.is_in_force(SystemClock.now()) && opens(grant, installation)
+    grant.is_in_force(MachineClock.now()) && opens(grant, installation)
 }
 
 /// Whether its row is as it was written, by the root secret at hand.
@@ -158,7 +158,7 @@ fn describe(grant: &ToolGrant, installation: &Installation) -> Value {
 
 fn until(text: &str) -> Result<Until, String> {
     if let Some(day) = output::day(text) {
-        return Ok(Until::Day(UnixMillis(day)));
+        return Ok(Until::Day(UnixTime(day)));
     }
     let seconds = seconds(text).map(Until::Seconds);
     seconds.map_err(|_| "a day like 2027-01-31, or a number and one of s, m, h, d".to_owned())
@@ -170,8 +170,8 @@ mod tests {
 
     #[test]
     fn ends() {
-        assert_eq!(until("2026-11-18"), Ok(Until::Day(UnixMillis(1_794_960_000_000))));
-        assert_eq!(until("2000-02-29"), Ok(Until::Day(UnixMillis(951_782_400_000))));
+        assert_eq!(until("2026-11-18"), Ok(Until::Day(UnixTime(1_794_960_000_000))));
+        assert_eq!(until("2000-02-29"), Ok(Until::Day(UnixTime(951_782_400_000))));
         assert_eq!(until("90d"), Ok(Until::Seconds(90 * 86_400)));
         for bad in [
             "",

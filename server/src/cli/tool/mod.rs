@@ -9,13 +9,13 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::output;
-use crate::issuer::keys::form::stored;
-use crate::issuer::tools::ToolChange;
-use crate::model::audit::{Action, Event, Source};
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::page_origin::{base_url, page_origin};
-use crate::model::scope::Scopes;
-use crate::model::tool::{Access, CallerKinds, Tool, ToolOrigins, assurance};
+use bmap_issuer::keys::form::stored;
+use bmap_issuer::tools::ToolChange;
+use bmap_model::audit::{Action, Event, Source};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::page_origin::{base_url, page_origin};
+use bmap_model::scope::Scopes;
+use bmap_model::tool::{Access, CallerKinds, Tool, ToolOrigins, assurance};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
@@ -162,14 +162,14 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
                 CliError::Failed(format!("the row of {id} is not as it was written: {fault}; look at it (bmap tool list), then bmap tool confirm {id}"))
             })?;
             let credential = credential(&tool, &installation).await?;
-            let event = Event::done(Action::ToolCredential, &Source::command_line(), SystemClock.now()).on(&id);
+            let event = Event::done(Action::ToolCredential, &Source::command_line(), MachineClock.now()).on(&id);
             installation.store.append(&[event]).await.map_err(CliError::failed)?;
             println!("{}", *credential.expose());
         }
         ToolCommand::Confirm { id } => {
             let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
             let tool = tool.sealed(&installation.roots.sealing());
-            let event = Event::done(Action::ToolConfirm, &Source::command_line(), SystemClock.now()).on(&id);
+            let event = Event::done(Action::ToolConfirm, &Source::command_line(), MachineClock.now()).on(&id);
             let event = tool.told(event);
             if !installation.store.confirm_tool(&tool, &event).await.map_err(CliError::failed)? {
                 return Err(CliError::Failed(format!("the row of {id} was changed just now; look at it again")));
@@ -177,7 +177,7 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
             output::json(&describe(&tool))?;
         }
         ToolCommand::Remove { id } => {
-            let event = Event::done(Action::ToolRemove, &Source::command_line(), SystemClock.now()).on(&id);
+            let event = Event::done(Action::ToolRemove, &Source::command_line(), MachineClock.now()).on(&id);
             if !installation.store.remove_tool(&id, &event).await.map_err(CliError::failed)? {
                 return Err(not_found(&id));
             }
@@ -213,7 +213,7 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         access: if add.open { Access::Open } else { Access::Granted },
         callers: add.callers,
         open_scopes: add.open_scopes,
-        created_at: SystemClock.now(),
+        created_at: MachineClock.now(),
         seal: None,
     };
     let tool = service(installation).add(tool, &Source::command_line()).await.map_err(refused)?;

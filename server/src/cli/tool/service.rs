@@ -2,19 +2,19 @@
 
 use crate::cli::error::CliError;
 use crate::cli::installation::Installation;
-use crate::issuer::refusal::Refusal;
-use crate::issuer::tools::ToolService;
-use crate::model::clock::SystemClock;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::tools::ToolService;
+use bmap_model::clock::MachineClock;
 
 pub(super) fn service(installation: &Installation) -> ToolService<'_> {
-    ToolService::new(&installation.store, &installation.roots, &SystemClock)
+    ToolService::new(&installation.store, &installation.roots, &MachineClock)
 }
 
-pub(super) fn refused(refusal: Refusal) -> CliError {
+pub(super) fn refused(refusal: IssuerError) -> CliError {
     match refusal {
-        Refusal::NotFound { what } => CliError::NotFound(format!("there is no such {what}")),
-        Refusal::Invalid { field, hint } => CliError::Usage(format!("{field}: {hint}")),
-        Refusal::InvalidState { hint } => CliError::Failed(hint.to_owned()),
+        IssuerError::NotFound { what } => CliError::NotFound(format!("there is no such {what}")),
+        IssuerError::Invalid { field, hint } => CliError::Usage(format!("{field}: {hint}")),
+        IssuerError::InvalidState { hint } => CliError::Failed(hint.to_owned()),
         other => CliError::failed(other),
     }
 }

@@ -1,10 +1,10 @@
 //! The user that a command names.
 
 use crate::cli::error::CliError;
-use crate::model::account::email::EmailAddress;
-use crate::model::user::{InvalidUserName, User, UserName};
-use crate::store::Database;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::user::{InvalidUserName, User, UserName};
 use bmap_protocol::ids::UserId;
+use bmap_store::Database;
 
 /// The user with that id, name or email address. Names may be older than the rule that they have no @, so a name and an address of two
 /// users can be one text: then it is no user's.

@@ -4,10 +4,10 @@ use super::find::find;
 use crate::cli::error::CliError;
 use crate::cli::installation::Installation;
 use crate::cli::output;
-use crate::model::audit::{Action, Event, Source};
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::openid::{Identity, IdentityKey};
-use crate::model::roots::Roots;
+use bmap_model::audit::{Action, Event, Source};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::openid::{Identity, IdentityKey};
+use bmap_model::roots::Roots;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ pub(super) async fn run(command: IdentityCommand, installation: &Installation) -
                 CliError::NotFound(format!("{} has no identity {subject:?} at {issuer:?}", user.id))
             })?;
             let identity = identity.sealed(&roots.sealing());
-            let event = Event::done(Action::OpenidConfirm, &Source::command_line(), SystemClock.now());
+            let event = Event::done(Action::OpenidConfirm, &Source::command_line(), MachineClock.now());
             let event = event.on(&user.id).with("issuer", &identity.key);
             if !store.confirm_identity(&identity, &event).await.map_err(CliError::failed)? {
                 return Err(CliError::Failed("the row was changed just now; look at it again".to_owned()));

@@ -7,17 +7,17 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::output;
-use crate::issuer::account::registration_mode::RegistrationMode;
-use crate::issuer::issuer::{new_user, user_created};
-use crate::model::account::email::EmailAddress;
-use crate::model::account::invitation::InvitationRow;
-use crate::model::audit::{Action, Event, Source};
-use crate::model::clock::{Clock, SystemClock};
-use crate::model::rng::SystemRandom;
-use crate::model::role::{Role, UnverifiedRole};
-use crate::model::roots::Roots;
-use crate::model::user::{User, UserName, UserState};
-use crate::store::UserChange;
+use bmap_issuer::account::registration_mode::RegistrationMode;
+use bmap_issuer::issuer::{new_user, user_created};
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::invitation::InvitationRow;
+use bmap_model::audit::{Action, Event, Source};
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::rng::SystemRandom;
+use bmap_model::role::{Role, UnverifiedRole};
+use bmap_model::roots::Roots;
+use bmap_model::user::{User, UserName, UserState};
+use bmap_store::UserChange;
 use clap::Subcommand;
 use find::find;
 use identity::IdentityCommand;
@@ -86,7 +86,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
     let Installation { store, roots, .. } = &installation;
     match command {
         UserCommand::Add { name, admin, json } => {
-            let mut user = new_user(name, SystemClock.now(), &SystemRandom).map_err(CliError::failed)?;
+            let mut user = new_user(name, MachineClock.now(), &SystemRandom).map_err(CliError::failed)?;
             if admin {
                 user.unverified_role = UnverifiedRole::seal(roots, &user.id, Role::Admin);
             }
@@ -124,7 +124,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
         }
         UserCommand::Deactivate { user } => {
             let user = find(store, &user).await?;
-            let now = SystemClock.now();
+            let now = MachineClock.now();
             if let UserState::Deactivated { at } = user.state {
                 return output::text(&format!("{} was deactivated before, at {}", named(&user), output::time(at.0)));
             }
@@ -148,7 +148,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
         }
         UserCommand::Activate { user } => {
             let user = find(store, &user).await?;
-            let event = Event::done(Action::UserActivate, &Source::command_line(), SystemClock.now()).on(&user.id);
+            let event = Event::done(Action::UserActivate, &Source::command_line(), MachineClock.now()).on(&user.id);
             store.set_deactivated(&user.id, None, &event).await.map_err(CliError::failed)?;
             output::text(&format!(
                 "{} is active: sign-in and API keys work; sessions that ended stay ended",
@@ -159,7 +159,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
             let user = find(store, &user).await?;
             // The operator may leave no admin: a person who can run this can make another one.
             let change = UserChange::Role(UnverifiedRole::seal(roots, &user.id, role));
-            let event = change.event(&user.id, &Source::command_line(), SystemClock.now());
+            let event = change.event(&user.id, &Source::command_line(), MachineClock.now());
             store.change_user(&user.id, &change, &|_, _| true, None, &event).await.map_err(CliError::failed)?;
             output::text(&format!("{} has the role {}", named(&user), role.as_str()))?;
         }
@@ -190,7 +190,7 @@ async fn invite(email: EmailAddress, json: bool, installation: &Installation) ->
     if store.account_by_email(&email).await.map_err(CliError::failed)?.is_some() {
         return Err(CliError::Failed(format!("{email} has an account already")));
     }
-    let now = SystemClock.now();
+    let now = MachineClock.now();
     let (token, row) = InvitationRow::new(roots, &SystemRandom, email, now).map_err(CliError::failed)?;
     let event = Event::done(Action::UserInvite, &Source::command_line(), now);
     store.add_invitation(&row, None, None, &event).await.map_err(CliError::failed)?;

@@ -1,10 +1,10 @@
 //! The bound on requests that are at work.
 
-use crate::http::problem::Refused;
-use crate::issuer::refusal::Refusal;
+use crate::http::problem::RouteError;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -17,6 +17,6 @@ pub const MAX_AT_ONCE: usize = 1024;
 pub async fn bounded_number(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
     match places.try_acquire() {
         Ok(_place) => next.run(request).await,
-        Err(_) => Refused::from(Refusal::Busy).into_response(),
+        Err(_) => RouteError::from(IssuerError::Busy).into_response(),
     }
 }

@@ -6,13 +6,13 @@
 
 use crate::http::client::ClientAddress;
 use crate::http::layers::at_once::MAX_AT_ONCE;
-use crate::issuer::body_limit::MAX_BODY;
-use crate::model::network::network;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::{BoxError, Error};
+use bmap_issuer::body_limit::MAX_BODY;
+use bmap_model::network::network;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use std::collections::HashMap;

@@ -2,12 +2,12 @@
 //! never with credentials.
 
 use crate::http::app::App;
-use crate::http::problem::{Refused, TOKEN_ENDPOINT};
+use crate::http::problem::{RouteError, TOKEN_ENDPOINT};
 use crate::http::step_up;
-use crate::issuer::refusal::Refusal;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
 use bmap_protocol::origin::Origin;
 use bmap_verifier::cors::{ALLOW_HEADERS, EXPOSE_HEADERS, MAX_AGE};
 use http::header::{
@@ -50,9 +50,9 @@ pub async fn token_endpoint(State(app): State<App>, request: Request, next: Next
         return next.run(request).await;
     }
     let mut response = match page(&app, request.headers()).await {
-        Err(refusal) => Refused::from(refusal).into_response(),
+        Err(refusal) => RouteError::from(refusal).into_response(),
         Ok(Page::Unregistered(origin)) => {
-            let mut response = Refused::from(Refusal::OriginDenied).into_response();
+            let mut response = RouteError::from(IssuerError::OriginDenied).into_response();
             if let Some(origin) = origin {
                 response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             }
@@ -153,11 +153,11 @@ fn is_sign_in_page(app: &App, origin: &HeaderValue) -> bool {
     app.openid.origins().iter().any(|listed| listed.as_str().as_bytes() == origin.as_bytes())
 }
 
-async fn page(app: &App, headers: &HeaderMap) -> Result<Page, Refusal> {
+async fn page(app: &App, headers: &HeaderMap) -> Result<Page, IssuerError> {
     let mut values = headers.get_all(ORIGIN).iter();
     let value = match (values.next(), values.next()) {
         (None, _) => return Ok(Page::None),
-        (Some(_), Some(_)) => return Err(Refusal::Malformed { field: "origin" }),
+        (Some(_), Some(_)) => return Err(IssuerError::Malformed { field: "origin" }),
         (Some(value), None) => value,
     };
     // One spelling is one origin: `null`, upper case, default ports and trailing dots don't parse (R50).

@@ -2,11 +2,11 @@
 //!
 //! Two parties that read different hosts in one request decide about different requests, so what could be read in two ways is refused.
 
-use crate::http::problem::Refused;
-use crate::issuer::refusal::Refusal;
+use crate::http::problem::RouteError;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
 use http::header::HOST;
 use http::{HeaderMap, Uri, Version};
 use std::net::Ipv6Addr;
@@ -15,13 +15,13 @@ use std::net::Ipv6Addr;
 pub async fn named_once(request: Request, next: Next) -> Response {
     match check(request.version(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(refusal) => Refused::from(refusal).into_response(),
+        Err(refusal) => RouteError::from(refusal).into_response(),
     }
 }
 
 /// HTTP/1.0 alone may leave the host out. A target with an authority, which HTTP/2 always has in `:authority`, names the same one as `Host`.
-fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
-    let malformed = || Refusal::Malformed { field: "host" };
+fn check(version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), IssuerError> {
+    let malformed = || IssuerError::Malformed { field: "host" };
     let mut lines = headers.get_all(HOST).iter();
     let host = match (lines.next(), lines.next()) {
         (line, None) => line.map(|line| line.to_str().map_err(|_| malformed())).transpose()?,

@@ -7,20 +7,20 @@ use crate::http::app::App;
 use crate::http::challenge::Challenge;
 use crate::http::client::ClientAddress;
 use crate::http::layers::trace_id::trace_id;
-use crate::http::problem::{self, Refused, RefusedPage};
+use crate::http::problem::{self, PageError, RouteError};
 use crate::http::step_up;
-use crate::issuer::body_limit::MAX_BODY;
-use crate::issuer::refusal::Refusal;
 use crate::metrics::{self, InFlight};
-use crate::model::audit::Source;
-use crate::model::clock::Stopwatch;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::body_limit::MAX_BODY;
+use bmap_issuer::error::IssuerError;
 use bmap_listener::{MAX_HEADERS, PeerSocket, client_address};
+use bmap_model::audit::Source;
+use bmap_model::clock::Stopwatch;
 use bmap_verifier::layer::drop_identity_headers;
 use bmap_verifier::problem::{REQUEST_ID, request_id};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -37,14 +37,14 @@ pub const REQUEST_TIME: Duration = Duration::from_secs(35);
 pub fn around(router: Router<App>, app: &App, access: AccessOfRoutes) -> Router<App> {
     // The last one added is the outermost.
     router
-        .fallback(|| async { Refused::from(Refusal::NotFound { what: "route" }) })
-        .method_not_allowed_fallback(|| async { Refused::from(Refusal::MethodNotAllowed) })
+        .fallback(|| async { RouteError::from(IssuerError::NotFound { what: "route" }) })
+        .method_not_allowed_fallback(|| async { RouteError::from(IssuerError::MethodNotAllowed) })
         .layer(from_fn_with_state(app.clone(), cors::token_endpoint))
         .layer(from_fn_with_state(app.clone(), cors::sign_in_pages))
         .layer(from_fn(cors::public_documents))
         .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
             tracing::error!("a handler panicked");
-            Refused::from(Refusal::Panicked).into_response()
+            RouteError::from(IssuerError::Panicked).into_response()
         }))
         .layer(from_fn(bounded_time))
         .layer(from_fn_with_state(app.bodies.clone(), bodies::bounded))
@@ -81,8 +81,8 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
     let mut response = next.run(request).instrument(span.clone()).await;
     let _logged = span.enter();
     let now = app.issuer.unix_time();
-    let on_page = response.extensions_mut().remove::<RefusedPage>().map(|page| page.0);
-    let refused = response.extensions_mut().remove::<Refused>();
+    let on_page = response.extensions_mut().remove::<PageError>().map(|page| page.0);
+    let refused = response.extensions_mut().remove::<RouteError>();
     let refused = refused.or_else(|| problem::framework_error(&response)).map(|refused| refused.0);
     if let Some(refusal) = refused.as_ref().or(on_page.as_ref()) {
         app.issuer.audit.refused(&source, refusal, app.issuer.clock.now());
@@ -129,11 +129,11 @@ fn set_all(to: &mut HeaderMap, from: &HeaderMap) {
 /// (R47).
 async fn bounded_size(request: Request, next: Next) -> Response {
     if request.headers().len() > MAX_HEADERS {
-        return Refused::from(Refusal::HeadersTooLarge).into_response();
+        return RouteError::from(IssuerError::HeadersTooLarge).into_response();
     }
     let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
     if request.body().size_hint().lower() > limit {
-        return Refused::from(Refusal::TooLarge).into_response();
+        return RouteError::from(IssuerError::TooLarge).into_response();
     }
     next.run(request.map(|body| Body::new(Limited::new(body, MAX_BODY)))).await
 }
@@ -159,6 +159,6 @@ async fn without_identity_headers(mut request: Request, next: Next) -> Response 
 async fn bounded_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_TIME, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Refused::from(Refusal::Slow).into_response(),
+        Err(_) => RouteError::from(IssuerError::Slow).into_response(),
     }
 }

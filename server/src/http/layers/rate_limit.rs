@@ -1,4 +1,4 @@
-//! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer the requests that are left (`RateLimit-Policy`
+//! Limits on requests, as HTTP has them: 429 with `Retry-After`, and on every answer the requests that are left (`RateLimit-RatePolicy`
 //! and `RateLimit`, draft-ietf-httpapi-ratelimit-headers).
 //!
 //! The limit of the address alone comes first: nothing is looked up and no signature checked for a request that its address has no
@@ -13,12 +13,12 @@ use crate::http::access::{Access, AccessOfRoutes};
 use crate::http::app::App;
 use crate::http::client::ClientAddress;
 use crate::http::layers::cors;
-use crate::http::problem::Refused;
-use crate::issuer::refusal::Refusal;
-use crate::issuer::request_limits::{RateKey, RateStatus};
+use crate::http::problem::RouteError;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::request_limits::{RateKey, RateStatus};
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::cell::Cell;
@@ -51,8 +51,8 @@ impl App {
     /// Counts the request to a caller who has proved itself.
     ///
     /// # Errors
-    /// [`Refusal::RateLimited`].
-    pub fn count(&self, payer: RateKey<'_>) -> Result<(), Refusal> {
+    /// [`IssuerError::RateLimited`].
+    pub fn count(&self, payer: RateKey<'_>) -> Result<(), IssuerError> {
         let paid = self.limits.check(payer, self.issuer.clock.now());
         let known = paid.map_or(Known::Free, Known::RateStatus);
         // Outside of a request there is no answer to put it into.
@@ -140,8 +140,8 @@ async fn by_credential(app: &App, address: IpAddr, shown: &[u8], request: Reques
             if let Err(refusal) = paid.check() {
                 // It takes the place of the request's own refusal. The same pages may read it, except where only that refusal may
                 // be read (O19).
-                let had = response.extensions_mut().insert(Refused::from(refusal));
-                if had.is_some_and(|had| matches!(*had.0, Refusal::OriginDenied)) {
+                let had = response.extensions_mut().insert(RouteError::from(refusal));
+                if had.is_some_and(|had| matches!(*had.0, IssuerError::OriginDenied)) {
                     cors::hide(&mut response);
                 }
             }
@@ -164,8 +164,8 @@ async fn answered(request: Request, next: Next) -> (Known, Response) {
 }
 
 /// The answer to a request that was not looked at.
-fn refused(app: &App, request: &Request, refusal: Refusal, paid: RateStatus) -> Response {
-    let mut response = with_ratelimit_headers(Refused::from(refusal).into_response(), paid);
+fn refused(app: &App, request: &Request, refusal: IssuerError, paid: RateStatus) -> Response {
+    let mut response = with_ratelimit_headers(RouteError::from(refusal).into_response(), paid);
     cors::let_read(app, request.uri().path(), request.headers(), &mut response);
     response
 }
@@ -190,7 +190,7 @@ const KEY_ID: &[u8] = b";keyid=\"";
 
 /// A refusal that is not a fault of ours.
 fn is_callers_fault(response: &Response) -> bool {
-    response.extensions().get::<Refused>().is_some_and(|refused| refused.0.code().status() < 500)
+    response.extensions().get::<RouteError>().is_some_and(|refused| refused.0.code().status() < 500)
 }
 
 /// The answer with the headers of the limit.

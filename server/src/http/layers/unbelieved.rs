@@ -3,7 +3,7 @@
 //! `bmap doctor` (O15).
 
 use crate::metrics;
-use crate::model::clock::UnixMillis;
+use bmap_model::clock::UnixTime;
 use http::HeaderMap;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -28,14 +28,14 @@ pub struct Unbelieved(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    named: Vec<(IpAddr, UnixMillis)>,
+    named: Vec<(IpAddr, UnixTime)>,
     /// When one for which there was no place was last named.
-    others_at: Option<UnixMillis>,
+    others_at: Option<UnixTime>,
 }
 
 impl Unbelieved {
     /// Counts a request of such a peer. The peer, where it is to be noted for the doctor: once an hour.
-    pub fn note(&self, peer: IpAddr, now: UnixMillis) -> Option<IpAddr> {
+    pub fn note(&self, peer: IpAddr, now: UnixTime) -> Option<IpAddr> {
         let peer = peer.to_canonical();
         let (label, is_due) = self.with(|state| state.note(peer, now));
         metrics::forwarding_ignored(label);
@@ -57,8 +57,8 @@ impl Unbelieved {
 
 impl State {
     /// The peer's label, or `None` where there is no place for it; and whether it is to be named now.
-    fn note(&mut self, peer: IpAddr, now: UnixMillis) -> (Option<IpAddr>, bool) {
-        let is_over = |at: UnixMillis| now.0.abs_diff(at.0) >= SILENCE_MILLIS.unsigned_abs();
+    fn note(&mut self, peer: IpAddr, now: UnixTime) -> (Option<IpAddr>, bool) {
+        let is_over = |at: UnixTime| now.0.abs_diff(at.0) >= SILENCE_MILLIS.unsigned_abs();
         if let Some((_, at)) = self.named.iter_mut().find(|(known, _)| *known == peer) {
             let is_due = is_over(*at);
             if is_due {
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+    const NOW: UnixTime = UnixTime(1_795_000_000_000);
 
     #[test]
     fn o15_a_peer_is_named_once_an_hour_and_strangers_take_no_proxys_place() {

@@ -1,6 +1,6 @@
 //! A route's documentation. The arguments of its handler add what follows from them ([`Argument`](crate::http::argument::Argument)); its author adds the rest.
 
-use crate::model::problem_code::ProblemCode;
+use bmap_model::problem_code::ProblemCode;
 use http::StatusCode;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;

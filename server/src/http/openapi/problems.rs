@@ -4,8 +4,8 @@
 use super::doc::{Doc, text_header};
 use crate::http::access::Access;
 use crate::http::problem::{JSON, ProblemBody, TOKEN_ENDPOINT};
-use crate::model::issuer_code::IssuerCode;
-use crate::model::problem_code::ProblemCode;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::problem_code::ProblemCode;
 use bmap_protocol::code::Code;
 use bmap_verifier::problem::MEDIA_TYPE;
 use utoipa::ToSchema;

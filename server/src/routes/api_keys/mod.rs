@@ -13,25 +13,25 @@ use crate::http::once::Repeatable;
 use crate::http::once::{BegunAct, Once, json};
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::QueryFields;
 use crate::http::query::QueryOf;
 use crate::http::step_up::ShownStepUp;
-use crate::issuer::account::service::SignedIn;
-use crate::issuer::keys::form::{self, KeyForm, invalid};
-use crate::issuer::keys::manager::{Manager, Right};
-use crate::issuer::keys::service::MAX_PAGE;
-use crate::issuer::refusal::Refusal;
-use crate::model::api_key::KeyScope;
-use crate::model::clock::UnixMillis;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::keys::new_key::NewKey;
-use crate::model::keys::{KeyRows, ManagedKey};
-use crate::model::mail::act::Act;
-use crate::model::role::Role;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::account::service::SignedIn;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::keys::form::{self, KeyForm, invalid};
+use bmap_issuer::keys::manager::{Manager, Right};
+use bmap_issuer::keys::service::MAX_PAGE;
+use bmap_model::api_key::KeyScope;
+use bmap_model::clock::UnixTime;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::keys::new_key::NewKey;
+use bmap_model::keys::{KeyRows, ManagedKey};
+use bmap_model::mail::act::Act;
+use bmap_model::role::Role;
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::{ApiKeyId, UserId};
 use http::StatusCode;
@@ -84,7 +84,7 @@ pub(crate) struct KeysQuery {
 }
 
 impl QueryFields for KeysQuery {
-    fn malformed() -> Refusal {
+    fn malformed() -> IssuerError {
         invalid("query", "cursor, limit and user, each once")
     }
 }
@@ -102,12 +102,12 @@ struct KeyList {
 /// The caller's keys, oldest first: 200 with one page of them.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     user: UserCaller<action::Request>,
     State(app): State<App>,
     QueryOf(page): QueryOf<KeysQuery>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let UserCaller { signed_in, .. } = user;
     let who = manager(&app, &signed_in);
     let limit = page.limit.unwrap_or(MAX_PAGE);
@@ -119,7 +119,7 @@ pub(crate) async fn get(
     let whose = match page.user.as_deref().map(UserId::parse) {
         None => signed_in.user.id,
         Some(Ok(other)) if who.may_manage(&other) => other,
-        Some(Ok(_)) => return Err(Refusal::NotAdmin.into()),
+        Some(Ok(_)) => return Err(IssuerError::NotAdmin.into()),
         Some(Err(_)) => return Err(invalid("user", "a user's id").into()),
     };
     let (keys, more) = app.issuer.keys().list(Some(&whose), after.as_ref(), limit).await?;
@@ -140,14 +140,14 @@ pub(crate) fn get_doc() -> Doc {
 /// Makes a key: 201 with its secret, shown this once.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     user: UserCaller<action::ApiKeyCreate>,
     State(app): State<App>,
     JsonForm(form): JsonForm<NewKeyForm>,
     request: Repeatable,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let UserCaller { signed_in, .. } = user;
     let who = manager(&app, &signed_in);
     let form = read(form, app.issuer.clock.now())?;
@@ -184,7 +184,7 @@ pub(crate) fn post_doc() -> Doc {
         .refuses(Code::ToolDenied)
 }
 
-fn read(form: NewKeyForm, now: UnixMillis) -> Result<KeyForm, Refusal> {
+fn read(form: NewKeyForm, now: UnixTime) -> Result<KeyForm, IssuerError> {
     let name = form.name.ok_or_else(|| invalid("name", "what you call the key"))?;
     let tools = form.tools.ok_or_else(|| invalid("tools", "the tools that the key is for"))?;
     Ok(KeyForm {

@@ -7,15 +7,15 @@ use crate::http::body::JsonOrPageForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
-use crate::issuer::account::key_review::MAX_REVOKED;
-use crate::issuer::keys::form::invalid;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::opaque::{Kind, OpaqueToken};
-use crate::model::issuer_code::IssuerCode;
+use crate::http::problem::RouteError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::account::key_review::MAX_REVOKED;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::keys::form::invalid;
+use bmap_model::account::opaque::{Kind, OpaqueToken};
+use bmap_model::issuer_code::IssuerCode;
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::ApiKeyId;
 use http::StatusCode;
@@ -53,12 +53,12 @@ struct RevokedKeys {
 /// Revokes them: 200 with their ids. A second time revokes nothing more.
 ///
 /// # Errors
-/// [`Refused`] for JSON; a form is answered with a page.
+/// [`RouteError`] for JSON; a form is answered with a page.
 pub(crate) async fn post(
     OwnProof { source, .. }: OwnProof<action::ApiKeyRevoke>,
     State(app): State<App>,
     form: JsonOrPageForm<RevokeKeysForm, RevokeKeysPageForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let form = match form {
         JsonOrPageForm::Json(form) => form,
         JsonOrPageForm::Page(Err(refusal)) => return Ok(page::keys_not_revoked(refusal, None)),
@@ -94,7 +94,7 @@ pub(crate) fn post_doc() -> Doc {
         .refuses(IssuerCode::NotFound)
 }
 
-fn ids(texts: &[String]) -> Result<Vec<ApiKeyId>, Refusal> {
+fn ids(texts: &[String]) -> Result<Vec<ApiKeyId>, IssuerError> {
     if texts.len() > MAX_REVOKED {
         return Err(invalid("keys", format!("at most {MAX_REVOKED}")));
     }

@@ -1,9 +1,9 @@
 //! How a key is shown. There is no field for a secret in [`KeyView`].
 
 use crate::http::app::App;
-use crate::model::api_key::{KeyScope, KeyState, ToolSet};
-use crate::model::clock::UnixMillis;
-use crate::model::keys::ManagedKey;
+use bmap_model::api_key::{KeyScope, KeyState, ToolSet};
+use bmap_model::clock::UnixTime;
+use bmap_model::keys::ManagedKey;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -72,7 +72,7 @@ pub(super) struct KeyWithSecret<'a> {
 }
 
 impl KeyView {
-    pub(super) fn of(app: &App, key: &ManagedKey, now: UnixMillis) -> Self {
+    pub(super) fn of(app: &App, key: &ManagedKey, now: UnixTime) -> Self {
         let roots = &app.issuer.roots;
         let current = &key.rows.current;
         // Of a row that does not open nothing is shown that it says of itself.
@@ -110,5 +110,5 @@ impl KeyView {
 }
 
 const fn millis(seconds: i64) -> i64 {
-    UnixMillis(0).plus_seconds(seconds).0
+    UnixTime(0).plus_seconds(seconds).0
 }

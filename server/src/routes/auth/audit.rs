@@ -4,7 +4,7 @@ use crate::http::action;
 use crate::http::app::App;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::QueryOf;
 use crate::routes::audit::{AuditQuery, answer, doc};
 use axum::extract::State;
@@ -14,12 +14,12 @@ use axum::response::Response;
 /// newest first.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     user: UserCaller<action::Request>,
     State(app): State<App>,
     QueryOf(query): QueryOf<AuditQuery>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     Ok(answer(&app, query, Some(user.signed_in.user.id)).await?)
 }
 

@@ -7,10 +7,10 @@ use crate::http::body::SecretJsonForm;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
-use crate::model::issuer_code::IssuerCode;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_model::issuer_code::IssuerCode;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -30,12 +30,12 @@ pub(crate) struct DeactivateForm {
 /// activate it again.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     user: UserCaller<action::UserDeactivate>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<DeactivateForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let password = password_field(form.password, "password")?;
     app.accounts.deactivate(&user.signed_in, password).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())

@@ -7,15 +7,15 @@ use crate::http::app::App;
 use crate::http::body::JsonOrPageForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::QueryFields;
 use crate::http::query::QueryOf;
-use crate::model::account::opaque::Kind;
-use crate::model::audit::Source;
-use crate::model::issuer_code::IssuerCode;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_model::account::opaque::Kind;
+use bmap_model::audit::Source;
+use bmap_model::issuer_code::IssuerCode;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::Deserialize;
@@ -44,7 +44,7 @@ pub(crate) struct InvitationLink {
 impl QueryFields for InvitationLink {}
 
 /// The page that the link leads to.
-pub(crate) async fn page(_: OwnProof<action::Request>, link: Result<QueryOf<InvitationLink>, Refused>) -> Response {
+pub(crate) async fn page(_: OwnProof<action::Request>, link: Result<QueryOf<InvitationLink>, RouteError>) -> Response {
     link::follow(&FORM, Kind::Invitation, link.ok().map(|QueryOf(link)| link.token))
 }
 
@@ -56,12 +56,12 @@ pub(crate) fn page_doc() -> Doc {
 /// Makes the account: 200. Takes the page's form and JSON.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     proof: OwnProof<action::UserConfirm>,
     State(app): State<App>,
     form: JsonOrPageForm<LinkForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let accept = |token: Zeroizing<String>, password, source: Source| {
         let accounts = app.accounts.clone();
         async move { accounts.accept(&token, password, &source).await }

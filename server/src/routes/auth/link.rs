@@ -8,12 +8,12 @@ use super::password_field;
 use crate::http::body::JsonOrPageForm;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::opaque::{Kind, OpaqueToken};
-use crate::model::account::password::PlainPassword;
-use crate::model::audit::Source;
+use crate::http::problem::RouteError;
 use axum::response::Response;
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::opaque::{Kind, OpaqueToken};
+use bmap_model::account::password::PlainPassword;
+use bmap_model::audit::Source;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -44,14 +44,14 @@ pub(super) fn follow(form: &Form, kind: Kind, token: Option<Zeroizing<String>>) 
     // Parsed and written anew: nothing of the caller's text gets into the page but a token.
     match token.and_then(|token| OpaqueToken::parse(kind, &token)) {
         Some(token) => page::form(form, &token.reveal()),
-        None => page::refused(Refusal::Malformed { field: "token" }, form, None),
+        None => page::refused(IssuerError::Malformed { field: "token" }, form, None),
     }
 }
 
 /// Does `work` with token and password, and answers in kind: a page for a form, `json` for JSON.
 ///
 /// # Errors
-/// [`Refused`] for JSON; a form is answered with a page.
+/// [`RouteError`] for JSON; a form is answered with a page.
 pub(super) async fn answer<T, F>(
     source: Source,
     sent: JsonOrPageForm<LinkForm>,
@@ -59,9 +59,9 @@ pub(super) async fn answer<T, F>(
     work: impl FnOnce(Zeroizing<String>, PlainPassword, Source) -> F,
     done: impl FnOnce(T) -> Response,
     json: impl FnOnce(T) -> Response,
-) -> Result<Response, Refused>
+) -> Result<Response, RouteError>
 where
-    F: Future<Output = Result<T, Refusal>>,
+    F: Future<Output = Result<T, IssuerError>>,
 {
     // A form can come from another origin's page; but a caller with the token and the password may send it, from any
     // page.

@@ -6,7 +6,7 @@ use crate::http::app::App;
 use crate::http::body::SecretJsonForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::Response;
 use bmap_protocol::code::Code;
@@ -15,12 +15,12 @@ use http::StatusCode;
 /// Signs in: 200 with an access token and a refresh token, and a step-up beside them.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     OwnProof { source, .. }: OwnProof<action::UserSignIn>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<Credentials>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let (email, password) = form.read()?;
     let sign_in = app.accounts.sign_in(&email, password, &source).await?;
     Ok(sign_in_answer(&app, &sign_in))

@@ -6,7 +6,7 @@ use crate::http::app::App;
 use crate::http::body::SecretJsonForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -16,12 +16,12 @@ use http::header::CACHE_CONTROL;
 /// have ended when the user signs out.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     OwnProof { source, .. }: OwnProof<action::UserSignOut>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<RefreshForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.accounts.sign_out(&form.refresh_token, &source).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }

@@ -21,15 +21,15 @@ pub(super) mod page;
 
 use crate::http::app::App;
 use crate::http::openapi::grammar;
-use crate::issuer::account::service::{SignIn, TokenPair};
-use crate::issuer::account::step_up::STEP_UP_SECONDS;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::email::EmailAddress;
-use crate::model::account::key_review::GivenKey;
-use crate::model::account::password::PlainPassword;
-use crate::model::clock::UnixMillis;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::account::service::{SignIn, TokenPair};
+use bmap_issuer::account::step_up::STEP_UP_SECONDS;
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::key_review::GivenKey;
+use bmap_model::account::password::PlainPassword;
+use bmap_model::clock::UnixTime;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -46,8 +46,8 @@ pub(crate) struct Credentials {
 }
 
 impl Credentials {
-    fn read(self) -> Result<(EmailAddress, PlainPassword), Refusal> {
-        let email = EmailAddress::parse(&self.email).map_err(|_| Refusal::Malformed { field: "email" })?;
+    fn read(self) -> Result<(EmailAddress, PlainPassword), IssuerError> {
+        let email = EmailAddress::parse(&self.email).map_err(|_| IssuerError::Malformed { field: "email" })?;
         Ok((email, password_field(self.password, "password")?))
     }
 }
@@ -60,8 +60,8 @@ pub(crate) struct RefreshForm {
     refresh_token: Zeroizing<String>,
 }
 
-fn password_field(text: Zeroizing<String>, field: &'static str) -> Result<PlainPassword, Refusal> {
-    PlainPassword::presented(text).ok_or(Refusal::Malformed { field })
+fn password_field(text: Zeroizing<String>, field: &'static str) -> Result<PlainPassword, IssuerError> {
+    PlainPassword::presented(text).ok_or(IssuerError::Malformed { field })
 }
 
 /// An access token and the refresh token that goes with it.
@@ -94,7 +94,7 @@ pub(super) struct StepUpAnswer<'a> {
 }
 
 impl<'a> StepUpAnswer<'a> {
-    fn of(step_up: &'a str, now: UnixMillis) -> Self {
+    fn of(step_up: &'a str, now: UnixTime) -> Self {
         Self { step_up, expires_in: STEP_UP_SECONDS, server_time: now.0 }
     }
 }

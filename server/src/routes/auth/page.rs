@@ -1,13 +1,13 @@
 //! The pages that a mail's link leads to: a form, and what became of it. They load nothing, run nothing, can't be framed, and send
 //! no other site their address, which holds the link's token.
 
-use crate::http::problem::RefusedPage;
-use crate::issuer::account::key_review::KeyReview;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::key_review::{Given, GivenKey};
-use crate::model::utc;
+use crate::http::problem::PageError;
 use axum::response::{Html, IntoResponse, Response};
 use base64ct::{Base64, Encoding};
+use bmap_issuer::account::key_review::KeyReview;
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::key_review::{Given, GivenKey};
+use bmap_model::utc;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
 };
@@ -95,7 +95,7 @@ pub(super) fn password_set(review: &KeyReview) -> Response {
 }
 
 /// That keys were not revoked, with the button once more where another try may help.
-pub(in crate::routes) fn keys_not_revoked(refusal: Refusal, token: Option<&str>) -> Response {
+pub(in crate::routes) fn keys_not_revoked(refusal: IssuerError, token: Option<&str>) -> Response {
     let status = StatusCode::from_u16(refusal.code().status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let again = token.filter(|_| status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS);
     let (text, form) = match again {
@@ -114,22 +114,22 @@ fn revocation(action: &str, token: &str) -> String {
 }
 
 /// A refusal for the person who sent the form, with the form once more where another try may help.
-pub(super) fn refused(refusal: Refusal, form: &Form, token: Option<&str>) -> Response {
+pub(super) fn refused(refusal: IssuerError, form: &Form, token: Option<&str>) -> Response {
     let status = StatusCode::from_u16(refusal.code().status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     let (text, is_another_try) = match &refusal {
-        Refusal::WrongPassword => ("That is not the right password.".to_owned(), true),
-        Refusal::WeakPassword { hint, .. } => (escaped(hint), true),
-        Refusal::Malformed { field: "password" } => ("A password has at most 256 bytes.".to_owned(), true),
-        Refusal::Malformed { field: "token" } => (
+        IssuerError::WrongPassword => ("That is not the right password.".to_owned(), true),
+        IssuerError::WeakPassword { hint, .. } => (escaped(hint), true),
+        IssuerError::Malformed { field: "password" } => ("A password has at most 256 bytes.".to_owned(), true),
+        IssuerError::Malformed { field: "token" } => (
             "This link is not whole: mail programs sometimes cut off the end of a long one. Copy all of it from the mail into the address \
              bar, or ask for a new one."
                 .to_owned(),
             false,
         ),
-        Refusal::Malformed { .. } => {
+        IssuerError::Malformed { .. } => {
             ("The form did not arrive as it was sent. Open the link of the mail once more.".to_owned(), false)
         }
-        Refusal::RegistrationClosed { .. } => ("This site takes no registrations now.".to_owned(), false),
+        IssuerError::RegistrationClosed { .. } => ("This site takes no registrations now.".to_owned(), false),
         _ if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS => {
             ("That did not work just now. Please try again in a moment.".to_owned(), true)
         }
@@ -144,7 +144,7 @@ pub(super) fn refused(refusal: Refusal, form: &Form, token: Option<&str>) -> Res
 }
 
 /// The status and headers of a page that refuses.
-fn answered(mut response: Response, status: StatusCode, refusal: Refusal) -> Response {
+fn answered(mut response: Response, status: StatusCode, refusal: IssuerError) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         let challenge = format!("HTTPSig error=\"{}\"", refusal.code().as_str());
         response.headers_mut().extend(HeaderValue::from_str(&challenge).ok().map(|value| (WWW_AUTHENTICATE, value)));
@@ -152,7 +152,7 @@ fn answered(mut response: Response, status: StatusCode, refusal: Refusal) -> Res
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    response.extensions_mut().insert(RefusedPage(Arc::new(refusal)));
+    response.extensions_mut().insert(PageError(Arc::new(refusal)));
     response
 }
 

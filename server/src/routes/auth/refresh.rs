@@ -6,24 +6,24 @@ use crate::http::app::App;
 use crate::http::body::SecretJsonForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
-use crate::issuer::refusal::Refusal;
-use crate::issuer::request_limits::RateKey;
-use crate::model::audit::Source;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::Response;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::request_limits::RateKey;
+use bmap_model::audit::Source;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 
 /// Goes on: 200 with an access token and the next refresh token.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     OwnProof { source, .. }: OwnProof<action::SessionRefresh>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<RefreshForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     Ok(refresh(&app, &form.refresh_token, &source).await?)
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn post_doc() -> Doc {
 
 /// The next pair. Counted to its user before it is used up: a client that is refused here may come again with the same
 /// token.
-pub(in crate::routes) async fn refresh(app: &App, token: &str, source: &Source) -> Result<Response, Refusal> {
+pub(in crate::routes) async fn refresh(app: &App, token: &str, source: &Source) -> Result<Response, IssuerError> {
     if let Some(user) = app.accounts.user_of_refresh(token).await? {
         app.count(RateKey::User(&user))?;
     }

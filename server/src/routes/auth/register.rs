@@ -6,11 +6,11 @@ use crate::http::app::App;
 use crate::http::body::SecretJsonForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
-use crate::model::issuer_code::IssuerCode;
+use crate::http::problem::RouteError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_model::issuer_code::IssuerCode;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -27,12 +27,12 @@ struct Registered {
 /// Registers: 202, whether or not the address has an account.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     OwnProof { source, .. }: OwnProof<action::UserRegister>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<Credentials>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let (email, password) = form.read()?;
     app.accounts.register(&email, password, &source).await?;
     let answer = Registered { status: "confirmation_sent", server_time: app.issuer.clock.now().0 };

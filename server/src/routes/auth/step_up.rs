@@ -7,11 +7,11 @@ use crate::http::body::SecretJsonForm;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
-use crate::model::issuer_code::IssuerCode;
+use crate::http::problem::RouteError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_model::issuer_code::IssuerCode;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -49,12 +49,12 @@ pub(crate) struct StepUpByOpenid {
 /// Gives one: 200.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     UserCaller { signed_in, .. }: UserCaller<action::UserStepUp>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<StepUpForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let step_up = match form {
         StepUpForm::Password(form) => {
             let password = password_field(form.password, "password")?;

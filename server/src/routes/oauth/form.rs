@@ -1,9 +1,9 @@
 //! The token endpoint's form, read field by field.
 
 use crate::http::body;
-use crate::issuer::refusal::Refusal;
-use crate::model::audit::detail::Fact;
-use crate::model::scope::Scopes;
+use bmap_issuer::error::IssuerError;
+use bmap_model::audit::detail::Fact;
+use bmap_model::scope::Scopes;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::origin::Origin;
 use http::HeaderMap;
@@ -12,14 +12,14 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// The page that asks. `http/layers/middleware.rs` has already refused an unregistered origin.
-pub(super) fn page_origin(headers: &HeaderMap) -> Result<Origin, Refusal> {
+pub(super) fn page_origin(headers: &HeaderMap) -> Result<Origin, IssuerError> {
     let mut values = headers.get_all(ORIGIN).iter();
     match (values.next(), values.next()) {
         (Some(value), None) => {
-            value.to_str().ok().and_then(|text| Origin::parse(text).ok()).ok_or(Refusal::OriginDenied)
+            value.to_str().ok().and_then(|text| Origin::parse(text).ok()).ok_or(IssuerError::OriginDenied)
         }
-        (None, _) => Err(Refusal::OriginDenied),
-        (Some(_), Some(_)) => Err(Refusal::Malformed { field: "origin" }),
+        (None, _) => Err(IssuerError::OriginDenied),
+        (Some(_), Some(_)) => Err(IssuerError::Malformed { field: "origin" }),
     }
 }
 
@@ -40,19 +40,19 @@ const FIELDS: [&str; 9] = [
 pub(super) struct Form(BTreeMap<String, Zeroizing<String>>);
 
 impl Form {
-    pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
+    pub(super) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, IssuerError> {
         if !body::is(headers, "application/x-www-form-urlencoded") {
-            return Err(Refusal::MediaType);
+            return Err(IssuerError::MediaType);
         }
         let pairs: Vec<(String, Zeroizing<String>)> =
-            serde_urlencoded::from_bytes(body).map_err(|_| Refusal::Malformed { field: "body" })?;
+            serde_urlencoded::from_bytes(body).map_err(|_| IssuerError::Malformed { field: "body" })?;
         let mut form = BTreeMap::new();
         for (name, value) in pairs {
             if form.contains_key(&name) {
                 let field = FIELDS.into_iter().find(|field| *field == name).unwrap_or("body");
                 // It quotes the caller: escaped, and without what looks like a secret (T33).
                 let hint = format!("the parameter {} once", Fact::of_text(&name).as_str());
-                return Err(Refusal::Invalid { field, hint });
+                return Err(IssuerError::Invalid { field, hint });
             }
             form.insert(name, value);
         }
@@ -64,27 +64,27 @@ impl Form {
         self.0.get(name).map(|value| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    pub(super) fn text(&self, field: &'static str) -> Result<&str, Refusal> {
-        self.optional(field).ok_or(Refusal::Malformed { field })
+    pub(super) fn text(&self, field: &'static str) -> Result<&str, IssuerError> {
+        self.optional(field).ok_or(IssuerError::Malformed { field })
     }
 
-    pub(super) fn tool(&self) -> Result<ToolId, Refusal> {
-        ToolId::parse(self.text("audience")?).map_err(|_| Refusal::Malformed { field: "audience" })
+    pub(super) fn tool(&self) -> Result<ToolId, IssuerError> {
+        ToolId::parse(self.text("audience")?).map_err(|_| IssuerError::Malformed { field: "audience" })
     }
 
-    pub(super) fn client(&self) -> Result<ApiKeyId, Refusal> {
-        ApiKeyId::parse(self.text("client_id")?).map_err(|_| Refusal::Malformed { field: "client_id" })
+    pub(super) fn client(&self) -> Result<ApiKeyId, IssuerError> {
+        ApiKeyId::parse(self.text("client_id")?).map_err(|_| IssuerError::Malformed { field: "client_id" })
     }
 
-    pub(super) fn scope(&self) -> Result<Option<Scopes>, Refusal> {
-        self.optional("scope").map(Scopes::parse).transpose().map_err(|_| Refusal::Malformed { field: "scope" })
+    pub(super) fn scope(&self) -> Result<Option<Scopes>, IssuerError> {
+        self.optional("scope").map(Scopes::parse).transpose().map_err(|_| IssuerError::Malformed { field: "scope" })
     }
 
-    pub(super) fn encrypt(&self) -> Result<bool, Refusal> {
+    pub(super) fn encrypt(&self) -> Result<bool, IssuerError> {
         match self.optional("encrypt") {
             None | Some("0") => Ok(false),
             Some("1") => Ok(true),
-            Some(_) => Err(Refusal::Malformed { field: "encrypt" }),
+            Some(_) => Err(IssuerError::Malformed { field: "encrypt" }),
         }
     }
 }

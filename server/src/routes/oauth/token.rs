@@ -6,17 +6,17 @@ use crate::http::app::App;
 use crate::http::caller::ByGrant;
 use crate::http::credentials;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
-use crate::issuer::grant::{Granted, TicketGrant};
-use crate::issuer::grant_for_user::UserGrant;
-use crate::issuer::refusal::Refusal;
-use crate::model::audit::Action;
+use crate::http::problem::RouteError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::grant::{Granted, TicketGrant};
+use bmap_issuer::grant_for_user::UserGrant;
+use bmap_model::audit::Action;
 use bmap_protocol::code::Code;
-use bmap_protocol::refusal::Refusal as SignedRefusal;
+use bmap_protocol::refusal::Refusal;
 use http::header::CACHE_CONTROL;
 use http::{HeaderMap, StatusCode};
 use serde::Serialize;
@@ -55,8 +55,8 @@ struct ToolAnswer<'a> {
 /// Grants a token.
 ///
 /// # Errors
-/// [`Refused`].
-pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Response, Refused> {
+/// [`RouteError`].
+pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Response, RouteError> {
     let headers = &request.head.headers;
     let form = Form::parse(headers, &request.body)?;
     let granted = match (form.text("grant_type")?, form.optional("subject_token_type")) {
@@ -71,7 +71,7 @@ pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Res
             let tool = form.tool()?;
             let wanted = TicketGrant { tool: &tool, origin: &origin, scope: form.scope()?, encrypt: form.encrypt()? };
             let granted = app.issuer.grant_for_ticket(ticket, wanted, &source).await;
-            let granted = granted.map_err(Refusal::of_grant)?;
+            let granted = granted.map_err(IssuerError::of_grant)?;
             app.counted_before();
             granted
         }
@@ -88,14 +88,14 @@ pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Res
                     scope: form.scope()?,
                     encrypt: form.encrypt()?,
                 };
-                let signed_in = request.user_of(subject, &source).await.map_err(Refusal::of_grant)?;
+                let signed_in = request.user_of(subject, &source).await.map_err(IssuerError::of_grant)?;
                 app.issuer.grant_for_user(&signed_in, wanted).await?
             } else {
                 let source = request.source(Action::TokenRenew);
                 let current = request.renewable(subject, &source).await;
                 let current = current.map_err(|refusal| of_renewal(refusal, is_for_issuer.is_some()))?;
                 let (tool, scope, encrypt) = (form.tool()?, form.scope()?, form.encrypt()?);
-                app.issuer.renew(&current, &tool, scope, encrypt, &source).await.map_err(Refusal::of_grant)?
+                app.issuer.renew(&current, &tool, scope, encrypt, &source).await.map_err(IssuerError::of_grant)?
             }
         }
         ("refresh_token", _) => {
@@ -104,11 +104,11 @@ pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Res
             let token = form.text("refresh_token")?;
             return auth::refresh::refresh(&app, token, &source)
                 .await
-                .map_err(Refusal::of_grant)
-                .map_err(Refused::from);
+                .map_err(IssuerError::of_grant)
+                .map_err(RouteError::from);
         }
-        (TOKEN_EXCHANGE, _) => return Err(Refusal::Malformed { field: "subject_token_type" }.into()),
-        _ => return Err(Refusal::UnknownGrant.into()),
+        (TOKEN_EXCHANGE, _) => return Err(IssuerError::Malformed { field: "subject_token_type" }.into()),
+        _ => return Err(IssuerError::UnknownGrant.into()),
     };
     Ok(answer(&app, &granted))
 }
@@ -132,18 +132,18 @@ pub(crate) fn post_doc() -> Doc {
 }
 
 /// Where nothing is signed, a text that is no token is a grant that does not hold; a tool token lacks its signature.
-fn of_renewal(refusal: Refusal, is_token: bool) -> Refusal {
+fn of_renewal(refusal: IssuerError, is_token: bool) -> IssuerError {
     match refusal {
-        Refusal::Signed(SignedRefusal::Unsigned) if !is_token => Refusal::Grant(Box::new(Refusal::OtherSubject)),
+        IssuerError::Signed(Refusal::Unsigned) if !is_token => IssuerError::Grant(Box::new(IssuerError::OtherSubject)),
         refusal => refusal.of_grant(),
     }
 }
 
 /// Grants whose one proof is a field of the form. Another credential beside it would be ignored, so it is refused.
-fn no_credential(headers: &HeaderMap) -> Result<(), Refusal> {
+fn no_credential(headers: &HeaderMap) -> Result<(), IssuerError> {
     match credentials::find(headers) {
-        Err(Refusal::NoCredential) => Ok(()),
-        _ => Err(Refusal::SeveralCredentials),
+        Err(IssuerError::NoCredential) => Ok(()),
+        _ => Err(IssuerError::SeveralCredentials),
     }
 }
 

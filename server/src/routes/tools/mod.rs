@@ -10,20 +10,20 @@ use crate::http::caller::AdminCaller;
 use crate::http::caller::SignedInAdmin;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::step_up::ShownStepUp;
-use crate::issuer::account::service::SignedIn;
-use crate::issuer::keys::form::{self, invalid};
-use crate::issuer::refusal::Refusal;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::mail::act::Act;
-use crate::model::page_origin::{base_url, page_origin};
-use crate::model::scope::Scopes;
-use crate::model::stored_origin::StoredOrigin;
-use crate::model::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::account::service::SignedIn;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::keys::form::{self, invalid};
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::mail::act::Act;
+use bmap_model::page_origin::{base_url, page_origin};
+use bmap_model::scope::Scopes;
+use bmap_model::stored_origin::StoredOrigin;
+use bmap_model::tool::{Access, CallerKinds, Tool, ToolOrigins};
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
@@ -76,9 +76,9 @@ struct ToolsAnswer {
 /// `GET /tools`: every tool, by id.
 ///
 /// # Errors
-/// [`Refused`].
-pub(crate) async fn get(_: AdminCaller<action::Request>, State(app): State<App>) -> Result<Response, Refused> {
-    let tools = app.issuer.store.tools().await.map_err(Refusal::from)?;
+/// [`RouteError`].
+pub(crate) async fn get(_: AdminCaller<action::Request>, State(app): State<App>) -> Result<Response, RouteError> {
+    let tools = app.issuer.store.tools().await.map_err(IssuerError::from)?;
     let view = |tool: &Tool| ToolView::of(tool, &app.issuer.roots);
     let answer = ToolsAnswer { tools: tools.iter().map(view).collect(), server_time: app.issuer.clock.now().0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
@@ -92,13 +92,13 @@ pub(crate) fn get_doc() -> Doc {
 /// `POST /tools`: adds one: 201.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     admin: SignedInAdmin<action::ToolCreate>,
     State(app): State<App>,
     JsonForm(form): JsonForm<NewToolForm>,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let SignedInAdmin { admin, signed_in, .. } = admin;
     let tool = read(form, &app)?;
     app.issuer.tools().check_new(&tool).await?;
@@ -123,8 +123,8 @@ pub(crate) fn post_doc() -> Doc {
 /// change itself follows in a transaction of its own.
 ///
 /// # Errors
-/// [`Refusal::StepUpRequired`].
-async fn use_step_up(app: &App, shown: &ShownStepUp, signed_in: &SignedIn, act: Act) -> Result<(), Refusal> {
+/// [`IssuerError::StepUpRequired`].
+async fn use_step_up(app: &App, shown: &ShownStepUp, signed_in: &SignedIn, act: Act) -> Result<(), IssuerError> {
     let stepped_up = shown.demand(app, signed_in).await?;
     app.accounts.use_step_up(&app.accounts.with_notices(stepped_up, act, &[]).await?).await
 }
@@ -134,7 +134,7 @@ fn answer(app: &App, tool: &Tool) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
-fn read(form: NewToolForm, app: &App) -> Result<Tool, Refusal> {
+fn read(form: NewToolForm, app: &App) -> Result<Tool, IssuerError> {
     let id = form.id.ok_or_else(|| invalid("id", "1 to 32 of a-z, 0-9 and -"))?;
     let base_url = form.base_url.ok_or_else(|| invalid("base_url", "the tool's public address"))?;
     let scopes = |field, text: Option<String>| form::scopes(field, &text.unwrap_or_default());
@@ -153,19 +153,19 @@ fn read(form: NewToolForm, app: &App) -> Result<Tool, Refusal> {
     })
 }
 
-fn url(text: &str) -> Result<Origin, Refusal> {
+fn url(text: &str) -> Result<Origin, IssuerError> {
     base_url(text).map_err(|problem| invalid("base_url", problem))
 }
 
-fn scopes(field: &'static str, text: &str) -> Result<Scopes, Refusal> {
+fn scopes(field: &'static str, text: &str) -> Result<Scopes, IssuerError> {
     form::scopes(field, text)
 }
 
-fn callers(words: &[view::CallerWord]) -> Result<CallerKinds, Refusal> {
+fn callers(words: &[view::CallerWord]) -> Result<CallerKinds, IssuerError> {
     CallerKinds::of(words.iter().map(|word| (*word).into())).map_err(|error| invalid("callers", error.to_string()))
 }
 
-fn origins(texts: &[String]) -> Result<ToolOrigins, Refusal> {
+fn origins(texts: &[String]) -> Result<ToolOrigins, IssuerError> {
     if texts.iter().any(|text| text == "*") {
         return match texts {
             [_] => Ok(ToolOrigins::AnyRegistered),

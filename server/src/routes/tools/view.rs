@@ -1,9 +1,9 @@
 //! How tools and grants are shown, and the words that stand in forms.
 
-use crate::model::clock::UnixMillis;
-use crate::model::roots::Roots;
-use crate::model::tool::{Access, CallerKind, Tool};
-use crate::model::tool_grant::ToolGrant;
+use bmap_model::clock::UnixTime;
+use bmap_model::roots::Roots;
+use bmap_model::tool::{Access, CallerKind, Tool};
+use bmap_model::tool_grant::ToolGrant;
 use bmap_protocol::token::Assurance;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -124,7 +124,7 @@ pub(super) struct GrantView {
 }
 
 impl GrantView {
-    pub(super) fn of(grant: &ToolGrant, roots: &Roots, now: UnixMillis) -> Self {
+    pub(super) fn of(grant: &ToolGrant, roots: &Roots, now: UnixTime) -> Self {
         Self {
             tool: grant.tool.to_string(),
             user: grant.user.to_string(),

@@ -6,15 +6,15 @@ use crate::http::action;
 use crate::http::app::App;
 use crate::http::caller::AdminCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::QueryFields;
 use crate::http::query::QueryOf;
-use crate::issuer::refusal::Refusal;
-use crate::issuer::users::UserRecord;
-use crate::model::user::UserState;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::users::UserRecord;
+use bmap_model::user::UserState;
 use bmap_protocol::ids::UserId;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -88,18 +88,18 @@ struct UsersAnswer<'a> {
 /// `GET /users`: users, oldest first, a page at a time.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     _: AdminCaller<action::Request>,
     State(app): State<App>,
     QueryOf(query): QueryOf<UsersQuery>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let limit = query.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Refusal::Malformed { field: "limit" }.into());
+        return Err(IssuerError::Malformed { field: "limit" }.into());
     }
     let after = query.cursor.as_deref().map(UserId::parse).transpose();
-    let after = after.map_err(|_| Refusal::Malformed { field: "cursor" })?;
+    let after = after.map_err(|_| IssuerError::Malformed { field: "cursor" })?;
     // One more than the page holds says whether there is a next one.
     let records = app.issuer.user_records(after.as_ref(), limit.saturating_add(1)).await?;
     let page = records.get(..usize::try_from(limit).unwrap_or(usize::MAX)).unwrap_or(&records);
@@ -123,7 +123,7 @@ fn doc_of_one(summary: &'static str) -> Doc {
 }
 
 /// The user as it is now.
-async fn answer(app: &App, id: &UserId) -> Result<Response, Refused> {
+async fn answer(app: &App, id: &UserId) -> Result<Response, RouteError> {
     let record = app.issuer.user_record(id).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(UserAnswer::of(&record))).into_response())
 }

@@ -3,10 +3,10 @@
 use crate::http::app::App;
 use crate::http::caller::Open;
 use crate::http::openapi::doc::Doc;
-use crate::model::issuer_key::PublicJwk;
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
+use bmap_model::issuer_key::PublicJwk;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 

@@ -3,13 +3,13 @@
 use crate::database::{TestDatabase, is_postgres};
 use crate::storage::store::recording;
 use crate::world::{event, source};
+use bmap_issuer::audit::verify::{Broken, Fault, verify};
+use bmap_model::audit::chain::{ChainKeys, Head, Mac};
+use bmap_model::audit::{Action, Actor, Event};
+use bmap_model::roots::Roots;
 use bmap_protocol::ids::UserId;
 use bmap_protocol::keys::RootSecret;
-use bmap_server::issuer::audit::verify::{Broken, Fault, verify};
-use bmap_server::model::audit::chain::{ChainKeys, Head, Mac};
-use bmap_server::model::audit::{Action, Actor, Event};
-use bmap_server::model::roots::Roots;
-use bmap_server::store::Database;
+use bmap_store::Database;
 
 const COLUMNS: &str = "epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, target_user, address, \
                        request_id, detail, mac";
@@ -159,14 +159,9 @@ async fn by_mistake_nothing_is_changed_or_deleted() {
 #[tokio::test]
 async fn a_change_that_is_rolled_back_leaves_no_entry_and_one_that_can_t_be_recorded_is_not_made() {
     let (database, store, head) = ten().await;
-    let user = |byte| bmap_server::model::user::User {
+    let user = |byte| bmap_model::user::User {
         id: UserId::from_uuid([byte; 16]),
-        ..bmap_server::issuer::issuer::new_user(
-            "ana".parse().unwrap(),
-            event().at,
-            &bmap_server::model::rng::SystemRandom,
-        )
-        .unwrap()
+        ..bmap_issuer::issuer::new_user("ana".parse().unwrap(), event().at, &bmap_model::rng::SystemRandom).unwrap()
     };
     store.add_user(&user(1), &event()).await.unwrap();
     assert!(store.add_user(&user(2), &event()).await.is_err(), "the name is taken");
@@ -180,7 +175,7 @@ async fn a_change_that_is_rolled_back_leaves_no_entry_and_one_that_can_t_be_reco
 
 #[tokio::test]
 async fn what_was_written_under_an_older_root_is_checked_with_its_key_when_that_root_is_gone() {
-    use bmap_server::issuer::audit::kept;
+    use bmap_issuer::audit::kept;
     let epoch = |number: u32| RootSecret::from_bytes([number.try_into().unwrap(); 32]).epoch(number);
     let (_database, store) = TestDatabase::migrated().await;
     let mut at_hand = vec![epoch(1)];
@@ -189,7 +184,7 @@ async fn what_was_written_under_an_older_root_is_checked_with_its_key_when_that_
         store.append(&[event(), event()]).await.unwrap();
         at_hand.push(epoch(newest));
         let roots = Roots::new(at_hand.clone()).unwrap();
-        kept::keep(&store, &roots, &bmap_server::model::rng::SystemRandom).await.unwrap();
+        kept::keep(&store, &roots, &bmap_model::rng::SystemRandom).await.unwrap();
         // The older one goes.
         at_hand.remove(0);
     }

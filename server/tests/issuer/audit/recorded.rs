@@ -7,12 +7,12 @@ use crate::person::{Pair, change_password, login, logout};
 use crate::storage::audit::follow;
 use crate::world::{PAGE, TOOL, World, event};
 use base64ct::{Base64, Encoding};
+use bmap_model::audit::Action;
+use bmap_model::audit::chain::Row;
+use bmap_model::clock::WallClock;
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::ApiKeyId;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::model::audit::Action;
-use bmap_server::model::audit::chain::Row;
-use bmap_server::model::clock::Clock;
 use serde_json::json;
 
 /// Every entry so far, after the chain was followed.

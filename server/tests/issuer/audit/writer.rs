@@ -7,13 +7,13 @@ use crate::http_client::Call;
 use crate::stalled::{Stall, refuse_inserts, take_inserts};
 use crate::storage::audit::follow;
 use crate::world::{World, event, source};
+use bmap_issuer::error::IssuerError;
+use bmap_model::audit::chain::Row;
+use bmap_model::clock::WallClock;
+use bmap_model::idempotency::{Attempt, SealedAnswer};
+use bmap_model::ticket::{PlainTicket, RecordedTicket, TicketHash};
 use bmap_protocol::ids::ApiKeyId;
-use bmap_server::issuer::refusal::Refusal;
-use bmap_server::model::audit::chain::Row;
-use bmap_server::model::clock::Clock;
-use bmap_server::model::idempotency::{Attempt, SealedAnswer};
-use bmap_server::model::ticket::{PlainTicket, RecordedTicket, TicketHash};
-use bmap_server::store::Batch;
+use bmap_store::Batch;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,12 +109,12 @@ async fn of_one_request_to_two_processes_one_ticket_and_entry_are_made_and_the_o
             created_at: now,
             expires_at: now.plus_seconds(60),
         });
-        let ticket = bmap_server::model::ticket::Ticket {
+        let ticket = bmap_model::ticket::Ticket {
             tool: crate::world::TOOL.parse().unwrap(),
             origin: crate::world::PAGE.parse().unwrap(),
             embed_origin: None,
             end_user: None,
-            scope: bmap_server::model::scope::Scopes::default(),
+            scope: bmap_model::scope::Scopes::default(),
             key: host.id.clone(),
             user: host.user.clone(),
             expires_at: now.plus_seconds(60),
@@ -163,9 +163,9 @@ async fn more_callers_than_may_wait_are_told_so_and_nothing_of_theirs_is_done() 
     for call in calls {
         match call.await.unwrap() {
             Ok(()) => written += 1,
-            Err(Refusal::AuditFull) => full += 1,
+            Err(IssuerError::AuditFull) => full += 1,
             // A batch that waited longer than the database lets it, on a machine that is busy.
-            Err(Refusal::AuditUnwritten) => unwritten += 1,
+            Err(IssuerError::AuditUnwritten) => unwritten += 1,
             Err(other) => panic!("{other}"),
         }
     }
@@ -196,7 +196,7 @@ async fn what_was_not_written_was_not_done_and_refusals_that_were_lost_are_count
             if number % 2 == 0 {
                 about.is_about(&host.user);
             }
-            world.issuer.audit.refused(&about, &Refusal::WrongSecret, refused);
+            world.issuer.audit.refused(&about, &IssuerError::WrongSecret, refused);
         }
         host.send(token).await
     });
@@ -230,7 +230,7 @@ async fn what_was_dropped_is_written_before_the_end() {
         for _ in 0..number {
             let about = source();
             about.is_about(&host.user);
-            world.issuer.audit.refused(&about, &Refusal::WrongSecret, world.clock.now());
+            world.issuer.audit.refused(&about, &IssuerError::WrongSecret, world.clock.now());
         }
     };
     // Lost because it could not be written, and nothing else to write since.

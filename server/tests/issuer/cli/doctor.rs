@@ -153,7 +153,7 @@ async fn tools_that_signed_in_users_had_without_a_grant_are_named() {
     add("places");
     add("maps");
     operator.out(&["tool", "grant", "ben", "places"]);
-    let now = bmap_server::model::clock::Clock::now(&bmap_server::model::clock::SystemClock).0;
+    let now = bmap_model::clock::WallClock::now(&bmap_model::clock::MachineClock).0;
     let entry = |number: i64, at: i64, user: &str, tool: &str, outcome: &str| {
         format!(
             "INSERT INTO audit_log (sequence, epoch, at, action, outcome, actor, actor_id, actor_user, target, target_id, detail, mac) \

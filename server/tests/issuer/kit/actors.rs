@@ -3,13 +3,13 @@
 use crate::http_client::{Answer, Call};
 use crate::world::{PAGE, TOOL, World};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use bmap_model::rng::{SystemRandom, bytes};
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::ids::{ApiKeyId, UserId};
 use bmap_protocol::keys::{MacKey, SigningKey};
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::sign::{Request, RequestKey, Stamp, authorization, sign};
-use bmap_server::model::rng::{SystemRandom, bytes};
 use serde_json::{Value, json};
 
 pub(crate) const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

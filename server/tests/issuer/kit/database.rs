@@ -1,9 +1,9 @@
 //! A database of one's own, of the kind that this run is about: `TEST_DATABASE=postgresql` or, without it, SQLite.
 
 use crate::postgres::{Cluster, HASTY};
-use bmap_server::store::Database;
-use bmap_server::store::address::Address;
-use bmap_server::store::schema::Pending;
+use bmap_store::Database;
+use bmap_store::address::Address;
+use bmap_store::schema::Pending;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;

@@ -1,6 +1,6 @@
 //! A request and its answer, over a connection of its own.
 
-use bmap_server::model::problem_code::ProblemCode;
+use bmap_model::problem_code::ProblemCode;
 use bytes::Bytes;
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};

@@ -5,10 +5,10 @@ use crate::http_client::{Answer, Call};
 use crate::person::{PASSWORD, Pair, STEP_UP, login};
 use crate::world::{PAGE, TOOL, World};
 use base64ct::{Base64, Encoding};
+use bmap_model::role::Role;
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::UserId;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::model::role::Role;
 use serde_json::{Value, json};
 
 /// A user who is signed in.

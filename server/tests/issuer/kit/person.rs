@@ -4,14 +4,14 @@ use crate::http_client::{Answer, Call};
 use crate::rows::sealed_rows::edit;
 use crate::world::{OTHER_TOOL, TOOL, World};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_issuer::account::step_up::STEP_UP_SECONDS;
+use bmap_model::account::opaque::{Kind, OpaqueToken};
+use bmap_model::account::step_up::StepUpRow;
+use bmap_model::clock::UnixTime;
+use bmap_model::rng::{SystemRandom, bytes};
+use bmap_model::role::Role;
+use bmap_model::session::SessionId;
 use bmap_protocol::ids::UserId;
-use bmap_server::issuer::account::step_up::STEP_UP_SECONDS;
-use bmap_server::model::account::opaque::{Kind, OpaqueToken};
-use bmap_server::model::account::step_up::StepUpRow;
-use bmap_server::model::clock::UnixMillis;
-use bmap_server::model::rng::{SystemRandom, bytes};
-use bmap_server::model::role::Role;
-use bmap_server::model::session::SessionId;
 use serde_json::{Value, json};
 
 /// The header of a step-up.
@@ -125,7 +125,7 @@ impl World {
             hash: token.hash(),
             user: UserId::parse(claims["sub"].as_str().unwrap()).unwrap(),
             session: SessionId::parse(claims["sid"].as_str().unwrap()).unwrap(),
-            expires_at: UnixMillis(self.clock_millis()).plus_seconds(STEP_UP_SECONDS),
+            expires_at: UnixTime(self.clock_millis()).plus_seconds(STEP_UP_SECONDS),
             seal: None,
         };
         let row = row.sealed(&self.issuer.roots.sealing());

@@ -2,33 +2,33 @@
 
 use crate::actors::Host;
 use crate::database::TestDatabase;
+use bmap_issuer::account::service::LinkDelivery;
+use bmap_issuer::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_user};
+use bmap_issuer::keys::form::KeyChange;
+use bmap_issuer::keys::manager::{Manager, Right};
+use bmap_issuer::mail::mailer::Mailer;
+use bmap_issuer::mail::worker::MailWorker;
+use bmap_issuer::openid::provider::Provider;
+use bmap_issuer::openid::service::OpenidService;
 use bmap_listener::{ConnectionLimits, Listener};
+use bmap_model::account::password::PasswordCost;
+use bmap_model::api_key::{KeyScope, ToolSet};
+use bmap_model::audit::{Action, Event, Source};
+use bmap_model::clock::{MachineClock, ManualClock, UnixTime, WallClock};
+use bmap_model::rng::SystemRandom;
+use bmap_model::scope::Scopes;
+use bmap_model::stored_origin::StoredOrigin;
+use bmap_model::tool::{Access, CallerKinds, Tool, ToolOrigins};
+use bmap_model::tool_grant::{Giver, ToolGrant};
+use bmap_model::user::UserName;
+use bmap_outbound::Outbound;
 use bmap_protocol::ids::{Issuer as IssuerUrl, ToolId, UserId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
 use bmap_server::http::app::App;
-use bmap_server::issuer::account::service::LinkDelivery;
-use bmap_server::issuer::issuer::{Issuer, Lives, NewApiKey, new_api_key, new_user};
-use bmap_server::issuer::keys::form::KeyChange;
-use bmap_server::issuer::keys::manager::{Manager, Right};
-use bmap_server::issuer::mail::mailer::Mailer;
-use bmap_server::issuer::mail::worker::MailWorker;
-use bmap_server::issuer::openid::provider::Provider;
-use bmap_server::issuer::openid::service::OpenidService;
-use bmap_server::model::account::password::PasswordCost;
-use bmap_server::model::api_key::{KeyScope, ToolSet};
-use bmap_server::model::audit::{Action, Event, Source};
-use bmap_server::model::clock::{Clock, ManualClock, SystemClock, UnixMillis};
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::scope::Scopes;
-use bmap_server::model::stored_origin::StoredOrigin;
-use bmap_server::model::tool::{Access, CallerKinds, Tool, ToolOrigins};
-use bmap_server::model::tool_grant::{Giver, ToolGrant};
-use bmap_server::model::user::UserName;
-use bmap_server::outbound::Outbound;
-use bmap_server::store::Given;
+use bmap_store::Given;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -41,7 +41,7 @@ pub(crate) const OTHER_TOOL: &str = "postcards";
 
 /// Something to be recorded, where a test is not about what is.
 pub(crate) fn event() -> Event {
-    Event::done(Action::Request, &Source::system(), UnixMillis(1_795_000_000_000))
+    Event::done(Action::Request, &Source::system(), UnixTime(1_795_000_000_000))
 }
 
 /// An origin, for a row.
@@ -118,7 +118,7 @@ impl World {
         let address = listener.local_address().unwrap();
         let log_start = crate::log::end();
         let url = IssuerUrl::parse(&format!("http://{address}{path}")).unwrap();
-        let clock = Arc::new(ManualClock::at(UnixMillis(SystemClock.now().seconds() * 1000)));
+        let clock = Arc::new(ManualClock::at(UnixTime(MachineClock.now().seconds() * 1000)));
         let epoch = RootSecret::from_bytes([7; 32]).epoch(1);
         let issuer = Issuer::open(url, store, epoch, clock.clone(), Arc::new(SystemRandom), Lives::default());
         let issuer = Arc::new(issuer.await.unwrap().with_password_cost(cost));
@@ -177,7 +177,7 @@ impl World {
         self.grant_until(user, tool, "search route", None).await;
     }
 
-    pub(crate) async fn grant_until(&self, user: &UserId, tool: &str, scopes: &str, ends_at: Option<UnixMillis>) {
+    pub(crate) async fn grant_until(&self, user: &UserId, tool: &str, scopes: &str, ends_at: Option<UnixTime>) {
         let grant = ToolGrant {
             tool: ToolId::parse(tool).unwrap(),
             user: user.clone(),
@@ -257,7 +257,7 @@ impl World {
     }
 
     /// The server's time.
-    pub(crate) fn clock_now(&self) -> UnixMillis {
+    pub(crate) fn clock_now(&self) -> UnixTime {
         self.clock.now()
     }
 

@@ -48,7 +48,7 @@ async fn each_act_is_told_with_what_when_and_from_where() {
         ]
     );
     let made = messages.iter().find(|message| message.header("Subject") == "An API key was made").unwrap();
-    let when = bmap_server::model::utc::time(world.clock_millis());
+    let when = bmap_model::utc::time(world.clock_millis());
     for part in [key.id.as_str(), &format!("when  {when}"), "from  127.0.0.1"] {
         assert!(made.raw.contains(part), "{part}: {}", made.raw);
     }

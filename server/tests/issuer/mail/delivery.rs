@@ -2,7 +2,7 @@ use super::smtp;
 use crate::mail_server::{MailServer, is_at_hand};
 use crate::person::{PASSWORD, confirm, login, register};
 use crate::world::World;
-use bmap_server::issuer::mail::worker::LEASE_SECONDS;
+use bmap_issuer::mail::worker::LEASE_SECONDS;
 use lettre::message::header::{Date, Headers};
 use serde_json::json;
 use std::time::{Duration, UNIX_EPOCH};
@@ -161,7 +161,7 @@ async fn of_several_post_offices_one_sends_each_mail() {
 
 #[tokio::test]
 async fn a_mail_in_a_hand_that_died_is_somebody_elses_after_its_lease() {
-    use bmap_server::model::clock::Clock;
+    use bmap_model::clock::WallClock;
     if !is_at_hand() {
         return;
     }

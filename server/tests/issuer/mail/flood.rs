@@ -2,9 +2,9 @@ use crate::http_client::Call;
 use crate::mail_server::{MailServer, is_at_hand};
 use crate::person::{PASSWORD, login, register, reset, set_password};
 use crate::world::World;
+use bmap_model::clock::WallClock;
+use bmap_model::mail::budget::Budget;
 use bmap_server::http::app::App;
-use bmap_server::model::clock::Clock;
-use bmap_server::model::mail::budget::Budget;
 use std::sync::Arc;
 
 #[tokio::test]
@@ -13,7 +13,7 @@ async fn r32_an_address_is_not_flooded_by_many_reasons_processes_or_spellings() 
     // Each process counts calls for itself, and all count mails together.
     for round in 0..7 {
         let app = App::new(Arc::clone(&world.issuer), Vec::new()).unwrap();
-        let app = app.with_links(bmap_server::issuer::account::service::LinkDelivery::Log);
+        let app = app.with_links(bmap_issuer::account::service::LinkDelivery::Log);
         let other = world.serve(&app).await;
         for call in [register("Victim@shop.example", PASSWORD), reset("victim@SHOP.example")] {
             assert_eq!(call.send(other).await.status, 202, "{round}");

@@ -9,9 +9,9 @@ mod tls;
 
 use crate::mail_server::MailServer;
 use crate::world::World;
+use bmap_issuer::mail::mailer::{Mailer, Smtp};
+use bmap_issuer::mail::worker::MailWorker;
 use bmap_server::config::{Config, Environment, Flags};
-use bmap_server::issuer::mail::mailer::{Mailer, Smtp};
-use bmap_server::issuer::mail::worker::MailWorker;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,9 +5,9 @@ use crate::person::{
     PASSWORD, change_address, change_password, confirm, confirm_address, login, register, reset, set_password,
 };
 use crate::world::World;
+use bmap_issuer::account::service::LinkDelivery;
+use bmap_model::mail::budget::Budget;
 use bmap_server::http::app::App;
-use bmap_server::issuer::account::service::LinkDelivery;
-use bmap_server::model::mail::budget::Budget;
 use std::sync::Arc;
 
 const NEW: &str = "copper-lantern-12-frost";

@@ -9,9 +9,9 @@ use super::{
 use crate::http_client::{Answer, Call};
 use crate::person::Pair;
 use crate::world::World;
+use bmap_issuer::openid::service::OpenidService;
+use bmap_outbound::Outbound;
 use bmap_protocol::origin::Origin;
-use bmap_server::issuer::openid::service::OpenidService;
-use bmap_server::outbound::Outbound;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

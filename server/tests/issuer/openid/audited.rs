@@ -6,8 +6,8 @@ use crate::audit::recorded::entries;
 use crate::http_client::Answer;
 use crate::person::Pair;
 use crate::world::World;
-use bmap_server::model::audit::chain::{Content, Row};
-use bmap_server::model::audit::{Action, Source};
+use bmap_model::audit::chain::{Content, Row};
+use bmap_model::audit::{Action, Source};
 use serde_json::{Value, json};
 
 /// The entries after so many, and how many there are now.

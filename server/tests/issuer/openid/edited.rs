@@ -6,7 +6,7 @@ use crate::operator::Operator;
 use crate::person::Pair;
 use crate::rows::sealed_rows::edit;
 use crate::world::{World, event};
-use bmap_server::model::openid::Identity;
+use bmap_model::openid::Identity;
 use serde_json::json;
 
 /// Where a browser is after a journey to the provider, as a user of it.

@@ -4,7 +4,7 @@ use super::fake::{Fake, Journey, KEYS, Say, header, id_token, jwk, key, public_k
 use super::{assert_failed, code_in};
 use crate::world::World;
 use base64ct::{Base64, Encoding};
-use bmap_server::issuer::openid::provider::Provider;
+use bmap_issuer::openid::provider::Provider;
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
 

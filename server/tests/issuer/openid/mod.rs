@@ -24,9 +24,9 @@ pub(crate) use store::every_statement;
 use crate::http_client::{Answer, Call};
 use crate::world::{PAGE, World};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_issuer::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer};
+use bmap_model::openid::provider_name::ProviderName;
 use bmap_protocol::origin::Origin;
-use bmap_server::issuer::openid::provider::{ALGORITHMS, ClientSecret, Provider, ProviderIssuer};
-use bmap_server::model::openid::provider_name::ProviderName;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

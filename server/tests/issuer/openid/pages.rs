@@ -4,12 +4,12 @@ use super::fake::{DISCOVERY, Fake, Journey};
 use super::{CHALLENGE, RETURN_TO, provider, sign_in_fields, start, world_with};
 use crate::http_client::Call;
 use crate::world::{PAGE, World};
+use bmap_issuer::issuer::{Issuer, Lives};
+use bmap_issuer::openid::service::OpenidService;
+use bmap_model::rng::SystemRandom;
+use bmap_outbound::Outbound;
 use bmap_protocol::ids::Issuer as IssuerUrl;
 use bmap_protocol::origin::Origin;
-use bmap_server::issuer::issuer::{Issuer, Lives};
-use bmap_server::issuer::openid::service::OpenidService;
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::outbound::Outbound;
 use serde_json::json;
 use std::sync::Arc;
 

@@ -132,7 +132,7 @@ async fn a_user_who_is_not_active_does_not_sign_in() {
     let back = sign_in_there(&mut browser, &begin(&world, "acme", "sign_in"), "ana").await;
     let pair = Pair::of(&swap(&code_in(back.as_str()), VERIFIER).send(world.address).await);
     let (back, _) = browser.open(&begin(&world, "acme", "sign_in")).await;
-    world.issuer.deactivate_user(&pair.user(), &bmap_server::model::audit::Source::command_line()).await.unwrap();
+    world.issuer.deactivate_user(&pair.user(), &bmap_model::audit::Source::command_line()).await.unwrap();
     swap(&code_in(back.as_str()), VERIFIER).send(world.address).await.assert_refused("user_inactive");
     let (back, _) = browser.open(&begin(&world, "acme", "sign_in")).await;
     assert_eq!(back.as_str(), format!("{RETURN_TO}#error=sign_in_failed"));

@@ -1,24 +1,24 @@
 //! Every statement about sign-ins with OpenID providers, for `store.rs` to run on both engines.
 
 use crate::world::event;
+use bmap_issuer::issuer::new_user;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::opaque::{Kind, OpaqueToken, TokenHash};
+use bmap_model::account::refresh::RefreshRow;
+use bmap_model::account::{SessionProof, UserSession};
+use bmap_model::clock::UnixTime;
+use bmap_model::openid::flow::{Flow, FlowKey, Intent, SealedCode, SealedFlow, Vouched};
+use bmap_model::openid::pkce::Challenge;
+use bmap_model::openid::provider_name::ProviderName;
+use bmap_model::openid::{Identity, IdentityKey};
+use bmap_model::rng::SystemRandom;
+use bmap_model::session::{SessionId, SessionState};
+use bmap_model::user::{User, UserName, UserState};
 use bmap_protocol::ids::UserId;
 use bmap_protocol::keys::{EpochKeys, RootSecret};
-use bmap_server::issuer::issuer::new_user;
-use bmap_server::model::account::email::EmailAddress;
-use bmap_server::model::account::opaque::{Kind, OpaqueToken, TokenHash};
-use bmap_server::model::account::refresh::RefreshRow;
-use bmap_server::model::account::{SessionProof, UserSession};
-use bmap_server::model::clock::UnixMillis;
-use bmap_server::model::openid::flow::{Flow, FlowKey, Intent, SealedCode, SealedFlow, Vouched};
-use bmap_server::model::openid::pkce::Challenge;
-use bmap_server::model::openid::provider_name::ProviderName;
-use bmap_server::model::openid::{Identity, IdentityKey};
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::session::{SessionId, SessionState};
-use bmap_server::model::user::{User, UserName, UserState};
-use bmap_server::store::{Database, StoreError, Unlinked};
+use bmap_store::{Database, StoreError, Unlinked};
 
-const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+const NOW: UnixTime = UnixTime(1_795_000_000_000);
 
 fn hash(kind: Kind, byte: u8) -> TokenHash {
     OpaqueToken::from_bytes(kind, [byte; 32]).hash()

@@ -51,7 +51,7 @@ async fn each_filter_leaves_what_it_says() {
     let rows = entries(&world).await;
     let (user, key) = (host.user.as_str(), host.id.as_str());
     let time = rows.last().unwrap().content.at;
-    let all = |keep: &dyn Fn(&bmap_server::model::audit::chain::Content) -> bool| {
+    let all = |keep: &dyn Fn(&bmap_model::audit::chain::Content) -> bool| {
         let kept = rows.iter().rev().filter(|row| keep(&row.content));
         kept.map(|row| row.sequence).collect::<Vec<i64>>()
     };

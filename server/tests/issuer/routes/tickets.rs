@@ -1,10 +1,10 @@
 use crate::actors::exchange;
 use crate::http_client::Call;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World, stored};
+use bmap_model::api_key::{KeyScope, ToolSet};
+use bmap_model::tool::ToolOrigins;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::model::api_key::{KeyScope, ToolSet};
-use bmap_server::model::tool::ToolOrigins;
 use serde_json::json;
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use crate::http_client::Call;
 use crate::key_owner::KeyOwner;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
+use bmap_model::clock::WallClock;
+use bmap_model::role::Role;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::model::clock::Clock;
-use bmap_server::model::role::Role;
 use serde_json::{Value, json};
 
 async fn admin<'w>(world: &'w World) -> KeyOwner<'w> {

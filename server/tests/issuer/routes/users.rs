@@ -3,9 +3,9 @@ use crate::http_client::{Answer, Call};
 use crate::person::{Pair, login};
 use crate::rows::sealed_rows::edit;
 use crate::world::World;
-use bmap_server::model::clock::Clock;
-use bmap_server::model::role::Role;
-use bmap_server::model::user::UserState;
+use bmap_model::clock::WallClock;
+use bmap_model::role::Role;
+use bmap_model::user::UserState;
 use serde_json::json;
 use std::time::Duration;
 

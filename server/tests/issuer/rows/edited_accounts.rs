@@ -37,7 +37,7 @@ async fn t13_a_copied_password_opens_no_other_account() {
 
 #[tokio::test]
 async fn t13_a_link_of_ones_own_confirms_nobodys_address() {
-    use bmap_server::model::account::opaque::{Kind, OpaqueToken};
+    use bmap_model::account::opaque::{Kind, OpaqueToken};
     let own = |kind| {
         let token = OpaqueToken::from_bytes(kind, [66; 32]);
         (token.reveal().to_string(), token.hash().as_str().to_owned())

@@ -4,7 +4,7 @@
 use crate::person::{Pair, logout};
 use crate::rows::sealed_rows::edit;
 use crate::world::World;
-use bmap_server::model::account::opaque::{Kind, OpaqueToken};
+use bmap_model::account::opaque::{Kind, OpaqueToken};
 
 /// Two people, signed in: the one who is to be robbed, and the one who has the database.
 async fn signed_in(world: &World) -> (Pair, Pair) {

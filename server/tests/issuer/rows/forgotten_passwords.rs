@@ -6,23 +6,23 @@ use crate::person::{self, PASSWORD, Pair};
 use crate::rows::root_rotation::{open, time_passes};
 use crate::storage::accounts::{hash, mail};
 use crate::world::event;
-use bmap_server::issuer::issuer::new_user;
-use bmap_server::model::account::email::EmailAddress;
-use bmap_server::model::account::opaque::Kind;
-use bmap_server::model::account::password::Hasher;
-use bmap_server::model::account::{Registration, sealed};
-use bmap_server::model::audit::chain::ChainKeys;
-use bmap_server::model::clock::UnixMillis;
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::roots::Roots;
-use bmap_server::model::user::UserName;
-use bmap_server::store::{Database, root_file};
+use bmap_issuer::issuer::new_user;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::opaque::Kind;
+use bmap_model::account::password::Hasher;
+use bmap_model::account::{Registration, sealed};
+use bmap_model::audit::chain::ChainKeys;
+use bmap_model::clock::UnixTime;
+use bmap_model::rng::SystemRandom;
+use bmap_model::roots::Roots;
+use bmap_model::user::UserName;
+use bmap_store::{Database, root_file};
 use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
 const NEW: &str = "copper-lantern-12-frost";
-const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+const NOW: UnixTime = UnixTime(1_795_000_000_000);
 
 fn address(server: &Server) -> SocketAddr {
     server.address.parse().unwrap()

@@ -4,17 +4,17 @@ use crate::actors::{Host, exchange};
 use crate::http_client::Call;
 use crate::operator::Operator;
 use crate::world::{TOOL, World, event, stored};
+use bmap_issuer::issuer::{NewApiKey, new_api_key};
+use bmap_model::api_key::{KeyScope, ToolSet};
+use bmap_model::audit::chain::ChainKeys;
+use bmap_model::clock::{MachineClock, WallClock};
+use bmap_model::rng::SystemRandom;
+use bmap_model::roots::Roots;
+use bmap_model::tool::ToolOrigins;
+use bmap_model::user::UserName;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::issuer::issuer::{NewApiKey, new_api_key};
-use bmap_server::model::api_key::{KeyScope, ToolSet};
-use bmap_server::model::audit::chain::ChainKeys;
-use bmap_server::model::clock::{Clock, SystemClock};
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::roots::Roots;
-use bmap_server::model::tool::ToolOrigins;
-use bmap_server::model::user::UserName;
 use serde_json::{Value, json};
 
 /// As it was stored, and as browsers send it.
@@ -39,7 +39,7 @@ async fn installation() -> (Operator, ApiKeyId) {
     let roots = Roots::new(vec![RootSecret::from_bytes(root).epoch(1)]).unwrap();
     let store = crate::rows::root_rotation::open(&operator).await.recording(ChainKeys::new(roots.clone()));
     let before = store.tool(&ToolId::parse(TOOL).unwrap()).await.unwrap().unwrap();
-    let after = bmap_server::model::tool::Tool {
+    let after = bmap_model::tool::Tool {
         base_url: stored("https://127.1:8443"),
         origins: ToolOrigins::Only(vec![stored("https://shop.example"), stored(FORMER)]),
         ..before.clone()
@@ -48,7 +48,7 @@ async fn installation() -> (Operator, ApiKeyId) {
     assert!(store.change_tool(&before, &after, &event()).await.unwrap());
     let (scope, name) = (scope(), UserName::parse("website").unwrap());
     let new = NewApiKey { owner: user, name, signing: SigningKind::HmacSha256, scope: &scope };
-    let (key, _) = new_api_key(&roots, SystemClock.now(), &SystemRandom, new).unwrap();
+    let (key, _) = new_api_key(&roots, MachineClock.now(), &SystemRandom, new).unwrap();
     store.add_api_key(&key, &scope, &event()).await.unwrap();
     store.close().await;
     (operator, key.id)

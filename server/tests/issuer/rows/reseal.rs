@@ -6,15 +6,15 @@ use crate::person::Pair;
 use crate::rows::sealed_rows::edit;
 use crate::stalled::{refuse_update_of, take_inserts};
 use crate::world::{TOOL, World};
+use bmap_issuer::reseal::{Resealed, reseal};
+use bmap_model::account::UserSession;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::clock::{UnixTime, WallClock};
+use bmap_model::openid::{Identity, IdentityKey};
+use bmap_model::rng::SystemRandom;
+use bmap_model::row_seal::RowFault;
+use bmap_model::session::{SessionId, SessionState};
 use bmap_protocol::keys::{EpochKeys, RootSecret};
-use bmap_server::issuer::reseal::{Resealed, reseal};
-use bmap_server::model::account::UserSession;
-use bmap_server::model::account::email::EmailAddress;
-use bmap_server::model::clock::{Clock, UnixMillis};
-use bmap_server::model::openid::{Identity, IdentityKey};
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::row_seal::RowFault;
-use bmap_server::model::session::{SessionId, SessionState};
 
 /// The root of the world in its first epoch, and the next one.
 fn epoch(number: u32) -> EpochKeys {
@@ -31,7 +31,7 @@ async fn rows(world: &World, what: &str, epoch: u32) -> i64 {
     uses.iter().find(|one| one.what == what && one.epoch == epoch).map_or(0, |one| one.rows)
 }
 
-fn identity(pair: &Pair, at: UnixMillis) -> Identity {
+fn identity(pair: &Pair, at: UnixTime) -> Identity {
     Identity {
         key: IdentityKey { issuer: "https://id.example".to_owned(), subject: "ana\n' OR 1=1--".to_owned() },
         user: pair.user(),

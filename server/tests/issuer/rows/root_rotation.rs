@@ -3,9 +3,9 @@
 use crate::http_client::{Answer, Call};
 use crate::operator::{Operator, Server};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
-use bmap_server::store::Database;
-use bmap_server::store::address::Address;
-use bmap_server::store::schema::Pending;
+use bmap_store::Database;
+use bmap_store::address::Address;
+use bmap_store::schema::Pending;
 use serde_json::{Value, json};
 use std::time::Duration;
 

@@ -5,8 +5,8 @@ use crate::http_client::Call;
 use crate::operator::Operator;
 use crate::world::{PAGE, World};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_model::clock::WallClock;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::model::clock::Clock;
 use bmap_verifier::ToolCredential;
 use sha2::{Digest, Sha256};
 

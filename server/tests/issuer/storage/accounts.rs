@@ -1,25 +1,25 @@
 //! Every statement about accounts and their sessions, for `store.rs` to run on both engines, and the races on refresh tokens.
 
 use crate::world::{event, source};
+use bmap_issuer::account::service::{AccountService, LinkDelivery};
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::issuer::{Issuer, Lives, new_user};
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::opaque::{Kind, OpaqueToken, TokenHash};
+use bmap_model::account::password::{Hasher, Memory, PlainPassword, StoredPassword};
+use bmap_model::account::refresh::{RefreshRow, Rotation, Salt, Used};
+use bmap_model::account::{LiveSession, Registration, SessionProof, UserSession};
+use bmap_model::clock::{ManualClock, UnixTime};
+use bmap_model::mail::job::{MailJob, SealedMailJob, Why};
+use bmap_model::rng::SystemRandom;
+use bmap_model::session::{SessionId, SessionState};
+use bmap_model::user::{UserName, UserState};
 use bmap_protocol::ids::{Issuer as IssuerUrl, UserId};
 use bmap_protocol::keys::{EpochKeys, RootSecret};
-use bmap_server::issuer::account::service::{AccountService, LinkDelivery};
-use bmap_server::issuer::issuer::{Issuer, Lives, new_user};
-use bmap_server::issuer::refusal::Refusal;
-use bmap_server::model::account::email::EmailAddress;
-use bmap_server::model::account::opaque::{Kind, OpaqueToken, TokenHash};
-use bmap_server::model::account::password::{Hasher, Memory, PlainPassword, StoredPassword};
-use bmap_server::model::account::refresh::{RefreshRow, Rotation, Salt, Used};
-use bmap_server::model::account::{LiveSession, Registration, SessionProof, UserSession};
-use bmap_server::model::clock::{ManualClock, UnixMillis};
-use bmap_server::model::mail::job::{MailJob, SealedMailJob, Why};
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::session::{SessionId, SessionState};
-use bmap_server::model::user::{UserName, UserState};
-use bmap_server::store::{Database, NewPassword, StoreError};
+use bmap_store::{Database, NewPassword, StoreError};
 use std::sync::Arc;
 
-const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+const NOW: UnixTime = UnixTime(1_795_000_000_000);
 
 pub(crate) fn hash(kind: Kind, byte: u8) -> TokenHash {
     OpaqueToken::from_bytes(kind, [byte; 32]).hash()
@@ -43,7 +43,7 @@ fn first_of(session: &UserSession, byte: u8) -> RefreshRow {
 }
 
 /// A password that is set then, without word of it.
-pub(crate) fn set<'a>(hash: &'a StoredPassword, seal: &'a str, at: UnixMillis) -> NewPassword<'a> {
+pub(crate) fn set<'a>(hash: &'a StoredPassword, seal: &'a str, at: UnixTime) -> NewPassword<'a> {
     NewPassword { hash, seal, at, word: None, review: None }
 }
 
@@ -288,12 +288,12 @@ pub(crate) async fn r38_and_r39_at_once(store: Database) {
     let (_, next) = at_once(&accounts, &current).await.remove(0).unwrap();
     clock.advance_seconds(10);
     for refused in at_once(&accounts, &before).await {
-        assert!(matches!(refused, Err(Refusal::RefreshReused | Refusal::UserSessionOver)), "{refused:?}");
+        assert!(matches!(refused, Err(IssuerError::RefreshReused | IssuerError::UserSessionOver)), "{refused:?}");
     }
-    assert!(matches!(accounts.refresh(&next, &source()).await, Err(Refusal::UserSessionOver)));
+    assert!(matches!(accounts.refresh(&next, &source()).await, Err(IssuerError::UserSessionOver)));
 }
 
-async fn at_once(accounts: &Arc<AccountService>, token: &str) -> Vec<Result<(String, String), Refusal>> {
+async fn at_once(accounts: &Arc<AccountService>, token: &str) -> Vec<Result<(String, String), IssuerError>> {
     let calls = (0..50).map(|_| {
         let (accounts, token) = (Arc::clone(accounts), token.to_owned());
         tokio::spawn(async move {

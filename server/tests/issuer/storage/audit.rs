@@ -1,14 +1,14 @@
 //! Every statement of the audit log, for `store.rs` to run on both engines.
 
 use crate::world::{event, source};
+use bmap_model::audit::chain::{ChainKeys, Head, Mac, Row};
+use bmap_model::audit::{Action, Actor, Event, Target};
+use bmap_model::clock::UnixTime;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::keys::RootSecret;
-use bmap_server::model::audit::chain::{ChainKeys, Head, Mac, Row};
-use bmap_server::model::audit::{Action, Actor, Event, Target};
-use bmap_server::model::clock::UnixMillis;
-use bmap_server::store::Database;
+use bmap_store::Database;
 
-const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+const NOW: UnixTime = UnixTime(1_795_000_000_000);
 
 /// Follows the chain from its beginning to its end, and gives its rows.
 pub(crate) async fn follow(store: &Database) -> Vec<Row> {

@@ -1,11 +1,11 @@
 //! Rows that have ended are deleted, however many, and rows that live stay.
 
 use crate::database::TestDatabase;
-use bmap_server::issuer::clean_up::delete_ended;
-use bmap_server::model::clock::UnixMillis;
+use bmap_issuer::clean_up::delete_ended;
+use bmap_model::clock::UnixTime;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 
-const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+const NOW: UnixTime = UnixTime(1_795_000_000_000);
 /// More than is deleted at once.
 const ENDED: i64 = 5_002;
 

@@ -3,30 +3,30 @@
 use crate::database::TestDatabase;
 use crate::operator::Operator;
 use crate::stalled::{refuse_inserts, take_inserts};
+use bmap_issuer::grant_upgrade::{UpgradeError, upgrade};
+use bmap_issuer::issuer::{NewApiKey, key_created, new_api_key, new_user, user_created};
+use bmap_model::api_key::{KeyScope, SealedApiKey, ToolSet};
+use bmap_model::audit::chain::{ChainKeys, Content, Head, Mac};
+use bmap_model::audit::{Action, Event, Source};
+use bmap_model::clock::UnixTime;
+use bmap_model::issuer_key;
+use bmap_model::rng::SystemRandom;
+use bmap_model::role::{Role, UnverifiedRole};
+use bmap_model::roots::Roots;
+use bmap_model::row_seal::RowSeal;
+use bmap_model::scope::Scopes;
+use bmap_model::tool::Access;
+use bmap_model::tool_grant::{Giver, ToolGrant};
+use bmap_model::user::{User, UserName};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::keys::{EpochKeys, RootSecret};
 use bmap_protocol::seal::SigningKind;
-use bmap_server::issuer::grant_upgrade::{UpgradeError, upgrade};
-use bmap_server::issuer::issuer::{NewApiKey, key_created, new_api_key, new_user, user_created};
-use bmap_server::model::api_key::{KeyScope, SealedApiKey, ToolSet};
-use bmap_server::model::audit::chain::{ChainKeys, Content, Head, Mac};
-use bmap_server::model::audit::{Action, Event, Source};
-use bmap_server::model::clock::UnixMillis;
-use bmap_server::model::issuer_key;
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::role::{Role, UnverifiedRole};
-use bmap_server::model::roots::Roots;
-use bmap_server::model::row_seal::RowSeal;
-use bmap_server::model::scope::Scopes;
-use bmap_server::model::tool::Access;
-use bmap_server::model::tool_grant::{Giver, ToolGrant};
-use bmap_server::model::user::{User, UserName};
-use bmap_server::store::Database;
-use bmap_server::store::schema::Pending;
+use bmap_store::Database;
+use bmap_store::schema::Pending;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 use std::os::unix::fs::DirBuilderExt;
 
-const THEN: UnixMillis = UnixMillis(1_795_000_000_000);
+const THEN: UnixTime = UnixTime(1_795_000_000_000);
 /// The root secret of these tests: 32 bytes of 7.
 const ROOT: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
 
@@ -53,7 +53,7 @@ impl Writer {
     async fn of(url: &str) -> Self {
         sqlx::any::install_default_drivers();
         let mut sql = AnyConnection::connect(url).await.unwrap();
-        let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations"));
+        let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/store/migrations"));
         sqlx::migrate::Migrator::new(folder).await.unwrap().run_to(13, &mut sql).await.unwrap();
         Self { sql, head: Head { sequence: 0, mac: Mac::NONE } }
     }
@@ -379,7 +379,7 @@ async fn several_processes_at_once_upgrade_once() {
             told += usize::from(String::from_utf8_lossy(&output.stderr).contains("upgrade: API key"));
         }
         assert_eq!(told, 1, "one of them did it, and said so");
-        let address = bmap_server::store::address::Address::parse(&operator.database_url()).unwrap();
+        let address = bmap_store::address::Address::parse(&operator.database_url()).unwrap();
         let store = Database::open(&address, Pending::Refuse).await.unwrap();
         let grants = store.grants(None, None, 100).await.unwrap();
         assert_eq!(grants.len(), 3);

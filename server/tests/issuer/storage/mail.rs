@@ -2,21 +2,21 @@
 
 use crate::storage::accounts::{hash, keys, mail, password, set};
 use crate::world::event;
+use bmap_issuer::issuer::new_user;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::opaque::Kind;
+use bmap_model::account::refresh::RefreshRow;
+use bmap_model::account::{Account, EmailChange, PasswordReset, Registration, SessionProof, UserSession};
+use bmap_model::clock::UnixTime;
+use bmap_model::mail::budget::Budget;
+use bmap_model::mail::job::MailId;
+use bmap_model::rng::SystemRandom;
+use bmap_model::session::{SessionId, SessionState};
+use bmap_model::user::UserName;
 use bmap_protocol::ids::UserId;
-use bmap_server::issuer::issuer::new_user;
-use bmap_server::model::account::email::EmailAddress;
-use bmap_server::model::account::opaque::Kind;
-use bmap_server::model::account::refresh::RefreshRow;
-use bmap_server::model::account::{Account, EmailChange, PasswordReset, Registration, SessionProof, UserSession};
-use bmap_server::model::clock::UnixMillis;
-use bmap_server::model::mail::budget::Budget;
-use bmap_server::model::mail::job::MailId;
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::session::{SessionId, SessionState};
-use bmap_server::model::user::UserName;
-use bmap_server::store::{Database, StoreError};
+use bmap_store::{Database, StoreError};
 
-const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+const NOW: UnixTime = UnixTime(1_795_000_000_000);
 
 pub(crate) async fn every_statement(store: &Database) {
     set_aside(store).await;
@@ -44,7 +44,7 @@ async fn outbox(store: &Database) {
     }
     assert_eq!(store.mail_waiting().await.unwrap(), Budget::Registration.per_hour());
     let mut older = mail("older@shop.example");
-    older.created_at = UnixMillis(NOW.0 - 7);
+    older.created_at = UnixTime(NOW.0 - 7);
     assert!(store.queue_mail(&older, &event()).await.unwrap());
     assert_eq!(store.oldest_mail().await.unwrap(), Some(older.created_at));
     let twice = mail("twice@shop.example");
@@ -54,7 +54,7 @@ async fn outbox(store: &Database) {
 
     let sent = mail("once@shop.example");
     store.queue_mail(&sent, &event()).await.unwrap();
-    assert!(store.claim_mail("early", UnixMillis(NOW.0 - 1), NOW, 10).await.unwrap().is_empty());
+    assert!(store.claim_mail("early", UnixTime(NOW.0 - 1), NOW, 10).await.unwrap().is_empty());
     // Of twenty hands at once one has it.
     let claims: Vec<String> = (0..20).map(|number| format!("hand {number}")).collect();
     let hands = claims.iter().map(|claim| store.claim_mail(claim, NOW, NOW.plus_seconds(60), 10));

@@ -1,7 +1,7 @@
 //! Every statement of the storage finds its rows by an index. One that reads a whole table is in the list below, with the reason
 //! why that is no request's business.
 
-use bmap_server::store::Database;
+use bmap_store::Database;
 use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ const BY_INDEX: [(&str, &str); 8] = [
 /// The statements that stand in the sources of the storage.
 fn statements() -> Vec<String> {
     let mut found = Vec::new();
-    for file in files(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store").as_ref()) {
+    for file in files(concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/store/src").as_ref()) {
         // A macro puts the beginning before each of several conditions.
         let mut beginning = String::new();
         for text in texts(&std::fs::read_to_string(file).unwrap()) {

@@ -4,28 +4,28 @@
 use crate::database::TestDatabase;
 use crate::postgres;
 use crate::world::{event, stored};
+use bmap_issuer::issuer::{NewApiKey, new_api_key, new_user};
+use bmap_model::api_key::{KeyScope, KeyState};
+use bmap_model::audit::chain::ChainKeys;
+use bmap_model::clock::UnixTime;
+use bmap_model::issuer_key;
+use bmap_model::rng::SystemRandom;
+use bmap_model::role::{Role, UnverifiedRole};
+use bmap_model::roots::Roots;
+use bmap_model::scope::Scopes;
+use bmap_model::session::{Session, SessionId, SessionState};
+use bmap_model::ticket::{EndUser, PlainTicket, RecordedTicket, Ticket, TicketHash};
+use bmap_model::tool::{Access, CallerKinds, Tool, ToolOrigins};
+use bmap_model::user::{User, UserName, UserState};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
-use bmap_server::issuer::issuer::{NewApiKey, new_api_key, new_user};
-use bmap_server::model::api_key::{KeyScope, KeyState};
-use bmap_server::model::audit::chain::ChainKeys;
-use bmap_server::model::clock::UnixMillis;
-use bmap_server::model::issuer_key;
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::model::role::{Role, UnverifiedRole};
-use bmap_server::model::roots::Roots;
-use bmap_server::model::scope::Scopes;
-use bmap_server::model::session::{Session, SessionId, SessionState};
-use bmap_server::model::ticket::{EndUser, PlainTicket, RecordedTicket, Ticket, TicketHash};
-use bmap_server::model::tool::{Access, CallerKinds, Tool, ToolOrigins};
-use bmap_server::model::user::{User, UserName, UserState};
-use bmap_server::store::schema::Pending;
-use bmap_server::store::{Batch, Database, StoreError, UserChange, UserChanged};
+use bmap_store::schema::Pending;
+use bmap_store::{Batch, Database, StoreError, UserChange, UserChanged};
 
-const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+const NOW: UnixTime = UnixTime(1_795_000_000_000);
 
 async fn accounts(store: &Database) -> (UserId, ApiKeyId) {
     let user = new_user(UserName::parse("Škoda a.s.").unwrap(), NOW, &SystemRandom).unwrap();
@@ -184,7 +184,7 @@ async fn tickets(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId)
             Err(StoreError::Taken { what: "ticket" })
         ));
         let live = async |whose, at| store.live_tickets(whose, at).await.unwrap();
-        let before = UnixMillis(NOW.0 - 1);
+        let before = UnixTime(NOW.0 - 1);
         assert_eq!((live(key, before).await, live(key, NOW).await), (87, 0), "at its end it lives no more");
         assert_eq!(live(&ApiKeyId::from_uuid([3; 16]), before).await, 0);
         // Of twenty takers at once one has it.
@@ -216,7 +216,7 @@ async fn sessions(store: &Database, user: &UserId, key: &ApiKeyId, tool: &ToolId
     assert!(matches!(store.write(&batch).await, Err(StoreError::Taken { what: "session" })));
     assert_eq!(store.newest_audit_row().await.unwrap(), last + 1, "a session and its entry, or neither");
     assert_eq!(store.session(&id).await.unwrap().as_ref(), Some(&session));
-    let before = UnixMillis(NOW.0 - 1);
+    let before = UnixTime(NOW.0 - 1);
     for whose in [None, Some(user)] {
         assert_eq!(store.live_sessions(whose, before).await.unwrap(), std::slice::from_ref(&session));
     }

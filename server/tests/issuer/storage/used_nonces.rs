@@ -4,16 +4,15 @@ use crate::actors::{Host, exchange};
 use crate::database::is_postgres;
 use crate::http_client::{Answer, Call};
 use crate::world::World;
+use bmap_issuer::issuer::{Issuer, Lives};
+use bmap_model::clock::{MachineClock, ManualClock, WallClock};
+use bmap_model::rng::SystemRandom;
 use bmap_protocol::keys::RootSecret;
 use bmap_protocol::refusal::Refusal;
 use bmap_protocol::seal::SigningKind;
 use bmap_server::http::app::App;
-use bmap_server::issuer::issuer::{Issuer, Lives};
-use bmap_server::model::clock::{Clock, ManualClock, SystemClock};
-use bmap_server::model::rng::SystemRandom;
-use bmap_server::store::Database;
-use bmap_server::store::schema::Pending;
-use bmap_verifier::replay::Record;
+use bmap_store::Database;
+use bmap_store::schema::Pending;
 use futures_util::future::join_all;
 use serde_json::json;
 use sqlx::{AnyConnection, Connection, Row};
@@ -149,24 +148,24 @@ async fn o04_a_table_that_is_out_of_reach_lets_nothing_in() {
 async fn o04_the_clean_up_deletes_what_has_ended_and_a_clock_that_goes_back_lets_none_of_it_in() {
     let world = World::start().await;
     let store = &world.issuer.store;
-    let now = SystemClock.now().seconds();
-    let record = |nonce: u8, until: i64| Record { key: [1; 16], nonce: [nonce; 16], until };
+    let now = MachineClock.now().seconds();
+    let uses = async |nonce: u8, until: i64| store.use_nonce([1; 16], [nonce; 16], until).await;
     let ended = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5002) \
                  INSERT INTO used_nonces (id, until) SELECT 'ended ' || i,";
     world.database.edit(&format!("{ended} {} - i % 7 FROM n", now - 100)).await;
     // Over, but not for long: a statement of an issuer may be under way.
     world.database.edit(&format!("INSERT INTO used_nonces (id, until) VALUES ('just', {})", now - 30)).await;
-    store.use_nonce(record(1, now + 60)).await.unwrap();
+    uses(1, now + 60).await.unwrap();
     assert_eq!(store.delete_ended_nonces().await.unwrap(), 5002);
     assert_eq!(rows(&world).await, 2);
     assert_eq!(store.setting(FORGOTTEN).await.unwrap().unwrap(), (now - 100).to_string());
-    assert_eq!(store.use_nonce(record(1, now + 60)).await, Err(Refusal::Replayed));
+    assert_eq!(uses(1, now + 60).await, Err(Refusal::Replayed));
     // As if the clock had shown 40 s more at the clean-up, and went back since.
     store.set_setting(FORGOTTEN, &(now + 40).to_string()).await.unwrap();
-    let refused = store.use_nonce(record(2, now + 40)).await;
+    let refused = uses(2, now + 40).await;
     assert_eq!(refused, Err(Refusal::BeforeStart { created: now + 40, forgot_until: now + 40 }));
     assert_eq!(refused.unwrap_err().retry_after(), Some(1));
-    store.use_nonce(record(2, now + 41)).await.unwrap();
+    uses(2, now + 41).await.unwrap();
     // It never goes down.
     world.database.edit(&format!("INSERT INTO used_nonces (id, until) VALUES ('late', {})", now - 90)).await;
     assert_eq!(store.delete_ended_nonces().await.unwrap(), 1);
@@ -204,12 +203,12 @@ async fn f06_after_a_takeover_what_was_signed_before_it_is_refused() {
 async fn o04_a_group_records_each_of_its_nonces_once() {
     let world = World::start().await;
     let store = &world.issuer.store;
-    let until = SystemClock.now().seconds() + 60;
+    let until = MachineClock.now().seconds() + 60;
     // More than a statement holds; each nonce three times, once with another time.
     let records = (0..600_u16).map(|number| {
         let [high, low] = (number / 3).to_be_bytes();
         let nonce = [high, low, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7];
-        store.use_nonce(Record { key: [2; 16], nonce, until: until + i64::from(number % 3 / 2) })
+        store.use_nonce([2; 16], nonce, until + i64::from(number % 3 / 2))
     });
     let answers = join_all(records).await;
     for same in answers.chunks(3) {
@@ -217,5 +216,5 @@ async fn o04_a_group_records_each_of_its_nonces_once() {
         assert_eq!(same.iter().filter(|answer| **answer == Err(Refusal::Replayed)).count(), 2, "{same:?}");
     }
     // The same nonce of another key is another.
-    store.use_nonce(Record { key: [3; 16], nonce: [0; 16], until }).await.unwrap();
+    store.use_nonce([3; 16], [0; 16], until).await.unwrap();
 }

@@ -12,17 +12,17 @@ use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
 use crate::http::patched::{not_null, present};
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::step_up::ShownStepUp;
-use crate::issuer::keys::form::{self, KeyChange};
-use crate::issuer::refusal::Refusal;
-use crate::model::clock::UnixMillis;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::keys::ManagedKey;
-use crate::model::mail::act::Act;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::keys::form::{self, KeyChange};
+use bmap_model::clock::UnixTime;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::keys::ManagedKey;
+use bmap_model::mail::act::Act;
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::ApiKeyId;
 use http::StatusCode;
@@ -67,12 +67,12 @@ struct KeyAnswer {
 /// Shows it: 200.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     user: UserCaller<action::Request>,
     State(app): State<App>,
     PathId(id): PathId<ApiKeyId>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let key = app.issuer.keys().find(&manager(&app, &user.signed_in), &id).await?;
     Ok(answer(&app, &key))
 }
@@ -85,14 +85,14 @@ pub(crate) fn get_doc() -> Doc {
 /// Changes it: 200 with the key as it is then. The change counts for the next request, for both of its secrets.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn patch(
     user: UserCaller<action::ApiKeyUpdate>,
     State(app): State<App>,
     PathId(id): PathId<ApiKeyId>,
     JsonForm(form): JsonForm<KeyChangeForm>,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let UserCaller { signed_in, .. } = user;
     let who = manager(&app, &signed_in);
     let change = read(form, app.issuer.clock.now())?;
@@ -126,12 +126,12 @@ pub(crate) fn patch_doc() -> Doc {
 /// Revokes it, for good: 204, also for one that was revoked before.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn delete(
     user: UserCaller<action::ApiKeyRevoke>,
     State(app): State<App>,
     PathId(id): PathId<ApiKeyId>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.issuer.keys().revoke(&manager(&app, &user.signed_in), &id).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }
@@ -147,7 +147,7 @@ fn answer(app: &App, key: &ManagedKey) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
-fn read(form: KeyChangeForm, now: UnixMillis) -> Result<KeyChange, Refusal> {
+fn read(form: KeyChangeForm, now: UnixTime) -> Result<KeyChange, IssuerError> {
     let tools = not_null("tools", form.tools)?;
     let origins = not_null("origins", form.origins)?;
     let cidrs = not_null("cidrs", form.cidrs)?;

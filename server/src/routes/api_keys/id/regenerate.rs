@@ -11,15 +11,15 @@ use crate::http::once::Repeatable;
 use crate::http::once::{BegunAct, Once, json};
 use crate::http::openapi::doc::Doc;
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::step_up::ShownStepUp;
-use crate::issuer::keys::form;
-use crate::issuer::keys::service::IfFormer;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::keys::ManagedKey;
-use crate::model::mail::act::Act;
 use axum::extract::State;
 use axum::response::Response;
+use bmap_issuer::keys::form;
+use bmap_issuer::keys::service::IfFormer;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::keys::ManagedKey;
+use bmap_model::mail::act::Act;
 use bmap_protocol::code::Code;
 use bmap_protocol::ids::ApiKeyId;
 use http::StatusCode;
@@ -40,7 +40,7 @@ pub(crate) struct RegenerateForm {
 /// Makes a new secret: 200 with it, shown this once. No body, or `{}`, is a grace of a day.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     user: UserCaller<action::ApiKeyRegenerate>,
     State(app): State<App>,
@@ -48,7 +48,7 @@ pub(crate) async fn post(
     OptionalJsonForm(form): OptionalJsonForm<RegenerateForm>,
     request: Repeatable,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let UserCaller { signed_in, .. } = user;
     let who = manager(&app, &signed_in);
     let grace = form::grace(form.grace_seconds)?;

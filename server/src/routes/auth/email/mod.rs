@@ -9,12 +9,12 @@ use crate::http::body::SecretJsonForm;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::email::EmailAddress;
+use crate::http::problem::RouteError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::email::EmailAddress;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -43,13 +43,13 @@ struct AddressAsked {
 /// Sends a link to the new address: 202, whether or not that has an account.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     UserCaller { signed_in, .. }: UserCaller<action::EmailChangeAsk>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<EmailForm>,
-) -> Result<Response, Refused> {
-    let email = EmailAddress::parse(&form.email).map_err(|_| Refusal::Malformed { field: "email" })?;
+) -> Result<Response, RouteError> {
+    let email = EmailAddress::parse(&form.email).map_err(|_| IssuerError::Malformed { field: "email" })?;
     let password = password_field(form.password, "password")?;
     app.accounts.ask_for_address(&signed_in, password, &email).await?;
     let answer = AddressAsked { status: "confirmation_sent", server_time: app.issuer.clock.now().0 };

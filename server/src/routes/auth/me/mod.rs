@@ -6,11 +6,11 @@ use crate::http::action;
 use crate::http::app::App;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
-use crate::model::openid::Identity;
+use crate::http::problem::RouteError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_model::openid::Identity;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
@@ -70,11 +70,11 @@ struct Session<'a> {
 /// The user and the session of an access token; `email` is null for a user without a password.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     UserCaller { signed_in, .. }: UserCaller<action::Request>,
     State(app): State<App>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let (user, session) = (&signed_in.user, &signed_in.session);
     let account = app.accounts.account(&user.id).await?;
     let identities = app.openid.identities(&user.id).await?;

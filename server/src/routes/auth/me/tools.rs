@@ -4,11 +4,11 @@ use crate::http::action;
 use crate::http::app::App;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
-use crate::issuer::own_tools::OwnTool;
+use crate::http::problem::RouteError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::own_tools::OwnTool;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
@@ -57,11 +57,11 @@ impl OwnToolView {
 /// The tools that are open to the user, or granted, by id.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     UserCaller { signed_in, .. }: UserCaller<action::Request>,
     State(app): State<App>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let tools = app.issuer.tools_of(&signed_in.user.id).await?;
     let answer =
         OwnToolsAnswer { tools: tools.iter().map(OwnToolView::of).collect(), server_time: app.issuer.clock.now().0 };

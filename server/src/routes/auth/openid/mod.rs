@@ -10,15 +10,15 @@ use crate::http::app::App;
 use crate::http::argument::Argument;
 use crate::http::caller::Open;
 use crate::http::openapi::doc::Doc;
-use crate::issuer::openid::service::OpenidService;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::opaque::{Kind, OpaqueToken};
-use crate::model::issuer_code::IssuerCode;
-use crate::model::openid::flow::FLOW_SECONDS;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::openid::service::OpenidService;
+use bmap_model::account::opaque::{Kind, OpaqueToken};
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::openid::flow::FLOW_SECONDS;
 use http::header::{CACHE_CONTROL, COOKIE, LOCATION, REFERRER_POLICY, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -111,18 +111,18 @@ fn browser(openid: &OpenidService, headers: &HeaderMap) -> Option<OpaqueToken> {
 }
 
 /// The cookie. `Lax`, because the provider's redirect comes from another site.
-fn set_cookie(openid: &OpenidService, browser: &OpaqueToken) -> Result<HeaderValue, Refusal> {
+fn set_cookie(openid: &OpenidService, browser: &OpaqueToken) -> Result<HeaderValue, IssuerError> {
     let (name, value) = (cookie_name(openid), browser.reveal());
     let secure = if openid.is_secure() { "; Secure" } else { "" };
     let cookie = format!("{name}={}; Path=/; Max-Age={FLOW_SECONDS}; HttpOnly; SameSite=Lax{secure}", *value);
-    let mut cookie = HeaderValue::from_str(&cookie).map_err(|_| Refusal::Signing)?;
+    let mut cookie = HeaderValue::from_str(&cookie).map_err(|_| IssuerError::Signing)?;
     cookie.set_sensitive(true);
     Ok(cookie)
 }
 
 /// Sends a browser on, with GET whatever it came with.
-fn see_other(to: &str, cookie: Option<HeaderValue>) -> Result<Response, Refusal> {
-    let to = HeaderValue::from_str(to).map_err(|_| Refusal::Signing)?;
+fn see_other(to: &str, cookie: Option<HeaderValue>) -> Result<Response, IssuerError> {
+    let to = HeaderValue::from_str(to).map_err(|_| IssuerError::Signing)?;
     let headers = [(CACHE_CONTROL, "no-store"), (REFERRER_POLICY, "no-referrer")];
     let mut response = (StatusCode::SEE_OTHER, headers).into_response();
     response.headers_mut().insert(LOCATION, to);

@@ -7,7 +7,7 @@ use crate::http::app::App;
 use crate::http::body::SecretJsonForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::Response;
 use bmap_protocol::code::Code;
@@ -16,12 +16,12 @@ use http::StatusCode;
 /// Signs in: 200 with the same as `POST /auth/login`.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     OwnProof { source, .. }: OwnProof<action::UserSignIn>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<SignInCodeForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.accounts.openid_step(&source)?;
     let sign_in = app.openid.redeem(&app.accounts, &form.code, &form.code_verifier, &source).await?;
     Ok(sign_in_answer(&app, &sign_in))

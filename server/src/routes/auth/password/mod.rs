@@ -9,7 +9,7 @@ use crate::http::body::SecretJsonForm;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -44,12 +44,12 @@ struct Changed {
 /// Changes it: 200 with the number of other sessions, which are ended.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     UserCaller { signed_in, .. }: UserCaller<action::PasswordChange>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<PasswordForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let current = password_field(form.current_password, "current_password")?;
     let new = password_field(form.new_password, "new_password")?;
     let (ended_sessions, review) = app.accounts.change_password(&signed_in, current, new).await?;

@@ -5,22 +5,22 @@ use crate::http::app::App;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
-use crate::model::session::SessionId;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_model::session::SessionId;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
 /// `DELETE /auth/sessions/{id}`: ends one of one's own.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn delete(
     UserCaller { signed_in, .. }: UserCaller<action::SessionRevoke>,
     State(app): State<App>,
     PathId(id): PathId<SessionId>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.accounts.end_session(&signed_in, &id).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }

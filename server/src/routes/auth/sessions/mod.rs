@@ -6,14 +6,14 @@ use crate::http::action;
 use crate::http::app::App;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::QueryFields;
 use crate::http::query::QueryOf;
-use crate::issuer::refusal::Refusal;
-use crate::model::session::SessionId;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_model::session::SessionId;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
@@ -69,18 +69,18 @@ struct EndedSessionsAnswer {
 /// `GET /auth/sessions`: one's own, newest first, a page at a time.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     UserCaller { signed_in, .. }: UserCaller<action::Request>,
     State(app): State<App>,
     QueryOf(query): QueryOf<SessionsQuery>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let limit = query.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Refusal::Malformed { field: "limit" }.into());
+        return Err(IssuerError::Malformed { field: "limit" }.into());
     }
     let before =
-        query.cursor.as_deref().map(|text| SessionId::parse(text).ok_or(Refusal::Malformed { field: "cursor" }));
+        query.cursor.as_deref().map(|text| SessionId::parse(text).ok_or(IssuerError::Malformed { field: "cursor" }));
     // One more than the page holds says whether there is a next one.
     let sessions = app.accounts.sessions(&signed_in, before.transpose()?.as_ref(), limit.saturating_add(1)).await?;
     let page = sessions.get(..usize::try_from(limit).unwrap_or(usize::MAX)).unwrap_or(&sessions);
@@ -109,11 +109,11 @@ pub(crate) fn get_doc() -> Doc {
 /// `DELETE /auth/sessions`: ends all of one's own but the one of this request.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn delete_others(
     UserCaller { signed_in, .. }: UserCaller<action::SessionRevoke>,
     State(app): State<App>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let ended_sessions = app.accounts.end_other_sessions(&signed_in).await?;
     let answer = EndedSessionsAnswer { ended_sessions, server_time: app.issuer.clock.now().0 };
     Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())

@@ -11,23 +11,23 @@ use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
 use crate::http::path::InPath;
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::QueryFields;
 use crate::http::query::QueryOf;
 use crate::http::step_up::ShownStepUp;
-use crate::issuer::keys::form::{self, invalid};
-use crate::issuer::refusal::Refusal;
-use crate::issuer::tools::GrantForm;
-use crate::model::clock::UnixMillis;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::mail::act::Act;
-use crate::model::tool_grant::{Giver, ToolGrant};
-use crate::store::Given;
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::keys::form::{self, invalid};
+use bmap_issuer::tools::GrantForm;
+use bmap_model::clock::UnixTime;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::mail::act::Act;
+use bmap_model::tool_grant::{Giver, ToolGrant};
 use bmap_protocol::ids::{ToolId, UserId};
+use bmap_store::Given;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use http::request::Parts;
@@ -57,14 +57,14 @@ pub(crate) struct GrantInPath {
 }
 
 impl FromRequestParts<App> for GrantInPath {
-    type Rejection = Refused;
+    type Rejection = RouteError;
 
-    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, Refused> {
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
         let path = Path::<(String, String)>::from_request_parts(head, app).await.ok();
         let ids = path.and_then(|Path((tool, user))| {
             Some(Self { tool: ToolId::parse(&tool).ok()?, user: UserId::parse(&user).ok()? })
         });
-        Ok(ids.ok_or(Refusal::NotFound { what: "grant" })?)
+        Ok(ids.ok_or(IssuerError::NotFound { what: "grant" })?)
     }
 }
 
@@ -109,24 +109,24 @@ struct GrantAnswer {
 /// Grants of the tool, by user, a page at a time.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     _: AdminCaller<action::Request>,
     State(app): State<App>,
     QueryOf(query): QueryOf<GrantsQuery>,
-    id: Result<PathId<ToolId>, Refused>,
-) -> Result<Response, Refused> {
+    id: Result<PathId<ToolId>, RouteError>,
+) -> Result<Response, RouteError> {
     let limit = query.limit.unwrap_or(PAGE);
     if !(1..=PAGE).contains(&limit) {
-        return Err(Refusal::Malformed { field: "limit" }.into());
+        return Err(IssuerError::Malformed { field: "limit" }.into());
     }
     let after = query.cursor.as_deref().map(UserId::parse).transpose();
-    let after = after.map_err(|_| Refusal::Malformed { field: "cursor" })?;
+    let after = after.map_err(|_| IssuerError::Malformed { field: "cursor" })?;
     let PathId(tool) = id?;
     let store = &app.issuer.store;
-    store.tool(&tool).await.map_err(Refusal::from)?.ok_or(Refusal::NotFound { what: "tool" })?;
+    store.tool(&tool).await.map_err(IssuerError::from)?.ok_or(IssuerError::NotFound { what: "tool" })?;
     let behind = after.as_ref().map(|user| (&tool, user));
-    let mut grants = store.grants(Some(&tool), behind, limit.saturating_add(1)).await.map_err(Refusal::from)?;
+    let mut grants = store.grants(Some(&tool), behind, limit.saturating_add(1)).await.map_err(IssuerError::from)?;
     let is_last = grants.len() <= usize::from(limit);
     grants.truncate(usize::from(limit));
     let now = app.issuer.clock.now();
@@ -146,14 +146,14 @@ pub(crate) fn get_doc() -> Doc {
 /// Gives a grant: 201, or 200 in the place of the one that the user has.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     admin: SignedInAdmin<action::ToolGrant>,
     State(app): State<App>,
     PathId(id): PathId<ToolId>,
     JsonForm(form): JsonForm<NewGrantForm>,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let SignedInAdmin { admin, signed_in, .. } = admin;
     let form = read(id, form)?;
     app.issuer.tools().find(&form.tool).await?;
@@ -181,16 +181,16 @@ pub(crate) fn post_doc() -> Doc {
 /// Takes a user's grant away: 204. Tokens that there are live on for their minutes; none is given or renewed.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn delete(
     admin: SignedInAdmin<action::ToolRevokeGrant>,
     State(app): State<App>,
     GrantInPath { tool, user }: GrantInPath,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let SignedInAdmin { admin, signed_in, .. } = admin;
-    let of_user = app.issuer.store.tool_of_user(&tool, &user).await.map_err(Refusal::from)?;
-    of_user.and_then(|of_user| of_user.grant).ok_or(Refusal::NotFound { what: "grant" })?;
+    let of_user = app.issuer.store.tool_of_user(&tool, &user).await.map_err(IssuerError::from)?;
+    of_user.and_then(|of_user| of_user.grant).ok_or(IssuerError::NotFound { what: "grant" })?;
     let stepped_up = shown.demand(&app, &signed_in).await?;
     let act = Act::GrantTaken { user: user.clone(), tool: tool.clone() };
     let stepped_up = app.accounts.with_notices(stepped_up, act, &[&user]).await?;
@@ -212,12 +212,12 @@ fn answer(app: &App, grant: &ToolGrant) -> Response {
     ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
-fn read(tool: ToolId, form: NewGrantForm) -> Result<GrantForm, Refusal> {
+fn read(tool: ToolId, form: NewGrantForm) -> Result<GrantForm, IssuerError> {
     let user = form.user.ok_or_else(|| invalid("user", "the id of a user"))?;
     Ok(GrantForm {
         tool,
         user: UserId::parse(&user).map_err(|error| invalid("user", error.to_string()))?,
         scopes: form.scopes.map(|text| form::scopes("scopes", &text)).transpose()?,
-        ends_at: form.ends_at.map(UnixMillis),
+        ends_at: form.ends_at.map(UnixTime),
     })
 }

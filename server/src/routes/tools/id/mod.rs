@@ -12,14 +12,14 @@ use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
 use crate::http::patched::{not_null, present};
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::step_up::ShownStepUp;
-use crate::issuer::refusal::Refusal;
-use crate::issuer::tools::ToolChange;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::mail::act::Act;
 use axum::extract::State;
 use axum::response::Response;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::tools::ToolChange;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::mail::act::Act;
 use bmap_protocol::ids::ToolId;
 use http::StatusCode;
 use serde::Deserialize;
@@ -58,14 +58,14 @@ pub(crate) struct ToolChangeForm {
 /// Shows it: 200.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     _: AdminCaller<action::Request>,
     State(app): State<App>,
     PathId(id): PathId<ToolId>,
-) -> Result<Response, Refused> {
-    let tool = app.issuer.store.tool(&id).await.map_err(Refusal::from)?;
-    Ok(answer(&app, &tool.ok_or(Refusal::NotFound { what: "tool" })?))
+) -> Result<Response, RouteError> {
+    let tool = app.issuer.store.tool(&id).await.map_err(IssuerError::from)?;
+    Ok(answer(&app, &tool.ok_or(IssuerError::NotFound { what: "tool" })?))
 }
 
 /// The document of [`get`].
@@ -76,21 +76,21 @@ pub(crate) fn get_doc() -> Doc {
 /// Changes it: 200 with the tool as it is then. The change counts for the next token.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn patch(
     caller: AdminCaller<action::ToolUpdate>,
     State(app): State<App>,
     PathId(id): PathId<ToolId>,
     JsonForm(form): JsonForm<ToolChangeForm>,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let AdminCaller { admin, signed_in, .. } = caller;
     let change = read(form)?;
     app.issuer.tools().check_change(&id, &change).await?;
     // By its access token the admin is asked for a step-up; a key that administers has none, and opens no tool.
     match signed_in {
         Some(signed_in) => use_step_up(&app, &shown, &signed_in, Act::ToolChanged(id.clone())).await?,
-        None if change.opens() => return Err(Refusal::SignedInAdminOnly.into()),
+        None if change.opens() => return Err(IssuerError::SignedInAdminOnly.into()),
         None => {}
     }
     let tool = app.issuer.tools().change(&id, &change, &admin.source).await?;
@@ -113,7 +113,7 @@ fn doc(summary: &'static str) -> Doc {
     Doc::new(summary).answers::<OneToolAnswer>(StatusCode::OK, "The tool as it is then")
 }
 
-fn read(form: ToolChangeForm) -> Result<ToolChange, Refusal> {
+fn read(form: ToolChangeForm) -> Result<ToolChange, IssuerError> {
     let text =
         |field, value: Option<Option<String>>| not_null(field, value)?.map(|text| scopes(field, &text)).transpose();
     Ok(ToolChange {

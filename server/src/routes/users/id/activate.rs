@@ -6,7 +6,7 @@ use crate::http::app::App;
 use crate::http::caller::AdminCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::Response;
 use bmap_protocol::ids::UserId;
@@ -14,12 +14,12 @@ use bmap_protocol::ids::UserId;
 /// Activates a user again: 200 with the user as it is then.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     AdminCaller { admin, .. }: AdminCaller<action::UserActivate>,
     State(app): State<App>,
     PathId(id): PathId<UserId>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.issuer.activate_user(&id, &admin.source).await?;
     answer(&app, &id).await
 }

@@ -6,21 +6,21 @@ use crate::http::app::App;
 use crate::http::caller::AdminCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
-use crate::model::issuer_code::IssuerCode;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::Response;
+use bmap_model::issuer_code::IssuerCode;
 use bmap_protocol::ids::UserId;
 
 /// Deactivates a user: 200 with the user as it is then. Its sessions end for good; the last active admin stays active.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     AdminCaller { admin, .. }: AdminCaller<action::UserDeactivate>,
     State(app): State<App>,
     PathId(id): PathId<UserId>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.issuer.deactivate_user(&id, &admin.source).await?;
     answer(&app, &id).await
 }

@@ -10,7 +10,7 @@ use crate::http::app::App;
 use crate::http::caller::AdminCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use axum::extract::State;
 use axum::response::Response;
 use bmap_protocol::ids::UserId;
@@ -18,12 +18,12 @@ use bmap_protocol::ids::UserId;
 /// The user.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     _: AdminCaller<action::Request>,
     State(app): State<App>,
     PathId(id): PathId<UserId>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     answer(&app, &id).await
 }
 

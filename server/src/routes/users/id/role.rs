@@ -7,13 +7,13 @@ use crate::http::body::SecretJsonForm;
 use crate::http::caller::SignedInAdmin;
 use crate::http::openapi::doc::Doc;
 use crate::http::path::PathId;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::step_up::ShownStepUp;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::mail::act::Act;
-use crate::model::role::Role;
 use axum::extract::State;
 use axum::response::Response;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::mail::act::Act;
+use bmap_model::role::Role;
 use bmap_protocol::ids::UserId;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -28,14 +28,14 @@ pub(crate) struct RoleForm {
 /// Gives a user a role: 200 with the user as it is then. The last active admin stays one.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn put(
     admin: SignedInAdmin<action::UserRole>,
     State(app): State<App>,
     PathId(id): PathId<UserId>,
     SecretJsonForm(form): SecretJsonForm<RoleForm>,
     shown: ShownStepUp,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let SignedInAdmin { admin, signed_in, .. } = admin;
     app.issuer.user_record(&id).await?;
     let stepped_up = shown.demand(&app, &signed_in).await?;

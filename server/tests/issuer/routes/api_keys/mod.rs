@@ -189,7 +189,7 @@ async fn the_last_use_says_when_from_where_and_how() {
         world.app.last_uses.write(&world.issuer.store).await.unwrap();
         assert_eq!(ana.show(&key).await["last_used"], used, "written");
     }
-    // Refused uses are none.
+    // RouteError uses are none.
     let before = ana.show(&key).await["last_used"].clone();
     world.clock.advance_seconds(1);
     let wrong = crate::actors::Host { secret: bmap_protocol::api_key::ApiSecret::from_bytes([9; 32]), ..key };

@@ -3,7 +3,7 @@
 use crate::key_owner::form;
 use crate::storage::audit::follow;
 use crate::world::World;
-use bmap_server::model::audit::chain::Row;
+use bmap_model::audit::chain::Row;
 use serde_json::json;
 
 /// The entries about keys: action, outcome, actor, key.

@@ -1,7 +1,7 @@
 use crate::http_client::Call;
 use crate::person::{PASSWORD, login};
 use crate::world::World;
-use bmap_server::issuer::account::limits::SIGN_IN_PER_ACCOUNT;
+use bmap_issuer::account::limits::SIGN_IN_PER_ACCOUNT;
 use serde_json::json;
 
 fn deactivate(password: &str) -> Call {

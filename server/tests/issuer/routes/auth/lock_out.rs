@@ -3,8 +3,8 @@
 use crate::http_client::{Answer, Call};
 use crate::person::{PASSWORD, Pair, STEP_UP, change_password, login, register, reset};
 use crate::world::World;
-use bmap_server::issuer::account::known_network::{KNOWN_DAYS, MOST_NETWORKS};
-use bmap_server::issuer::account::limits::SIGN_IN_PER_ACCOUNT;
+use bmap_issuer::account::known_network::{KNOWN_DAYS, MOST_NETWORKS};
+use bmap_issuer::account::limits::SIGN_IN_PER_ACCOUNT;
 use serde_json::json;
 
 const HOME: &str = "203.0.113.9";

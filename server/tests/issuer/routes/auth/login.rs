@@ -3,8 +3,8 @@ use crate::http_client::Call;
 use crate::person::{PASSWORD, Pair, login};
 use crate::world::event;
 use crate::world::{TOOL, World};
-use bmap_server::issuer::account::limits::{SIGN_IN_PER_ACCOUNT, SIGN_IN_PER_ADDRESS};
-use bmap_server::model::clock::UnixMillis;
+use bmap_issuer::account::limits::{SIGN_IN_PER_ACCOUNT, SIGN_IN_PER_ADDRESS};
+use bmap_model::clock::UnixTime;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -33,7 +33,7 @@ async fn r31_unknown_inactive_unconfirmed_and_wrong_are_one_answer() {
     }
     crate::person::register("new@shop.example", PASSWORD).send(world.address).await;
     let ben = Pair::of(&login("ben@shop.example", PASSWORD).send(world.address).await).user();
-    world.issuer.store.set_deactivated(&ben, Some(UnixMillis(1)), &event()).await.unwrap();
+    world.issuer.store.set_deactivated(&ben, Some(UnixTime(1)), &event()).await.unwrap();
     let mut answers = Vec::new();
     for (email, password) in [
         ("ana@shop.example", "wrong"),

@@ -3,7 +3,7 @@ use crate::operator::Operator;
 use crate::person::{PASSWORD, Pair, confirm, login, refresh, register};
 use crate::world::World;
 use crate::world::event;
-use bmap_server::model::clock::UnixMillis;
+use bmap_model::clock::UnixTime;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -115,7 +115,7 @@ async fn a_deactivated_user_goes_on_with_nothing_also_when_activated_again() {
     let ana = world.person("ana@shop.example").await;
     let pair = ana.sign_in().await;
     let store = &world.issuer.store;
-    store.set_deactivated(&pair.user(), Some(UnixMillis(1)), &event()).await.unwrap();
+    store.set_deactivated(&pair.user(), Some(UnixTime(1)), &event()).await.unwrap();
     world.refresh(&pair.refresh).await.assert_refused("user_inactive");
     world.me(&pair.access).await.assert_refused("user_inactive");
     store.set_deactivated(&pair.user(), None, &event()).await.unwrap();

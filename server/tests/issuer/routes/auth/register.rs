@@ -1,7 +1,7 @@
 use crate::http_client::Call;
 use crate::person::{PASSWORD, login, register};
 use crate::world::World;
-use bmap_server::issuer::account::service::LinkDelivery;
+use bmap_issuer::account::service::LinkDelivery;
 use serde_json::json;
 use std::sync::Arc;
 

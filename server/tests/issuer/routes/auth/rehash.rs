@@ -1,11 +1,11 @@
 use crate::person::{PASSWORD, change_password, confirm, login, register, set_password};
 use crate::rows::sealed_rows::edit;
 use crate::world::{World, event};
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::password::{Hasher, Memory, PlainPassword};
+use bmap_model::account::sealed;
+use bmap_model::rng::SystemRandom;
 use bmap_protocol::keys::RootSecret;
-use bmap_server::model::account::email::EmailAddress;
-use bmap_server::model::account::password::{Hasher, Memory, PlainPassword};
-use bmap_server::model::account::sealed;
-use bmap_server::model::rng::SystemRandom;
 
 async fn stored(world: &World) -> (String, u32) {
     let email = EmailAddress::parse("ana@shop.example").unwrap();

@@ -5,10 +5,10 @@ use crate::key_owner::form;
 use crate::person::{PASSWORD, Pair, STEP_UP, change_password, login, logout, step_up};
 use crate::rows::sealed_rows::edit;
 use crate::world::World;
+use bmap_issuer::error::IssuerError;
+use bmap_model::clock::UnixTime;
+use bmap_model::role::Role;
 use bmap_server::http::app::App;
-use bmap_server::issuer::refusal::Refusal;
-use bmap_server::model::clock::UnixMillis;
-use bmap_server::model::role::Role;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ async fn o17_a_stolen_access_token_makes_no_key_no_secret_and_no_role() {
     assert!(refused.json()["hint"].as_str().unwrap().contains("/auth/step-up"));
     // A refresh gives none.
     assert!(world.refresh(&pair.refresh).await.granted().get("step_up").is_none());
-    // Its owner has one: sign in and make a key stay two calls. Refused uses of it did not use it up.
+    // Its owner has one: sign in and make a key stay two calls. RouteError uses of it did not use it up.
     assert_eq!(with(&world, &pair, make(), &own).await.status, 201);
     // Acts without a step-up: looking, another name, and taking away.
     pair.send(&world, Call::new("GET", "/api-keys")).await.granted();
@@ -140,7 +140,7 @@ async fn it_ends_after_five_minutes_by_the_issuers_clock() {
     }
     world.clock.advance_seconds(1);
     // The guest's first one, and the one that was shown too late; the other was used up.
-    let now = UnixMillis(world.clock_millis());
+    let now = UnixTime(world.clock_millis());
     assert_eq!(world.issuer.store.delete_ended_step_ups(now).await.unwrap(), 2);
 }
 
@@ -156,7 +156,7 @@ async fn its_end_counts_when_it_is_shown_and_when_it_is_used_up() {
     let stepped_up = look().await.unwrap();
     let at = world.clock_millis();
     world.clock.advance_seconds(1);
-    assert!(matches!(look().await, Err(Refusal::StepUpRequired)));
+    assert!(matches!(look().await, Err(IssuerError::StepUpRequired)));
     // The statement that uses it up asks once more, whatever was seen of the row before.
     for (end, is_good) in [(at - 1, false), (at, false), (at + 1, true)] {
         edit(&world, &format!("UPDATE step_ups SET expires_at = {end} WHERE expires_at > {}", at - 2)).await;

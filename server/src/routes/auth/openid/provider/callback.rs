@@ -4,15 +4,15 @@ use crate::http::action;
 use crate::http::app::App;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::{Refused, RefusedPage};
+use crate::http::problem::{PageError, RouteError};
 use crate::http::query::QueryFields;
 use crate::http::query::QueryOf;
-use crate::issuer::openid::service::{Return, WayOn};
-use crate::issuer::refusal::Refusal;
-use crate::model::audit::Action;
 use crate::routes::auth::openid::{Browser, ProviderName, see_other};
 use axum::extract::State;
 use axum::response::Response;
+use bmap_issuer::error::IssuerError;
+use bmap_issuer::openid::service::{Return, WayOn};
+use bmap_model::audit::Action;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use serde::Deserialize;
@@ -34,22 +34,22 @@ pub(crate) struct CallbackQuery {
 
 impl QueryFields for CallbackQuery {
     /// A member that stands there twice is no answer of a provider.
-    fn malformed() -> Refusal {
-        Refusal::Malformed { field: "state" }
+    fn malformed() -> IssuerError {
+        IssuerError::Malformed { field: "state" }
     }
 }
 
 /// Sends the browser on to the page that it came from, with a code or an error in the fragment.
 ///
 /// # Errors
-/// [`Refused`] where there is no page to tell: an unknown or used `state`, or another browser's.
+/// [`RouteError`] where there is no page to tell: an unknown or used `state`, or another browser's.
 pub(crate) async fn get(
     OwnProof { source, .. }: OwnProof<action::Request>,
     State(app): State<App>,
     ProviderName(provider): ProviderName,
     QueryOf(query): QueryOf<CallbackQuery>,
     Browser(browser): Browser,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     source.does(Action::OpenidReturn);
     app.accounts.openid_step(&source)?;
     let CallbackQuery { state, code, error, iss } = query;
@@ -57,7 +57,7 @@ pub(crate) async fn get(
         app.openid.take_back(&provider, browser, Return { state, code, error, iss }, &source).await?;
     let mut response = see_other(&to, None)?;
     if let Some(refusal) = refused {
-        response.extensions_mut().insert(RefusedPage(Arc::new(refusal)));
+        response.extensions_mut().insert(PageError(Arc::new(refusal)));
     }
     Ok(response)
 }

@@ -6,7 +6,7 @@ use crate::http::app::App;
 use crate::http::body::SecretJsonForm;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::routes::auth::openid::{ProviderName, SignInCodeForm};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -16,13 +16,13 @@ use http::header::CACHE_CONTROL;
 /// Deactivates the user: 204.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     UserCaller { signed_in, .. }: UserCaller<action::UserDeactivate>,
     State(app): State<App>,
     ProviderName(provider): ProviderName,
     SecretJsonForm(form): SecretJsonForm<SignInCodeForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.accounts.openid_step(&signed_in.source)?;
     app.accounts.must_have_no_password(&signed_in).await?;
     app.openid.confirm(&signed_in, &provider, &form.code, &form.code_verifier).await?;

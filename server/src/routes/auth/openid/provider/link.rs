@@ -9,13 +9,13 @@ use crate::http::app::App;
 use crate::http::body::SecretJsonForm;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
-use crate::model::issuer_code::IssuerCode;
+use crate::http::problem::RouteError;
 use crate::routes::auth::me::IdentityAnswer;
 use crate::routes::auth::openid::{ProviderName, SignInCodeForm};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_model::issuer_code::IssuerCode;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -23,13 +23,13 @@ use http::header::CACHE_CONTROL;
 /// Links: 200 with the identity.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     UserCaller { signed_in, .. }: UserCaller<action::OpenidLink>,
     State(app): State<App>,
     ProviderName(provider): ProviderName,
     SecretJsonForm(form): SecretJsonForm<SignInCodeForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.accounts.openid_step(&signed_in.source)?;
     let identity = app.openid.link(&app.accounts, &signed_in, &provider, &form.code, &form.code_verifier).await?;
     Ok(([(CACHE_CONTROL, "no-store")], Json(IdentityAnswer::of(&app, &identity))).into_response())

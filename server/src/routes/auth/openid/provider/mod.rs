@@ -11,14 +11,14 @@ use crate::http::app::App;
 use crate::http::caller::OwnProof;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::{QueryFields, QueryOf};
-use crate::issuer::openid::service::Wish;
-use crate::model::audit::Action;
-use crate::model::issuer_code::IssuerCode;
-use crate::model::openid::flow::Intent;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::openid::service::Wish;
+use bmap_model::audit::Action;
+use bmap_model::issuer_code::IssuerCode;
+use bmap_model::openid::flow::Intent;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -45,14 +45,14 @@ impl QueryFields for StartQuery {}
 /// Sends the browser on, with the cookie by which it is known when it comes back.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn get(
     OwnProof { source, .. }: OwnProof<action::Request>,
     State(app): State<App>,
     ProviderName(provider): ProviderName,
     QueryOf(query): QueryOf<StartQuery>,
     Browser(browser): Browser,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     source.does(Action::UserSignIn);
     app.accounts.openid_step(&source)?;
     let wish = Wish {
@@ -78,12 +78,12 @@ pub(crate) fn get_doc() -> Doc {
 /// Unlinks: 204.
 ///
 /// # Errors
-/// [`Refused`], also where it is the last way to sign in.
+/// [`RouteError`], also where it is the last way to sign in.
 pub(crate) async fn delete(
     UserCaller { signed_in, .. }: UserCaller<action::OpenidUnlink>,
     State(app): State<App>,
     ProviderName(provider): ProviderName,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     app.openid.unlink(&signed_in, &provider).await?;
     Ok((StatusCode::NO_CONTENT, [(CACHE_CONTROL, "no-store")]).into_response())
 }

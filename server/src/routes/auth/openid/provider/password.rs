@@ -10,14 +10,14 @@ use crate::http::body::SecretJsonForm;
 use crate::http::caller::UserCaller;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::email::EmailAddress;
+use crate::http::problem::RouteError;
 use crate::routes::auth::openid::ProviderName;
 use crate::routes::auth::password_field;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::email::EmailAddress;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 use serde::{Deserialize, Serialize};
@@ -49,14 +49,14 @@ struct FirstPasswordAsked {
 /// Asks for a first password: 202, whether or not the address has an account.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     UserCaller { signed_in, .. }: UserCaller<action::PasswordFirstAsk>,
     State(app): State<App>,
     ProviderName(provider): ProviderName,
     SecretJsonForm(form): SecretJsonForm<FirstPasswordForm>,
-) -> Result<Response, Refused> {
-    let email = EmailAddress::parse(&form.email).map_err(|_| Refusal::Malformed { field: "email" })?;
+) -> Result<Response, RouteError> {
+    let email = EmailAddress::parse(&form.email).map_err(|_| IssuerError::Malformed { field: "email" })?;
     let password = password_field(form.new_password, "new_password")?;
     app.accounts.openid_step(&signed_in.source)?;
     app.accounts.must_have_no_password(&signed_in).await?;

@@ -6,16 +6,16 @@ use crate::http::app::App;
 use crate::http::body::JsonOrPageForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
-use crate::http::problem::Refused;
-use crate::issuer::account::reset::Reset;
-use crate::model::account::opaque::Kind;
-use crate::model::audit::Source;
+use crate::http::problem::RouteError;
 use crate::routes::auth::GivenKeyAnswer;
 use crate::routes::auth::link::{self, LinkForm};
 use crate::routes::auth::page;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::account::reset::Reset;
+use bmap_model::account::opaque::Kind;
+use bmap_model::audit::Source;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,12 +36,12 @@ struct PasswordSet {
 /// Sets the password: 200 with the number of sessions, which are ended. Takes the page's form and JSON.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn post(
     proof: OwnProof<action::PasswordReset>,
     State(app): State<App>,
     form: JsonOrPageForm<LinkForm>,
-) -> Result<Response, Refused> {
+) -> Result<Response, RouteError> {
     let set = |token: Zeroizing<String>, password, source: Source| {
         let accounts = app.accounts.clone();
         async move { accounts.reset_password(&token, password, &source).await }

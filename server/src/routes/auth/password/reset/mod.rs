@@ -10,15 +10,15 @@ use crate::http::body::SecretJsonForm;
 use crate::http::caller::OwnProof;
 use crate::http::openapi::doc::Doc;
 use crate::http::openapi::grammar;
-use crate::http::problem::Refused;
+use crate::http::problem::RouteError;
 use crate::http::query::QueryFields;
 use crate::http::query::QueryOf;
-use crate::issuer::refusal::Refusal;
-use crate::model::account::email::EmailAddress;
-use crate::model::account::opaque::Kind;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use bmap_issuer::error::IssuerError;
+use bmap_model::account::email::EmailAddress;
+use bmap_model::account::opaque::Kind;
 use bmap_protocol::code::Code;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
@@ -54,13 +54,13 @@ struct ResetAsked {
 /// Asks for a link: 202, whether or not the address has an account.
 ///
 /// # Errors
-/// [`Refused`].
+/// [`RouteError`].
 pub(crate) async fn ask(
     OwnProof { source, .. }: OwnProof<action::PasswordResetAsk>,
     State(app): State<App>,
     SecretJsonForm(form): SecretJsonForm<PasswordResetForm>,
-) -> Result<Response, Refused> {
-    let email = EmailAddress::parse(&form.email).map_err(|_| Refusal::Malformed { field: "email" })?;
+) -> Result<Response, RouteError> {
+    let email = EmailAddress::parse(&form.email).map_err(|_| IssuerError::Malformed { field: "email" })?;
     app.accounts.ask_for_reset(&email, &source).await?;
     let answer = ResetAsked { status: "link_sent", server_time: app.issuer.clock.now().0 };
     Ok((StatusCode::ACCEPTED, [(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
@@ -85,7 +85,7 @@ pub(crate) struct ResetLink {
 impl QueryFields for ResetLink {}
 
 /// The page that the link leads to.
-pub(crate) async fn page(_: OwnProof<action::Request>, link: Result<QueryOf<ResetLink>, Refused>) -> Response {
+pub(crate) async fn page(_: OwnProof<action::Request>, link: Result<QueryOf<ResetLink>, RouteError>) -> Response {
     link::follow(&FORM, Kind::PasswordReset, link.ok().map(|QueryOf(link)| link.token))
 }
 

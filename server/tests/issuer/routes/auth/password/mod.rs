@@ -3,7 +3,7 @@ mod reset;
 use crate::http_client::Call;
 use crate::person::{PASSWORD, Pair, change_password, login};
 use crate::world::World;
-use bmap_server::issuer::account::limits::SIGN_IN_PER_ACCOUNT;
+use bmap_issuer::account::limits::SIGN_IN_PER_ACCOUNT;
 use serde_json::json;
 
 const NEW: &str = "copper-lantern-12-frost";

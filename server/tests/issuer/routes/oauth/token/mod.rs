@@ -9,11 +9,11 @@ use crate::person::logout;
 use crate::world::event;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World, stored};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use bmap_model::api_key::KeyScope;
 use bmap_protocol::api_key::ApiSecret;
 use bmap_protocol::ids::ApiKeyId;
 use bmap_protocol::keys::TokenDigest;
 use bmap_protocol::seal::SigningKind;
-use bmap_server::model::api_key::KeyScope;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -187,14 +187,14 @@ async fn what_changed_counts_at_once() {
     let host = world.host().await;
     let store = &world.issuer.store;
     let ticket = host.ticket().await;
-    store.set_deactivated(&host.user, Some(bmap_server::model::clock::UnixMillis(1)), &event()).await.unwrap();
+    store.set_deactivated(&host.user, Some(bmap_model::clock::UnixTime(1)), &event()).await.unwrap();
     host.send(host.direct_call()).await.assert_refused("user_inactive");
     host.signed(host.direct_call()).send(world.address).await.assert_refused("user_inactive");
     exchange(&ticket).send(world.address).await.assert_refused("user_inactive");
     store.set_deactivated(&host.user, None, &event()).await.unwrap();
     host.send(host.direct_call()).await.granted();
 
-    store.revoke_api_key(&host.id, bmap_server::model::clock::UnixMillis(1), &event()).await.unwrap();
+    store.revoke_api_key(&host.id, bmap_model::clock::UnixTime(1), &event()).await.unwrap();
     host.send(host.direct_call()).await.assert_refused("key_revoked");
     host.signed(host.direct_call()).send(world.address).await.assert_refused("key_revoked");
 

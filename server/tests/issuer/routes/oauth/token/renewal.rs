@@ -2,12 +2,12 @@ use crate::actors::{PageToken, exchange};
 use crate::http_client::Call;
 use crate::key_owner::form;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World, event, stored};
+use bmap_model::clock::{UnixTime, WallClock};
+use bmap_model::scope::Scopes;
+use bmap_model::session::SessionId;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
-use bmap_server::model::clock::{Clock, UnixMillis};
-use bmap_server::model::scope::Scopes;
-use bmap_server::model::session::SessionId;
 use serde_json::json;
 
 #[tokio::test]
@@ -73,8 +73,7 @@ async fn the_page_stays_the_page() {
     let world = World::start().await;
     let host = world.host().await;
     let page = host.page_token().await;
-    let other =
-        bmap_server::model::api_key::KeyScope { origins: vec![stored("https://other.example")], ..World::scope() };
+    let other = bmap_model::api_key::KeyScope { origins: vec![stored("https://other.example")], ..World::scope() };
     world.host_with(SigningKind::HmacSha256, other).await;
     let moved = page.renewal().without("origin").header("origin", "https://other.example");
     moved.send(world.address).await.assert_refused("origin_denied");
@@ -96,11 +95,11 @@ async fn a_user_deactivated_before_the_renewal_gets_none() {
     let host = world.host().await;
     let page = host.page_token().await;
     let store = &world.issuer.store;
-    store.set_deactivated(&host.user, Some(UnixMillis(1)), &event()).await.unwrap();
+    store.set_deactivated(&host.user, Some(UnixTime(1)), &event()).await.unwrap();
     page.renew().await.assert_refused("user_inactive");
     store.set_deactivated(&host.user, None, &event()).await.unwrap();
     page.renew().await.granted();
-    store.revoke_api_key(&host.id, UnixMillis(1), &event()).await.unwrap();
+    store.revoke_api_key(&host.id, UnixTime(1), &event()).await.unwrap();
     page.renew().await.assert_refused("key_revoked");
 }
 

@@ -5,12 +5,12 @@ use crate::http_client::Call;
 use crate::person::{PASSWORD, Pair, change_password, logout};
 use crate::rows::sealed_rows::edit;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World, stored};
+use bmap_model::api_key::{KeyScope, ToolSet};
+use bmap_model::clock::WallClock;
+use bmap_model::tool::{Tool, ToolOrigins};
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::seal::SigningKind;
 use bmap_protocol::token::Assurance;
-use bmap_server::model::api_key::{KeyScope, ToolSet};
-use bmap_server::model::clock::Clock;
-use bmap_server::model::tool::{Tool, ToolOrigins};
 use serde_json::Value;
 use std::collections::BTreeSet;
 

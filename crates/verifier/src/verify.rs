@@ -1,0 +1,450 @@
+//! The decision: the thirteen steps of the profile (§5), in order, in one function.
+//!
+//! Nothing stateful is touched before step 6 holds: noise costs a hash and a MAC, not a signature check and not a store
+//! entry. Only where API keys sign by themselves, at the issuer, a signature as long as Ed25519's costs a check of one.
+//!
+//! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. Checks of time hold at
+//! both moments.
+
+use crate::allowed_origins::AllowedOrigins;
+use crate::body::{self, Bounds};
+use crate::body_budget::{BodyBudget, Hold, Payer};
+use crate::clock::{Clock, UnixTime, millis};
+use crate::credential::ToolCredential;
+use crate::keys::{ApiKeyProof, Keys, ToolKeys};
+use crate::policy::{Policy, ip_allowed};
+use crate::replay::{MemoryReplayStore, Record, ReplayLimits, ReplayStore};
+use crate::standing::{NoRevocations, Standing};
+use crate::token_cache::{KnownToken, TokenCache};
+use bmap_protocol::check::{self, Received};
+use bmap_protocol::digest::BodyDigest;
+use bmap_protocol::fields::Fields;
+use bmap_protocol::ids::{ApiKeyId, Issuer, hex_id};
+use bmap_protocol::keys::{MacKey, TokenDigest};
+use bmap_protocol::origin::Origin;
+use bmap_protocol::received::UnverifiedSignature;
+use bmap_protocol::refusal::{Denial, Mismatch, Refusal};
+use bmap_protocol::signature_base::Component;
+use bmap_protocol::token::{IssuerKey, UnverifiedToken};
+use bytes::Bytes;
+use http::request::Parts;
+use http_body::Body;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
+
+pub mod fresh;
+pub mod verified;
+
+use fresh::Fresh;
+use verified::{Principal, Verified};
+
+/// Decides on requests to one place: a tool, or the issuer.
+///
+/// `K` finds keys, `R` remembers nonces, `S` knows who is in good standing. The defaults are a tool's own verifier.
+///
+/// ```
+/// # use bmap_verifier::protocol::{ids::{Issuer, ToolId}, keys::ToolKey, token::{Assurance, IssuerKey}};
+/// # let issuer_key = ed25519_dalek::SigningKey::from_bytes(&[2; 32]).verifying_key().to_bytes();
+/// # let credential = bmap_verifier::ToolCredential {
+/// #     issuer: Issuer::parse("https://auth.example").unwrap(),
+/// #     tool: ToolId::parse("geo").unwrap(),
+/// #     own: vec!["https://geo.example".parse().unwrap()],
+/// #     epochs: vec![(1, ToolKey::from_bytes([1; 32]))],
+/// #     issuer_keys: vec![IssuerKey::new("bj1.a", &issuer_key).unwrap()],
+/// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
+/// #     min_assurance: Assurance::Origin,
+/// #     scopes: Vec::new(),
+/// # };
+///
+/// use bmap_verifier::{SystemClock, Verifier};
+/// use http::Request;
+/// use http_body_util::Empty;
+///
+/// let verifier = Verifier::from_credential(credential, SystemClock.now());
+/// let (head, body) = Request::get("https://geo.example/v1/search?q=Sofia").body(Empty::<bytes::Bytes>::new())?.into_parts();
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let refusal = verifier.verify(&head, body, None, &SystemClock).await.unwrap_err();
+/// assert_eq!(refusal.code().as_str(), "missing_signature");
+/// # });
+/// # Ok::<(), http::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Verifier<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations> {
+    issuer: Issuer,
+    issuer_keys: Vec<IssuerKey>,
+    own: Vec<Origin>,
+    policy: Policy,
+    keys: K,
+    replay: R,
+    standing: S,
+    known: TokenCache,
+    bodies: BodyBudget,
+    latest: AtomicI64,
+}
+
+/// A request's body after its digest was compared.
+///
+/// ```
+/// use bmap_verifier::VerifiedBody;
+/// use bytes::Bytes;
+///
+/// /// The bytes of a body.
+/// fn bytes(body: VerifiedBody<()>) -> Bytes {
+///     match body {
+///         VerifiedBody::Empty(()) => Bytes::new(),
+///         VerifiedBody::Whole(bytes) => bytes, // its digest is the one that was signed
+///     }
+/// }
+/// assert_eq!(bytes(VerifiedBody::Whole(Bytes::from_static(b"{}"))), "{}");
+/// ```
+#[derive(Debug)]
+pub enum VerifiedBody<B> {
+    /// There was none: the body as it came, not read.
+    Empty(B),
+    /// All of it.
+    Whole(Bytes),
+}
+
+/// How a request names its signer.
+enum Caller<'a> {
+    /// With a token whose key and claims are remembered.
+    KnownToken(Arc<KnownToken>),
+    /// With another token.
+    NewToken(UnverifiedToken<'a>),
+    /// Without a token: with the API key that `keyid` names.
+    ApiKey,
+}
+
+/// Seconds by which the clock may go back before it is not believed any more.
+const CLOCK_STEP: i64 = 5;
+
+impl Verifier {
+    /// A tool's own verifier with the policy of its credential. Its replay store begins at `now`: read the clock when the process before has ended,
+    /// which a listener that could be bound says where both use one address.
+    pub fn from_credential(credential: ToolCredential, now: UnixTime) -> Self {
+        let policy = Policy::of(&credential);
+        Self::with_policy(credential, policy, ReplayLimits::default(), now)
+    }
+
+    /// A tool's own verifier with a policy and bounds of the tool's choice. The policy only narrows the settings of the operator
+    /// in the credential: of origins those count that both allow, of assurances the higher one, of scopes all.
+    pub fn with_policy(credential: ToolCredential, policy: Policy, limits: ReplayLimits, now: UnixTime) -> Self {
+        let replay = MemoryReplayStore::new(limits, policy.window, now.seconds());
+        Self::with_store(credential, policy, replay)
+    }
+
+    /// A tool's own verifier with a replay store that is there already.
+    pub(crate) fn with_store(credential: ToolCredential, policy: Policy, replay: MemoryReplayStore) -> Self {
+        let policy = policy.within(&credential);
+        let keys = ToolKeys::new(credential.tool, credential.epochs);
+        Self::new(credential.issuer, credential.issuer_keys, credential.own, policy, keys, replay, NoRevocations)
+    }
+}
+
+impl<K, R, S> Verifier<K, R, S> {
+    /// The replay store.
+    pub(crate) fn replay(&self) -> &R {
+        &self.replay
+    }
+}
+
+impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
+    /// A verifier from its parts. `own` are the base URLs' origins that requests come to.
+    pub fn new(
+        issuer: Issuer,
+        issuer_keys: Vec<IssuerKey>,
+        own: Vec<Origin>,
+        policy: Policy,
+        keys: K,
+        replay: R,
+        standing: S,
+    ) -> Self {
+        let (known, bodies) = (TokenCache::new(policy.known_tokens), BodyBudget::new(&policy));
+        let latest = AtomicI64::new(replay.latest_seen());
+        Self { issuer, issuer_keys, own, policy, keys, replay, standing, known, bodies, latest }
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Bytes of bodies that are held now while their requests wait, for a metric; see [`crate::BodyLimits`].
+    pub fn body_bytes_held(&self) -> usize {
+        self.bodies.held()
+    }
+
+    /// Decides on one request. `peer` is the address at the other end of the connection. `clock` is read when the head is there and
+    /// again when the body is; its timer ends a body that does not come.
+    ///
+    /// # Errors
+    /// [`Refusal`]: the request must not reach the tool. [`crate::problem`] makes the answer.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` holds its arguments twice, and this future has to stay small"
+    )]
+    pub fn verify<B: Body>(
+        &self,
+        head: &Parts,
+        body: B,
+        peer: Option<IpAddr>,
+        clock: &impl Clock,
+    ) -> impl Future<Output = Result<(Verified, VerifiedBody<B>), Refusal>> {
+        async move {
+            let began = clock.now();
+
+            // A decision by the address alone costs no more than that.
+            if !ip_allowed(&self.policy.allowed_ips, peer) {
+                return Err(Refusal::Denied(Denial::Ip));
+            }
+
+            // 1. Sizes and framing.
+            let fields = Fields::of(&head.headers);
+            self.check_sizes(&fields)?;
+            let least = body.size_hint().lower();
+            let announced = least > 0;
+            if usize::try_from(least).unwrap_or(usize::MAX) > self.policy.max_body {
+                return Err(Refusal::TooLarge { limit: self.policy.max_body });
+            }
+
+            // 2. Request-target rules: refused, not normalised.
+            let (path, query) = (head.uri.path(), head.uri.query());
+            check::request_target(path, query)?;
+
+            // 3. Parse. A token that is known was parsed when it was new.
+            let signature = UnverifiedSignature::parse(&fields)?;
+            let caller = match check::presented_token(&fields)? {
+                Some(presented) => match self.known.get(presented) {
+                    Some(known) => Caller::KnownToken(known),
+                    None => Caller::NewToken(check::unverified_token(presented)?),
+                },
+                None => Caller::ApiKey,
+            };
+            let authority = check::authority(head.uri.authority().map(http::uri::Authority::as_str), &fields)?;
+            let own = check::own_origin(authority, &self.own)?;
+            let received = Received {
+                method: head.method.as_str(),
+                scheme: own.scheme(),
+                authority: own.authority(),
+                path,
+                query,
+                fields: &fields,
+            };
+
+            // 4. Time window.
+            let now = self.check_time(&signature, began)?;
+
+            // 5. Coverage.
+            check::coverage(&signature, &fields, !matches!(caller, Caller::ApiKey), announced)?;
+
+            let check_claims = |known: &KnownToken, now: i64| {
+                let (tool, epoch) = (&known.tool, known.epoch);
+                check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now, self.policy.window)
+            };
+            let (principal, key_id) = match caller {
+                Caller::KnownToken(known) => {
+                    // 6. Check the MAC.
+                    check::token_mac(&received, &signature, &known.key)?;
+                    // 7. Claims; the token's signature held when it was new.
+                    check_claims(&known, now)?;
+                    let id = known.id;
+                    (Principal::Token(known), id)
+                }
+                Caller::NewToken(token) => {
+                    // 6. Derive the key, check the MAC.
+                    let digest = TokenDigest::of(token.compact().as_bytes());
+                    let mut proven = None;
+                    self.keys.try_tool_keys(&token, &mut |tool, epoch, tool_key| {
+                        let key = MacKey::new(&tool_key.signing_key(&digest));
+                        let holds = check::mac(&received, &signature, &key).is_ok();
+                        if holds {
+                            proven = Some((tool.clone(), epoch, key));
+                        }
+                        holds
+                    });
+                    let (tool, epoch, key) = proven.ok_or(Refusal::InvalidSignature(Mismatch::Mac))?;
+                    // 7. Token signature, claims. Only then is the token remembered.
+                    let claims = token.verify(&self.issuer_keys)?;
+                    let id = jti_bytes(&claims.id);
+                    let key = check::TokenMacKey::new(key, token.compact());
+                    let token = token.compact().into();
+                    let known = KnownToken { token, tool, epoch, key, id, claims, busy_until: 0.into() };
+                    check_claims(&known, now)?;
+                    (Principal::Token(self.known.insert(Arc::new(known))), id)
+                }
+                Caller::ApiKey => {
+                    // 6 for an API key that signs by itself; there is no token, so there is no 7.
+                    self.signing_api_key(&received, &signature).await?
+                }
+            };
+
+            // 8. Revocations and active user.
+            self.standing.check(&principal).await?;
+
+            // 9. Tool, origin, assurance, scope.
+            if let Principal::Token(known) = &principal {
+                let claims = &known.claims;
+                if claims.audience != known.tool {
+                    return Err(Refusal::Denied(Denial::Tool));
+                }
+                check::origin(claims, &fields, own)?;
+                if let (AllowedOrigins::These(_), Some(origin)) = (&self.policy.origins, &claims.origin)
+                    && !self.policy.origins.allow(origin.as_str())
+                {
+                    return Err(Refusal::Denied(Denial::Origin));
+                }
+                if claims.assurance < self.policy.min_assurance {
+                    return Err(Refusal::Denied(Denial::Assurance));
+                }
+                if !self.policy.scopes.iter().all(|scope| claims.has_scope(scope)) {
+                    return Err(Refusal::Denied(Denial::Scope));
+                }
+            }
+
+            // 10. Content-Digest over the body, which is read only now, for a caller who is known.
+            let payer = match &principal {
+                Principal::Token(_) => Payer::Token(key_id),
+                Principal::ApiKey(_) => Payer::ApiKey(key_id),
+            };
+            let mut hold = self.bodies.hold(payer, peer);
+            let covers_digest = signature.covers(Component::Header("content-digest"));
+            let (body, size, waited) = if body.is_end_stream() {
+                if covers_digest {
+                    check::content_digest(&fields, &BodyDigest::of(b""))?;
+                }
+                (VerifiedBody::Empty(body), 0, false)
+            } else {
+                let bounds = Bounds { policy: &self.policy, began };
+                let arrived = body::read(pin!(body), bounds, &mut hold, clock).await?;
+                let size = arrived.bytes.len();
+                if !announced {
+                    // That there is a body was not known in step 5.
+                    check::coverage(&signature, &fields, false, size > 0)?;
+                }
+                if covers_digest {
+                    check::content_digest(&fields, &arrived.digest)?;
+                }
+                (VerifiedBody::Whole(arrived.bytes), size, arrived.waited)
+            };
+
+            let recorded = pin!(async {
+                let mut principal = principal;
+                // 6 and 8 again, where a body was waited for: a key that was changed or revoked meanwhile counts. Otherwise nothing was
+                // waited for since step 8, and it is asked once.
+                if waited || size > 0 && clock.now().seconds() != now {
+                    if let Principal::ApiKey(_) = &principal {
+                        principal = self.signing_api_key(&received, &signature).await?.0;
+                    }
+                    self.standing.check(&principal).await?;
+                }
+                // 4 and 7 again, without a body too, because look-ups may wait. Between this reading and the record nothing does.
+                let at = clock.now();
+                let later = self.check_time(&signature, at)?;
+                if let Principal::Token(known) = &principal
+                    && later != now
+                {
+                    check_claims(known, later)?;
+                }
+                let fresh = Fresh::new(at);
+                // 11. Record (keyid, nonce), refuse if known.
+                let until = self.policy.window.record_until(signature.created);
+                self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, fresh).await?;
+                Ok((principal, at))
+            });
+            let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
+
+            // 12. The addresses of the caller's key, and the caller's rate.
+            let key_ips = match &principal {
+                Principal::Token(_) => &[][..],
+                Principal::ApiKey(grant) => &grant.allowed_ips,
+            };
+            if !ip_allowed(key_ips, peer) {
+                return Err(Refusal::Denied(Denial::Ip));
+            }
+            if let (Some(rate), Principal::Token(known)) = (self.policy.rate, &principal) {
+                known.take(rate, millis(at)).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
+            }
+
+            // 13. Pass on. The caller of this function does so, and rebuilds the identity headers, see `layer`.
+            Ok((Verified::new(principal), body))
+        }
+    }
+
+    /// Step 1: the head within its bounds.
+    fn check_sizes(&self, fields: &Fields<'_>) -> Result<(), Refusal> {
+        if fields.size() > self.policy.max_head || fields.all().len() > self.policy.max_headers {
+            return Err(Refusal::TooLarge { limit: self.policy.max_head });
+        }
+        Ok(())
+    }
+
+    /// Step 4, at either reading of the clock: `created` and `expires` within the window, and after the time that the store may have
+    /// forgotten. The time in seconds.
+    fn check_time(&self, signature: &UnverifiedSignature<'_>, time: UnixTime) -> Result<i64, Refusal> {
+        let now = self.check_clock(time)?;
+        check::time_window(signature, now, self.policy.window)?;
+        match self.replay.forgot_until() {
+            Some(forgot_until) if signature.created <= forgot_until => {
+                Err(Refusal::BeforeStart { created: signature.created, forgot_until })
+            }
+            _ => Ok(now),
+        }
+    }
+
+    /// A clock that went back would make old signatures fresh again (T22).
+    fn check_clock(&self, now: UnixTime) -> Result<i64, Refusal> {
+        let now = now.seconds();
+        // Written once in a second, and read by all: most requests take no cache line from another core.
+        let mut seen = self.latest.load(Ordering::Relaxed);
+        if now > seen {
+            seen = self.latest.fetch_max(now, Ordering::Relaxed);
+        }
+        if now < seen.saturating_sub(CLOCK_STEP) { Err(Refusal::ClockUnreliable { now, seen }) } else { Ok(now) }
+    }
+
+    /// Step 6 for an API key: the key as it is now, and the 16 bytes behind its id, if it made this signature.
+    async fn signing_api_key(
+        &self,
+        received: &Received<'_>,
+        signature: &UnverifiedSignature<'_>,
+    ) -> Result<(Principal, [u8; 16]), Refusal> {
+        let unknown = Refusal::InvalidSignature(Mismatch::UnknownKey);
+        let id = ApiKeyId::parse(signature.key_id).map_err(|_| unknown)?;
+        let grant = self.keys.api_key(&id).await?.ok_or(unknown)?;
+        let check = |proof: &ApiKeyProof| proof.check(received, signature);
+        // Where there is no former secret, the same check fails again: both cases cost the same (T23).
+        check(&grant.proof).or_else(|_| check(grant.former.as_ref().unwrap_or(&grant.proof)))?;
+        let id = hex_id(id.as_str(), "bmk_").ok_or(unknown)?;
+        Ok((Principal::ApiKey(Arc::new(grant)), id))
+    }
+}
+
+/// Counts a body's bytes from the first moment at which `future` waits. Borrowed: an `async fn` would hold its arguments twice.
+fn counted<T>(
+    mut future: Pin<&mut impl Future<Output = Result<T, Refusal>>>,
+    hold: &mut Hold<'_>,
+    bytes: usize,
+    clock: &impl Clock,
+) -> impl Future<Output = Result<T, Refusal>> {
+    poll_fn(move |context| match future.as_mut().poll(context) {
+        Poll::Pending if bytes > 0 => match hold.wait_complete(bytes, millis(clock.now())) {
+            Ok(()) => Poll::Pending,
+            Err(refusal) => Poll::Ready(Err(refusal)),
+        },
+        outcome => outcome,
+    })
+}
+
+/// The 16 bytes behind a verified `jti`, whose form the claims' parser checked.
+fn jti_bytes(jti: &str) -> [u8; 16] {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    let mut bytes = [0; 16];
+    match Base64UrlUnpadded::decode(jti, &mut bytes) {
+        Ok(_) => bytes,
+        Err(_) => [0; 16],
+    }
+}
