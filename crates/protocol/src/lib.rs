@@ -14,6 +14,8 @@
 //! 7. [`sign`]: the sending end.
 //! 8. [`fields`], [`received`], [`token`], [`check`]: the receiving end, one function for each pure step of a verifier.
 //!
+//! 9. [`link`]: what an issuer tells the verifiers of its tools.
+//!
 //! `sign` and `check` share [`signature_base`], so the two ends can't disagree.
 //!
 //! # Features
@@ -61,6 +63,8 @@ mod claims;
 #[cfg(feature = "check")]
 pub mod fields;
 #[cfg(feature = "check")]
+pub mod link;
+#[cfg(feature = "check")]
 pub mod received;
 #[cfg(feature = "check")]
 pub mod refusal;
@@ -69,5 +73,7 @@ pub mod token;
 
 /// The tag that names this profile in `Signature-Input` (RFC 9421 §2.3).
 pub const TAG: &str = "bmap-1";
+/// The tag of a verifier's own requests to its issuer (profile §13).
+pub const LINK_TAG: &str = "bmap-link-1";
 /// The scheme of `Authorization` for a tool token (profile §4).
 pub const SCHEME: &str = "HTTPSig";

@@ -68,7 +68,15 @@ impl<'a> UnverifiedSignature<'a> {
         {
             return Ok(Self::of(member, fields, true)?);
         }
-        Self::parse_dictionary(fields, true)
+        Self::parse_dictionary(fields, crate::TAG, true)
+    }
+
+    /// Reads the one signature of a verifier's own request to its issuer ([`crate::LINK_TAG`], profile §13).
+    ///
+    /// # Errors
+    /// As [`UnverifiedSignature::parse`].
+    pub fn parse_link(fields: &Fields<'a>) -> Result<Self, Refusal> {
+        Self::parse_dictionary(fields, crate::LINK_TAG, true)
     }
 
     /// As [`UnverifiedSignature::parse`] with its fast paths switched off: to compare with.
@@ -76,11 +84,11 @@ impl<'a> UnverifiedSignature<'a> {
     /// # Errors
     /// As [`UnverifiedSignature::parse`].
     pub fn parse_slowly(fields: &Fields<'a>) -> Result<Self, Refusal> {
-        Self::parse_dictionary(fields, false)
+        Self::parse_dictionary(fields, crate::TAG, false)
     }
 
-    fn parse_dictionary(fields: &Fields<'a>, fast: bool) -> Result<Self, Refusal> {
-        let member = dictionary::member(fields)?.ok_or(Refusal::Unsigned)?;
+    fn parse_dictionary(fields: &Fields<'a>, tag: &'static str, fast: bool) -> Result<Self, Refusal> {
+        let member = dictionary::member(fields, tag)?.ok_or(Refusal::Unsigned)?;
         Ok(Self::of(member, fields, fast)?)
     }
 

@@ -130,7 +130,20 @@ pub const MAX_MORE: usize = 8;
 /// # Errors
 /// [`SignError`]: nothing is signed that a verifier of this profile must refuse.
 pub fn sign(request: &Request<'_>, stamp: &Stamp<'_>, key: &RequestKey) -> Result<SignatureHeaders, SignError> {
-    let (components, params) = prepare(request, stamp, matches!(key, RequestKey::Token(_)))?;
+    sign_tagged(request, stamp, key, TAG)
+}
+
+/// As [`sign`], for another purpose: a verifier's own requests to its issuer have [`crate::LINK_TAG`]. A key signs under one tag only.
+///
+/// # Errors
+/// As [`sign`].
+pub fn sign_tagged(
+    request: &Request<'_>,
+    stamp: &Stamp<'_>,
+    key: &RequestKey,
+    tag: &'static str,
+) -> Result<SignatureHeaders, SignError> {
+    let (components, params) = prepare(request, stamp, matches!(key, RequestKey::Token(_)), tag)?;
     let signature = match key {
         RequestKey::Token(key) => {
             let mut stream = key.begun.begin();
@@ -162,7 +175,7 @@ pub fn sign(request: &Request<'_>, stamp: &Stamp<'_>, key: &RequestKey) -> Resul
 /// # Errors
 /// As [`sign`].
 pub fn base(request: &Request<'_>, stamp: &Stamp<'_>) -> Result<Vec<u8>, SignError> {
-    let (components, params) = prepare(request, stamp, false)?;
+    let (components, params) = prepare(request, stamp, false, TAG)?;
     let mut base = Vec::with_capacity(1024);
     signature_base::write(components.iter(), request, &params, &mut base).map_err(|Absent| SignError::Header)?;
     Ok(base)
@@ -209,6 +222,7 @@ fn prepare<'a>(
     request: &Request<'a>,
     stamp: &Stamp<'_>,
     token_first: bool,
+    tag: &str,
 ) -> Result<(Covered<'a>, String), SignError> {
     target::check_path(request.path.as_bytes())?;
     target::check_query(request.query.unwrap_or_default().as_bytes())?;
@@ -244,7 +258,7 @@ fn prepare<'a>(
             _ => return Err(SignError::Header),
         }
     }
-    let params = params(covered.as_slice(), stamp);
+    let params = params(covered.as_slice(), stamp, tag);
     Ok((covered, params))
 }
 
@@ -259,7 +273,7 @@ fn sendable(value: &str) -> Result<(), SignError> {
 }
 
 /// `("@method" …);created=…;nonce="…";keyid="…";tag="bmap-1"`.
-fn params(components: &[Component<'_>], stamp: &Stamp<'_>) -> String {
+fn params(components: &[Component<'_>], stamp: &Stamp<'_>, tag: &str) -> String {
     let mut text = String::with_capacity(256);
     let mut before = "(\"";
     for component in components {
@@ -275,7 +289,7 @@ fn params(components: &[Component<'_>], stamp: &Stamp<'_>) -> String {
     text.push_str("\";keyid=\"");
     text.push_str(stamp.key_id);
     text.push_str("\";tag=\"");
-    text.push_str(TAG);
+    text.push_str(tag);
     text.push('"');
     text
 }

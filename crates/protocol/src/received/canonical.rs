@@ -22,7 +22,7 @@ pub(super) fn member(line: &[u8]) -> Option<Member<'_>> {
     if !label.as_bytes().first()?.is_ascii_lowercase() {
         return None;
     }
-    let mut member = Member::new(label);
+    let mut member = Member::new(label, TAG);
     member.params = params;
     let mut rest = components(params, &mut member.covered)?;
     while !rest.is_empty() {

@@ -8,9 +8,9 @@ use sfv::visitor::{DictionaryVisitor, EntryVisitor, InnerListVisitor, ItemVisito
 use sfv::{BareItemFromInput, KeyRef, Parser};
 use std::convert::Infallible;
 
-/// Our one member; `None` where no member has our tag.
-pub(super) fn member<'a>(fields: &Fields<'a>) -> Result<Option<Member<'a>>, Refusal> {
-    let mut members = Members::default();
+/// The one member with this tag; `None` where no member has it.
+pub(super) fn member<'a>(fields: &Fields<'a>, tag: &'static str) -> Result<Option<Member<'a>>, Refusal> {
+    let mut members = Members { tag, ..Members::default() };
     let mut size: usize = 0;
     for line in fields.all().get_all("signature-input") {
         let line = line.as_bytes();
@@ -31,6 +31,7 @@ pub(super) fn member<'a>(fields: &Fields<'a>) -> Result<Option<Member<'a>>, Refu
 /// All members of all lines.
 #[derive(Default)]
 struct Members<'a> {
+    tag: &'static str,
     current: Option<Member<'a>>,
     ours: Option<Member<'a>>,
     labels: [&'a str; MAX_SIGNATURES],
@@ -83,7 +84,7 @@ impl<'a> DictionaryVisitor<'a> for Line<'_, 'a> {
             None => self.members.fault = Some(SignatureFault::TooLarge),
         }
         self.members.count = self.members.count.saturating_add(1);
-        Ok(self.members.current.insert(Member::new(label)))
+        Ok(self.members.current.insert(Member::new(label, self.members.tag)))
     }
 
     fn finish(self) -> Result<(), Infallible> {
@@ -184,7 +185,7 @@ mod tests {
         for line in lines {
             headers.append("signature-input", HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
-        member(&Fields::of(&headers)).map(|found| found.map(|member| member.params.to_owned()))
+        member(&Fields::of(&headers), crate::TAG).map(|found| found.map(|member| member.params.to_owned()))
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use super::covered::Covered;
 use super::fault::SignatureFault;
-use crate::TAG;
 use crate::signature_base::Component;
 use sfv::BareItemFromInput;
 use std::borrow::Cow;
@@ -10,6 +9,8 @@ use std::borrow::Cow;
 /// One member while it is being read. Faults are kept until its tag, which stands last, says whether it is ours.
 pub(super) struct Member<'a> {
     pub(super) label: &'a str,
+    /// The tag that makes it ours.
+    tag: &'static str,
     pub(super) params: &'a str,
     pub(super) covered: Covered,
     pub(super) created: Option<i64>,
@@ -22,9 +23,10 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Member<'a> {
-    pub(super) fn new(label: &'a str) -> Self {
+    pub(super) fn new(label: &'a str, tag: &'static str) -> Self {
         Self {
             label,
+            tag,
             params: "",
             covered: Covered::NONE,
             created: None,
@@ -66,7 +68,7 @@ impl<'a> Member<'a> {
             "keyid" => text().filter(|id| is_key_id(id)).map(|value| ("keyid", self.key_id.replace(value).is_none())),
             "tag" => text().map(|value| {
                 let first = !self.ours;
-                self.ours |= value == TAG;
+                self.ours |= value == self.tag;
                 ("tag", first)
             }),
             "alg" => return self.spoil(SignatureFault::Algorithm),

@@ -1,5 +1,6 @@
 //! Accounts, and registrations that wait for their link.
 
+use super::tries::Tries;
 use crate::account::outbox::{queue, queue_word};
 use crate::account::step_ups::insert_review;
 use crate::bounded::InTransaction;
@@ -33,6 +34,13 @@ pub struct NewPassword<'a> {
     /// The token that revokes the keys to be looked through.
     pub review: Option<&'a ReviewRow>,
 }
+
+const REGISTRATION: Tries = Tries {
+    known: "SELECT email FROM registrations WHERE hash = $1 AND expires_at > $2 AND tries < $3",
+    count: "UPDATE registrations SET tries = tries + 1 WHERE hash = $1 AND expires_at > $2 AND tries < $3 \
+            RETURNING email, password, pepper_epoch, expires_at",
+    give_back: "UPDATE registrations SET tries = tries - 1 WHERE hash = $1 AND tries > 0",
+};
 
 /// Accounts, and registrations that wait to become one.
 impl Database {
@@ -108,25 +116,7 @@ impl Database {
         now: UnixTime,
         most: i64,
     ) -> Result<Option<Registration>> {
-        // Noise takes no turn at writing: SQLite has one writer at a time.
-        let known = sqlx::query("SELECT email FROM registrations WHERE hash = $1 AND expires_at > $2 AND tries < $3")
-            .bind(token.as_str())
-            .bind(now.0)
-            .bind(most)
-            .fetch_optional(&self.pool)
-            .await?;
-        if known.is_none() {
-            return Ok(None);
-        }
-        let row = sqlx::query(
-            "UPDATE registrations SET tries = tries + 1 WHERE hash = $1 AND expires_at > $2 AND tries < $3 \
-             RETURNING email, password, pepper_epoch, expires_at",
-        )
-        .bind(token.as_str())
-        .bind(now.0)
-        .bind(most)
-        .fetch_optional(&self.pool)
-        .await?;
+        let row = self.count_try(&REGISTRATION, token, now, most).await?;
         let Some(row) = &row else { return Ok(None) };
         let columns = Columns { table: "registrations", row };
         Ok(Some(Registration {
@@ -138,11 +128,7 @@ impl Database {
 
     /// Takes back a try in which no password was looked at.
     pub async fn return_registration_try(&self, token: &TokenHash) -> Result<()> {
-        sqlx::query("UPDATE registrations SET tries = tries - 1 WHERE hash = $1 AND tries > 0")
-            .bind(token.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        self.return_try(&REGISTRATION, token).await
     }
 
     /// Makes the account of a registration, for that new user and with that seal, and drops every registration of its address:

@@ -3,6 +3,7 @@
 //! Whatever changes an account writes the account's row first, and the rows of its links after it: of two at once, one waits
 //! for the other, and none for ever.
 
+use super::tries::Tries;
 use crate::account::accounts::{end_links, set_password};
 use crate::account::outbox::{queue, queue_word};
 use crate::account::user_sessions::end_sessions;
@@ -19,6 +20,13 @@ use bmap_model::clock::UnixTime;
 use bmap_model::mail::job::SealedMailJob;
 use bmap_protocol::ids::UserId;
 use sqlx::any::AnyRow;
+
+const EMAIL_CHANGE: Tries = Tries {
+    known: "SELECT email FROM email_changes WHERE hash = $1 AND expires_at > $2 AND tries < $3",
+    count: "UPDATE email_changes SET tries = tries + 1 WHERE hash = $1 AND expires_at > $2 AND tries < $3 \
+            RETURNING user_id, email, password, pepper_epoch, seal, expires_at",
+    give_back: "UPDATE email_changes SET tries = tries - 1 WHERE hash = $1 AND tries > 0",
+};
 
 /// Links that change something about an account.
 impl Database {
@@ -201,35 +209,13 @@ impl Database {
         now: UnixTime,
         most: i64,
     ) -> Result<Option<EmailChange>> {
-        // Noise takes no turn at writing: SQLite has one writer at a time.
-        let known = sqlx::query("SELECT email FROM email_changes WHERE hash = $1 AND expires_at > $2 AND tries < $3")
-            .bind(token.as_str())
-            .bind(now.0)
-            .bind(most)
-            .fetch_optional(&self.pool)
-            .await?;
-        if known.is_none() {
-            return Ok(None);
-        }
-        let row = sqlx::query(
-            "UPDATE email_changes SET tries = tries + 1 WHERE hash = $1 AND expires_at > $2 AND tries < $3 \
-             RETURNING user_id, email, password, pepper_epoch, seal, expires_at",
-        )
-        .bind(token.as_str())
-        .bind(now.0)
-        .bind(most)
-        .fetch_optional(&self.pool)
-        .await?;
+        let row = self.count_try(&EMAIL_CHANGE, token, now, most).await?;
         row.as_ref().map(read_change).transpose()
     }
 
     /// Takes back a try in which no password was looked at.
     pub async fn return_email_change_try(&self, token: &TokenHash) -> Result<()> {
-        sqlx::query("UPDATE email_changes SET tries = tries - 1 WHERE hash = $1 AND tries > 0")
-            .bind(token.as_str())
-            .execute(&self.pool)
-            .await?;
-        Ok(())
+        self.return_try(&EMAIL_CHANGE, token).await
     }
 
     /// Gives the account its new address and ends every link to it; whether word of it is sent. `None`, and nothing changes, if

@@ -6,5 +6,6 @@ pub(crate) mod known_networks;
 pub(crate) mod links;
 pub(crate) mod outbox;
 pub(crate) mod step_ups;
+mod tries;
 pub(crate) mod user_sessions;
 pub(crate) mod users;
