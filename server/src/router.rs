@@ -9,7 +9,9 @@ use crate::http::openapi::document::document as openapi_document;
 use crate::http::route::{Route, delete, get, patch, post, put};
 #[cfg(feature = "docs-ui")]
 use crate::routes::docs;
-use crate::routes::{api_keys, audit, auth, health, invitations, oauth, openapi, tickets, tools, users, well_known};
+use crate::routes::{
+    api_keys, audit, auth, health, invitations, link, oauth, openapi, tickets, tools, users, well_known,
+};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use bmap_model::issuer_path::path_of;
@@ -105,6 +107,9 @@ pub fn routes() -> Vec<Route> {
         get("/tools/{id}/grants", tools::id::grants::get, tools::id::grants::get_doc()),
         post("/tools/{id}/grants", tools::id::grants::post, tools::id::grants::post_doc()),
         delete("/tools/{id}/grants/{user}", tools::id::grants::delete, tools::id::grants::delete_doc()),
+        get("/link/state", link::state::get, link::state::get_doc()),
+        get("/link/feed", link::feed::get, link::feed::get_doc()),
+        post("/link/applied", link::applied::post, link::applied::post_doc()),
     ];
     #[cfg(feature = "docs-ui")]
     all.extend([

@@ -5,7 +5,7 @@ use bmap_model::clock::UnixTime;
 use bmap_store::{Database, Result};
 
 /// Deletes everything that has ended by `now`, and used nonces that have ended by the database's own clock; how many rows of each kind.
-pub async fn delete_ended(store: &Database, now: UnixTime) -> [(&'static str, Result<u64>); 15] {
+pub async fn delete_ended(store: &Database, now: UnixTime) -> [(&'static str, Result<u64>); 16] {
     [
         ("tickets", store.delete_ended_tickets(now).await),
         ("used nonces", store.delete_ended_nonces().await),
@@ -21,6 +21,7 @@ pub async fn delete_ended(store: &Database, now: UnixTime) -> [(&'static str, Re
         ("former secrets", store.delete_ended_former(now).await),
         ("kept answers", store.delete_ended_answers(now).await),
         ("sign-ins with providers", store.delete_ended_openid(now).await),
+        ("changes for verifiers", store.delete_ended_link_changes(now.seconds()).await),
         ("known networks", store.delete_ended_networks(now).await),
     ]
 }

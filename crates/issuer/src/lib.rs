@@ -32,6 +32,7 @@ pub mod users;
 pub mod account;
 pub mod keys;
 pub mod limits;
+pub mod link;
 pub mod mail;
 pub mod metrics;
 pub mod openid;

@@ -4,7 +4,7 @@ use super::error::IssuerError;
 use super::limits::{Allowance, Count, Table};
 use bmap_model::clock::UnixTime;
 use bmap_model::network::network;
-use bmap_protocol::ids::{ApiKeyId, UserId};
+use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
 use std::fmt;
 use std::net::IpAddr;
@@ -38,12 +38,17 @@ pub enum RateKey<'a> {
     Key(&'a ApiKeyId),
     /// A user who proved to be signed in.
     User(&'a UserId),
+    /// The verifiers of a tool, together.
+    Tool(&'a ToolId),
 }
+
+/// Requests a minute of all verifiers of one tool: some hundred of them, with each denial applied at once.
+const TOOL_RATE: u32 = 12_000;
 
 /// The name of a limit on the wire, and its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RatePolicy {
-    /// `address`, `key` or `user`.
+    /// `address`, `key`, `user` or `tool`.
     pub name: &'static str,
     /// Requests a minute.
     pub quota: u32,
@@ -73,6 +78,7 @@ pub struct RequestLimits {
     address: Limit,
     key: Limit,
     user: Limit,
+    tool: Limit,
     /// Credentials that held lately, each with the network that it came from. Keyed hashes: none can be read out of it.
     held: Table,
     /// Pages that were found to be registered lately.
@@ -102,6 +108,7 @@ impl RequestLimits {
             address: limit("address", rates.address),
             key: limit("key", rates.key),
             user: limit("user", rates.user),
+            tool: limit("tool", TOOL_RATE),
             held: lately(),
             pages: lately(),
         }
@@ -163,6 +170,7 @@ impl RequestLimits {
             RateKey::Address(_) => &self.address,
             RateKey::Key(_) => &self.key,
             RateKey::User(_) => &self.user,
+            RateKey::Tool(_) => &self.tool,
         }
     }
 }
@@ -184,6 +192,7 @@ fn key(rate_key: RateKey<'_>) -> Vec<u8> {
         RateKey::Address(address) => network(address),
         RateKey::Key(id) => id.as_str().as_bytes().to_vec(),
         RateKey::User(id) => id.as_str().as_bytes().to_vec(),
+        RateKey::Tool(id) => id.as_str().as_bytes().to_vec(),
     }
 }
 

@@ -17,6 +17,8 @@ pub enum IssuerCode {
     NotFound,
     /// 405: the path has other methods, which `Allow` names.
     MethodNotAllowed,
+    /// 410: changes behind this cursor are not kept any more: load the state.
+    CursorGone,
     /// 409: another request changed it meanwhile. Read it, and ask again.
     Conflict,
     /// 409: its state does not allow this.
@@ -35,13 +37,14 @@ pub enum IssuerCode {
 
 impl IssuerCode {
     /// Every code, for tables and tests.
-    pub const ALL: [IssuerCode; 13] = [
+    pub const ALL: [IssuerCode; 14] = [
         IssuerCode::AdminRequired,
         IssuerCode::StepUpRequired,
         IssuerCode::OwnerRequired,
         IssuerCode::RegistrationClosed,
         IssuerCode::NotFound,
         IssuerCode::MethodNotAllowed,
+        IssuerCode::CursorGone,
         IssuerCode::Conflict,
         IssuerCode::InvalidState,
         IssuerCode::LimitReached,
@@ -59,6 +62,7 @@ impl IssuerCode {
             IssuerCode::RegistrationClosed => ("registration_closed", 403, "No registrations are taken"),
             IssuerCode::NotFound => ("not_found", 404, "Not found"),
             IssuerCode::MethodNotAllowed => ("method_not_allowed", 405, "Method not allowed"),
+            IssuerCode::CursorGone => ("cursor_gone", 410, "The cursor is gone"),
             IssuerCode::Conflict => ("conflict", 409, "Changed meanwhile"),
             IssuerCode::InvalidState => ("invalid_state", 409, "Not in this state"),
             IssuerCode::LimitReached => ("limit_reached", 409, "Limit reached"),

@@ -42,4 +42,5 @@ pub mod idempotency;
 pub mod issuer_code;
 pub mod issuer_key;
 pub mod issuer_path;
+pub mod link;
 pub mod problem_code;

@@ -15,8 +15,10 @@ use sqlx::{AnyConnection, AnyPool, Describe, Either, Error, Execute, Executor, S
 use std::future::Future;
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Longest that a statement or a commit may take. A database that is well gives up earlier by itself (`statement_timeout`,
@@ -53,6 +55,8 @@ pub(crate) struct Transaction(InTransaction);
 pub(crate) struct InTransaction {
     /// `None` once it is over.
     connection: Option<PoolConnection<Any>>,
+    /// Woken once it is committed.
+    wakes: Option<Arc<watch::Sender<u64>>>,
 }
 
 impl Pool {
@@ -72,7 +76,7 @@ impl Pool {
 
     /// Begins a transaction.
     pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
-        let mut inside = InTransaction { connection: Some(self.connections.acquire().await?) };
+        let mut inside = InTransaction { connection: Some(self.connections.acquire().await?), wakes: None };
         inside.run(self.begin).await?;
         Ok(Transaction(inside))
     }
@@ -120,11 +124,19 @@ impl Transaction {
     pub(crate) async fn commit(mut self) -> Result<(), Error> {
         self.0.run("COMMIT").await?;
         self.0.connection = None; // back to the others
+        if let Some(wakes) = self.0.wakes.take() {
+            wakes.send_modify(|commits| *commits = commits.wrapping_add(1));
+        }
         Ok(())
     }
 }
 
 impl InTransaction {
+    /// Wakes these once the transaction is committed.
+    pub(crate) fn wakes(&mut self, waiting: Arc<watch::Sender<u64>>) {
+        self.wakes = Some(waiting);
+    }
+
     fn connection(&mut self) -> Result<&mut AnyConnection, Error> {
         self.connection.as_deref_mut().ok_or_else(over)
     }

@@ -96,6 +96,8 @@ impl Database {
             pool: Pool::new(pool, address.engine),
             engine: address.engine,
             tried: Arc::default(),
+            told: Arc::default(),
+            listens_at: Some(address.clone()).filter(|address| address.engine == Engine::Postgres),
             chain: None,
             loaders: Arc::new(loaders),
         })

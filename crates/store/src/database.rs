@@ -1,7 +1,7 @@
 //! The database at work: its connections, and the look-ups that requests share. `connect` opens it, and the files of this folder add
 //! what it can do.
 
-use super::address::Engine;
+use super::address::{Address, Engine};
 use super::batch_loader::BatchLoader;
 use super::bounded::Pool;
 use bmap_model::audit::chain::ChainKeys;
@@ -12,7 +12,7 @@ use bmap_model::tool::Tool;
 use bmap_model::tool_grant::ToolOfUser;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 
 /// Longest wait at the end, for connections that are in use.
@@ -25,6 +25,10 @@ pub struct Database {
     pub(crate) engine: Engine,
     /// When the database was last tried, and whether it let itself be written.
     pub(crate) tried: Arc<Mutex<Option<(Instant, bool)>>>,
+    /// Woken when this process has committed a change that verifiers are told of.
+    pub(crate) told: Arc<watch::Sender<u64>>,
+    /// Where other processes of PostgreSQL say that they have.
+    pub(crate) listens_at: Option<Address>,
     /// The keys that its audit log is chained with.
     pub(crate) chain: Option<ChainKeys>,
     /// The look-ups of requests.

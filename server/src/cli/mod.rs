@@ -23,6 +23,7 @@ mod sign;
 mod target_url;
 mod tool;
 mod user;
+mod wait;
 
 use crate::config::{Environment, Flags};
 use clap::{Args, CommandFactory, Parser, Subcommand};

@@ -5,6 +5,7 @@ use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::output;
 use crate::cli::user::find::find as find_user;
+use crate::cli::wait::Wait;
 use bmap_model::account::LiveSession;
 use bmap_model::audit::{Action, Event, Source};
 use bmap_model::clock::{MachineClock, WallClock};
@@ -27,6 +28,8 @@ pub(super) enum SessionCommand {
     Revoke {
         /// Its id
         id: String,
+        #[command(flatten)]
+        wait: Wait,
     },
 }
 
@@ -55,7 +58,7 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
                 output::table(&table(&all))?;
             }
         }
-        SessionCommand::Revoke { id } => {
+        SessionCommand::Revoke { id, wait } => {
             let unknown = || CliError::NotFound(format!("there is no session {id:?}"));
             let id = SessionId::parse(&id).ok_or_else(unknown)?;
             let event = Event::done(Action::SessionRevoke, &Source::command_line(), now);
@@ -65,6 +68,7 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
                 return Err(unknown());
             }
             output::text(&format!("{} is ended", id.as_str()))?;
+            wait.until_in_force(store).await?;
         }
     }
     store.close().await;

@@ -16,6 +16,8 @@ pub enum Access {
     /// Only as an admin: with an admin's access token, or with an API key of an admin that administers, in any of its ways. It is asked for in
     /// the same way.
     Admin,
+    /// Only a verifier of a tool, by a signature under its link key.
+    Verifier,
     /// Any caller may send it, and its own fields decide: a password, a refresh token, a link's token. None of these answers
     /// whether an address has an account.
     OwnProof,

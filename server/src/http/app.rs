@@ -6,6 +6,7 @@ use bmap_issuer::account::registration_mode::RegistrationMode;
 use bmap_issuer::account::service::{AccountService, LinkDelivery};
 use bmap_issuer::issuer::Issuer;
 use bmap_issuer::keys::last_use::LastUses;
+use bmap_issuer::link::hub::LinkHub;
 use bmap_issuer::openid::service::OpenidService;
 use bmap_issuer::request_limits::{RequestLimits, RequestRates};
 use bmap_issuer::signed::{self, BadIssuerUrl, IssuerVerifier};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub bodies: Shares,
     /// Peers whose `X-Forwarded-For` is not believed.
     pub unbelieved: Arc<Unbelieved>,
+    /// Changes for verifiers with a live link.
+    pub link: Arc<LinkHub>,
     pub(super) verifier: Arc<IssuerVerifier>,
     stopping: Arc<AtomicBool>,
 }
@@ -65,6 +68,7 @@ impl App {
         let accounts = Arc::new(AccountService::new(Arc::clone(&issuer), LinkDelivery::None));
         let limits = Arc::new(RequestLimits::new(RequestRates::default()));
         let openid = Arc::new(OpenidService::none(Arc::clone(&issuer)));
+        let link = Arc::new(LinkHub::start(issuer.store.clone()));
         Ok(Self(Arc::new(Shared {
             issuer,
             accounts,
@@ -75,6 +79,7 @@ impl App {
             limits,
             bodies: Shares::default(),
             unbelieved: Arc::default(),
+            link,
             verifier,
             stopping: Arc::default(),
         })))
@@ -121,9 +126,10 @@ impl App {
         }
     }
 
-    /// From now on `/readyz` says that the process is going down.
+    /// From now on `/readyz` says that the process is going down. Feeds of verifiers end: they go on at another issuer, or at the next process.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
+        self.link.stop();
     }
 
     /// Whether it is going down.

@@ -8,6 +8,7 @@ use bmap_issuer::account::service::SignedIn;
 use bmap_issuer::authenticate::Caller;
 use bmap_issuer::error::IssuerError;
 use bmap_issuer::grant::Renewable;
+use bmap_issuer::link::caller::LinkCaller;
 use bmap_issuer::request_limits::RateKey;
 use bmap_issuer::signed;
 use bmap_issuer::users::Admin;
@@ -122,6 +123,17 @@ impl App {
         signed::renewable(claims)
     }
 
+    /// The verifier of a tool that sent a request. It counts as its tool's from here on.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub(super) async fn linked_verifier(&self, head: &Parts, body: &Bytes) -> Result<LinkCaller, IssuerError> {
+        let as_sent = as_sent(head);
+        let caller = self.issuer.link_caller(as_sent.as_ref().unwrap_or(head), body).await?;
+        self.count(RateKey::Tool(&caller.tool.id))?;
+        Ok(caller)
+    }
+
     async fn verify(
         &self,
         head: &Parts,
@@ -129,12 +141,7 @@ impl App {
         source: &Source,
     ) -> Result<bmap_verifier::Verified, IssuerError> {
         let body = Full::new(body.clone());
-        // A signature covers the path that the client sent.
-        let as_sent = head.extensions.get::<SentTo>().map(|sent| {
-            let mut head = head.clone();
-            head.uri = sent.0.clone();
-            head
-        });
+        let as_sent = as_sent(head);
         let head = as_sent.as_ref().unwrap_or(head);
         match self.verifier.verify(head, body, Some(address(head)), &*self.issuer).await {
             Ok((verified, _)) => Ok(verified),
@@ -149,4 +156,12 @@ impl App {
             }
         }
     }
+}
+
+/// The head with the target that the client sent, which its signature covers, where the routes see another one.
+fn as_sent(head: &Parts) -> Option<Parts> {
+    let sent = head.extensions.get::<SentTo>()?;
+    let mut head = head.clone();
+    head.uri = sent.0.clone();
+    Some(head)
 }

@@ -15,6 +15,7 @@ use bmap_issuer::account::service::SignedIn;
 use bmap_issuer::authenticate::Caller;
 use bmap_issuer::error::IssuerError;
 use bmap_issuer::grant::Renewable;
+use bmap_issuer::link::caller::LinkCaller;
 use bmap_issuer::users::Admin;
 use bmap_model::audit::{Action, Source};
 use bytes::Bytes;
@@ -54,6 +55,7 @@ authenticates! {
     UserCaller<A> => User;
     AdminCaller<A> => Admin;
     SignedInAdmin<A> => Admin;
+    LinkedVerifier => Verifier;
 }
 
 /// Any caller: the route tells nothing that is not public and changes nothing.
@@ -220,3 +222,17 @@ impl ByGrant {
         self.app.renewable(&self.head, &self.body, subject, source).await
     }
 }
+
+/// A verifier of a tool, by its link key (profile §13). A signature covers the body, so it is read before.
+pub struct LinkedVerifier(pub LinkCaller);
+
+impl FromRequestParts<App> for LinkedVerifier {
+    type Rejection = RouteError;
+
+    async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
+        let body = body::bytes(head).await?;
+        Ok(Self(app.linked_verifier(head, &body).await?))
+    }
+}
+
+impl Argument for LinkedVerifier {}

@@ -35,7 +35,7 @@ impl Challenge {
     /// The challenge for a request.
     pub fn of(access: Access, headers: &HeaderMap) -> Self {
         match access {
-            Access::Open | Access::OwnProof => Challenge::HttpSig,
+            Access::Open | Access::OwnProof | Access::Verifier => Challenge::HttpSig,
             Access::User => Challenge::Bearer,
             Access::Admin if is_bearer_shown(headers) => Challenge::Bearer,
             Access::Credential | Access::Admin => Self::of_key(headers),

@@ -48,6 +48,7 @@ pub const fn oauth_error(refusal: &IssuerError) -> &'static str {
         | IssuerError::SlowBody
         | IssuerError::WeakPassword { .. }
         | IssuerError::NotFound { .. }
+        | IssuerError::CursorGone
         | IssuerError::Conflict
         | IssuerError::MethodNotAllowed
         | IssuerError::MediaType

@@ -7,6 +7,7 @@ pub(crate) mod auth;
 pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod invitations;
+pub(crate) mod link;
 pub(crate) mod oauth;
 pub(crate) mod openapi;
 pub(crate) mod tickets;

@@ -221,6 +221,9 @@ pub enum IssuerError {
         /// The kind of thing.
         what: &'static str,
     },
+    /// Changes behind this cursor are not kept, or it is not of this database.
+    #[error("the cursor is gone")]
+    CursorGone,
     /// It was changed while this request was at work.
     #[error("changed meanwhile")]
     Conflict,
@@ -337,6 +340,7 @@ impl IssuerError {
             IssuerError::MethodNotAllowed => ProblemCode::Issuer(IssuerCode::MethodNotAllowed),
             IssuerError::MediaType => ProblemCode::Issuer(IssuerCode::UnsupportedMediaType),
             IssuerError::HeadersTooLarge => ProblemCode::Issuer(IssuerCode::HeadersTooLarge),
+            IssuerError::CursorGone => ProblemCode::Issuer(IssuerCode::CursorGone),
             IssuerError::Conflict => ProblemCode::Issuer(IssuerCode::Conflict),
             IssuerError::InvalidState { .. } => ProblemCode::Issuer(IssuerCode::InvalidState),
             IssuerError::LimitReached { .. } => ProblemCode::Issuer(IssuerCode::LimitReached),

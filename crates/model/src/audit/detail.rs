@@ -56,6 +56,11 @@ impl Detail {
         }
     }
 
+    /// The fact of that name.
+    pub fn fact(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|fact| fact.0.as_str())
+    }
+
     /// Its fact `count`; 1 without it.
     pub fn count(&self) -> u64 {
         self.0.get("count").and_then(|fact| fact.0.parse().ok()).unwrap_or(1)

@@ -3,6 +3,7 @@
 use crate::audit::filter::{FLOOR_OF_USER, SqlFilter, Value};
 use crate::bounded::Transaction;
 use crate::keys::{sessions, tickets};
+use crate::link;
 use crate::many::{places, portions};
 use crate::row::Columns;
 use crate::{Database, Result, StoreError};
@@ -56,7 +57,8 @@ impl Database {
         sessions::add(&mut transaction, &batch.sessions).await?;
         let added = batch.tickets.iter().zip(&is_added).filter(|(_, added)| **added);
         let events: Vec<&Event> = added.map(|(new, _)| &new.event).chain(&batch.events).collect();
-        self.record_all(&mut transaction, &events).await?;
+        let cursor = self.record_all(&mut transaction, &events).await?;
+        link::deny_late(&mut transaction, cursor, &batch.sessions).await?;
         transaction.commit().await?;
         Ok(is_added)
     }
@@ -162,7 +164,7 @@ impl Database {
 
     /// Records an event: the last statement of the transaction that makes it true.
     pub(crate) async fn record(&self, transaction: &mut Transaction, event: &Event) -> Result<()> {
-        self.record_all(transaction, &[event]).await
+        self.record_all(transaction, &[event]).await.map(|_| ())
     }
 
     /// Ends a transaction of one change: recorded and committed where it changed a row, and otherwise given up. Whether it did.
@@ -180,12 +182,12 @@ impl Database {
         Ok(true)
     }
 
-    /// Records several, in this order.
-    pub(crate) async fn record_all(&self, transaction: &mut Transaction, events: &[&Event]) -> Result<()> {
+    /// Records several, in this order, with what they mean to verifiers; the sequence of the last.
+    pub(crate) async fn record_all(&self, transaction: &mut Transaction, events: &[&Event]) -> Result<i64> {
         let key = self.chain.as_ref().ok_or(StoreError::NotRecording)?.newest();
         let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
         if count == 0 {
-            return Ok(());
+            return Ok(0);
         }
         // A transaction that appends at the same time waits here, until this one is over. The update comes last in a
         // transaction, so one that holds this row waits for nothing.
@@ -209,7 +211,14 @@ impl Database {
             .bind(head.mac.to_text())
             .execute(&mut **transaction)
             .await?;
-        Ok(())
+        let mut told = false;
+        for (event, row) in events.iter().zip(&rows) {
+            told |= link::tell(transaction, row.sequence, event).await?;
+        }
+        if told {
+            self.wake(transaction).await?;
+        }
+        Ok(head.sequence)
     }
 }
 

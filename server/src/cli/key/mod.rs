@@ -11,6 +11,7 @@ use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::tool::grants;
 use crate::cli::user::find::find as find_user;
+use crate::cli::wait::Wait;
 use bmap_issuer::error::IssuerError;
 use bmap_issuer::issuer::{NewApiKey, key_created, new_api_key};
 use bmap_issuer::keys::form::{self, KeyChange};
@@ -77,6 +78,8 @@ pub(super) enum KeyCommand {
     Revoke {
         /// Its id
         id: ApiKeyId,
+        #[command(flatten)]
+        wait: Wait,
     },
 }
 
@@ -197,7 +200,10 @@ pub(super) async fn run(command: KeyCommand, context: &Context) -> Result<(), Cl
             }
             with_secret(&ManagedKey { rows: new.after, last_use: new.last_use }, &new.secret, json, &installation)?;
         }
-        KeyCommand::Revoke { id } => revoke(&id, &installation).await?,
+        KeyCommand::Revoke { id, wait } => {
+            revoke(&id, &installation).await?;
+            wait.until_in_force(&installation.store).await?;
+        }
     }
     installation.store.close().await;
     Ok(())

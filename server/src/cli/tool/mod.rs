@@ -9,6 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::output;
+use crate::cli::wait::Wait;
 use bmap_issuer::keys::form::stored;
 use bmap_issuer::tools::ToolChange;
 use bmap_model::audit::{Action, Event, Source};
@@ -38,6 +39,8 @@ pub(super) enum ToolCommand {
         user: String,
         /// The tool
         tool: ToolId,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// List grants
     Grants(grants::List),
@@ -140,6 +143,8 @@ pub(super) struct Edit {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    wait: Wait,
 }
 
 pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), CliError> {
@@ -151,9 +156,16 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
     let not_found = |id: &ToolId| CliError::NotFound(format!("there is no tool {id}"));
     match command {
         ToolCommand::Add(add_command) => add(add_command, &installation).await?,
-        ToolCommand::Edit(edit_command) => edit(*edit_command, &installation).await?,
+        ToolCommand::Edit(edit_command) => {
+            let wait = edit_command.wait;
+            edit(*edit_command, &installation).await?;
+            wait.until_in_force(&installation.store).await?;
+        }
         ToolCommand::Grant(grant) => grants::grant(grant, &installation).await?,
-        ToolCommand::RevokeGrant { user, tool } => grants::revoke(&user, &tool, &installation).await?,
+        ToolCommand::RevokeGrant { user, tool, wait } => {
+            grants::revoke(&user, &tool, &installation).await?;
+            wait.until_in_force(&installation.store).await?;
+        }
         ToolCommand::Grants(list) => grants::list(list, &installation).await?,
         ToolCommand::List { json } => list(json, &installation).await?,
         ToolCommand::Credential { id } => {

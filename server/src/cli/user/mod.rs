@@ -7,6 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::installation::{IfNone, Installation};
 use crate::cli::output;
+use crate::cli::wait::Wait;
 use bmap_issuer::account::registration_mode::RegistrationMode;
 use bmap_issuer::issuer::{new_user, user_created};
 use bmap_model::account::email::EmailAddress;
@@ -48,6 +49,8 @@ pub(super) enum UserCommand {
     Deactivate {
         /// Id, name or email address
         user: String,
+        #[command(flatten)]
+        wait: Wait,
     },
     /// Activate a user again
     Activate {
@@ -122,11 +125,12 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
                 output::table(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())?;
             }
         }
-        UserCommand::Deactivate { user } => {
+        UserCommand::Deactivate { user, wait } => {
             let user = find(store, &user).await?;
             let now = MachineClock.now();
             if let UserState::Deactivated { at } = user.state {
-                return output::text(&format!("{} was deactivated before, at {}", named(&user), output::time(at.0)));
+                output::text(&format!("{} was deactivated before, at {}", named(&user), output::time(at.0)))?;
+                return wait.until_in_force(store).await;
             }
             let sessions = store.live_sessions_of(&user.id, None, u32::MAX, now).await.map_err(CliError::failed)?;
             let event = Event::done(Action::UserDeactivate, &Source::command_line(), now).on(&user.id);
@@ -145,6 +149,7 @@ pub(super) async fn run(command: UserCommand, context: &Context) -> Result<(), C
                     user.id
                 );
             }
+            wait.until_in_force(store).await?;
         }
         UserCommand::Activate { user } => {
             let user = find(store, &user).await?;

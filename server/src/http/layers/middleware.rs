@@ -1,7 +1,7 @@
 //! Every layer around the routes, outermost first: answer (request id, log, problem bodies), the limit of the address, the head
 //! (sizes, host, headers that claim to say who is calling), the body's bounds, time, CORS.
 
-use super::{bodies, cors, host, rate_limit, unbelieved};
+use super::{bodies, cors, host, rate_limit, unbelieved, wait};
 use crate::http::access::AccessOfRoutes;
 use crate::http::app::App;
 use crate::http::challenge::Challenge;
@@ -39,6 +39,7 @@ pub fn around(router: Router<App>, app: &App, access: AccessOfRoutes) -> Router<
     router
         .fallback(|| async { RouteError::from(IssuerError::NotFound { what: "route" }) })
         .method_not_allowed_fallback(|| async { RouteError::from(IssuerError::MethodNotAllowed) })
+        .layer(from_fn_with_state((app.clone(), access.clone()), wait::until_in_force))
         .layer(from_fn_with_state(app.clone(), cors::token_endpoint))
         .layer(from_fn_with_state(app.clone(), cors::sign_in_pages))
         .layer(from_fn(cors::public_documents))

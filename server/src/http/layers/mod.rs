@@ -10,3 +10,4 @@ pub mod rate_limit;
 
 mod trace_id;
 pub mod unbelieved;
+pub mod wait;

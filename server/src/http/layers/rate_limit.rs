@@ -75,7 +75,7 @@ pub async fn counted(State((app, routes)): State<(App, AccessOfRoutes)>, request
     let route = route.as_ref().map_or("", MatchedPath::as_str);
     let access = routes.of(route, request.method());
     let shown = match access {
-        Access::Open | Access::OwnProof => None,
+        Access::Open | Access::OwnProof | Access::Verifier => None,
         Access::Credential | Access::User | Access::Admin => shown(request.headers()),
     };
     let is_of_unknown_page = cors::is_of_unknown_page(&app, request.uri().path(), request.headers());

@@ -52,6 +52,20 @@ const CREDENTIAL: [Code; 16] = [
 /// Routes for users.
 const USER: [Code; 3] = [Code::InvalidToken, Code::TokenExpired, Code::UserInactive];
 
+/// Routes for verifiers of tools.
+const VERIFIER: [Code; 10] = [
+    Code::MalformedSignature,
+    Code::MissingSignature,
+    Code::InsufficientCoverage,
+    Code::InvalidSignature,
+    Code::ClockSkew,
+    Code::Replayed,
+    Code::DigestMismatch,
+    Code::ToolDenied,
+    Code::ReplayStoreUnavailable,
+    Code::ClockUnreliable,
+];
+
 /// Every code that a route may answer with, each once, by status.
 pub(super) fn of(access: Access, doc: &Doc) -> Vec<ProblemCode> {
     let mut codes: Vec<ProblemCode> = doc.refusals.clone();
@@ -62,6 +76,7 @@ pub(super) fn of(access: Access, doc: &Doc) -> Vec<ProblemCode> {
             codes.extend(CREDENTIAL.into_iter().chain(USER).map(ProblemCode::Profile));
             codes.push(IssuerCode::AdminRequired.into());
         }
+        Access::Verifier => codes.extend(VERIFIER.map(ProblemCode::Profile)),
         Access::Open | Access::OwnProof => {}
     }
     if doc.body.is_some() {

@@ -27,6 +27,14 @@ pub(super) fn schemes() -> Vec<(&'static str, SecurityScheme)> {
             ),
         ),
         (
+            "linkSignature",
+            header(
+                "signature",
+                "The request signed with a tool's link key (RFC 9421, tag `bmap-link-1`), with `Signature-Input` and, where there is a \
+                 body, `Content-Digest`.",
+            ),
+        ),
+        (
             "toolToken",
             header(
                 "authorization",
@@ -42,6 +50,7 @@ pub(super) fn of(access: Access) -> Vec<SecurityRequirement> {
         Access::Open | Access::OwnProof => Vec::new(),
         Access::User => vec![one("accessToken")],
         Access::Credential => api_key(),
+        Access::Verifier => vec![one("linkSignature")],
         Access::Admin => [one("accessToken")].into_iter().chain(api_key()).collect(),
     }
 }

@@ -1,0 +1,42 @@
+//! Waiting until what was changed is in force at every verifier.
+
+use bmap_store::{Database, LinkNode, StoreError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Longest wait that a caller may ask for, seconds.
+pub const MAX_WAIT: u32 = 10;
+/// Time between two looks at what is in force.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What is in force where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// Verifiers that were heard of lately.
+    pub nodes: usize,
+    /// Those of them at which it is not in force yet.
+    pub behind: Vec<LinkNode>,
+}
+
+/// Waits until every change that is committed by now is in force at every verifier that was heard of lately, at most that long. One that is
+/// silent longer than [`bmap_protocol::link::NODE_SECONDS`] is not waited for: it may be gone for good.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn wait(store: &Database, at_most: Duration) -> Result<Reached, StoreError> {
+    let until = Instant::now() + at_most;
+    // Read once: changes that come meanwhile are not waited for.
+    let newest = store.newest_link_changes().await?;
+    let wanted = |node: &LinkNode| {
+        let touching = newest.iter().filter(|(tool, _)| tool.is_empty() || *tool == node.tool);
+        touching.map(|(_, cursor)| *cursor).max().unwrap_or(0)
+    };
+    loop {
+        let nodes = store.link_nodes().await?;
+        let behind: Vec<_> = nodes.iter().filter(|node| node.applied < wanted(node)).cloned().collect();
+        if behind.is_empty() || Instant::now() >= until {
+            return Ok(Reached { nodes: nodes.len(), behind });
+        }
+        sleep(LOOK).await;
+    }
+}
