@@ -68,7 +68,7 @@ pub(super) async fn run(command: SessionCommand, context: &Context) -> Result<()
                 return Err(unknown());
             }
             output::text(&format!("{} is ended", id.as_str()))?;
-            wait.until_in_force(store).await?;
+            wait.until_in_force(&store).await?;
         }
     }
     store.close().await;

@@ -32,6 +32,7 @@ async fn every_400_of_every_route_names_a_field_and_what_would_be_right() {
                     Access::Open | Access::OwnProof => call.send(world.address).await,
                     Access::Credential => host.send(call).await,
                     Access::User | Access::Admin => admin.send(&world, call).await,
+                    Access::Verifier => world.node('A').send(call).await,
                 };
                 if answer.status == 400 {
                     malformed.push(route.path);

@@ -51,6 +51,7 @@ async fn r24_every_route_is_documented_with_who_may_call_it_and_nothing_else_is(
         match route.access {
             Access::Open | Access::OwnProof => assert!(ways.is_empty(), "{}", route.path),
             Access::User => assert_eq!(ways, BTreeSet::from(["accessToken".to_owned()]), "{}", route.path),
+            Access::Verifier => assert_eq!(ways, BTreeSet::from(["linkSignature".to_owned()]), "{}", route.path),
             Access::Admin => {
                 let five = ["accessToken", "basic", "apiKey", "xApiKey+xApiSecret", "signature"];
                 assert_eq!(ways, five.map(str::to_owned).into(), "{}", route.path);

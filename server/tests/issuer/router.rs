@@ -31,7 +31,7 @@ async fn r24_every_route_asks_for_a_credential_but_these() {
             let call = Call { method: route.method, ..good_call(route.method, route.path) };
             let answer = Call { path: format!("{path}{query}"), ..call }.send(world.address).await;
             match route.access {
-                Access::Credential | Access::Admin => answer.assert_refused("missing_signature"),
+                Access::Credential | Access::Admin | Access::Verifier => answer.assert_refused("missing_signature"),
                 Access::User => answer.assert_refused("invalid_token"),
                 // Where a mail's link leads: a person reads the answer.
                 Access::OwnProof if answer.header("content-type") == Some("text/html; charset=utf-8") => {
@@ -45,7 +45,7 @@ async fn r24_every_route_asks_for_a_credential_but_these() {
         match route.access {
             Access::Open => open.push(route.path),
             Access::OwnProof => own_proof.push((route.method, route.path)),
-            Access::Credential | Access::User | Access::Admin => {}
+            Access::Credential | Access::User | Access::Admin | Access::Verifier => {}
         }
     }
     assert_eq!(

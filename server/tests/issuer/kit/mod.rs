@@ -5,6 +5,7 @@ pub(crate) mod database;
 pub(crate) mod documented;
 pub(crate) mod http_client;
 pub(crate) mod key_owner;
+pub(crate) mod linked;
 pub(crate) mod log;
 pub(crate) mod mail_server;
 pub(crate) mod operator;

@@ -5,6 +5,7 @@ mod beneath;
 mod health;
 mod idempotency;
 mod invitations;
+mod link;
 mod oauth;
 mod tickets;
 mod tools;
