@@ -41,7 +41,8 @@ impl Database {
 impl LinkWaker {
     /// Returns when there may be a change, at the latest after `at_most`.
     pub async fn wait(&mut self, at_most: Duration) {
-        let until = Instant::now() + at_most;
+        let now = Instant::now();
+        let until = now.checked_add(at_most).unwrap_or(now);
         self.listen(at_most).await;
         let heard = async {
             match &mut self.listener {

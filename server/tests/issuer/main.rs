@@ -5,7 +5,8 @@
 
 mod kit;
 use kit::{
-    actors, database, documented, http_client, key_owner, linked, log, mail_server, operator, person, postgres, stalled, world,
+    actors, database, documented, http_client, key_owner, linked, log, mail_server, operator, person, postgres,
+    stalled, world,
 };
 
 mod audit;

@@ -24,7 +24,8 @@ pub struct Reached {
 /// # Errors
 /// [`StoreError`].
 pub async fn wait(store: &Database, at_most: Duration) -> Result<Reached, StoreError> {
-    let until = Instant::now() + at_most;
+    let now = Instant::now();
+    let until = now.checked_add(at_most).unwrap_or(now);
     // Read once: changes that come meanwhile are not waited for.
     let newest = store.newest_link_changes().await?;
     let wanted = |node: &LinkNode| {

@@ -63,6 +63,7 @@ impl Feed {
         let place = hub.place().ok_or(NoFeed::TooMany)?;
         let mut marks = interval(Duration::from_secs(SYNC_SECONDS));
         marks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let now = Instant::now();
         let mut feed = Self {
             issuer: Arc::clone(issuer),
             place,
@@ -71,7 +72,7 @@ impl Feed {
             cursor: after,
             waiting: VecDeque::new(),
             marks,
-            ends_at: Instant::now() + LIFE,
+            ends_at: now.checked_add(LIFE).unwrap_or(now),
             is_over: false,
         };
         if feed.catch_up().await? { Ok(feed) } else { Err(NoFeed::CursorGone) }

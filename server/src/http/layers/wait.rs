@@ -18,6 +18,23 @@ pub const VERIFIERS: HeaderName = HeaderName::from_static("bmap-verifiers");
 /// Most verifiers that are named.
 const NAMED: usize = 32;
 
+/// What an answer says of it, for the document.
+pub(crate) const ANSWERED: [(HeaderName, &str); 2] = [
+    (PREFERENCE_APPLIED, "`wait=` and the seconds, where `Prefer: wait=2` asked for it (RFC 7240)"),
+    (
+        VERIFIERS,
+        "Where `Prefer: wait=2` asked for it: at how many verifiers with a live link the act is in force (`applied`), and those at which it is \
+         not yet (`pending`, `pending-count`); a dictionary (RFC 9651 §3.2)",
+    ),
+];
+
+/// Whether a route is an act that can be waited for.
+pub(crate) fn is_act(access: Access, method: &Method) -> bool {
+    matches!(access, Access::Credential | Access::User | Access::Admin | Access::OwnProof)
+        && *method != Method::GET
+        && *method != Method::HEAD
+}
+
 /// The layer. A refused act has nothing to wait for.
 pub async fn until_in_force(
     State((app, routes)): State<(App, AccessOfRoutes)>,
@@ -26,10 +43,7 @@ pub async fn until_in_force(
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let access = routes.of(route.as_ref().map_or("", MatchedPath::as_str), request.method());
-    let is_act = matches!(access, Access::Credential | Access::User | Access::Admin | Access::OwnProof)
-        && *request.method() != Method::GET
-        && *request.method() != Method::HEAD;
-    let seconds = preferred(request.headers()).filter(|_| is_act);
+    let seconds = preferred(request.headers()).filter(|_| is_act(access, request.method()));
     let mut response = next.run(request).await;
     let Some(seconds) = seconds.filter(|_| response.status().is_success()) else { return response };
     // The act is done whatever becomes of this: without the header the caller knows that it was not waited for.

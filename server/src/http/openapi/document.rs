@@ -6,9 +6,11 @@
 use super::doc::{text_header, text_parameter};
 use super::{problems, security};
 use crate::http::access::Access;
+use crate::http::layers::wait;
 use crate::http::problem::ProblemBody;
 use crate::http::route::Route;
 use bmap_verifier::problem::REQUEST_ID;
+use http::Method;
 use std::collections::BTreeMap;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, ParameterIn, PathItem};
 use utoipa::openapi::response::Response;
@@ -85,6 +87,13 @@ fn operation(route: &Route) -> Operation {
             answer.headers.insert("RateLimit-Policy".to_owned(), RefOr::T(text_header(policy)));
             let left = "What is left of it, and the seconds until it is whole again";
             answer.headers.insert("RateLimit".to_owned(), RefOr::T(text_header(left)));
+        }
+        if wait::is_act(route.access, &Method::from_bytes(route.method.as_bytes()).unwrap_or_default())
+            && (200..300).contains(&status)
+        {
+            for (name, about) in wait::ANSWERED {
+                answer.headers.insert(name.to_string(), RefOr::T(text_header(about)));
+            }
         }
         operation = operation.response(status.to_string(), answer);
     }

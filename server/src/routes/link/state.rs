@@ -80,5 +80,7 @@ pub(crate) fn get_doc() -> Doc {
     Doc::new("The state of a tool's verifiers")
         .about("For verifiers with a live link. It has an ETag over everything but `cursor` and `server_time`.")
         .answers_object(StatusCode::OK, "The state (profile §13)")
+        .with_header("etag", "Of everything but `cursor` and `server_time`")
         .answers_empty(StatusCode::NOT_MODIFIED, "Nothing but the cursor changed")
+        .with_header("etag", "As sent")
 }

@@ -49,7 +49,8 @@ impl Node<'_> {
     pub(crate) fn signed_with(&self, mut call: Call, key: &MacKey, key_id: &str) -> Call {
         let digest = BodyDigest::of(&call.body).header_value();
         let content_type = call.headers.iter().find(|(name, _)| name == "content-type").map(|(_, value)| value.clone());
-        let (path, query) = call.path.split_once('?').map_or((call.path.as_str(), None), |(path, query)| (path, Some(query)));
+        let (path, query) =
+            call.path.split_once('?').map_or((call.path.as_str(), None), |(path, query)| (path, Some(query)));
         let has_body = !call.body.is_empty();
         let authority = self.world.address.to_string();
         let request = Request {
@@ -63,7 +64,8 @@ impl Node<'_> {
         };
         let created = u64::try_from(self.world.clock.now().seconds()).unwrap();
         let nonce = bmap_model::rng::bytes(&bmap_model::rng::SystemRandom).unwrap();
-        let headers = sign_tagged(&request, &Stamp { created, nonce, key_id }, &RequestKey::Hmac(key.clone()), LINK_TAG).unwrap();
+        let headers =
+            sign_tagged(&request, &Stamp { created, nonce, key_id }, &RequestKey::Hmac(key.clone()), LINK_TAG).unwrap();
         call.headers.push(("host".into(), authority));
         call.headers.push(("signature-input".into(), headers.signature_input));
         call.headers.push(("signature".into(), headers.signature));
@@ -134,6 +136,10 @@ impl FeedReader {
             if let Some(at) = self.read.find(end) {
                 let rest = self.read.split_off(at + end.len());
                 return Some(std::mem::replace(&mut self.read, rest));
+            }
+            // The last chunk (RFC 9112 §7.1): the connection may stay open.
+            if self.read.ends_with("\r\n0\r\n\r\n") {
+                return None;
             }
             let mut bytes = [0; 4096];
             let read = timeout(PATIENCE, self.stream.read(&mut bytes)).await.expect("the feed is silent").unwrap_or(0);

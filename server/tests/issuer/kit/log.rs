@@ -21,7 +21,8 @@ impl io::Write for Writer {
 pub(crate) fn start() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        tracing_subscriber::fmt().with_env_filter("bmap_server=info").with_ansi(false).with_writer(|| Writer).init();
+        let ours = "bmap_server=info,bmap_issuer=info,bmap_store=info,bmap_model=info,bmap_outbound=info";
+        tracing_subscriber::fmt().with_env_filter(ours).with_ansi(false).with_writer(|| Writer).init();
     });
 }
 

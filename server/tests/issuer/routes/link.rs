@@ -212,10 +212,12 @@ async fn f18_each_act_is_told_to_the_verifiers_that_it_touches() {
     logout(&ana_pair.refresh).send(world.address).await;
     assert_eq!(feed.changes().await, [format!("session {sid} {TOOL}")]);
 
+    // Sessions that ended within a second of an act are told again with it.
+    world.clock.advance_seconds(2);
     let again = ana.sign_in().await;
     let (first, second) = (session_of(&host, &again).await, session_of(&host, &again).await);
     assert_eq!(reset(&ana.email).send(world.address).await.status, 202);
-    let link = world.links(&ana.email).await.pop().unwrap();
+    let link = world.links_to("/auth/password/reset", &ana.email).await.pop().unwrap();
     set_password(&link, "another-kettle-50-marsh").send(world.address).await.granted();
     let mut denied = feed.changes().await;
     denied.sort();
@@ -232,7 +234,11 @@ async fn f18_each_act_is_told_to_the_verifiers_that_it_touches() {
 
     world.issuer.deactivate_user(&user, &source()).await.unwrap();
     assert_eq!(feed.changes().await, [format!("user {user}")]);
-    assert_eq!(other_feed.changes().await, [format!("user {user}")], "it heard nothing of the other tool's grants and sessions");
+    assert_eq!(
+        other_feed.changes().await,
+        [format!("user {user}")],
+        "it heard nothing of the other tool's grants and sessions"
+    );
     world.issuer.activate_user(&user, &source()).await.unwrap();
     assert_eq!(feed.changes().await, [format!("lift {user}")]);
 
@@ -362,7 +368,7 @@ async fn f18_a_cursor_before_what_was_deleted_is_gone_and_a_later_one_is_not() {
     let node = world.node('A');
     node.send(node.feed_call(between - 1)).await.assert_refused("cursor_gone");
     assert_eq!(node.feed(between).await.changes().await, [format!("user {}", second.user)]);
-    assert_eq!(node.feed(end).await.mark().await.cursor, end);
+    assert!(node.feed(end).await.mark().await.cursor >= end);
     assert_eq!(store.delete_ended_link_changes(world.clock.now().seconds()).await.unwrap(), 0);
 }
 
