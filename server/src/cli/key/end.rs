@@ -31,8 +31,8 @@ pub(super) async fn revoke(id: &ApiKeyId, installation: &Installation) -> Result
     keys.revoke(&operator(), id).await.map_err(refused)?;
     left(id, installation).await?;
     output::text(&format!(
-        "{named} is revoked: its secrets, its tickets and the renewal of its tokens stopped working. A token that was minted works at \
-         its tool until it ends, {} s at most",
+        "{named} is revoked: its secrets, its tickets and the renewal of its tokens stopped working. A token that was minted is \
+         refused within a second by a tool with a live link, and works elsewhere until it ends, {} s at most",
         installation.config.lives.token_seconds
     ))
 }
