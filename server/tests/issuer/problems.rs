@@ -51,6 +51,11 @@ async fn a_body_of_another_type_or_size_is_refused_by_name() {
             let call = Call { method: route.method, ..call };
             match route.access {
                 Access::User | Access::Admin => pair.send(&world, call).await,
+                Access::Verifier => {
+                    let node = world.node('A');
+                    let path = format!("{}?node={}", call.path, node.id);
+                    node.send(Call { path, ..call }).await
+                }
                 _ => host.send(call).await,
             }
         };

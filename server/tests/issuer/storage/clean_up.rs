@@ -10,7 +10,7 @@ const NOW: UnixTime = UnixTime(1_795_000_000_000);
 const ENDED: i64 = 5_002;
 
 /// Tables with something that ends: their columns, and the values of the row of number `i`; `E` is its end.
-const TABLES: [(&str, &str, &str); 17] = [
+const TABLES: [(&str, &str, &str); 18] = [
     ("tickets", "hash, tool, origin, scope, key_id, user_id, expires_at", "'h' || i, 't', 'o', '', 'k', 'u', E"),
     ("sessions", "id, user_id, key_id, tool, created_at, expires_at", "'s' || i, 'u', 'k', 't', 0, E"),
     ("registrations", "hash, email, password, pepper_epoch, expires_at", "'h' || i, 'a@b', 'p', 1, E"),
@@ -33,6 +33,7 @@ const TABLES: [(&str, &str, &str); 17] = [
         "caller, key_hash, request_hash, epoch, sealed, expires_at",
         "'c', 'h' || i, 'r', 1, 's', E",
     ),
+    ("link_changes", "cursor, kind, id, tool, of_kind, until", "i, 'user', 'u' || i, '', '', E / 1000"),
     ("known_networks", "user_id, epoch, seal, expires_at", "'u', 1, 's' || i, E"),
     ("openid_flows", "state, browser, provider, epoch, sealed, expires_at", "'s' || i, 'b', 'p', 1, 's', E"),
     ("openid_codes", "code, epoch, sealed, expires_at", "'c' || i, 1, 's', E"),

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
 use std::path::{Path, PathBuf};
 
 /// Statements that read a table from one end to the other: a part of each, and the caller that waits for it.
-const WHOLE: [(&str, &str); 14] = [
+const WHOLE: [(&str, &str); 17] = [
     ("FROM accounts a JOIN users u ON u.id = a.user_id ORDER BY a.user_id", "a command"),
     ("FROM api_keys ORDER BY id", "a command"),
     ("SELECT COUNT(*) - (SELECT COUNT(*) FROM audit_log", "bmap audit verify"),
@@ -15,6 +15,9 @@ const WHOLE: [(&str, &str); 14] = [
     ("GROUP BY epoch", "bmap root status"),
     ("ignored_proxies ORDER BY seen_at DESC", "a few rows"),
     ("FROM issuer_keys WHERE retired_at IS NULL", "a few rows, once at the start"),
+    ("FROM link_changes WHERE until > $1 ORDER BY", "rows of ten minutes, when a verifier starts"),
+    ("MAX(cursor) AS newest FROM link_changes", "rows of ten minutes, for an act that is waited for"),
+    ("FROM link_nodes WHERE seen_at", "a row for each verifier"),
     ("FROM openid_identities WHERE seal IS NULL", "a command"),
     ("SELECT COUNT(*) AS waiting FROM outbox", "the metrics' own listener"),
     ("FROM sessions WHERE ($1 = '' OR user_id = $1)", "a command"),
