@@ -3,6 +3,7 @@
 mod credential;
 pub(super) mod grants;
 mod service;
+mod show;
 
 use crate::cli::arguments::parse_scopes;
 use crate::cli::context::Context;
@@ -49,6 +50,11 @@ pub(super) enum ToolCommand {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Print a tool as JSON, with the verifiers that have a live link
+    Show {
+        /// Its id
+        id: ToolId,
     },
     /// Seal a tool as it is in the database: once you have looked at it (bmap tool list), where it has no seal or was edited
     Confirm {
@@ -168,6 +174,7 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
         }
         ToolCommand::Grants(list) => grants::list(list, &installation).await?,
         ToolCommand::List { json } => list(json, &installation).await?,
+        ToolCommand::Show { id } => show::show(&id, &installation).await?,
         ToolCommand::Credential { id } => {
             let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
             tool.check_seal(&installation.roots).map_err(|fault| {

@@ -5,4 +5,5 @@ mod doctor;
 mod first_start;
 mod grants;
 mod no_installation;
+mod wait;
 mod wrong_root;
