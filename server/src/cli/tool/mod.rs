@@ -51,10 +51,13 @@ pub(super) enum ToolCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Print a tool as JSON, with the verifiers that have a live link
+    /// Print a tool, with the verifiers that have a live link
     Show {
         /// Its id
         id: ToolId,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Seal a tool as it is in the database: once you have looked at it (bmap tool list), where it has no seal or was edited
     Confirm {
@@ -174,7 +177,7 @@ pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), C
         }
         ToolCommand::Grants(list) => grants::list(list, &installation).await?,
         ToolCommand::List { json } => list(json, &installation).await?,
-        ToolCommand::Show { id } => show::show(&id, &installation).await?,
+        ToolCommand::Show { id, json } => show::show(&id, json, &installation).await?,
         ToolCommand::Credential { id } => {
             let tool = installation.store.tool(&id).await.map_err(CliError::failed)?.ok_or_else(|| not_found(&id))?;
             tool.check_seal(&installation.roots).map_err(|fault| {

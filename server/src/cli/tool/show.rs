@@ -9,8 +9,8 @@ use bmap_protocol::ids::ToolId;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Prints the tool as JSON, with its verifiers that have a live link: which of them have every change by now, and how long ago each was heard of.
-pub(super) async fn show(id: &ToolId, installation: &Installation) -> Result<(), CliError> {
+/// Prints the tool, with its verifiers that have a live link: which of them have every change by now, and how long ago each was heard of.
+pub(super) async fn show(id: &ToolId, json: bool, installation: &Installation) -> Result<(), CliError> {
     let store = &installation.store;
     let tool = store
         .tool(id)
@@ -29,7 +29,27 @@ pub(super) async fn show(id: &ToolId, installation: &Installation) -> Result<(),
         })
         .collect();
     if let Some(fields) = shown.as_object_mut() {
-        fields.insert("verifiers".to_owned(), verifiers.into());
+        fields.insert("verifiers".to_owned(), verifiers.clone().into());
     }
-    output::json(&shown)
+    if json {
+        return output::json(&shown);
+    }
+    let fields = shown.as_object().into_iter().flatten().filter(|(name, _)| *name != "verifiers");
+    output::table(&fields.map(|(name, value)| vec![name.clone(), plain(value)]).collect::<Vec<_>>())?;
+    output::text(&format!("verifiers with a live link: {}", verifiers.len()))?;
+    for verifier in &verifiers {
+        let text = |name: &str| verifier.get(name).map(plain).unwrap_or_default();
+        let state = if text("up_to_date") == "true" { "has every change" } else { "is behind" };
+        output::text(&format!("  {} {state}, heard of {} s ago", text("node"), text("heard_of_seconds_ago")))?;
+    }
+    Ok(())
+}
+
+/// A value without the quotes and brackets of JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
 }

@@ -41,6 +41,11 @@ async fn an_act_that_is_waited_for_says_where_it_is_not_in_force() {
     assert_eq!((&shown["id"], &shown["verifiers"][0]["node"]), (&json!("places"), &json!(NODE)));
     assert_eq!(shown["verifiers"][0]["up_to_date"], false);
     assert_eq!(operator.json(&["tool", "show", "maps"])["verifiers"], json!([]));
+    let text = operator.out(&["tool", "show", "places"]);
+    assert!(
+        text.contains("https://places.example") && text.contains(&format!("{NODE} is behind, heard of ")),
+        "{text}"
+    );
     assert_eq!(operator.fails(&["tool", "show", "nothing"]).0, 3);
 
     heard_of(&operator, "places", 1_000_000).await;
