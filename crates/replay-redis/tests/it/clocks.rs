@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 on_both! {
     t7_tools_whose_clocks_differ_let_each_request_in_once_at_every_moment
+    ; redis alone
     t7_a_request_that_is_too_far_ahead_of_the_stores_clock_is_refused
     t22_a_server_whose_clock_is_set_back_goes_on_from_its_latest_second
 }

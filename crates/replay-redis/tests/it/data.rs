@@ -9,11 +9,12 @@ use bmap_verifier::Refusal;
 
 on_both! {
     t7_a_store_that_is_emptied_lets_nothing_in_again
-    t7_a_marker_that_is_put_back_or_spoiled_is_noticed
     t7_scripts_that_are_forgotten_are_sent_again
     t26_a_full_server_refuses_and_recovers
-    t26_a_key_has_its_share
     t7_a_record_is_a_key_of_the_documented_size_that_ends
+    ; redis alone
+    t7_a_marker_that_is_put_back_or_spoiled_is_noticed
+    t26_a_key_has_its_share
 }
 
 async fn t7_a_store_that_is_emptied_lets_nothing_in_again(flavor: Flavor) {

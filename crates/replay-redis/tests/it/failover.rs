@@ -16,6 +16,7 @@ on_both! {
     f06_of_500_requests_whose_records_a_failover_loses_none_is_let_in_again
     f06_a_primary_that_is_cut_off_stops_and_another_takes_its_place
     f06_a_former_primary_that_wakes_up_takes_no_record
+    ; redis alone
     f06_a_primary_that_got_its_replicas_back_may_have_missed_another
     f06_a_server_that_becomes_a_replica_refuses
 }
@@ -183,6 +184,8 @@ async fn f06_a_primary_that_is_cut_off_stops_and_another_takes_its_place(flavor:
 async fn f06_a_former_primary_that_wakes_up_takes_no_record(flavor: Flavor) {
     let mut three = Three::start(flavor, &documented(WITH_REPLICAS));
     let (left, page) = (tool_at(three.primary.address(), MAX_LAG).await, Page::new());
+    // It sleeps, and its links are silent: when it wakes up, it does not know yet that its replicas have gone.
+    three.cut_off();
     three.primary.process().pause();
     three.promote();
     let right = tool_at(three.first.address(), MAX_LAG).await;

@@ -9,6 +9,7 @@ mod data;
 mod down;
 mod failover;
 mod fallback;
+mod measure;
 mod races;
 mod settings;
 mod slow;

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 
 on_both! {
     t7_of_two_tools_and_ten_thousand_records_each_is_accepted_by_one
+    ; redis alone
     t7_of_two_tools_and_signed_requests_each_is_accepted_by_one
 }
 

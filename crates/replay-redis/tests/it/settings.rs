@@ -10,10 +10,11 @@ use std::time::Duration;
 on_both! {
     f07_a_server_that_evicts_is_refused_at_the_start
     f07_a_policy_that_is_changed_later_stops_all_and_the_right_one_lets_go_on
-    f07_records_that_were_evicted_between_two_looks_begin_the_rule
-    f07_a_primary_that_goes_on_without_replicas_is_refused_at_the_start
     f07_a_user_with_no_more_rights_than_documented_is_enough
     f07_a_cluster_is_refused
+    ; redis alone
+    f07_records_that_were_evicted_between_two_looks_begin_the_rule
+    f07_a_primary_that_goes_on_without_replicas_is_refused_at_the_start
 }
 
 async fn start(options: Options) -> StoreFault {

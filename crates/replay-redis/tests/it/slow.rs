@@ -15,6 +15,7 @@ const IN_FLIGHT: u32 = 64;
 on_both! {
     f05_a_slow_or_silent_server_is_503_within_the_deadline_and_nothing_piles_up
     f05_an_answer_that_is_lost_is_503_and_its_request_is_never_let_in_twice
+    ; redis alone
     f05_a_connection_that_is_reset_is_made_again
 }
 

@@ -9,6 +9,7 @@ use bmap_verifier::Refusal;
 
 on_both! {
     f08_a_tool_that_is_started_again_needs_no_pause_and_knows_what_was_let_in
+    ; redis alone
     t7_tools_of_other_names_have_stores_of_their_own
     t7_the_last_clone_ends_the_connection
 }

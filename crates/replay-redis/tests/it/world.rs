@@ -122,21 +122,23 @@ pub(crate) fn run(story: impl Future<Output = ()>) {
     runtime.block_on(story);
 }
 
-/// Each story on both servers, where they are installed.
+/// Each story on both servers, where they are installed; those behind `redis alone` on one of them.
 macro_rules! on_both {
-    ($($story:ident)*) => {
+    ($($(#[$attribute:meta])* $story:ident)* $(; redis alone $($other:ident)*)?) => {
         mod at_redis {
-            $(#[test] fn $story() {
-                let flavor = bmap_test_kit::redis::Flavor::Redis;
-                if flavor.is_here() { crate::world::run(super::$story(flavor)) }
-            })*
+            $(#[test] $(#[$attribute])* fn $story() { crate::world::at(bmap_test_kit::redis::Flavor::Redis, super::$story) })*
+            $($(#[test] fn $other() { crate::world::at(bmap_test_kit::redis::Flavor::Redis, super::$other) })*)?
         }
         mod at_valkey {
-            $(#[test] fn $story() {
-                let flavor = bmap_test_kit::redis::Flavor::Valkey;
-                if flavor.is_here() { crate::world::run(super::$story(flavor)) }
-            })*
+            $(#[test] $(#[$attribute])* fn $story() { crate::world::at(bmap_test_kit::redis::Flavor::Valkey, super::$story) })*
         }
     };
 }
 pub(crate) use on_both;
+
+/// Runs a story where its server is installed.
+pub(crate) fn at<F: Future<Output = ()>>(flavor: Flavor, story: impl FnOnce(Flavor) -> F) {
+    if flavor.is_here() {
+        run(story(flavor));
+    }
+}
