@@ -148,6 +148,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn f04_a_server_that_is_back_is_in_use_within_two_seconds_whenever_it_comes() {
+        // It comes at the beginning of an attempt that has missed it.
+        assert!(LONGEST_DELAY + crate::session::CONNECT < Duration::from_secs(2));
+    }
+
+    #[test]
     fn delays_differ_and_stay_within_their_bounds() {
         let delays: Vec<_> = (0..1000).map(|_| by_chance(LONGEST_DELAY)).collect();
         assert!(delays.iter().all(|delay| (LONGEST_DELAY / 2..=LONGEST_DELAY).contains(delay)));

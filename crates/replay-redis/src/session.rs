@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Longest that a connection may take to be there and checked.
-const CONNECT: Duration = Duration::from_secs(1);
+pub(crate) const CONNECT: Duration = Duration::from_secs(1);
 /// Longest that the replicas have for the marker, milliseconds; within [`CONNECT`].
 const REPLICATE: u32 = 500;
 
