@@ -81,8 +81,11 @@ impl Session {
             Self::adopt(store, connection, server, before).await
         };
         let session = timeout(CONNECT, connecting).await.map_err(|_| StoreFault::Slow { deadline: CONNECT })??;
-        // A server on which each record would be late is none.
-        session.probe(store).await?;
+        // A server on which each record would be late is none. The first answer may be: the server has to read the script.
+        match session.probe(store).await {
+            Err(StoreFault::Slow { .. }) => session.probe(store).await?,
+            outcome => outcome?,
+        }
         Ok(session)
     }
 

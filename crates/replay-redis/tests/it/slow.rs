@@ -24,15 +24,15 @@ async fn f05_a_slow_or_silent_server_is_503_within_the_deadline_and_nothing_pile
     let proxy = Proxy::to(server.address());
     let mut options = options(proxy.address());
     (options.deadline, options.in_flight) = (DEADLINE, IN_FLIGHT);
-    let mut tool = Tool::try_start(options.clone()).await;
+    let mut started = Tool::try_start(options.clone()).await;
     for _ in 0..20 {
         // 50 ms is little where two cores have all of this to do.
-        match tool {
-            Ok(_) => break,
-            Err(_) => tool = Tool::try_start(options.clone()).await,
+        if started.is_ok() {
+            break;
         }
+        started = Tool::try_start(options.clone()).await;
     }
-    let (tool, page) = (tool.unwrap(), Page::new());
+    let (tool, page) = (started.unwrap(), Page::new());
     tool.past_the_rule().await;
     // A record that was given up counts until it is answered, or until the connection is given up too.
     let mut given_up = 0;
