@@ -3,6 +3,15 @@
 use std::time::Duration;
 
 /// Why a store did not start.
+///
+/// ```
+/// use bmap_replay_redis::{Options, StartError};
+/// use bmap_verifier::protocol::{check::Window, ids::ToolId};
+///
+/// let error = Options::new("http://redis.internal/", ToolId::parse("geo")?, Window::DEFAULT).unwrap_err();
+/// assert!(matches!(error, StartError::Url { .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
@@ -18,6 +27,13 @@ pub enum StartError {
 }
 
 /// Why records are refused at this moment. All of them answer 503 `replay_store_unavailable`.
+///
+/// ```
+/// use bmap_replay_redis::StoreFault;
+///
+/// let fault = StoreFault::Evicts { policy: "allkeys-lru".to_owned() };
+/// assert_eq!(fault.to_string(), "maxmemory-policy is allkeys-lru, which deletes records: set it to noeviction");
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFault {

@@ -3,7 +3,7 @@
 //!
 //! ```no_run
 //! use bmap_replay_redis::{Options, RedisReplayStore};
-//! use bmap_verifier::{NoRevocations, Policy, ToolCredential, ToolKeys, Verifier};
+//! use bmap_verifier::{Policy, ToolCredential, Verifier};
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let credential = ToolCredential::from_env()?;
@@ -12,9 +12,7 @@
 //! // An error here ends the process: a tool without its replay store lets nothing in.
 //! let replay = RedisReplayStore::connect(options).await?;
 //! let status = replay.clone(); // for the tool's own readiness and metrics: `status.is_ready()`, `status.status()`
-//! let keys = ToolKeys::new(credential.tool, credential.epochs);
-//! let (own, issuer_keys) = (credential.own, credential.issuer_keys);
-//! let verifier = Verifier::new(credential.issuer, issuer_keys, own, policy, keys, replay, NoRevocations);
+//! let verifier = Verifier::with_store(credential, policy, replay);
 //! # Ok(())
 //! # }
 //! ```

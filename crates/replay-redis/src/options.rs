@@ -39,6 +39,10 @@ const CLOCKS: i64 = 1;
 /// Seconds by which a primary notices later that its replicas are gone: it looks once a second.
 const NOTICES: i64 = 1;
 
+/// The longest deadline. A primary that sleeps is left after it and the second between two looks. If it lasted longer, the primary could wake up on
+/// the same connection after another one took its place, and believe in its replicas until it has looked.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(1);
+
 /// What a store is told.
 ///
 /// ```
@@ -57,7 +61,7 @@ pub struct Options {
     window: Window,
     /// How many servers there are. Default: a primary with replicas.
     pub servers: Servers,
-    /// Longest that a record may take; later it is refused. Default: 50 ms.
+    /// Longest that a record may take; later it is refused. Default: 50 ms; at most 1 s, within which a primary that fell asleep has to be noticed.
     pub deadline: Duration,
     /// Most records that are sent and not answered. Above, requests are refused at once. Default: 1,024.
     pub in_flight: u32,
@@ -99,6 +103,11 @@ impl Options {
     /// The tool whose requests are recorded.
     pub fn tool(&self) -> &ToolId {
         &self.tool
+    }
+
+    /// The deadline within its bound.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.deadline.min(LONGEST_DEADLINE)
     }
 
     /// When a request was signed whose record lives until `until`, seconds: the inverse of [`Window::record_until`].
@@ -175,6 +184,14 @@ mod tests {
         }
         // A request that is 5 s ahead is at most 71 s from its end.
         assert_eq!(options.longest(), 71);
+    }
+
+    #[test]
+    fn no_deadline_is_so_long_that_a_primary_can_sleep_through_its_succession() {
+        let mut options = options("redis://127.0.0.1/").unwrap();
+        assert_eq!(options.deadline(), Duration::from_millis(50));
+        options.deadline = Duration::MAX;
+        assert_eq!(options.deadline(), Duration::from_secs(1));
     }
 
     #[test]

@@ -142,7 +142,7 @@ impl Session {
         let arguments = [&self.run_id, &self.forgot_text, until, longest, per_key].map(|text| text.as_bytes());
         let keys = [&store.names.marker, &name, &count].map(Vec::as_slice);
         let running = store.scripts.record.run(&self.connection, &keys, &arguments);
-        let deadline = options.deadline;
+        let deadline = options.deadline();
         let answer = timeout(deadline, running).await.map_err(|_| StoreFault::Slow { deadline })?;
         place.answered();
         match self.understood(answer)? {
@@ -160,7 +160,7 @@ impl Session {
         let arguments = [self.run_id.as_bytes(), self.forgot_text.as_bytes()];
         let keys = [store.names.marker.as_slice()];
         let running = store.scripts.probe.run(&self.connection, &keys, &arguments);
-        let deadline = store.options.deadline;
+        let deadline = store.options.deadline();
         match self.understood(timeout(deadline, running).await.map_err(|_| StoreFault::Slow { deadline })?)? {
             (1, _) => Ok(()),
             _ => Err(StoreFault::Unexpected { to: "EVALSHA" }),

@@ -3,6 +3,19 @@
 use crate::fault::StoreFault;
 
 /// Whether records are taken.
+///
+/// ```
+/// use bmap_replay_redis::{State, StoreFault};
+///
+/// /// What a readiness probe answers with.
+/// fn status(state: &State) -> u16 {
+///     match state {
+///         State::Ready { .. } => 200,
+///         State::Refusing(_) => 503,
+///     }
+/// }
+/// assert_eq!(status(&State::Refusing(StoreFault::NoReplicas)), 503);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// Yes, on a checked connection.

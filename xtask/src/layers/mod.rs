@@ -150,7 +150,7 @@ const BANS: [Ban; 8] = [
 ];
 
 /// Libraries whose first page of documentation has an example for each type.
-const WITH_EXAMPLES: [&str; 3] = ["bmap-listener", "bmap-protocol", "bmap-verifier"];
+const WITH_EXAMPLES: [&str; 4] = ["bmap-listener", "bmap-protocol", "bmap-replay-redis", "bmap-verifier"];
 
 /// Folders inside a crate: the first must not import from the second, and why.
 const FOLDERS: &[(&str, &str, &str)] = &[

@@ -145,6 +145,7 @@ async fn f07_a_user_with_no_more_rights_than_documented_is_enough(flavor: Flavor
         }
         let (tool, page) = (Tool::try_start(options.clone()).await.unwrap(), Page::new());
         tool.past_the_rule().await;
+        assert!(!format!("{:?} {options:?}", tool.store).contains("secret"));
         let request = page.signs();
         assert_eq!(tool.decide(&request).await, Ok(()), "{config}");
         assert_eq!(tool.decide(&request).await, Err(Refusal::Replayed));

@@ -5,7 +5,7 @@ use bmap_protocol::check::Window;
 use bmap_replay_redis::{Options, RedisReplayStore, Servers, StartError, State};
 use bmap_test_kit::folder::root;
 use bmap_test_kit::redis::{Flavor, RedisServer};
-use bmap_verifier::{NoRevocations, Policy, Refusal, SystemClock, ToolKeys, UnixTime, Verifier};
+use bmap_verifier::{Policy, Refusal, SystemClock, ToolKeys, UnixTime, Verifier};
 use bytes::Bytes;
 use http::request::Parts;
 use http_body_util::Empty;
@@ -39,9 +39,7 @@ impl Tool {
         let store = RedisReplayStore::connect(options).await?;
         let (credential, mut policy) = (credential(), Policy::default());
         policy.window = WINDOW;
-        let keys = ToolKeys::new(credential.tool, credential.epochs);
-        let (own, issuer_keys) = (credential.own, credential.issuer_keys);
-        let verifier = Verifier::new(credential.issuer, issuer_keys, own, policy, keys, store.clone(), NoRevocations);
+        let verifier = Verifier::with_store(credential, policy, store.clone());
         Ok(Self { store, verifier, ahead: 0 })
     }
 
