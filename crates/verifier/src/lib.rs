@@ -48,7 +48,8 @@
 //!
 //! Bind the listener first, and make the verifier when the process before has ended: requests that it let in after this one's start are not
 //! known here. The file is read once, and holds what it holds for one tool, one window and one set of limits; anything else is a plain start.
-//! Processes that overlap, for a rolling deployment or for load, need a shared [`ReplayStore`].
+//! Processes that overlap, for a rolling deployment or for load, need a shared [`ReplayStore`]: the crate
+//! `bmap-replay-redis`, and [`Verifier::with_store`].
 //!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`fresh`], [`verified`]; what it
 //! stands on: `body`, `body_budget`, [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:

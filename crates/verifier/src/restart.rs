@@ -2,10 +2,21 @@
 
 use crate::clock::{Clock, UnixTime};
 use crate::credential::ToolCredential;
+use crate::keys::ToolKeys;
 use crate::policy::Policy;
-use crate::replay::{MemoryReplayStore, ReplayLimits, Start, StateError};
+use crate::replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
+use crate::standing::NoRevocations;
 use crate::verify::Verifier;
 use std::path::Path;
+
+impl<R: ReplayStore> Verifier<ToolKeys, R> {
+    /// As [`Verifier::with_policy`], with a replay store that is there already, such as one that several processes share (`bmap-replay-redis`).
+    pub fn with_store(credential: ToolCredential, policy: Policy, replay: R) -> Self {
+        let policy = policy.within(&credential);
+        let keys = ToolKeys::new(credential.tool, credential.epochs);
+        Self::new(credential.issuer, credential.issuer_keys, credential.own, policy, keys, replay, NoRevocations)
+    }
+}
 
 impl Verifier {
     /// As [`Verifier::with_policy`], with a replay store that goes on where the process before ended, if that one called [`Verifier::save_state`] in

@@ -136,13 +136,6 @@ impl Verifier {
         let replay = MemoryReplayStore::new(limits, policy.window, now.seconds());
         Self::with_store(credential, policy, replay)
     }
-
-    /// A tool's own verifier with a replay store that is there already.
-    pub(crate) fn with_store(credential: ToolCredential, policy: Policy, replay: MemoryReplayStore) -> Self {
-        let policy = policy.within(&credential);
-        let keys = ToolKeys::new(credential.tool, credential.epochs);
-        Self::new(credential.issuer, credential.issuer_keys, credential.own, policy, keys, replay, NoRevocations)
-    }
 }
 
 impl<K, R, S> Verifier<K, R, S> {

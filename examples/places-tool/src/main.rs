@@ -21,7 +21,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::Request;
 use bmap_listener::{ConnectionLimits, Listener, PeerSocket, REQUESTS_PER_ADDRESS, RequestBody};
-use bmap_verifier::{PeerAddress, SystemClock};
+use bmap_verifier::{PeerAddress, ReplayStore, SystemClock};
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -47,6 +47,12 @@ struct Args {
     /// A folder of this process's own, in which it leaves its replay store to the next one when it is asked to stop.
     #[arg(long, env = "BMAP_STATE_DIR")]
     state_dir: Option<PathBuf>,
+    /// The replay store that all processes of this tool share: `redis://…` or `rediss://…`, a primary with replicas.
+    #[arg(long, env = "BMAP_REPLAY_STORE", hide_env_values = true, conflicts_with = "state_dir")]
+    replay_store: Option<String>,
+    /// That store is one server, without replicas.
+    #[arg(long, requires = "replay_store")]
+    replay_store_single: bool,
 }
 
 #[tokio::main]
@@ -72,10 +78,29 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     };
     let tool = Listener::bind(args.listen, limits).await?;
     let admin = Listener::bind(args.admin_listen, ConnectionLimits::total(MAX_ADMIN_CONNECTIONS)).await?;
+    let listeners = (tool, admin);
+    if let Some(url) = &args.replay_store {
+        let verifier = routes::shared(url, args.replay_store_single).await?;
+        return listen(listeners, &verifier, cities, counters).await;
+    }
     // Last of what can fail: a state file is used once, and a start that fails behind it would have used it for nothing.
     let verifier = routes::verifier(args.state_dir.as_deref())?;
-    let tool_routes = routes::protected(&verifier, cities, Arc::clone(&counters));
+    listen(listeners, &verifier, cities, counters).await?;
+    // Both listeners are closed and what was in flight has ended, or had its time: nothing that is let in from here on would be in the file.
+    if let Some(records) = verifier.verifier().save_state(SystemClock.now())? {
+        println!("places-tool: nonces left to the next process: {records}");
+    }
+    Ok(())
+}
 
+/// Serves the tool and its admin listener until the process is to stop.
+async fn listen<R: ReplayStore>(
+    (tool, admin): (Listener, Listener),
+    verifier: &routes::Layer<R>,
+    cities: Arc<cities::Cities>,
+    counters: Arc<admin::Counters>,
+) -> Result<(), Box<dyn Error>> {
+    let tool_routes = routes::protected(verifier, cities, Arc::clone(&counters));
     println!("places-tool: listening on http://{}", tool.local_address()?);
     println!("places-tool: admin on http://{}", admin.local_address()?);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -92,10 +117,6 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
             let _ = stop.send(true);
         }
     );
-    // Both listeners are closed and what was in flight has ended, or had its time: nothing that is let in from here on would be in the file.
-    if let Some(records) = verifier.verifier().save_state(SystemClock.now())? {
-        println!("places-tool: nonces left to the next process: {records}");
-    }
     Ok(())
 }
 

@@ -11,11 +11,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bmap_replay_redis::{Options, RedisReplayStore, Servers};
 use bmap_verifier::layer::Verify;
 use bmap_verifier::protocol::origin::Origin;
-use bmap_verifier::{SystemClock, ToolCredential, Verified, Verifier, VerifyLayer};
+use bmap_verifier::{
+    MemoryReplayStore, Policy, ReplayStore, SystemClock, ToolCredential, ToolKeys, Verified, Verifier, VerifyLayer,
+};
 use serde::{Deserialize, Serialize};
-use tower::Layer;
+use tower::Layer as _;
 
 use crate::admin::Counters;
 use crate::cities::{ATTRIBUTION, Cities, City, LICENSE_URL};
@@ -35,11 +38,14 @@ struct Tool {
     counters: Arc<Counters>,
 }
 
-/// The verifier, as a layer. With a state folder it knows what the process before let in, if that one ended in order.
+/// A tool's verifier around its routes, with the replay store `R`.
+pub(crate) type Layer<R = MemoryReplayStore> = VerifyLayer<ToolKeys, R>;
+
+/// The verifier, as a layer, with its replay store in memory. With a state folder it knows what the process before let in, if that one ended in order.
 ///
 /// # Errors
 /// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a state folder that is missing or another process's.
-pub(crate) fn verifier(state: Option<&Path>) -> Result<VerifyLayer, Box<dyn Error>> {
+pub(crate) fn verifier(state: Option<&Path>) -> Result<Layer, Box<dyn Error>> {
     let credential = ToolCredential::from_env()?;
     Ok(VerifyLayer::new(match state {
         Some(folder) => Verifier::from_credential_with_state(credential, folder, &SystemClock)?,
@@ -47,8 +53,27 @@ pub(crate) fn verifier(state: Option<&Path>) -> Result<VerifyLayer, Box<dyn Erro
     }))
 }
 
+/// The verifier, as a layer, with the replay store that all processes of this tool share.
+///
+/// # Errors
+/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a store that is out of reach, or whose settings lose records.
+pub(crate) async fn shared(url: &str, single: bool) -> Result<Layer<RedisReplayStore>, Box<dyn Error>> {
+    let credential = ToolCredential::from_env()?;
+    let policy = Policy::of(&credential);
+    let mut options = Options::new(url, credential.tool.clone(), policy.window)?;
+    if single {
+        options.servers = Servers::Single;
+    }
+    let replay = RedisReplayStore::connect(options).await?;
+    Ok(VerifyLayer::new(Verifier::with_store(credential, policy, replay)))
+}
+
 /// The routes behind the verifier.
-pub(crate) fn protected(verifier: &VerifyLayer, cities: Arc<Cities>, counters: Arc<Counters>) -> Verify<Router> {
+pub(crate) fn protected<R: ReplayStore>(
+    verifier: &Layer<R>,
+    cities: Arc<Cities>,
+    counters: Arc<Counters>,
+) -> Verify<Router, ToolKeys, R> {
     verifier.layer(open(cities, counters))
 }
 

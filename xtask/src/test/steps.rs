@@ -44,7 +44,7 @@ const FUZZED: [&str; 3] = ["crates/protocol/", "crates/verifier/", "fuzz/"];
 const STORAGE: [&str; 4] = ["crates/store/", "crates/model/", "crates/issuer/", "server/tests/faults/"];
 
 pub(super) const STEPS: &[Step] = &[
-    Step::new("setup", "wasm target, npm packages, browser", always, |_| setup::all()),
+    Step::new("setup", "wasm target, npm packages, Valkey, Redis, browser", always, |_| setup::all()),
     Step::new("fmt", "cargo fmt --check", Scope::affects_rust, fmt),
     Step::new("layers", "which floor may see which", Scope::affects_rust, |_| layers::run(&[])),
     Step::new("build", "everything that the next steps run, with lints, warnings denied", always, rust::build),
