@@ -51,7 +51,7 @@
 //! Processes that overlap, for a rolling deployment or for load, need a shared [`ReplayStore`].
 //!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`fresh`], [`verified`]; what it
-//! stands on: `body`, `body_budget`, [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
+//! stands on: `body`, `body_budget`, [`policy`], [`settings`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
 //! [`problem`], [`cors`].
 #![cfg_attr(
     not(test),
@@ -76,6 +76,7 @@ pub mod credential;
 pub mod keys;
 pub mod policy;
 pub mod replay;
+pub mod settings;
 pub mod standing;
 pub mod token_cache;
 
@@ -84,6 +85,7 @@ pub mod problem;
 
 mod restart;
 mod sync;
+mod tool;
 
 #[cfg(feature = "axum")]
 mod extract;
@@ -99,6 +101,7 @@ pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
 pub use layer::VerifyLayer;
 pub use policy::{BodyLimits, PeerAddress, Policy, Rate};
 pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
+pub use settings::{LiveSettings, Settings, SettingsRef};
 pub use standing::{NoRevocations, Standing};
 pub use verify::fresh::Fresh;
 pub use verify::verified::{Principal, Verified};

@@ -5,6 +5,7 @@ use crate::credential::ToolCredential;
 use crate::policy::Policy;
 use crate::replay::{MemoryReplayStore, ReplayLimits, Start, StateError};
 use crate::verify::Verifier;
+use bmap_protocol::check::Window;
 use std::path::Path;
 
 impl Verifier {
@@ -20,18 +21,7 @@ impl Verifier {
         folder: &Path,
         clock: &impl Clock,
     ) -> Result<Self, StateError> {
-        let owner = format!("bmap/1/replay-state\n{}\n{}", credential.issuer.as_str(), credential.tool.as_str());
-        let (replay, start) = MemoryReplayStore::open(folder, &owner, limits, policy.window, clock)?;
-        let shown = folder.display();
-        match start {
-            Start::Restored { records } => {
-                tracing::info!("{shown}: went on with {records} nonces of the process before")
-            }
-            Start::Plain => tracing::info!("{shown}: no state; what was signed before now is refused"),
-            Start::Ignored(why) => {
-                tracing::warn!("{shown}: state not used: {why}; what was signed before now is refused")
-            }
-        }
+        let replay = MemoryReplayStore::of_tool(&credential, folder, limits, policy.window, clock)?;
         Ok(Self::with_store(credential, policy, replay))
     }
 
@@ -46,6 +36,34 @@ impl Verifier {
     ) -> Result<Self, StateError> {
         let policy = Policy::of(&credential);
         Self::with_state(credential, policy, ReplayLimits::default(), folder, clock)
+    }
+}
+
+impl MemoryReplayStore {
+    /// The store of a tool, as [`MemoryReplayStore::open`] has it, for a verifier that is made from its parts. How it began is in the log.
+    ///
+    /// # Errors
+    /// As [`MemoryReplayStore::open`].
+    pub fn of_tool(
+        credential: &ToolCredential,
+        folder: &Path,
+        limits: ReplayLimits,
+        window: Window,
+        clock: &impl Clock,
+    ) -> Result<Self, StateError> {
+        let owner = format!("bmap/1/replay-state\n{}\n{}", credential.issuer.as_str(), credential.tool.as_str());
+        let (replay, start) = MemoryReplayStore::open(folder, &owner, limits, window, clock)?;
+        let shown = folder.display();
+        match start {
+            Start::Restored { records } => {
+                tracing::info!("{shown}: went on with {records} nonces of the process before")
+            }
+            Start::Plain => tracing::info!("{shown}: no state; what was signed before now is refused"),
+            Start::Ignored(why) => {
+                tracing::warn!("{shown}: state not used: {why}; what was signed before now is refused")
+            }
+        }
+        Ok(replay)
     }
 }
 
