@@ -5,7 +5,7 @@ use crate::backoff::Backoff;
 use crate::events::{Event, Events, MAX_EVENT};
 use crate::shared::{Part, Shared};
 use crate::status::LinkFault;
-use bmap_outbound::LineBounds;
+use bmap_outbound::{LineBounds, OutboundError};
 use bmap_protocol::link::{FEED_PATH, SYNC_SECONDS};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,15 +20,16 @@ const HEAD: Duration = Duration::from_secs(5);
 /// Follows the feed for as long as the link runs.
 pub(crate) async fn run(shared: Arc<Shared>, asker: Arc<Asker>) {
     let mut backoff = Backoff::new();
-    let mut needs_state = true;
+    let (mut needs_state, mut is_gone) = (true, false);
     loop {
         if needs_state {
-            shared.wants.from_start().await;
+            shared.wants.whole(is_gone).await;
         }
         let fault = follow(&shared, &asker, &mut backoff).await;
         shared.is_open.store(false, Ordering::SeqCst);
         // What was said is lost, or is late: the state says all of it again.
-        needs_state = fault.is_cursor_gone() || matches!(fault, LinkFault::Malformed(_) | LinkFault::Late);
+        is_gone = fault.is_cursor_gone();
+        needs_state = is_gone || matches!(fault, LinkFault::Malformed(_) | LinkFault::Late);
         shared.note(Part::Feed, Some(&fault));
         tokio::time::sleep(backoff.next_wait()).await;
     }
@@ -49,6 +50,7 @@ async fn follow(shared: &Shared, asker: &Asker, backoff: &mut Backoff) -> LinkFa
         let line = match timeout_at(deadline, lines.next()).await {
             Ok(Ok(Some(line))) => line,
             Ok(Ok(None)) => return LinkFault::Ended,
+            Ok(Err(OutboundError::TooLarge { .. })) => return LinkFault::Malformed("a line of the feed"),
             Ok(Err(fault)) => return LinkFault::Outbound(fault),
             Err(_) => return LinkFault::Silent,
         };

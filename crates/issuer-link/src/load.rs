@@ -42,7 +42,7 @@ pub(crate) async fn run(shared: Arc<Shared>, asker: Arc<Asker>) {
 }
 
 async fn load(shared: &Shared, asker: &Asker, want: Want, tag: &mut Option<HeaderValue>) -> Result<(), LinkFault> {
-    let if_none_match = tag.as_ref().filter(|_| !want.from_start);
+    let if_none_match = tag.as_ref().filter(|_| !want.whole);
     let question = Question { method: "GET", path: STATE_PATH, query: "", if_none_match, body: b"" };
     let answer = asker.send(question, MAX_STATE).await?;
     if answer.status() == StatusCode::NOT_MODIFIED {
@@ -57,11 +57,11 @@ async fn load(shared: &Shared, asker: &Asker, want: Want, tag: &mut Option<Heade
     let tool = state.tools.iter().find(|tool| tool.id == shared.tool.as_str());
     let settings = settings(shared, &state, tool)?;
     let elapsed = shared.clock.elapsed();
-    match want.from_start {
+    match want.whole {
         true => locked(&shared.time).heard_anew(state.server_time, elapsed),
         false => locked(&shared.time).heard(state.server_time, elapsed),
     }
-    shared.state(&state, settings, tool.and_then(|tool| tool.max_staleness), want.from_start);
+    shared.state(&state, settings, tool.and_then(|tool| tool.max_staleness), want.reset);
     *tag = answer.headers().get(ETAG).cloned();
     Ok(())
 }

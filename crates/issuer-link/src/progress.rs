@@ -49,9 +49,10 @@ impl Progress {
         }
     }
 
-    /// A state came into force. One `from_start` sets every cursor, back too: the issuer no longer knows the one that was asked behind.
-    pub(crate) fn state(&mut self, cursor: i64, from_start: bool) {
-        if from_start {
+    /// A state came into force. A `reset` sets every cursor, back too: the issuer no longer knows the one that was asked
+    /// behind.
+    pub(crate) fn state(&mut self, cursor: i64, reset: bool) {
+        if reset {
             let changes = (cursor, cursor);
             *self = Self { state: Some(cursor), complete: cursor, seen: cursor, changes, wanted: None };
             return;
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn f23_a_state_from_the_start_sets_cursors_back() {
+    fn f23_a_state_after_a_gone_cursor_sets_cursors_back() {
         let mut progress = at(900);
         progress.state(50, true);
         assert_eq!((progress.after(), progress.is_older(49), progress.is_older(50)), (Some(50), true, false));

@@ -174,10 +174,10 @@ impl Shared {
     }
 
     /// A state was loaded. `settings` are what it says of this tool.
-    pub(crate) fn state(&self, state: &State, settings: Settings, max_staleness: Option<u32>, from_start: bool) {
+    pub(crate) fn state(&self, state: &State, settings: Settings, max_staleness: Option<u32>, reset: bool) {
         let mut progress = locked(&self.progress);
-        self.denials.replace(&state.denials, state.cursor, !from_start, self.earlier_second());
-        if from_start || !progress.is_older(state.cursor) {
+        self.denials.replace(&state.denials, state.cursor, !reset, self.earlier_second());
+        if reset || !progress.is_older(state.cursor) {
             self.limit_staleness(max_staleness);
             let mut operator = locked(&self.operator);
             for (own, live) in &operator.verifiers {
@@ -191,7 +191,7 @@ impl Shared {
             operator.missing_epochs = missing;
             operator.settings = settings;
         }
-        progress.state(state.cursor, from_start);
+        progress.state(state.cursor, reset);
         if progress.is_wanting() {
             self.wants.state();
         }

@@ -9,8 +9,10 @@ use tokio::sync::{Notify, watch};
 pub(crate) struct Want {
     /// It is tried until it succeeds.
     pub(crate) must: bool,
-    /// The whole state, whatever is there already: cursors may go back.
-    pub(crate) from_start: bool,
+    /// The whole state, whatever of it is there already.
+    pub(crate) whole: bool,
+    /// Cursors may go back: the issuer no longer knows the one that is there.
+    pub(crate) reset: bool,
 }
 
 /// Reasons of all who want a state.
@@ -18,20 +20,20 @@ pub(crate) struct Want {
 pub(crate) struct Wants {
     next: Mutex<Option<Want>>,
     wake: Notify,
-    /// Loads from the start that succeeded.
-    from_start: watch::Sender<u64>,
+    /// Loads of the whole state that succeeded.
+    whole: watch::Sender<u64>,
 }
 
 impl Default for Wants {
     fn default() -> Self {
-        Self { next: Mutex::default(), wake: Notify::new(), from_start: watch::Sender::new(0) }
+        Self { next: Mutex::default(), wake: Notify::new(), whole: watch::Sender::new(0) }
     }
 }
 
 impl Wants {
     /// A state, tried for until it is there.
     pub(crate) fn state(&self) {
-        self.add(Want { must: true, from_start: false });
+        self.add(Want { must: true, ..Want::default() });
     }
 
     /// One try.
@@ -39,10 +41,10 @@ impl Wants {
         self.add(Want::default());
     }
 
-    /// A whole state from the start; waits until it is in force.
-    pub(crate) async fn from_start(&self) {
-        let mut loads = self.from_start.subscribe();
-        self.add(Want { must: true, from_start: true });
+    /// The whole state; waits until it is in force.
+    pub(crate) async fn whole(&self, reset: bool) {
+        let mut loads = self.whole.subscribe();
+        self.add(Want { must: true, whole: true, reset });
         // The sender is part of this.
         let _ = loads.changed().await;
     }
@@ -64,15 +66,19 @@ impl Wants {
 
     /// A want was met.
     pub(crate) fn met(&self, want: Want) {
-        if want.from_start {
-            self.from_start.send_modify(|loads| *loads = loads.wrapping_add(1));
+        if want.whole {
+            self.whole.send_modify(|loads| *loads = loads.wrapping_add(1));
         }
     }
 
     fn add(&self, more: Want) {
         let mut next = locked(&self.next);
         let want = next.unwrap_or_default();
-        *next = Some(Want { must: want.must || more.must, from_start: want.from_start || more.from_start });
+        *next = Some(Want {
+            must: want.must || more.must,
+            whole: want.whole || more.whole,
+            reset: want.reset || more.reset,
+        });
         drop(next);
         self.wake.notify_one();
     }

@@ -58,6 +58,9 @@ impl Lines {
             let rest = self.held.get(self.searched..).unwrap_or_default();
             if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
                 let end = self.searched.saturating_add(end);
+                if end > self.bounds.line {
+                    return Err(OutboundError::TooLarge { limit: self.bounds.line });
+                }
                 self.searched = 0;
                 let line = self.held.split_to(end.saturating_add(1)).freeze();
                 let line = line.slice(..end);

@@ -56,12 +56,15 @@ async fn r23_silence_and_long_lines_end_it() {
     assert_eq!(answer.body_mut().next().await.unwrap().unwrap(), "a");
     assert_eq!(answer.body_mut().next().await, Err(OutboundError::Time));
 
-    let long = open(|mut stream| async move {
-        write(&mut stream, HEAD).await;
-        write(&mut stream, &"a".repeat(65)).await;
-        std::future::pending().await
-    });
-    assert_eq!(long.await.unwrap().body_mut().next().await, Err(OutboundError::TooLarge { limit: 64 }));
+    for end in ["", "\n"] {
+        let long = open(move |mut stream| async move {
+            write(&mut stream, &format!("{HEAD}{}\n{}{end}", "a".repeat(64), "a".repeat(65))).await;
+            std::future::pending().await
+        });
+        let mut answer = long.await.unwrap();
+        assert_eq!(answer.body_mut().next().await.unwrap().unwrap().len(), 64);
+        assert_eq!(answer.body_mut().next().await, Err(OutboundError::TooLarge { limit: 64 }));
+    }
 
     let headless = open(|stream| async move {
         let _open = stream;
