@@ -73,7 +73,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let tool = Listener::bind(args.listen, limits).await?;
     let admin = Listener::bind(args.admin_listen, ConnectionLimits::total(MAX_ADMIN_CONNECTIONS)).await?;
     // Last of what can fail: a state file is used once, and a start that fails behind it would have used it for nothing.
-    let verifier = routes::verifier(args.state_dir.as_deref())?;
+    let (verifier, link) = routes::verifier(args.state_dir.as_deref())?;
     let tool_routes = routes::protected(&verifier, cities, Arc::clone(&counters));
 
     println!("places-tool: listening on http://{}", tool.local_address()?);
@@ -92,6 +92,7 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
             let _ = stop.send(true);
         }
     );
+    link.close();
     // Both listeners are closed and what was in flight has ended, or had its time: nothing that is let in from here on would be in the file.
     if let Some(records) = verifier.verifier().save_state(SystemClock.now())? {
         println!("places-tool: nonces left to the next process: {records}");

@@ -11,9 +11,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bmap_issuer_link::{Link, LinkKeys, LinkStanding};
 use bmap_verifier::layer::Verify;
 use bmap_verifier::protocol::origin::Origin;
-use bmap_verifier::{SystemClock, ToolCredential, Verified, Verifier, VerifyLayer};
+use bmap_verifier::{MemoryReplayStore, Policy, ReplayLimits, SystemClock, ToolCredential, Verified, VerifyLayer};
 use serde::{Deserialize, Serialize};
 use tower::Layer;
 
@@ -35,20 +36,32 @@ struct Tool {
     counters: Arc<Counters>,
 }
 
-/// The verifier, as a layer. With a state folder it knows what the process before let in, if that one ended in order.
+/// The layer around the routes.
+pub(crate) type Protection = VerifyLayer<LinkKeys, MemoryReplayStore, LinkStanding>;
+
+/// The verifier, as a layer. With a state folder it knows what the process before let in, if that one ended in order. With `BMAP_LINK=on` it
+/// hears from the issuer while it runs.
 ///
 /// # Errors
-/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a state folder that is missing or another process's.
-pub(crate) fn verifier(state: Option<&Path>) -> Result<VerifyLayer, Box<dyn Error>> {
+/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a `BMAP_LINK` that is not understood; a state folder that is missing or another
+/// process's.
+pub(crate) fn verifier(state: Option<&Path>) -> Result<(Protection, Link), Box<dyn Error>> {
     let credential = ToolCredential::from_env()?;
-    Ok(VerifyLayer::new(match state {
-        Some(folder) => Verifier::from_credential_with_state(credential, folder, &SystemClock)?,
-        None => Verifier::from_credential(credential, SystemClock.now()),
-    }))
+    let link = Link::from_env(credential.clone())?;
+    let (policy, limits) = (Policy::default(), ReplayLimits::default());
+    let replay = match state {
+        Some(folder) => MemoryReplayStore::of_tool(&credential, folder, limits, policy.window, &SystemClock)?,
+        None => MemoryReplayStore::new(limits, policy.window, SystemClock.now().seconds()),
+    };
+    Ok((VerifyLayer::new(link.verifier(policy, replay)), link))
 }
 
 /// The routes behind the verifier.
-pub(crate) fn protected(verifier: &VerifyLayer, cities: Arc<Cities>, counters: Arc<Counters>) -> Verify<Router> {
+pub(crate) fn protected(
+    verifier: &Protection,
+    cities: Arc<Cities>,
+    counters: Arc<Counters>,
+) -> Verify<Router, LinkKeys, MemoryReplayStore, LinkStanding> {
     verifier.layer(open(cities, counters))
 }
 

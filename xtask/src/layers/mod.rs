@@ -22,11 +22,12 @@ use crate::shell::{Program, root};
 
 /// Which crate may see which in a build. A crate of the house that is not listed here is a fault: its author decides its
 /// place.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("bmap-protocol", &[]),
     ("bmap-listener", &[]),
     ("bmap-outbound", &[]),
     ("bmap-verifier", &["bmap-protocol"]),
+    ("bmap-issuer-link", &["bmap-outbound", "bmap-protocol", "bmap-verifier"]),
     ("bmap-model", &["bmap-protocol"]),
     // Why a database server's certificate does not hold is `outbound`'s to say, as for every server that we connect to.
     ("bmap-store", &["bmap-model", "bmap-outbound", "bmap-protocol"]),
@@ -46,6 +47,7 @@ const LIBRARIES: &[&str] =
     &["bmap-issuer", "bmap-listener", "bmap-model", "bmap-outbound", "bmap-protocol", "bmap-store", "bmap-verifier"];
 const FLOORS: &[&str] = &[
     "bmap-issuer",
+    "bmap-issuer-link",
     "bmap-listener",
     "bmap-model",
     "bmap-outbound",
@@ -57,6 +59,7 @@ const FLOORS: &[&str] = &[
 ];
 const OUTSIDE: &[&str] = &[
     "bmap-issuer",
+    "bmap-issuer-link",
     "bmap-listener",
     "bmap-model",
     "bmap-outbound",
@@ -79,7 +82,7 @@ struct Ban {
     why: &'static str,
 }
 
-const BANS: [Ban; 7] = [
+const BANS: [Ban; 8] = [
     Ban {
         tree: "-p bmap-protocol --all-features -e normal,build --target all",
         crates: &[
@@ -112,6 +115,11 @@ const BANS: [Ban; 7] = [
         why: "a decision needs no database and no HTTP client; the extractor needs axum-core only",
     },
     Ban {
+        tree: "-p bmap-issuer-link -e normal,build --target all",
+        crates: &["sqlx", "sqlx-core", "axum", "bmap-model", "bmap-store", "bmap-issuer"],
+        why: "a tool embeds it: it knows the issuer by the wire alone",
+    },
+    Ban {
         tree: "-p bmap-verifier --no-default-features -e normal,build --target all",
         crates: &["axum", "axum-core"],
         why: "axum is behind a feature",
@@ -139,7 +147,7 @@ const BANS: [Ban; 7] = [
 ];
 
 /// Libraries whose first page of documentation has an example for each type.
-const WITH_EXAMPLES: [&str; 3] = ["bmap-listener", "bmap-protocol", "bmap-verifier"];
+const WITH_EXAMPLES: [&str; 4] = ["bmap-issuer-link", "bmap-listener", "bmap-protocol", "bmap-verifier"];
 
 /// Folders inside a crate: the first must not import from the second, and why.
 const FOLDERS: &[(&str, &str, &str)] = &[
