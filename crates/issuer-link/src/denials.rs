@@ -272,3 +272,6 @@ impl Denials {
         self.entries.store(table.len(), Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests;
