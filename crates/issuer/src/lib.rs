@@ -12,7 +12,6 @@
 )]
 
 pub mod body_limit;
-#[expect(clippy::module_inception, reason = "the issuer at work is the first noun of its room")]
 pub mod issuer;
 pub mod mint;
 pub mod self_test;

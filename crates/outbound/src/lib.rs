@@ -1,7 +1,8 @@
-//! Requests of our own to others: an OpenID provider's documents and its token endpoint.
+//! Requests of our own to others: an OpenID provider's documents and its token endpoint, and what an issuer tells a verifier.
 //!
 //! Where they go is in the configuration and never in a request (T14). They follow no redirects, use no proxy of the
-//! environment, and end: in time, and in size, whatever the other side does (R23).
+//! environment, and end: in time, and in size, whatever the other side does (R23). An answer that is read in [`Lines`] has no time as a whole,
+//! and ends when it is silent for too long.
 #![cfg_attr(
     not(test),
     deny(
@@ -14,6 +15,9 @@
 )]
 
 pub mod certificate;
+mod lines;
+
+pub use lines::{LineBounds, Lines};
 
 use bytes::BytesMut;
 use http::{Request, Response};

@@ -162,6 +162,14 @@ impl<'a> UnverifiedToken<'a> {
     /// # Errors
     /// [`TokenFault`]: for the log; the caller hears `invalid_token`.
     pub fn verify(&self, keys: &[IssuerKey]) -> Result<Claims, TokenFault> {
+        Ok(self.verify_by(keys)?.0)
+    }
+
+    /// As [`UnverifiedToken::verify`], with the key that made the signature.
+    ///
+    /// # Errors
+    /// As [`UnverifiedToken::verify`].
+    pub fn verify_by<'k>(&self, keys: &'k [IssuerKey]) -> Result<(Claims, &'k IssuerKey), TokenFault> {
         let header: Header = decode_json(self.header()).ok_or(TokenFault::Header)?;
         if header.alg != "EdDSA" || header.typ != TYPE {
             return Err(TokenFault::Header);
@@ -175,7 +183,8 @@ impl<'a> UnverifiedToken<'a> {
         key.key
             .verify_strict(self.signed().as_bytes(), &Signature::from_bytes(&signature))
             .map_err(|_| TokenFault::Signature)?;
-        decode_json::<RawClaims>(self.payload()).and_then(RawClaims::validate).ok_or(TokenFault::Claims)
+        let claims = decode_json::<RawClaims>(self.payload()).and_then(RawClaims::validate);
+        Ok((claims.ok_or(TokenFault::Claims)?, key))
     }
 }
 

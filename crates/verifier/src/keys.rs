@@ -49,6 +49,10 @@ pub trait Keys: Send + Sync + 'static {
     /// # Errors
     /// [`Refusal::IssuerUnavailable`] where the rows are out of reach.
     fn api_key(&self, id: &ApiKeyId) -> impl Future<Output = Result<Option<ApiKeyGrant>, Refusal>> + Send;
+
+    /// A token came whose MAC holds, and whose issuer's key is unknown: the issuer may have a new one. Must not wait. Does nothing by
+    /// default.
+    fn issuer_key_unknown(&self) {}
 }
 
 /// An API key as its verified row has it.

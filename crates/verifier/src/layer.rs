@@ -82,7 +82,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> VerifyLayer<K, R, S> {
 impl<K: Keys, R: ReplayStore, S: Standing, C: Clock> VerifyLayer<K, R, S, C> {
     /// A layer on another clock.
     pub fn with_clock(verifier: Verifier<K, R, S>, clock: C) -> Self {
-        let header_lists = HeaderLists::of(verifier.policy());
+        let header_lists = HeaderLists::of(&verifier.settings().policy);
         Self { shared: Arc::new(Shared { verifier, clock, header_lists, dropped_identity_headers: AtomicU64::new(0) }) }
     }
 }
@@ -155,7 +155,8 @@ where
         let mut asked_from = request.headers().get(http::header::ORIGIN).cloned();
         let (head, body) = request.into_parts();
         if cors::is_preflight(&head) {
-            let answer = cors::preflight(&head, &self.shared.verifier.policy().origins, &self.shared.header_lists);
+            let answer =
+                cors::preflight(&head, &self.shared.verifier.settings().policy.origins, &self.shared.header_lists);
             return VerifyFuture {
                 state: State::answered(answer),
                 asked_from,
@@ -172,7 +173,9 @@ where
             let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
             match shared.verifier.verify(&head, body, peer, &shared.clock).await {
                 Ok((verified, body)) => Ok(LetIn::new(head, verified, body, &shared.dropped_identity_headers)),
-                Err(refusal) => Err(Refused::new(&head, refusal, shared.clock.now(), shared.verifier.policy())),
+                Err(refusal) => {
+                    Err(Refused::new(&head, refusal, shared.clock.now(), &shared.verifier.settings().policy))
+                }
             }
         });
         let mut decision: Decision<B> = Box::into_pin(decision);

@@ -52,7 +52,7 @@
 //! `bmap-replay-redis`, and [`Verifier::with_store`].
 //!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`fresh`], [`verified`]; what it
-//! stands on: `body`, `body_budget`, [`policy`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
+//! stands on: `body`, `body_budget`, [`policy`], [`settings`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
 //! [`problem`], [`cors`].
 #![cfg_attr(
     not(test),
@@ -77,6 +77,7 @@ pub mod credential;
 pub mod keys;
 pub mod policy;
 pub mod replay;
+pub mod settings;
 pub mod standing;
 pub mod token_cache;
 
@@ -85,6 +86,7 @@ pub mod problem;
 
 mod restart;
 mod sync;
+mod tool;
 
 #[cfg(feature = "axum")]
 mod extract;
@@ -100,6 +102,7 @@ pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
 pub use layer::VerifyLayer;
 pub use policy::{BodyLimits, PeerAddress, Policy, Rate};
 pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
+pub use settings::{LiveSettings, Settings, SettingsRef};
 pub use standing::{NoRevocations, Standing};
 pub use verify::fresh::Fresh;
 pub use verify::verified::{Principal, Verified};

@@ -34,7 +34,7 @@ use std::time::Duration;
 /// policy.max_body = 64 << 10;
 /// policy.rate = Some(Rate { per_second: 10, burst: 20 });
 /// let verifier = Verifier::with_policy(credential, policy, ReplayLimits::default(), SystemClock.now());
-/// assert_eq!(verifier.policy().max_body, 65_536);
+/// assert_eq!(verifier.settings().policy.max_body, 65_536);
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -100,13 +100,13 @@ impl Policy {
         }
     }
 
-    /// This policy, and no wider than the operator's: pages that both allow, the higher assurance, the scopes of both.
+    /// This policy, and no wider than the operator's: pages that both allow, the higher assurance, the scopes of both. Everything else is
+    /// the tool's own matter.
     #[must_use]
-    pub(crate) fn within(self, credential: &ToolCredential) -> Self {
-        let operator = Self::of(credential);
-        let origins = match (operator.origins, self.origins) {
+    pub fn within(self, operator: &Policy) -> Self {
+        let origins = match (&operator.origins, self.origins) {
             (AllowedOrigins::NamedByToken, own) => own,
-            (operator, AllowedOrigins::NamedByToken) => operator,
+            (operator, AllowedOrigins::NamedByToken) => operator.clone(),
             (AllowedOrigins::These(operator), AllowedOrigins::These(own)) => {
                 let allows = |origin: &&Origin| {
                     operator.contains(origin) || operator.iter().any(|its| its.covers(origin.as_str()))
@@ -114,7 +114,7 @@ impl Policy {
                 AllowedOrigins::These(own.iter().filter(allows).cloned().collect())
             }
         };
-        let mut scopes = operator.scopes;
+        let mut scopes = operator.scopes.clone();
         scopes.extend(self.scopes.iter().filter(|scope| !scopes.contains(scope)).cloned().collect::<Vec<_>>());
         Self { origins, min_assurance: operator.min_assurance.max(self.min_assurance), scopes, ..self }
     }

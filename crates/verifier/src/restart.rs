@@ -2,21 +2,11 @@
 
 use crate::clock::{Clock, UnixTime};
 use crate::credential::ToolCredential;
-use crate::keys::ToolKeys;
 use crate::policy::Policy;
-use crate::replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
-use crate::standing::NoRevocations;
+use crate::replay::{MemoryReplayStore, ReplayLimits, Start, StateError};
 use crate::verify::Verifier;
+use bmap_protocol::check::Window;
 use std::path::Path;
-
-impl<R: ReplayStore> Verifier<ToolKeys, R> {
-    /// As [`Verifier::with_policy`], with a replay store that is there already, such as one that several processes share (`bmap-replay-redis`).
-    pub fn with_store(credential: ToolCredential, policy: Policy, replay: R) -> Self {
-        let policy = policy.within(&credential);
-        let keys = ToolKeys::new(credential.tool, credential.epochs);
-        Self::new(credential.issuer, credential.issuer_keys, credential.own, policy, keys, replay, NoRevocations)
-    }
-}
 
 impl Verifier {
     /// As [`Verifier::with_policy`], with a replay store that goes on where the process before ended, if that one called [`Verifier::save_state`] in
@@ -31,18 +21,7 @@ impl Verifier {
         folder: &Path,
         clock: &impl Clock,
     ) -> Result<Self, StateError> {
-        let owner = format!("bmap/1/replay-state\n{}\n{}", credential.issuer.as_str(), credential.tool.as_str());
-        let (replay, start) = MemoryReplayStore::open(folder, &owner, limits, policy.window, clock)?;
-        let shown = folder.display();
-        match start {
-            Start::Restored { records } => {
-                tracing::info!("{shown}: went on with {records} nonces of the process before")
-            }
-            Start::Plain => tracing::info!("{shown}: no state; what was signed before now is refused"),
-            Start::Ignored(why) => {
-                tracing::warn!("{shown}: state not used: {why}; what was signed before now is refused")
-            }
-        }
+        let replay = MemoryReplayStore::of_tool(&credential, folder, limits, policy.window, clock)?;
         Ok(Self::with_store(credential, policy, replay))
     }
 
@@ -57,6 +36,34 @@ impl Verifier {
     ) -> Result<Self, StateError> {
         let policy = Policy::of(&credential);
         Self::with_state(credential, policy, ReplayLimits::default(), folder, clock)
+    }
+}
+
+impl MemoryReplayStore {
+    /// The store of a tool, as [`MemoryReplayStore::open`] has it, for a verifier that is made from its parts. How it began is in the log.
+    ///
+    /// # Errors
+    /// As [`MemoryReplayStore::open`].
+    pub fn of_tool(
+        credential: &ToolCredential,
+        folder: &Path,
+        limits: ReplayLimits,
+        window: Window,
+        clock: &impl Clock,
+    ) -> Result<Self, StateError> {
+        let owner = format!("bmap/1/replay-state\n{}\n{}", credential.issuer.as_str(), credential.tool.as_str());
+        let (replay, start) = MemoryReplayStore::open(folder, &owner, limits, window, clock)?;
+        let shown = folder.display();
+        match start {
+            Start::Restored { records } => {
+                tracing::info!("{shown}: went on with {records} nonces of the process before")
+            }
+            Start::Plain => tracing::info!("{shown}: no state; what was signed before now is refused"),
+            Start::Ignored(why) => {
+                tracing::warn!("{shown}: state not used: {why}; what was signed before now is refused")
+            }
+        }
+        Ok(replay)
     }
 }
 

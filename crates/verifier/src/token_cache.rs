@@ -1,12 +1,14 @@
 //! Tokens whose MAC and issuer's signature held: their key and claims, so that Ed25519 is checked once for each token.
 //!
 //! Keyed by the whole token, byte for byte: another tool's, a changed or a re-signed token is another entry (R17). A
-//! remembered token decides nothing else; every other step runs for each request. Bounded: the oldest entry of a shard
-//! makes room.
+//! remembered token decides nothing else; every other step runs for each request. It names the keys that it was proven by, so that it ends
+//! with them. Bounded: the oldest entry of a shard makes room.
 
+use crate::settings::Numbered;
 use bmap_protocol::check::TokenMacKey;
 use bmap_protocol::ids::ToolId;
-use bmap_protocol::token::Claims;
+use bmap_protocol::refusal::{Mismatch, Refusal};
+use bmap_protocol::token::{Claims, TokenFault};
 use hashbrown::HashTable;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +21,10 @@ pub struct KnownToken {
     pub(crate) tool: ToolId,
     pub(crate) epoch: u32,
     pub(crate) key: TokenMacKey,
+    /// The issuer's key whose signature held.
+    pub(crate) issuer_key: [u8; 32],
+    /// The number of the settings by which the issuer's key and the epoch were last found to count.
+    pub(crate) checked_by: AtomicU64,
     pub(crate) id: [u8; 16],
     pub(crate) claims: Claims,
     /// When the token's bucket will be full again, milliseconds since 1970; see [`KnownToken::take`].
@@ -29,6 +35,24 @@ impl KnownToken {
     /// The verified claims.
     pub fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// Whether the keys that the token was proven by still count: the issuer's key, and the epoch of the tool's.
+    ///
+    /// # Errors
+    /// What the token would be refused with if it were new.
+    pub(crate) fn holds_by(&self, settings: &Numbered) -> Result<(), Refusal> {
+        if self.checked_by.load(Ordering::Relaxed) == settings.number {
+            return Ok(());
+        }
+        if !settings.accepts_epoch(self.epoch) {
+            return Err(Refusal::InvalidSignature(Mismatch::Mac));
+        }
+        if !settings.has_issuer_key(&self.issuer_key) {
+            return Err(TokenFault::UnknownKey.into());
+        }
+        self.checked_by.store(settings.number, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes one request out of the token's bucket (GCRA).
@@ -133,6 +157,8 @@ mod tests {
             key: TokenMacKey::new(MacKey::from_key_bytes(&[7; 32]), &text),
             token: text.into(),
             epoch: 1,
+            issuer_key: [0; 32],
+            checked_by: 0.into(),
             id: [0; 16],
             claims: Claims {
                 issuer: Issuer::parse("https://auth.example").unwrap(),

@@ -6,14 +6,13 @@
 //! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. Checks of time hold at
 //! both moments.
 
-use crate::allowed_origins::AllowedOrigins;
 use crate::body::{self, Bounds};
 use crate::body_budget::{BodyBudget, Hold, Payer};
 use crate::clock::{Clock, UnixTime, millis};
-use crate::credential::ToolCredential;
 use crate::keys::{ApiKeyProof, Keys, ToolKeys};
 use crate::policy::{Policy, ip_allowed};
-use crate::replay::{MemoryReplayStore, Record, ReplayLimits, ReplayStore};
+use crate::replay::{MemoryReplayStore, Record, ReplayStore};
+use crate::settings::{LiveSettings, Settings, SettingsRef};
 use crate::standing::{NoRevocations, Standing};
 use crate::token_cache::{KnownToken, TokenCache};
 use bmap_protocol::check::{self, Received};
@@ -25,7 +24,7 @@ use bmap_protocol::origin::Origin;
 use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::refusal::{Denial, Mismatch, Refusal};
 use bmap_protocol::signature_base::Component;
-use bmap_protocol::token::{IssuerKey, UnverifiedToken};
+use bmap_protocol::token::{IssuerKey, TokenFault, UnverifiedToken};
 use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body;
@@ -36,9 +35,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 
+mod demands;
 pub mod fresh;
 pub mod verified;
 
+use demands::{demands, still_holds};
 use fresh::Fresh;
 use verified::{Principal, Verified};
 
@@ -75,9 +76,7 @@ use verified::{Principal, Verified};
 #[derive(Debug)]
 pub struct Verifier<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations> {
     issuer: Issuer,
-    issuer_keys: Vec<IssuerKey>,
-    own: Vec<Origin>,
-    policy: Policy,
+    settings: LiveSettings,
     keys: K,
     replay: R,
     standing: S,
@@ -122,22 +121,6 @@ enum Caller<'a> {
 /// Seconds by which the clock may go back before it is not believed any more.
 const CLOCK_STEP: i64 = 5;
 
-impl Verifier {
-    /// A tool's own verifier with the policy of its credential. Its replay store begins at `now`: read the clock when the process before has ended,
-    /// which a listener that could be bound says where both use one address.
-    pub fn from_credential(credential: ToolCredential, now: UnixTime) -> Self {
-        let policy = Policy::of(&credential);
-        Self::with_policy(credential, policy, ReplayLimits::default(), now)
-    }
-
-    /// A tool's own verifier with a policy and bounds of the tool's choice. The policy only narrows the settings of the operator
-    /// in the credential: of origins those count that both allow, of assurances the higher one, of scopes all.
-    pub fn with_policy(credential: ToolCredential, policy: Policy, limits: ReplayLimits, now: UnixTime) -> Self {
-        let replay = MemoryReplayStore::new(limits, policy.window, now.seconds());
-        Self::with_store(credential, policy, replay)
-    }
-}
-
 impl<K, R, S> Verifier<K, R, S> {
     /// The replay store.
     pub(crate) fn replay(&self) -> &R {
@@ -156,14 +139,21 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         replay: R,
         standing: S,
     ) -> Self {
-        let (known, bodies) = (TokenCache::new(policy.known_tokens), BodyBudget::new(&policy));
-        let latest = AtomicI64::new(replay.latest_seen());
-        Self { issuer, issuer_keys, own, policy, keys, replay, standing, known, bodies, latest }
+        let settings = LiveSettings::new(Settings::new(issuer_keys, own, policy));
+        Self::with_settings(issuer, settings, keys, replay, standing)
     }
 
-    /// The policy.
-    pub fn policy(&self) -> &Policy {
-        &self.policy
+    /// A verifier from its parts, whose settings are exchanged from outside.
+    pub fn with_settings(issuer: Issuer, settings: LiveSettings, keys: K, replay: R, standing: S) -> Self {
+        let policy = &settings.load().policy;
+        let (known, bodies) = (TokenCache::new(policy.known_tokens), BodyBudget::new(policy));
+        let latest = AtomicI64::new(replay.latest_seen());
+        Self { issuer, settings, keys, replay, standing, known, bodies, latest }
+    }
+
+    /// The settings as they are now; [`LiveSettings`] exchanges them.
+    pub fn settings(&self) -> SettingsRef {
+        self.settings.load()
     }
 
     /// Bytes of bodies that are held now while their requests wait, for a metric; see [`crate::BodyLimits`].
@@ -189,36 +179,42 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
     ) -> impl Future<Output = Result<(Verified, VerifiedBody<B>), Refusal>> {
         async move {
             let began = clock.now();
+            let has_body = !body.is_end_stream();
+            // Read once: all of this decision is by the same settings.
+            let settings = if has_body { self.settings.load_for_long() } else { self.settings.load() };
+            let policy = &settings.policy;
 
             // A decision by the address alone costs no more than that.
-            if !ip_allowed(&self.policy.allowed_ips, peer) {
+            if !ip_allowed(&policy.allowed_ips, peer) {
                 return Err(Refusal::Denied(Denial::Ip));
             }
 
             // 1. Sizes and framing.
             let fields = Fields::of(&head.headers);
-            self.check_sizes(&fields)?;
+            check_sizes(&fields, policy)?;
             let least = body.size_hint().lower();
             let announced = least > 0;
-            if usize::try_from(least).unwrap_or(usize::MAX) > self.policy.max_body {
-                return Err(Refusal::TooLarge { limit: self.policy.max_body });
+            if usize::try_from(least).unwrap_or(usize::MAX) > policy.max_body {
+                return Err(Refusal::TooLarge { limit: policy.max_body });
             }
 
             // 2. Request-target rules: refused, not normalised.
             let (path, query) = (head.uri.path(), head.uri.query());
             check::request_target(path, query)?;
 
-            // 3. Parse. A token that is known was parsed when it was new.
+            // 3. Parse. A token that is known was parsed when it was new; it is known no more where its keys are none of the issuer's by now.
             let signature = UnverifiedSignature::parse(&fields)?;
             let caller = match check::presented_token(&fields)? {
-                Some(presented) => match self.known.get(presented) {
-                    Some(known) => Caller::KnownToken(known),
-                    None => Caller::NewToken(check::unverified_token(presented)?),
-                },
+                Some(presented) => {
+                    match self.known.get(presented).filter(|known| known.holds_by(settings.numbered()).is_ok()) {
+                        Some(known) => Caller::KnownToken(known),
+                        None => Caller::NewToken(check::unverified_token(presented)?),
+                    }
+                }
                 None => Caller::ApiKey,
             };
             let authority = check::authority(head.uri.authority().map(http::uri::Authority::as_str), &fields)?;
-            let own = check::own_origin(authority, &self.own)?;
+            let own = check::own_origin(authority, &settings.own)?;
             let received = Received {
                 method: head.method.as_str(),
                 scheme: own.scheme(),
@@ -229,14 +225,14 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             };
 
             // 4. Time window.
-            let now = self.check_time(&signature, began)?;
+            let now = self.check_time(&signature, began, policy)?;
 
             // 5. Coverage.
             check::coverage(&signature, &fields, !matches!(caller, Caller::ApiKey), announced)?;
 
             let check_claims = |known: &KnownToken, now: i64| {
                 let (tool, epoch) = (&known.tool, known.epoch);
-                check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now, self.policy.window)
+                check::claims(&known.claims, &signature, &self.issuer, tool, epoch, now, policy.window)
             };
             let (principal, key_id) = match caller {
                 Caller::KnownToken(known) => {
@@ -252,6 +248,9 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                     let digest = TokenDigest::of(token.compact().as_bytes());
                     let mut proven = None;
                     self.keys.try_tool_keys(&token, &mut |tool, epoch, tool_key| {
+                        if !settings.accepts_epoch(epoch) {
+                            return false;
+                        }
                         let key = MacKey::new(&tool_key.signing_key(&digest));
                         let holds = check::mac(&received, &signature, &key).is_ok();
                         if holds {
@@ -261,11 +260,17 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                     });
                     let (tool, epoch, key) = proven.ok_or(Refusal::InvalidSignature(Mismatch::Mac))?;
                     // 7. Token signature, claims. Only then is the token remembered.
-                    let claims = token.verify(&self.issuer_keys)?;
+                    let (claims, issuer_key) = token.verify_by(&settings.issuer_keys).inspect_err(|fault| {
+                        if *fault == TokenFault::UnknownKey {
+                            self.keys.issuer_key_unknown();
+                        }
+                    })?;
                     let id = jti_bytes(&claims.id);
                     let key = check::TokenMacKey::new(key, token.compact());
                     let token = token.compact().into();
-                    let known = KnownToken { token, tool, epoch, key, id, claims, busy_until: 0.into() };
+                    let (issuer_key, checked_by) = (issuer_key.public_key(), settings.number().into());
+                    let busy_until = 0.into();
+                    let known = KnownToken { token, tool, epoch, key, issuer_key, checked_by, id, claims, busy_until };
                     check_claims(&known, now)?;
                     (Principal::Token(self.known.insert(Arc::new(known))), id)
                 }
@@ -279,24 +284,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             self.standing.check(&principal).await?;
 
             // 9. Tool, origin, assurance, scope.
-            if let Principal::Token(known) = &principal {
-                let claims = &known.claims;
-                if claims.audience != known.tool {
-                    return Err(Refusal::Denied(Denial::Tool));
-                }
-                check::origin(claims, &fields, own)?;
-                if let (AllowedOrigins::These(_), Some(origin)) = (&self.policy.origins, &claims.origin)
-                    && !self.policy.origins.allow(origin.as_str())
-                {
-                    return Err(Refusal::Denied(Denial::Origin));
-                }
-                if claims.assurance < self.policy.min_assurance {
-                    return Err(Refusal::Denied(Denial::Assurance));
-                }
-                if !self.policy.scopes.iter().all(|scope| claims.has_scope(scope)) {
-                    return Err(Refusal::Denied(Denial::Scope));
-                }
-            }
+            demands(&principal, policy, &fields, own)?;
 
             // 10. Content-Digest over the body, which is read only now, for a caller who is known.
             let payer = match &principal {
@@ -305,13 +293,13 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             };
             let mut hold = self.bodies.hold(payer, peer);
             let covers_digest = signature.covers(Component::Header("content-digest"));
-            let (body, size, waited) = if body.is_end_stream() {
+            let (body, size, waited) = if !has_body {
                 if covers_digest {
                     check::content_digest(&fields, &BodyDigest::of(b""))?;
                 }
                 (VerifiedBody::Empty(body), 0, false)
             } else {
-                let bounds = Bounds { policy: &self.policy, began };
+                let bounds = Bounds { policy, began };
                 let arrived = body::read(pin!(body), bounds, &mut hold, clock).await?;
                 let size = arrived.bytes.len();
                 if !announced {
@@ -333,10 +321,15 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                         principal = self.signing_api_key(&received, &signature).await?.0;
                     }
                     self.standing.check(&principal).await?;
+                    // And so do settings that were exchanged.
+                    let newest = self.settings.load();
+                    if newest.number() != settings.number() {
+                        still_holds(&principal, &newest, &fields, own, peer)?;
+                    }
                 }
                 // 4 and 7 again, without a body too, because look-ups may wait. Between this reading and the record nothing does.
                 let at = clock.now();
-                let later = self.check_time(&signature, at)?;
+                let later = self.check_time(&signature, at, policy)?;
                 if let Principal::Token(known) = &principal
                     && later != now
                 {
@@ -344,7 +337,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                 }
                 let fresh = Fresh::new(at);
                 // 11. Record (keyid, nonce), refuse if known.
-                let until = self.policy.window.record_until(signature.created);
+                let until = policy.window.record_until(signature.created);
                 self.replay.record(Record { key: key_id, nonce: signature.nonce, until }, fresh).await?;
                 Ok((principal, at))
             });
@@ -358,7 +351,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             if !ip_allowed(key_ips, peer) {
                 return Err(Refusal::Denied(Denial::Ip));
             }
-            if let (Some(rate), Principal::Token(known)) = (self.policy.rate, &principal) {
+            if let (Some(rate), Principal::Token(known)) = (policy.rate, &principal) {
                 known.take(rate, millis(at)).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
             }
 
@@ -367,19 +360,11 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         }
     }
 
-    /// Step 1: the head within its bounds.
-    fn check_sizes(&self, fields: &Fields<'_>) -> Result<(), Refusal> {
-        if fields.size() > self.policy.max_head || fields.all().len() > self.policy.max_headers {
-            return Err(Refusal::TooLarge { limit: self.policy.max_head });
-        }
-        Ok(())
-    }
-
     /// Step 4, at either reading of the clock: `created` and `expires` within the window, and after the time that the store may have
     /// forgotten. The time in seconds.
-    fn check_time(&self, signature: &UnverifiedSignature<'_>, time: UnixTime) -> Result<i64, Refusal> {
+    fn check_time(&self, signature: &UnverifiedSignature<'_>, time: UnixTime, policy: &Policy) -> Result<i64, Refusal> {
         let now = self.check_clock(time)?;
-        check::time_window(signature, now, self.policy.window)?;
+        check::time_window(signature, now, policy.window)?;
         match self.replay.forgot_until() {
             Some(forgot_until) if signature.created <= forgot_until => {
                 Err(Refusal::BeforeStart { created: signature.created, forgot_until })
@@ -414,6 +399,14 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         let id = hex_id(id.as_str(), "bmk_").ok_or(unknown)?;
         Ok((Principal::ApiKey(Arc::new(grant)), id))
     }
+}
+
+/// Step 1: the head within its bounds.
+fn check_sizes(fields: &Fields<'_>, policy: &Policy) -> Result<(), Refusal> {
+    if fields.size() > policy.max_head || fields.all().len() > policy.max_headers {
+        return Err(Refusal::TooLarge { limit: policy.max_head });
+    }
+    Ok(())
 }
 
 /// Counts a body's bytes from the first moment at which `future` waits. Borrowed: an `async fn` would hold its arguments twice.

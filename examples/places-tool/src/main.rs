@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
+use bmap_issuer_link::Link;
 use bmap_listener::{ConnectionLimits, Listener, PeerSocket, REQUESTS_PER_ADDRESS, RequestBody};
 use bmap_verifier::{PeerAddress, ReplayStore, SystemClock};
 use clap::Parser;
@@ -80,12 +81,12 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
     let admin = Listener::bind(args.admin_listen, ConnectionLimits::total(MAX_ADMIN_CONNECTIONS)).await?;
     let listeners = (tool, admin);
     if let Some(url) = &args.replay_store {
-        let verifier = routes::shared(url, args.replay_store_single).await?;
-        return listen(listeners, &verifier, cities, counters).await;
+        let (verifier, link) = routes::shared(url, args.replay_store_single).await?;
+        return listen(listeners, &verifier, &link, cities, counters).await;
     }
     // Last of what can fail: a state file is used once, and a start that fails behind it would have used it for nothing.
-    let verifier = routes::verifier(args.state_dir.as_deref())?;
-    listen(listeners, &verifier, cities, counters).await?;
+    let (verifier, link) = routes::verifier(args.state_dir.as_deref())?;
+    listen(listeners, &verifier, &link, cities, counters).await?;
     // Both listeners are closed and what was in flight has ended, or had its time: nothing that is let in from here on would be in the file.
     if let Some(records) = verifier.verifier().save_state(SystemClock.now())? {
         println!("places-tool: nonces left to the next process: {records}");
@@ -96,7 +97,8 @@ async fn serve(args: Args) -> Result<(), Box<dyn Error>> {
 /// Serves the tool and its admin listener until the process is to stop.
 async fn listen<R: ReplayStore>(
     (tool, admin): (Listener, Listener),
-    verifier: &routes::Layer<R>,
+    verifier: &routes::Protection<R>,
+    link: &Link,
     cities: Arc<cities::Cities>,
     counters: Arc<admin::Counters>,
 ) -> Result<(), Box<dyn Error>> {
@@ -117,6 +119,7 @@ async fn listen<R: ReplayStore>(
             let _ = stop.send(true);
         }
     );
+    link.close();
     Ok(())
 }
 

@@ -11,11 +11,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use bmap_issuer_link::{Link, LinkKeys, LinkStanding};
 use bmap_replay_redis::{Options, RedisReplayStore, Servers};
 use bmap_verifier::layer::Verify;
 use bmap_verifier::protocol::origin::Origin;
 use bmap_verifier::{
-    MemoryReplayStore, Policy, ReplayStore, SystemClock, ToolCredential, ToolKeys, Verified, Verifier, VerifyLayer,
+    MemoryReplayStore, Policy, ReplayLimits, ReplayStore, SystemClock, ToolCredential, Verified, VerifyLayer,
 };
 use serde::{Deserialize, Serialize};
 use tower::Layer as _;
@@ -38,42 +39,49 @@ struct Tool {
     counters: Arc<Counters>,
 }
 
-/// A tool's verifier around its routes, with the replay store `R`.
-pub(crate) type Layer<R = MemoryReplayStore> = VerifyLayer<ToolKeys, R>;
+/// The layer around the routes, with the replay store `R`.
+pub(crate) type Protection<R = MemoryReplayStore> = VerifyLayer<LinkKeys, R, LinkStanding>;
 
-/// The verifier, as a layer, with its replay store in memory. With a state folder it knows what the process before let in, if that one ended in order.
+/// The verifier, as a layer, with its replay store in memory. With a state folder it knows what the process before let in, if that one ended in
+/// order. With `BMAP_LINK=on` it hears from the issuer while it runs.
 ///
 /// # Errors
-/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a state folder that is missing or another process's.
-pub(crate) fn verifier(state: Option<&Path>) -> Result<Layer, Box<dyn Error>> {
+/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a `BMAP_LINK` that is not understood; a state folder that is missing or another
+/// process's.
+pub(crate) fn verifier(state: Option<&Path>) -> Result<(Protection, Link), Box<dyn Error>> {
     let credential = ToolCredential::from_env()?;
-    Ok(VerifyLayer::new(match state {
-        Some(folder) => Verifier::from_credential_with_state(credential, folder, &SystemClock)?,
-        None => Verifier::from_credential(credential, SystemClock.now()),
-    }))
+    let link = Link::from_env(credential.clone())?;
+    let (policy, limits) = (Policy::default(), ReplayLimits::default());
+    let replay = match state {
+        Some(folder) => MemoryReplayStore::of_tool(&credential, folder, limits, policy.window, &SystemClock)?,
+        None => MemoryReplayStore::new(limits, policy.window, SystemClock.now().seconds()),
+    };
+    Ok((VerifyLayer::new(link.verifier(policy, replay)), link))
 }
 
-/// The verifier, as a layer, with the replay store that all processes of this tool share.
+/// The verifier, as a layer, with the replay store that all processes of this tool share. `BMAP_LINK` is read as in [`verifier`].
 ///
 /// # Errors
-/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a store that is out of reach, or whose settings lose records.
-pub(crate) async fn shared(url: &str, single: bool) -> Result<Layer<RedisReplayStore>, Box<dyn Error>> {
+/// A `BMAP_TOOL_CREDENTIAL` that is missing or not a credential; a `BMAP_LINK` that is not understood; a store that is out of reach, or whose
+/// settings lose records.
+pub(crate) async fn shared(url: &str, single: bool) -> Result<(Protection<RedisReplayStore>, Link), Box<dyn Error>> {
     let credential = ToolCredential::from_env()?;
-    let policy = Policy::of(&credential);
+    let policy = Policy::default();
     let mut options = Options::new(url, credential.tool.clone(), policy.window)?;
     if single {
         options.servers = Servers::Single;
     }
     let replay = RedisReplayStore::connect(options).await?;
-    Ok(VerifyLayer::new(Verifier::with_store(credential, policy, replay)))
+    let link = Link::from_env(credential)?;
+    Ok((VerifyLayer::new(link.verifier(policy, replay)), link))
 }
 
 /// The routes behind the verifier.
 pub(crate) fn protected<R: ReplayStore>(
-    verifier: &Layer<R>,
+    verifier: &Protection<R>,
     cities: Arc<Cities>,
     counters: Arc<Counters>,
-) -> Verify<Router, ToolKeys, R> {
+) -> Verify<Router, LinkKeys, R, LinkStanding> {
     verifier.layer(open(cities, counters))
 }
 

@@ -51,7 +51,10 @@ fn an_unknown_key_is_named_with_its_place() {
     assert!(error.contains("tokn_seconds") && error.contains("bmap.toml"), "{error}");
     let error = load(None, &[("BMAP_LISTEM", "x")], &[]).unwrap_err().to_string();
     assert!(error.contains("BMAP_LISTEM") && error.contains("environment"), "{error}");
-    assert!(load(None, &[("BMAP_TOOL_CREDENTIAL", "x"), ("BMAP_STATE_DIR", "x"), ("BMAPX", "x")], &[]).is_ok());
+    assert!(
+        load(None, &[("BMAP_TOOL_CREDENTIAL", "x"), ("BMAP_STATE_DIR", "x"), ("BMAP_LINK", "on"), ("BMAPX", "x")], &[])
+            .is_ok()
+    );
 }
 
 #[test]

@@ -22,11 +22,12 @@ use crate::shell::{Program, root};
 
 /// Which crate may see which in a build. A crate of the house that is not listed here is a fault: its author decides its
 /// place.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("bmap-protocol", &[]),
     ("bmap-listener", &[]),
     ("bmap-outbound", &[]),
     ("bmap-verifier", &["bmap-protocol"]),
+    ("bmap-issuer-link", &["bmap-outbound", "bmap-protocol", "bmap-verifier"]),
     ("bmap-replay-redis", &["bmap-protocol", "bmap-verifier"]),
     ("bmap-model", &["bmap-protocol"]),
     // Why a database server's certificate does not hold is `outbound`'s to say, as for every server that we connect to.
@@ -49,6 +50,7 @@ const LIBRARIES: &[&str] =
     &["bmap-issuer", "bmap-listener", "bmap-model", "bmap-outbound", "bmap-protocol", "bmap-store", "bmap-verifier"];
 const FLOORS: &[&str] = &[
     "bmap-issuer",
+    "bmap-issuer-link",
     "bmap-listener",
     "bmap-model",
     "bmap-outbound",
@@ -61,6 +63,7 @@ const FLOORS: &[&str] = &[
 ];
 const OUTSIDE: &[&str] = &[
     "bmap-issuer",
+    "bmap-issuer-link",
     "bmap-listener",
     "bmap-model",
     "bmap-outbound",
@@ -118,6 +121,11 @@ const BANS: [Ban; 8] = [
         why: "a decision needs no database and no HTTP client; the extractor needs axum-core only",
     },
     Ban {
+        tree: "-p bmap-issuer-link -e normal,build --target all",
+        crates: &["sqlx", "sqlx-core", "axum", "bmap-model", "bmap-store", "bmap-issuer"],
+        why: "a tool embeds it: it knows the issuer by the wire alone",
+    },
+    Ban {
         tree: "-p bmap-verifier --no-default-features -e normal,build --target all",
         crates: &["axum", "axum-core"],
         why: "axum is behind a feature",
@@ -150,7 +158,8 @@ const BANS: [Ban; 8] = [
 ];
 
 /// Libraries whose first page of documentation has an example for each type.
-const WITH_EXAMPLES: [&str; 4] = ["bmap-listener", "bmap-protocol", "bmap-replay-redis", "bmap-verifier"];
+const WITH_EXAMPLES: [&str; 5] =
+    ["bmap-issuer-link", "bmap-listener", "bmap-protocol", "bmap-replay-redis", "bmap-verifier"];
 
 /// Folders inside a crate: the first must not import from the second, and why.
 const FOLDERS: &[(&str, &str, &str)] = &[

@@ -25,7 +25,14 @@ struct Rule {
 
 const RULES: [Rule; 3] = [
     Rule {
-        folders: &["server/src", "crates/model/src", "crates/issuer/src", "crates/outbound/src", "crates/verifier/src"],
+        folders: &[
+            "server/src",
+            "crates/model/src",
+            "crates/issuer/src",
+            "crates/outbound/src",
+            "crates/verifier/src",
+            "crates/issuer-link/src",
+        ],
         texts: &["sqlx::query", "SELECT ", "INSERT INTO", "DELETE FROM", "UPDATE SET", "CREATE TABLE"],
         why: "SQL stands in crates/store only",
     },

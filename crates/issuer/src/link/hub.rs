@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 /// Longest time between two looks at the database, while a feed is open. What wakes the hub earlier is not relied on.
 pub const POLL: Duration = Duration::from_millis(250);
+/// How often a hub without a feed looks whether one has come.
+const IDLE: Duration = Duration::from_millis(50);
 /// Most changes that are kept for feeds that are a little behind.
 const KEPT: usize = 4_096;
 /// Most feeds of a process.
@@ -51,7 +53,7 @@ impl LinkHub {
                 if open.available_permits() == FEEDS {
                     // Nothing is read for no feed. What is read next begins anew.
                     sender.send_replace(None);
-                    tokio::time::sleep(POLL / 5).await;
+                    tokio::time::sleep(IDLE).await;
                     continue;
                 }
                 let before = sender.borrow().clone();

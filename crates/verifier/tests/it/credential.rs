@@ -49,7 +49,7 @@ fn a_policy_of_the_tool_only_narrows_what_the_operator_set() {
         let mut policy = Policy::default();
         change(&mut policy);
         let verifier = Verifier::with_policy(credential.clone(), policy, limits(), UnixTime::from_seconds(1));
-        let policy = verifier.policy().clone();
+        let policy = verifier.settings().policy.clone();
         (policy.origins, policy.min_assurance, policy.scopes.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     // A policy that says nothing does not open what the operator closed.
@@ -70,5 +70,5 @@ fn a_policy_of_the_tool_only_narrows_what_the_operator_set() {
     policy.origins = AllowedOrigins::These([origin("https://a.example")].into());
     let own = policy.origins.clone();
     let verifier = Verifier::with_policy(open, policy, limits(), UnixTime::from_seconds(1));
-    assert_eq!(verifier.policy().origins, own);
+    assert_eq!(verifier.settings().policy.origins, own);
 }

@@ -4,6 +4,7 @@ mod actors;
 mod api_keys;
 mod bodies;
 mod credential;
+mod exchange;
 mod held;
 mod late;
 mod layer;

@@ -1,0 +1,58 @@
+//! What a tool asks of a proven token (profile §5, step 9), and of one whose settings were exchanged meanwhile.
+
+use crate::allowed_origins::AllowedOrigins;
+use crate::policy::{Policy, ip_allowed};
+use crate::settings::SettingsRef;
+use crate::verify::verified::Principal;
+use bmap_protocol::check;
+use bmap_protocol::fields::Fields;
+use bmap_protocol::origin::Origin;
+use bmap_protocol::refusal::{Denial, Mismatch, Refusal};
+use std::net::IpAddr;
+
+/// Step 9: tool, origin, assurance and scope of a token.
+pub(super) fn demands(
+    principal: &Principal,
+    policy: &Policy,
+    fields: &Fields<'_>,
+    own: &Origin,
+) -> Result<(), Refusal> {
+    let Principal::Token(known) = principal else { return Ok(()) };
+    let claims = &known.claims;
+    if claims.audience != known.tool {
+        return Err(Refusal::Denied(Denial::Tool));
+    }
+    check::origin(claims, fields, own)?;
+    if let (AllowedOrigins::These(_), Some(origin)) = (&policy.origins, &claims.origin)
+        && !policy.origins.allow(origin.as_str())
+    {
+        return Err(Refusal::Denied(Denial::Origin));
+    }
+    if claims.assurance < policy.min_assurance {
+        return Err(Refusal::Denied(Denial::Assurance));
+    }
+    if !policy.scopes.iter().all(|scope| claims.has_scope(scope)) {
+        return Err(Refusal::Denied(Denial::Scope));
+    }
+    Ok(())
+}
+
+/// The address, the authority, the keys of a token and step 9, by settings that came while a body was waited for.
+pub(super) fn still_holds(
+    principal: &Principal,
+    newest: &SettingsRef,
+    fields: &Fields<'_>,
+    own: &Origin,
+    peer: Option<IpAddr>,
+) -> Result<(), Refusal> {
+    if !ip_allowed(&newest.policy.allowed_ips, peer) {
+        return Err(Refusal::Denied(Denial::Ip));
+    }
+    if !newest.own.contains(own) {
+        return Err(Refusal::InvalidSignature(Mismatch::Authority));
+    }
+    if let Principal::Token(known) = principal {
+        known.holds_by(newest.numbered())?;
+    }
+    demands(principal, &newest.policy, fields, own)
+}
