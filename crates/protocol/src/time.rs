@@ -1,4 +1,11 @@
 //! A point in time, as the profile writes it.
+//!
+//! ```
+//! use bmap_protocol::time::UnixTime;
+//!
+//! let issued = UnixTime::from_seconds(1_764_000_000);
+//! assert_eq!(issued.plus_seconds(300).seconds(), 1_764_000_300); // iat and exp of a token
+//! ```
 
 /// Milliseconds since 1970 (UTC), without leap seconds: `server_time` of the profile. In seconds it is what `created`, `iat` and `exp` count.
 ///

@@ -22,7 +22,7 @@ use crate::shell::{Program, root};
 
 /// Which crate may see which in a build. A crate of the house that is not listed here is a fault: its author decides its
 /// place.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: &[(&str, &[&str])] = &[
     ("bmap-protocol", &[]),
     ("bmap-listener", &[]),
     ("bmap-outbound", &[]),
@@ -88,7 +88,7 @@ struct Ban {
     why: &'static str,
 }
 
-const BANS: [Ban; 8] = [
+const BANS: &[Ban] = &[
     Ban {
         tree: "-p bmap-protocol --all-features -e normal,build --target all",
         crates: &[
@@ -181,7 +181,7 @@ pub(crate) fn run(_args: &[String]) -> Result<(), Box<dyn Error>> {
     let metadata: Value = serde_json::from_str(&metadata)?;
     let mut faults = arrows(&metadata);
     report("arrows between the crates of the house", faults.len());
-    for ban in &BANS {
+    for ban in BANS {
         let tree = Program::new("cargo tree --locked --prefix none --no-dedupe -f {p}").args(ban.tree).read()?;
         let found = strangers(&tree, ban);
         report(&format!("cargo tree {}: none of {}", ban.tree, ban.crates.join(", ")), found.len());

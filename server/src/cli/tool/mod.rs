@@ -1,6 +1,7 @@
-//! `bmap tool add|edit|list|grant|revoke-grant|grants|confirm|credential|remove`.
+//! `bmap tool add|edit|list|show|grant|revoke-grant|grants|confirm|credential|remove`.
 
 mod credential;
+mod describe;
 pub(super) mod grants;
 mod service;
 mod show;
@@ -23,7 +24,7 @@ use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
 use clap::{Args, Subcommand};
 use credential::credential;
-use serde_json::{Value, json};
+use describe::describe;
 use service::{refused, service};
 
 #[derive(Debug, Subcommand)]
@@ -310,14 +311,4 @@ fn parse_callers(text: &str) -> Result<CallerKinds, String> {
 
 fn parse_assurance(text: &str) -> Result<Assurance, String> {
     assurance(text).ok_or_else(|| "neither origin, user nor server".to_owned())
-}
-
-fn describe(tool: &Tool) -> Value {
-    json!({
-        "id": tool.id.as_str(), "base_url": tool.base_url.as_str(), "origins": tool.origins.to_list(),
-        "min_assurance": tool.min_assurance.as_str(), "scopes": tool.scopes.words().collect::<Vec<_>>(),
-        "required_scopes": tool.required_scopes.words().collect::<Vec<_>>(), "access": tool.access.as_str(),
-        "callers": tool.callers.words().collect::<Vec<_>>(),
-        "open_scopes": tool.open_scopes.words().collect::<Vec<_>>(), "created_at": tool.created_at.0,
-    })
 }

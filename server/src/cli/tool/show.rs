@@ -1,6 +1,6 @@
 //! `bmap tool show`: a tool, and the verifiers that have it.
 
-use super::describe;
+use super::describe::describe;
 use crate::cli::error::CliError;
 use crate::cli::installation::Installation;
 use crate::cli::output;
