@@ -180,4 +180,21 @@ impl RedisServer {
     pub fn awaits(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         assert!(within(Duration::from_secs(10), || holds(self)), "{:?}: waited for {what}", self.flavor);
     }
+
+    /// Waits, for 10 s at most, until so many replicas acknowledge a write. `INFO` counts them earlier: a replica that was just copied to hears
+    /// what follows once it has acknowledged the copy, which it does each second.
+    ///
+    /// # Panics
+    /// Where they do not.
+    pub fn awaits_replicas(&self, number: u64) {
+        self.awaits("its replicas", |server| {
+            let acknowledged = || -> RedisResult<u64> {
+                let mut connection = Client::open(format!("redis://{}/", server.address()))?.get_connection()?;
+                let write =
+                    redis::pipe().cmd("SET").arg("kit").arg(1).ignore().cmd("WAIT").arg(number).arg(200).to_owned();
+                write.query::<(u64,)>(&mut connection).map(|(acknowledged,)| acknowledged)
+            };
+            acknowledged().is_ok_and(|acknowledged| acknowledged >= number)
+        });
+    }
 }

@@ -160,7 +160,9 @@ pub(super) struct Edit {
 pub(super) async fn run(command: ToolCommand, context: &Context) -> Result<(), CliError> {
     let installation = match command {
         ToolCommand::Add(_) => Installation::open(context, IfNone::Make).await?,
-        ToolCommand::List { .. } | ToolCommand::Grants(_) => Installation::open_to_look(context).await?,
+        ToolCommand::List { .. } | ToolCommand::Show { .. } | ToolCommand::Grants(_) => {
+            Installation::open_to_look(context).await?
+        }
         _ => Installation::open(context, IfNone::Refuse).await?,
     };
     let not_found = |id: &ToolId| CliError::NotFound(format!("there is no tool {id}"));

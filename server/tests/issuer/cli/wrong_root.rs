@@ -38,7 +38,7 @@ const WRITING: [&[&str]; 23] = [
 ];
 
 /// Every other command: it writes nothing, so it may look at what does not fit together.
-const READING: [&str; 17] = [
+const READING: [&str; 18] = [
     "user list",
     "key list",
     "key show",
@@ -46,6 +46,7 @@ const READING: [&str; 17] = [
     "user identity list",
     "session list",
     "tool list",
+    "tool show",
     "root status",
     "audit list",
     "audit verify",
