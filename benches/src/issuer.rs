@@ -1,6 +1,5 @@
 //! The issuer as it is run: a process of its own with its database on this disk, asked over loopback by this one.
 
-use crate::postgres::{Cluster, HASTY, is_installed};
 use crate::stats::{goal, median};
 use base64ct::{Base64, Encoding};
 use bmap_model::clock::{MachineClock, WallClock};
@@ -12,6 +11,7 @@ use bmap_protocol::sign::{self, RequestKey, Stamp};
 use bmap_store::Database;
 use bmap_store::address::Address;
 use bmap_store::schema::Pending;
+use bmap_test_kit::postgres::{Cluster, HASTY, is_installed};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};

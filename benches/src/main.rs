@@ -8,8 +8,6 @@ mod floor;
 mod inputs;
 mod issuer;
 mod layer;
-#[path = "../../server/tests/issuer/kit/postgres.rs"]
-mod postgres;
 mod replay;
 mod signing;
 mod stats;

@@ -26,6 +26,14 @@ impl Process {
         Self { child, log: log.to_owned() }
     }
 
+    /// Its id.
+    ///
+    /// # Panics
+    /// Where the system's ids are no `i32`.
+    pub fn id(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a process id")
+    }
+
     /// Whether it has ended by itself.
     ///
     /// # Panics
@@ -65,8 +73,7 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).expect("a process id");
-        kill_process(Pid::from_raw(id).expect("a process id"), signal).expect("a process of ours");
+        kill_process(Pid::from_raw(self.id()).expect("a process id"), signal).expect("a process of ours");
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// What it does with what arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +22,11 @@ enum Mode {
     Cut,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Orders {
     mode: Mode,
-    upstream: SocketAddr,
+    /// Where connections go: to the first that takes one, from a different one on for each.
+    upstreams: Vec<SocketAddr>,
     /// Connections of an earlier number are reset.
     generation: u64,
 }
@@ -43,8 +44,16 @@ impl Proxy {
     /// # Panics
     /// Where there is no free port.
     pub fn to(upstream: SocketAddr) -> Self {
-        let (orders, received) = watch::channel(Orders { mode: Mode::Pass, upstream, generation: 0 });
-        let listener = std::net::TcpListener::bind(port::local(0)).expect("a free port");
+        Self::at(port::local(0), vec![upstream])
+    }
+
+    /// At an address, in front of several servers: each connection goes to the next of those that take one within 300 ms.
+    ///
+    /// # Panics
+    /// Where it can't listen there.
+    pub fn at(listen: SocketAddr, upstreams: Vec<SocketAddr>) -> Self {
+        let (orders, received) = watch::channel(Orders { mode: Mode::Pass, upstreams, generation: 0 });
+        let listener = std::net::TcpListener::bind(listen).expect("an address to listen at");
         let address = listener.local_addr().expect("its number");
         listener.set_nonblocking(true).expect("a listener that does not block");
         std::thread::spawn(move || {
@@ -87,7 +96,7 @@ impl Proxy {
     /// Connections that come go to another server, and those that are open are reset: so an address moves.
     pub fn move_to(&self, upstream: SocketAddr) {
         self.set(|orders| {
-            orders.upstream = upstream;
+            orders.upstreams = vec![upstream];
             orders.generation += 1;
         });
     }
@@ -99,11 +108,13 @@ impl Proxy {
 
 async fn serve(listener: std::net::TcpListener, mut orders: watch::Receiver<Orders>) {
     let Ok(listener) = TcpListener::from_std(listener) else { return };
+    let mut connections = 0_usize;
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((near, _)) = accepted else { continue };
-                tokio::spawn(connection(near, orders.clone()));
+                tokio::spawn(connection(near, orders.clone(), connections));
+                connections = connections.wrapping_add(1);
             }
             // It ends with its owner.
             changed = orders.changed() => if changed.is_err() { return },
@@ -111,14 +122,16 @@ async fn serve(listener: std::net::TcpListener, mut orders: watch::Receiver<Orde
     }
 }
 
-async fn connection(near: TcpStream, mut orders: watch::Receiver<Orders>) {
-    let Orders { upstream, generation, .. } = *orders.borrow_and_update();
+async fn connection(near: TcpStream, mut orders: watch::Receiver<Orders>, number: usize) {
+    let Orders { mut upstreams, generation, .. } = orders.borrow_and_update().clone();
+    let first = number % upstreams.len().max(1);
+    upstreams.rotate_left(first);
     // What is dropped from here on is reset and not ended in order.
     let _ = near.set_zero_linger();
     if !readable(&mut orders.clone()).await {
         return;
     }
-    let Ok(far) = TcpStream::connect(upstream).await else { return };
+    let Some(far) = first_of(&upstreams).await else { return };
     let _ = (far.set_zero_linger(), far.set_nodelay(true), near.set_nodelay(true));
     let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
     tokio::select! {
@@ -126,6 +139,16 @@ async fn connection(near: TcpStream, mut orders: watch::Receiver<Orders>) {
         () = pump(far_read, near_write, orders.clone()) => {}
         _ = orders.wait_for(|orders| orders.mode == Mode::Cut || orders.generation != generation) => {}
     }
+}
+
+/// The first server that takes a connection.
+async fn first_of(upstreams: &[SocketAddr]) -> Option<TcpStream> {
+    for upstream in upstreams {
+        if let Ok(Ok(stream)) = timeout(Duration::from_millis(300), TcpStream::connect(upstream)).await {
+            return Some(stream);
+        }
+    }
+    None
 }
 
 /// One direction. What was read is on its way even where the mode changes.

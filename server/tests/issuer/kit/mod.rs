@@ -10,6 +10,7 @@ pub(crate) mod log;
 pub(crate) mod mail_server;
 pub(crate) mod operator;
 pub(crate) mod person;
-pub(crate) mod postgres;
 pub(crate) mod stalled;
 pub(crate) mod world;
+
+pub(crate) use bmap_test_kit::postgres;
