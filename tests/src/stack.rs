@@ -30,6 +30,8 @@ pub struct Stack {
     admin: String,
     /// The tool's credential.
     credential: String,
+    /// What the tool's environment has besides, from its next start on.
+    tool_environment: Vec<(String, String)>,
     folder: TempDir,
 }
 
@@ -110,7 +112,8 @@ impl Stack {
             finish(bmap(folder.path()).args(["tool", "remove", "places"]));
         };
         let signs_from = after_the_rule();
-        Self { issuer, tool, issuer_url, tool_url, signs_from, admin, credential, folder }
+        let tool_environment = Vec::new();
+        Self { issuer, tool, issuer_url, tool_url, signs_from, admin, credential, tool_environment, folder }
     }
 
     /// Waits until the tool takes what is signed now: a replay store that began a moment ago does not (profile §5).
@@ -121,10 +124,42 @@ impl Stack {
     /// The tool, not started, on an address and with a state folder of its own if there is one.
     pub fn tool_command(&self, listen: &str, state: Option<&Path>) -> std::process::Command {
         let mut command = places_tool(self.folder.path(), &self.credential, listen);
+        command.envs(self.tool_environment.iter().map(|(name, value)| (name, value)));
         if let Some(state) = state {
             command.env("BMAP_STATE_DIR", state);
         }
         command
+    }
+
+    /// Sets a variable of the tool's environment, for its next start.
+    pub fn set_for_tool(&mut self, name: &str, value: &str) {
+        self.tool_environment.retain(|(other, _)| other != name);
+        self.tool_environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// As after a start: callers that are made from here on sign for when the tool takes it.
+    pub fn begin_the_rule(&mut self) {
+        self.signs_from = after_the_rule();
+    }
+
+    /// Ends the issuer's process.
+    pub fn kill_issuer(&mut self) {
+        self.issuer.kill();
+    }
+
+    /// Starts the issuer again, at its address.
+    ///
+    /// # Panics
+    /// If it does not come up.
+    pub fn start_issuer(&mut self) {
+        let mut issuer = Running::start(
+            bmap(self.folder.path())
+                .args(["serve", "--listen", address(&self.issuer_url)])
+                .env("BMAP_METRICS_LISTEN", "127.0.0.1:0")
+                .env("BMAP_REQUESTS_PER_ADDRESS", "1000000"),
+        );
+        issuer.word_after(", issuer ").unwrap_or_else(|said| panic!("bmap serve: {said}"));
+        self.issuer = issuer;
     }
 
     /// Ends the tool's process and starts another one at once, with a state folder if there is one.

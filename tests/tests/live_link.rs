@@ -1,0 +1,103 @@
+//! A tool with a live link, beside the real issuer: what was taken away is in force within a second, also for tokens in use, and what was taken
+//! away while one of them was gone is in force when both are there again.
+
+use bmap_tests::caller::Caller;
+use bmap_tests::clock::wait_for;
+use bmap_tests::program::finish;
+use bmap_tests::stack::{End, Stack};
+use serde_json::Value;
+
+/// With a link, and with the tool's start behind it.
+fn linked() -> Stack {
+    let mut stack = Stack::start();
+    stack.set_for_tool("BMAP_LINK", "on");
+    stack.restart_tool(End::Asked, None);
+    stack.begin_the_rule();
+    wait_for("the tool's link", || (verifiers(&stack).len() == 1).then_some(()));
+    stack
+}
+
+/// What `bmap tool show` says of the tool's verifiers.
+fn verifiers(stack: &Stack) -> Vec<Value> {
+    let shown = finish(stack.bmap().args(["tool", "show", "places", "--json"]));
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    shown["verifiers"].as_array().unwrap().clone()
+}
+
+/// Runs an act that is waited for, and has it in force at the tool.
+fn act(stack: &Stack, arguments: &[&str]) {
+    let said = finish(stack.bmap().args(arguments).arg("--wait=5"));
+    assert!(said.contains("in force at verifiers with a live link: 1"), "{said}");
+}
+
+fn user_of(stack: &Stack, key: &str) -> String {
+    let key: Value = serde_json::from_str(&finish(stack.bmap().args(["key", "show", key, "--json"]))).unwrap();
+    key["user"].as_str().or_else(|| key["user"]["id"].as_str()).unwrap_or_else(|| panic!("{key}")).to_owned()
+}
+
+fn asks(stack: &Stack, caller: &Caller) -> (u16, String) {
+    stack.ask_tool(&caller.search()).refusal()
+}
+
+fn let_in() -> (u16, String) {
+    (200, String::new())
+}
+
+#[test]
+fn an_act_that_was_waited_for_is_in_force_for_tokens_in_use() {
+    let stack = linked();
+    let (revoked, kept, user) = (stack.api_key("hmac-sha256"), stack.api_key("hmac-sha256"), stack.api_key("ed25519"));
+    let [first, other, third] = [&revoked, &kept, &user].map(|key| Caller::new(&stack, key));
+    for caller in [&first, &other, &third] {
+        assert_eq!(asks(&stack, caller), let_in());
+    }
+    act(&stack, &["key", "revoke", &revoked.id]);
+    assert_eq!(asks(&stack, &first), (403, "key_revoked".to_owned()));
+    assert_eq!([&other, &third].map(|caller| asks(&stack, caller)), [let_in(), let_in()], "others go on");
+
+    let owner = user_of(&stack, &user.id);
+    act(&stack, &["user", "deactivate", &owner]);
+    assert_eq!(asks(&stack, &third), (403, "user_inactive".to_owned()));
+    // Whose key works again has the token that works again.
+    finish(stack.bmap().args(["user", "activate", &owner]));
+    wait_for("the lift of a denial", || (asks(&stack, &third) == let_in()).then_some(()));
+    assert_eq!(verifiers(&stack)[0]["up_to_date"], true);
+}
+
+#[test]
+fn a_policy_that_is_changed_counts_at_once_and_without_a_restart() {
+    let stack = linked();
+    let direct = Caller::new(&stack, &stack.api_key("hmac-sha256"));
+    assert_eq!(asks(&stack, &direct), let_in());
+    act(&stack, &["tool", "edit", "places", "--scopes", "read", "--require-scopes", "read"]);
+    assert_eq!(asks(&stack, &direct).1, "scope_denied", "its token has no scope");
+    act(&stack, &["tool", "edit", "places", "--require-scopes", ""]);
+    assert_eq!(asks(&stack, &direct), let_in(), "the same token");
+}
+
+#[test]
+fn f19_what_was_revoked_while_the_issuer_was_gone_is_in_force_when_it_is_back() {
+    let mut stack = linked();
+    let (revoked, kept) = (stack.api_key("hmac-sha256"), stack.api_key("hmac-sha256"));
+    let [first, other] = [&revoked, &kept].map(|key| Caller::new(&stack, key));
+    stack.kill_issuer();
+    finish(stack.bmap().args(["key", "revoke", &revoked.id]));
+    for caller in [&first, &other] {
+        assert_eq!(asks(&stack, caller), let_in(), "without the issuer the tool goes on with what it knows");
+    }
+    stack.start_issuer();
+    wait_for("the revocation", || (asks(&stack, &first) == (403, "key_revoked".to_owned())).then_some(()));
+    assert_eq!(asks(&stack, &other), let_in());
+}
+
+#[test]
+fn a_tool_that_was_restarted_knows_what_was_revoked_before() {
+    let mut stack = linked();
+    let key = stack.api_key("hmac-sha256");
+    let caller = Caller::new(&stack, &key);
+    act(&stack, &["key", "revoke", &key.id]);
+    stack.restart_tool(End::Killed, None);
+    stack.begin_the_rule();
+    let caller = Caller::with(&stack, caller.response);
+    wait_for("the denials at the start", || (asks(&stack, &caller) == (403, "key_revoked".to_owned())).then_some(()));
+}
