@@ -36,7 +36,12 @@ impl Caller {
 
     /// A caller who has got a token already.
     pub fn with(stack: &Stack, response: Value) -> Self {
-        Self { response, tool_url: stack.tool_url.clone(), signs_from: stack.signs_from, nonces: AtomicU64::new(0) }
+        Self::at(&stack.tool_url, stack.signs_from, response)
+    }
+
+    /// A caller of a tool at this URL, which takes what was signed from a second on.
+    pub fn at(tool_url: &str, signs_from: u64, response: Value) -> Self {
+        Self { response, tool_url: tool_url.to_owned(), signs_from, nonces: AtomicU64::new(0) }
     }
 
     /// A text of the token's answer.

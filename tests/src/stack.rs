@@ -308,7 +308,7 @@ fn places_tool(folder: &Path, credential: &str, listen: &str) -> std::process::C
 }
 
 /// A few places in the form of the npm package, so that a test needs no download and the tool starts at once.
-fn small_data(folder: &Path) {
+pub(crate) fn small_data(folder: &Path) {
     let city = |name: &str, lat: &str, lng: &str| json!({"name": name, "lat": lat, "lng": lng, "country": "BG", "admin1": "42"});
     let cities = json!([city("Sofia", "42.69751", "23.32415"), city("Plovdiv", "42.15", "24.75")]);
     let data = folder.join("places");

@@ -6,7 +6,7 @@ use crate::rng;
 use crate::shared::Shared;
 use crate::status::LinkFault;
 use base64ct::{Base64UrlUnpadded, Encoding};
-use bmap_outbound::{LineBounds, Lines, Outbound, OutboundError};
+use bmap_outbound::{LineBounds, Lines, Outbound};
 use bmap_protocol::LINK_TAG;
 use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::ids::Issuer;
@@ -183,11 +183,6 @@ fn place(issuer: &Issuer) -> Result<(String, String, String), LinkError> {
     }
     let base = issuer.as_str().strip_prefix(origin.as_str()).ok_or_else(wrong)?;
     Ok((origin.scheme().to_owned(), origin.authority().to_owned(), base.to_owned()))
-}
-
-/// An HTTP client for a link.
-pub(crate) fn client(authorities: Option<&bmap_outbound::Authorities>) -> Result<Outbound, OutboundError> {
-    authorities.map_or_else(Outbound::new, Outbound::trusting)
 }
 
 #[cfg(test)]

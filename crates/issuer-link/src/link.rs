@@ -1,6 +1,6 @@
 //! The link itself: started, asked, closed.
 
-use crate::ask::{self, Asker};
+use crate::ask::Asker;
 use crate::feed::SILENCE;
 use crate::lock::locked;
 use crate::options::{LinkError, LinkOptions, STALENESS_VARIABLE, VARIABLE};
@@ -9,6 +9,7 @@ use crate::running::Running;
 use crate::shared::Shared;
 use crate::status::{LinkState, LinkStatus};
 use crate::{feed, load, report};
+use bmap_outbound::Outbound;
 use bmap_verifier::{MemoryReplayStore, Policy, ReplayStore, ToolCredential, ToolKeys, Verifier};
 use std::fmt;
 use std::sync::Arc;
@@ -76,7 +77,7 @@ impl Link {
     pub fn start(credential: ToolCredential, options: LinkOptions) -> Result<Self, LinkError> {
         let runtime = Handle::try_current().map_err(|_| LinkError::NoRuntime)?;
         let shared = Arc::new(Shared::new(&credential, &options));
-        let outbound = ask::client(options.authorities.as_ref()).map_err(LinkError::Client)?;
+        let outbound = Outbound::unpooled(options.authorities.as_ref()).map_err(LinkError::Client)?;
         let asker = Arc::new(Asker::new(&credential, outbound, Arc::clone(&shared))?);
         let tasks = vec![
             runtime.spawn(load::run(Arc::clone(&shared), Arc::clone(&asker))),

@@ -44,6 +44,11 @@ impl Authorities {
         let is_good = certificates.iter().all(|certificate| store.add(certificate.clone()).is_ok());
         (is_good && !store.is_empty()).then_some(Self(certificates))
     }
+
+    fn certificates(&self) -> Result<Vec<reqwest::Certificate>, OutboundError> {
+        let read = |der: &CertificateDer<'_>| reqwest::Certificate::from_der(der);
+        self.0.iter().map(read).collect::<Result<_, _>>().map_err(|_| OutboundError::Client)
+    }
 }
 
 impl fmt::Debug for Authorities {
@@ -96,10 +101,21 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError::Client`].
     pub fn trusting(authorities: &Authorities) -> Result<Self, OutboundError> {
-        let read = |der: &CertificateDer<'_>| reqwest::Certificate::from_der(der);
-        let authorities: Vec<_> =
-            authorities.0.iter().map(read).collect::<Result<_, _>>().map_err(|_| OutboundError::Client)?;
+        let authorities = authorities.certificates()?;
         Self::build(|client| client.tls_certs_only(authorities))
+    }
+
+    /// As [`Outbound::new`] or [`Outbound::trusting`], and each request has a connection of its own. Behind an address that several servers share,
+    /// the next try reaches another one, where a kept connection would lead to the server that just failed.
+    ///
+    /// # Errors
+    /// [`OutboundError::Client`].
+    pub fn unpooled(authorities: Option<&Authorities>) -> Result<Self, OutboundError> {
+        let certificates = authorities.map(Authorities::certificates).transpose()?;
+        Self::build(|client| {
+            let client = client.pool_max_idle_per_host(0);
+            certificates.into_iter().fold(client, reqwest::ClientBuilder::tls_certs_only)
+        })
     }
 
     fn build(trust: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Result<Self, OutboundError> {

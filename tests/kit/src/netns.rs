@@ -48,8 +48,10 @@ impl Network {
     /// Where [`is_here`] says no.
     pub fn new() -> Self {
         let bridge = Namespace::new(|_| {});
-        bridge.within(|| ip("link add br0 type bridge"));
-        bridge.within(|| ip("link set br0 up"));
+        bridge.within(|| {
+            ip("link add br0 type bridge");
+            ip("link set br0 up");
+        });
         Self { bridge, nodes: 0 }
     }
 
@@ -62,15 +64,20 @@ impl Network {
         assert!(self.nodes <= 200, "too many nodes");
         let number = self.nodes;
         let namespace = Namespace::new(|id| {
-            self.bridge.within(|| ip(&format!("link add v{number} type veth peer name eth0 netns {id}")));
+            self.bridge.within(|| drop(ip(&format!("link add v{number} type veth peer name eth0 netns {id}"))));
         });
-        self.bridge.within(|| ip(&format!("link set v{number} master br0 up")));
+        self.bridge.within(|| drop(ip(&format!("link set v{number} master br0 up"))));
         let node = Node { namespace, bridge: self.bridge.0.try_clone().expect("a file descriptor"), number };
         node.within(|| {
             ip("link set lo up");
             ip(&format!("addr add {}/24 dev eth0", node.address()));
             ip("link set eth0 up");
+            let is_up = || ip("-o link show eth0").contains("state UP");
+            assert!(within(Duration::from_secs(10), is_up), "a cable");
         });
+        let port = format!("-d -o link show v{number}");
+        let forwards = || within(Duration::from_secs(10), || ip(&port).contains("state forwarding"));
+        assert!(self.bridge.within(forwards), "a bridge that forwards");
         node
     }
 }
@@ -106,7 +113,7 @@ impl Node {
     }
 
     fn cable(&self, state: &str) {
-        enter(&self.bridge, || ip(&format!("link set v{} {state}", self.number)));
+        enter(&self.bridge, || drop(ip(&format!("link set v{} {state}", self.number))));
     }
 }
 
@@ -141,9 +148,10 @@ fn enter<T: Send>(namespace: &File, act: impl FnOnce() -> T + Send) -> T {
     })
 }
 
-fn ip(arguments: &str) {
+fn ip(arguments: &str) -> String {
     let output = Command::new("ip").args(arguments.split(' ')).output().expect("ip is installed");
     assert!(output.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! protocol, so it stands in front of any server.
 
 use crate::port;
+use rustix::net::sockopt::set_socket_linger;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,7 +48,7 @@ impl Proxy {
         Self::at(port::local(0), vec![upstream])
     }
 
-    /// At an address, in front of several servers: each connection goes to the next of those that take one within 300 ms.
+    /// At an address, in front of several servers: each connection goes to the next of those that take one within a second.
     ///
     /// # Panics
     /// Where it can't listen there.
@@ -134,27 +135,31 @@ async fn connection(near: TcpStream, mut orders: watch::Receiver<Orders>, number
     let Some(far) = first_of(&upstreams).await else { return };
     let _ = (far.set_zero_linger(), far.set_nodelay(true), near.set_nodelay(true));
     let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
+    let pass = async {
+        tokio::join!(pump(near_read, far_write, orders.clone()), pump(far_read, near_write, orders.clone()));
+    };
+    let mut cut = orders.clone();
     tokio::select! {
-        () = pump(near_read, far_write, orders.clone()) => {}
-        () = pump(far_read, near_write, orders.clone()) => {}
-        _ = orders.wait_for(|orders| orders.mode == Mode::Cut || orders.generation != generation) => {}
+        () = pass => {}
+        _ = cut.wait_for(|orders| orders.mode == Mode::Cut || orders.generation != generation) => {}
     }
 }
 
 /// The first server that takes a connection.
 async fn first_of(upstreams: &[SocketAddr]) -> Option<TcpStream> {
+    let patience = Duration::from_secs(if upstreams.len() > 1 { 1 } else { 10 });
     for upstream in upstreams {
-        if let Ok(Ok(stream)) = timeout(Duration::from_millis(300), TcpStream::connect(upstream)).await {
+        if let Ok(Ok(stream)) = timeout(patience, TcpStream::connect(upstream)).await {
             return Some(stream);
         }
     }
     None
 }
 
-/// One direction. What was read is on its way even where the mode changes.
+/// One direction, to its end. What was read is on its way even where the mode changes.
 async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut orders: watch::Receiver<Orders>) {
     let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(64);
-    let read = async {
+    let read = async move {
         let mut bytes = vec![0; 64 << 10];
         while readable(&mut orders).await {
             let read = from.read(&mut bytes).await;
@@ -180,11 +185,11 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut orders: watch
                 return;
             }
         }
+        // All was handed on, so it ends in order.
+        let _ = set_socket_linger(to.as_ref(), None);
+        let _ = to.shutdown().await;
     };
-    tokio::select! {
-        () = read => {}
-        () = write => {}
-    }
+    tokio::join!(read, write);
 }
 
 /// Waits while nothing is to be read; false where there is nothing to read any more.

@@ -38,7 +38,7 @@ pub(super) fn test(scope: &Scope) -> Result<(), Box<dyn Error>> {
     }
     if Program::new("cargo nextest --version").succeeds() {
         let tests = Program::cargo("nextest run --no-fail-fast --no-tests=pass").args(WORKSPACE);
-        let tests = tests.arg("--test-threads").arg(threads().to_string());
+        let tests = tests.arg("--test-threads").arg(slots().to_string());
         let filter =
             if scope.is_routes_alone() { OF_ROUTES.to_owned() } else { nextest_filter(scope.packages().as_deref()) };
         let tests = tests.arg("-E").arg(filter);
@@ -103,6 +103,11 @@ const KILL: &str = "f01_killed_";
 /// Tests at once. Many wait for a deadline, so there are more of them than cores.
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(4, |cores| cores.get() * 2)
+}
+
+/// Places for tests under nextest, where a test of the issuer takes two (`.config/nextest.toml`): it computes, and most others wait.
+fn slots() -> usize {
+    threads().saturating_add(threads() / 2)
 }
 
 fn nextest_filter(packages: Option<&[&str]>) -> String {
