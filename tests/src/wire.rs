@@ -145,3 +145,26 @@ pub fn receive(stream: &mut TcpStream) -> Option<Answer> {
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some(Answer { status, head, body: bytes.split_off(end + 4) })
 }
+
+/// Reads one answer of a connection that stays open.
+///
+/// # Panics
+/// If there is no whole answer with a `Content-Length`.
+pub fn receive_one(stream: &mut TcpStream) -> Answer {
+    let (mut bytes, mut chunk) = (Vec::new(), [0; 4096]);
+    loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+            let lower = head.to_ascii_lowercase();
+            let length = lower.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let length: usize = length.unwrap_or_else(|| panic!("no length: {head}"));
+            if bytes.len() >= end + 4 + length {
+                let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+                return Answer { status, head, body: bytes[end + 4..end + 4 + length].to_vec() };
+            }
+        }
+        let read = stream.read(&mut chunk).expect("an answer in time");
+        assert!(read > 0, "the answer broke off: {}", String::from_utf8_lossy(&bytes));
+        bytes.extend_from_slice(&chunk[..read]);
+    }
+}

@@ -2,10 +2,13 @@
 //! away while one of them was gone is in force when both are there again.
 
 use bmap_tests::caller::Caller;
-use bmap_tests::clock::wait_for;
+use bmap_tests::clock::{self, wait_for};
 use bmap_tests::program::finish;
-use bmap_tests::stack::{End, Stack};
+use bmap_tests::stack::{End, Stack, address};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::TcpStream;
+use std::time::Duration;
 
 /// With a link, and with the tool's start behind it.
 fn linked() -> Stack {
@@ -100,4 +103,56 @@ fn a_tool_that_was_restarted_knows_what_was_revoked_before() {
     stack.begin_the_rule();
     let caller = Caller::with(&stack, caller.response);
     wait_for("the denials at the start", || (asks(&stack, &caller) == (403, "key_revoked".to_owned())).then_some(()));
+}
+
+/// Sends a fresh request every 25 ms for so long; what was answered, and how often. A tool that is not there yet is tried again.
+fn under_load(stack: &Stack, caller: &Caller, seconds: u64) -> BTreeMap<(u16, String), u32> {
+    let (until, mut answers) = (clock::now() + seconds, BTreeMap::new());
+    while clock::now() < until {
+        let request = caller.search();
+        if TcpStream::connect(address(&stack.tool_url)).is_ok() {
+            *answers.entry(stack.ask_tool(&request).refusal()).or_default() += 1;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    answers
+}
+
+/// With a state folder a restart in order forgets nothing and refuses nothing, the issuer may be away for a minute, and a policy that the caller keeps
+/// to changes nothing for it.
+#[test]
+fn f19_no_valid_request_is_refused_by_a_restart_a_lost_issuer_or_a_new_policy() {
+    let mut stack = linked();
+    let state = tempfile::tempdir().unwrap();
+    let caller = Caller::new(&stack, &stack.api_key("hmac-sha256"));
+    assert_eq!(asks(&stack, &caller), let_in());
+    stack.restart_tool(End::Asked, Some(state.path()));
+    stack.begin_the_rule();
+    let caller = Caller::with(&stack, caller.response);
+    stack.wait_for_the_rule();
+    stack.restart_tool(End::Asked, Some(state.path()));
+    assert_eq!(under_load(&stack, &caller, 2).into_keys().collect::<Vec<_>>(), [let_in()], "behind a restart in order");
+    finish(stack.bmap().args(["tool", "edit", "places", "--min-assurance", "server"]));
+    assert_eq!(under_load(&stack, &caller, 2).into_keys().collect::<Vec<_>>(), [let_in()], "below a new policy");
+    stack.kill_issuer();
+    assert_eq!(under_load(&stack, &caller, 60).into_keys().collect::<Vec<_>>(), [let_in()], "without the issuer");
+}
+
+#[test]
+fn f19_behind_a_bound_on_staleness_a_tool_without_its_issuer_refuses_until_it_is_back() {
+    let mut stack = Stack::start();
+    stack.set_for_tool("BMAP_LINK", "on");
+    stack.set_for_tool("BMAP_LINK_MAX_STALENESS", "10");
+    stack.restart_tool(End::Asked, None);
+    stack.begin_the_rule();
+    let caller = Caller::new(&stack, &stack.api_key("hmac-sha256"));
+    assert_eq!(asks(&stack, &caller), let_in());
+    stack.kill_issuer();
+    let gone = clock::now();
+    assert_eq!(under_load(&stack, &caller, 8).into_keys().collect::<Vec<_>>(), [let_in()]);
+    let stale = (503, "issuer_unavailable".to_owned());
+    wait_for("the bound", || (asks(&stack, &caller) == stale).then_some(()));
+    assert!((9..=12).contains(&(clock::now() - gone)), "{}", clock::now() - gone);
+    stack.start_issuer();
+    wait_for("the issuer to be heard", || (asks(&stack, &caller) == let_in()).then_some(()));
 }
