@@ -16,6 +16,7 @@ use serde_json::Value;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -27,10 +28,11 @@ const PAGE: &str = "https://shop.example";
 const MINT: &str = "grant_type=client_credentials&audience=places";
 
 /// A running issuer with a tool, a user and a key for each of the callers.
-struct Issuer {
+pub(crate) struct Issuer {
     child: Child,
     address: SocketAddr,
-    folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
+    database: Option<String>,
     keys: Vec<(String, String)>,
 }
 
@@ -42,7 +44,7 @@ impl Drop for Issuer {
 }
 
 impl Issuer {
-    fn start(database: Option<&str>) -> Self {
+    pub(crate) fn start(database: Option<&str>) -> Self {
         Self::start_with(database, "1000000")
     }
 
@@ -50,21 +52,14 @@ impl Issuer {
     fn start_with(database: Option<&str>, per_address: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let command = |arguments: &[&str]| {
-            let mut command = Command::new(std::env::current_exe().unwrap().with_file_name("bmap"));
-            command.args(arguments).env_clear().env("BMAP_DATA_DIR", folder.path().join("data"));
+            let mut command = bmap(folder.path(), database);
+            command.args(arguments);
             // So that a caller can be many addresses: sign-ins are limited for each.
             command.env("BMAP_TRUSTED_PROXIES", "127.0.0.1/32").env("BMAP_DEVELOPMENT", "true");
-            command
-                .envs(LIMITS.iter().copied())
-                .env("BMAP_REQUESTS_PER_ADDRESS", per_address)
-                .envs(database.map(|url| ("BMAP_DATABASE_URL", url)));
+            command.envs(LIMITS.iter().copied()).env("BMAP_REQUESTS_PER_ADDRESS", per_address);
             command
         };
-        let run = |arguments: &[&str]| {
-            let output = command(arguments).output().expect("cargo build --release -p bmap-server was run");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            output.stdout
-        };
+        let run = |arguments: &[&str]| finish(&mut command(arguments));
         let json = |arguments: &[&str]| serde_json::from_slice::<Value>(&run(arguments)).unwrap();
         run(&["tool", "add", "places", "--url", "http://127.0.0.1:4001"]);
         let user = json(&["user", "add", "bench", "--json"]);
@@ -85,7 +80,13 @@ impl Issuer {
             let (_, rest) = line.split_once(" listens on ")?;
             rest.split(',').next()?.parse().ok()
         });
-        Self { child, address: address.unwrap(), folder, keys }
+        let database = database.map(str::to_owned);
+        Self { child, address: address.unwrap(), folder, database, keys }
+    }
+
+    /// Runs a command on its data; what it printed.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Vec<u8> {
+        finish(bmap(self.folder.path(), self.database.as_deref()).args(arguments))
     }
 
     /// CPU that the process has used.
@@ -194,6 +195,20 @@ impl Issuer {
         stream.write_all(&self.post("/auth/confirm", &from, JSON, &body)).unwrap();
         read_answer(&mut stream, "200");
     }
+}
+
+/// A command on the data in a folder, and in a database beside it if there is one.
+fn bmap(folder: &Path, database: Option<&str>) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap().with_file_name("bmap"));
+    command.env_clear().env("BMAP_DATA_DIR", folder.join("data"));
+    command.envs(database.map(|url| ("BMAP_DATABASE_URL", url)));
+    command
+}
+
+fn finish(command: &mut Command) -> Vec<u8> {
+    let output = command.output().expect("cargo build --release -p bmap-server was run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 const FORM: &str = "application/x-www-form-urlencoded";

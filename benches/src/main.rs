@@ -9,6 +9,7 @@ mod inputs;
 mod issuer;
 mod layer;
 mod replay;
+mod revocation;
 mod signing;
 mod stats;
 mod today;
@@ -33,6 +34,9 @@ fn main() {
     }
     if wanted("issuer") {
         issuer::run(quick);
+    }
+    if wanted("revocation") {
+        revocation::run(quick);
     }
     if wanted("layer") {
         layer::run(if quick { 160 } else { 1280 });

@@ -29,7 +29,7 @@ impl Row {
     fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.nanos.clone();
         sorted.sort_by(f64::total_cmp);
-        sorted[((sorted.len() - 1) as f64 * share).round() as usize]
+        quantile(&sorted, share)
     }
 
     pub(crate) fn median(&self) -> f64 {
@@ -41,6 +41,11 @@ impl Row {
         let rounds = self.nanos.iter().zip(&other.nanos);
         Self { name: self.name, nanos: rounds.map(|(nanos, other)| nanos / other).collect() }
     }
+}
+
+/// The value below which a share of sorted values lies.
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share).round() as usize]
 }
 
 /// The middle of some values.
