@@ -13,7 +13,7 @@ use bmap_protocol::link::{Change, ChangeKind, NODE_SECONDS};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
-/// Most changes that are read at once.
+/// Changes that are read at once, and more where one act has more.
 pub const PAGE: u32 = 1_000;
 /// Milliseconds by which the times of one act may differ.
 const SAME_ACT: i64 = 1_000;
@@ -99,7 +99,8 @@ impl Database {
         Columns { table: "audit_head", row: &row }.number("sequence")
     }
 
-    /// Changes behind a cursor in their order, at most [`PAGE`]; `None` where some of them were deleted, or the cursor is not of this database.
+    /// Changes behind a cursor in their order: [`PAGE`] of them if there are so many, and always all of an act. One act can end thousands of sessions,
+    /// and what follows is asked for by its cursor. `None` where some of them were deleted, or the cursor is not of this database.
     pub async fn link_changes(&self, after: i64) -> Result<Option<Vec<Change>>> {
         let rows = sqlx::query(
             "SELECT cursor, kind, id, tool, of_kind, until FROM link_changes WHERE cursor > $1 \
@@ -109,12 +110,23 @@ impl Database {
         .bind(i64::from(PAGE))
         .fetch_all(&self.pool)
         .await?;
+        let mut changes: Vec<Change> = rows.iter().map(read).collect::<Result<_>>()?;
+        if let Some(last) = changes.last().map(|change| change.cursor).filter(|_| changes.len() >= PAGE as usize) {
+            let rows = sqlx::query(
+                "SELECT cursor, kind, id, tool, of_kind, until FROM link_changes WHERE cursor = $1 ORDER BY kind, id, tool",
+            )
+            .bind(last)
+            .fetch_all(&self.pool)
+            .await?;
+            changes.retain(|change| change.cursor < last);
+            changes.extend(rows.iter().map(read).collect::<Result<Vec<_>>>()?);
+        }
         // Asked for behind the rows: what was deleted before they were read is known by now.
         let (forgotten, newest) = (self.link_forgotten().await?, self.link_cursor().await?);
         if after < forgotten || after > newest {
             return Ok(None);
         }
-        rows.iter().map(read).collect::<Result<_>>().map(Some)
+        Ok(Some(changes))
     }
 
     /// Changes that are kept at this second, in their order.

@@ -126,9 +126,8 @@ impl Feed {
             let newest = self.issuer.store.link_cursor().await?;
             let Some(page) = self.issuer.store.link_changes(self.cursor).await? else { return Ok(false) };
             let is_last = page.len() < usize::try_from(bmap_store::LINK_PAGE).unwrap_or(usize::MAX);
-            // Beyond a full page there is more, which may begin with the same cursor.
-            let to =
-                if is_last { newest } else { page.last().map_or(newest, |change| change.cursor.saturating_sub(1)) };
+            // Beyond a full page there may be more, behind its last cursor.
+            let to = if is_last { newest } else { page.last().map_or(newest, |change| change.cursor) };
             let page = page.into_iter().filter(|change| change.cursor <= to).collect();
             self.queue(page, to);
             if is_last {

@@ -108,8 +108,6 @@ async fn read(store: &Database, before: Option<Window>) -> Result<Window, StoreE
             break;
         }
     }
-    // A page can end between two changes of one act, which then come again.
-    changes.dedup();
     // Those behind the cursor, which were committed meanwhile, are read again the next time.
     changes.retain(|change| change.cursor <= to);
     if changes.is_empty() {

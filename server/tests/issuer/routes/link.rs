@@ -22,6 +22,7 @@ use bmap_store::schema::Pending;
 use bmap_store::{Batch, Database};
 use futures_util::future::join_all;
 use sqlx::{AnyConnection, Connection};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,7 +121,7 @@ async fn only_the_link_key_of_its_own_tool_and_epoch_opens_the_link() {
     ] {
         signed(&key, &id).send(world.address).await.assert_refused("invalid_signature");
     }
-    // A tool that is not there has a key too: whoever could derive it is told so, and nobody else is.
+    // A tool that is not there has a key too: a caller that can derive it is told that there is no such tool, and other callers are not.
     let gone = tool("gone");
     signed(&key_of(1, &gone), &key_id(&gone, 1)).send(world.address).await.assert_refused("tool_denied");
     node.state_call().send(world.address).await.assert_refused("missing_signature");
@@ -321,6 +322,48 @@ async fn f18_a_lower_cursor_is_never_committed_behind_a_higher_one() {
     assert_eq!(feed.changes().await, [format!("user {}", host.user)]);
 }
 
+/// A session at the tool, of a person who is signed in or whose page has a ticket.
+fn session(host: &Host<'_>, person: &Pair, user_session: Option<SessionId>, number: u128) -> Session {
+    let now = host.world.clock.now();
+    Session {
+        id: SessionId::from_uuid(number.to_be_bytes()),
+        user: person.user(),
+        key: host.id.clone(),
+        tool: tool(TOOL),
+        user_session,
+        created_at: now,
+        expires_at: now.plus_seconds(60),
+        state: SessionState::Active,
+    }
+}
+
+async fn begin(world: &World, sessions: Vec<Session>) {
+    let events = vec![Event::done(Action::TokenGrant, &source(), world.clock.now())];
+    world.issuer.store.write(&Batch { sessions, events, ..Batch::default() }).await.unwrap();
+}
+
+/// One act, and more changes than are read at once: all have its cursor, and a feed goes on behind a cursor.
+#[tokio::test(flavor = "multi_thread")]
+async fn f18_an_act_with_more_changes_than_a_page_denies_all_of_them() {
+    const SESSIONS: u128 = 2_300;
+    let world = World::start().await;
+    let host = world.host().await;
+    let ana = world.guest("ana@shop.example").await;
+    let user_session = SessionId::parse(ana.claims()["sid"].as_str().unwrap()).unwrap();
+    let sessions = (1..=SESSIONS).map(|number| session(&host, &ana, Some(user_session.clone()), number));
+    begin(&world, sessions.collect()).await;
+    let start = newest(&world).await;
+    let mut open = world.node('A').feed(start).await;
+    open.mark().await;
+    logout(&ana.refresh).send(world.address).await;
+    let expected = usize::try_from(SESSIONS).unwrap();
+    let heard = take(&mut open, expected).await;
+    assert_eq!(heard.iter().collect::<BTreeSet<_>>().len(), expected);
+    assert_eq!(take(&mut world.node('B').feed(start).await, expected).await, heard);
+    assert_eq!(world.node('C').state().await.denials.len(), expected);
+    assert_eq!(open.mark().await.cursor, newest(&world).await);
+}
+
 /// The token of a session whose user signs out while it is made: the sign-out does not know of it yet.
 #[tokio::test]
 async fn f18_a_session_that_begins_behind_its_users_sign_out_is_denied() {
@@ -330,25 +373,9 @@ async fn f18_a_session_that_begins_behind_its_users_sign_out_is_denied() {
     let user_session = SessionId::parse(ana.claims()["sid"].as_str().unwrap()).unwrap();
     logout(&ana.refresh).send(world.address).await;
     let start = newest(&world).await;
-    let now = world.clock.now();
-    let session = |user_session: Option<SessionId>, number: u8| Session {
-        id: SessionId::from_uuid([number; 16]),
-        user: ana.user(),
-        key: host.id.clone(),
-        tool: tool(TOOL),
-        user_session,
-        created_at: now,
-        expires_at: now.plus_seconds(60),
-        state: SessionState::Active,
-    };
-    let (late, direct) = (session(Some(user_session), 8), session(None, 9));
+    let (late, direct) = (session(&host, &ana, Some(user_session), 8), session(&host, &ana, None, 9));
     let id = late.id.clone();
-    let batch = Batch {
-        sessions: vec![late, direct],
-        events: vec![Event::done(Action::TokenGrant, &source(), now)],
-        ..Batch::default()
-    };
-    world.issuer.store.write(&batch).await.unwrap();
+    begin(&world, vec![late, direct]).await;
     let changes = world.issuer.store.link_changes(start).await.unwrap().unwrap();
     assert_eq!(changes.iter().map(shown).collect::<Vec<_>>(), [format!("session {} {TOOL}", id.as_str())]);
 }
