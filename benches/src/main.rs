@@ -7,6 +7,7 @@ mod decision;
 mod floor;
 mod inputs;
 mod issuer;
+mod issuer_process;
 mod layer;
 mod replay;
 mod revocation;

@@ -1,7 +1,7 @@
 //! How long a denial takes to be in force at four verifiers with a live link. The issuer that they are linked to is a process of its own; another
 //! issuer on the same database commits the act, and its answer starts the time.
 
-use crate::issuer::Issuer;
+use crate::issuer_process::Issuer;
 use crate::stats::{goal, quantile};
 use bmap_issuer::issuer::Lives;
 use bmap_issuer_link::{Link, LinkOptions, LinkState};
