@@ -2,7 +2,6 @@
 
 use crate::issuer_process::{IN_FLIGHT, Issuer, read_answer};
 use crate::stats::{goal, median};
-use bmap_model::clock::WallClock;
 use bmap_protocol::ids::ApiKeyId;
 use bmap_store::Database;
 use bmap_store::address::Address;

@@ -27,7 +27,7 @@ pub(crate) struct Issuer {
     pub(crate) address: SocketAddr,
     pub(crate) folder: tempfile::TempDir,
     database: Option<String>,
-    keys: Vec<(String, String)>,
+    pub(crate) keys: Vec<(String, String)>,
 }
 
 impl Drop for Issuer {
