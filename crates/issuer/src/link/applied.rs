@@ -6,8 +6,9 @@ use tokio::time::{Instant, sleep};
 
 /// Longest wait that a caller may ask for, seconds.
 pub const MAX_WAIT: u32 = 10;
-/// Time between two looks at what is in force.
+/// Time before the second look at what is in force; it doubles up to [`LONGEST_LOOK`], since a verifier that stays behind is not worth many looks.
 const LOOK: Duration = Duration::from_millis(20);
+const LONGEST_LOOK: Duration = Duration::from_millis(320);
 
 /// What is in force where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +33,14 @@ pub async fn wait(store: &Database, at_most: Duration) -> Result<Reached, StoreE
         let touching = newest.iter().filter(|(tool, _)| tool.is_empty() || *tool == node.tool);
         touching.map(|(_, cursor)| *cursor).max().unwrap_or(0)
     };
+    let mut look = LOOK;
     loop {
         let nodes = store.link_nodes().await?;
         let behind: Vec<_> = nodes.iter().filter(|node| node.applied < wanted(node)).cloned().collect();
         if behind.is_empty() || Instant::now() >= until {
             return Ok(Reached { nodes: nodes.len(), behind });
         }
-        sleep(LOOK).await;
+        sleep(look).await;
+        look = look.saturating_mul(2).min(LONGEST_LOOK);
     }
 }

@@ -24,13 +24,13 @@ pub(crate) const ANSWERED: [(HeaderName, &str); 2] = [
     (
         VERIFIERS,
         "Where `Prefer: wait=2` asked for it: at how many verifiers with a live link the act is in force (`applied`), and those at which it is \
-         not yet (`pending`, `pending-count`); a dictionary (RFC 9651 §3.2)",
+         not yet (`pending-count`; for admins `pending` names them); a dictionary (RFC 9651 §3.2)",
     ),
 ];
 
-/// Whether a route is an act that can be waited for.
+/// Whether a route is an act that can be waited for. It takes a caller who proved to be one: waiting looks at the database again and again.
 pub(crate) fn is_act(access: Access, method: &Method) -> bool {
-    matches!(access, Access::Credential | Access::User | Access::Admin | Access::OwnProof)
+    matches!(access, Access::Credential | Access::User | Access::Admin)
         && *method != Method::GET
         && *method != Method::HEAD
 }
@@ -49,7 +49,7 @@ pub async fn until_in_force(
     // The act is done whatever becomes of this: without the header the caller knows that it was not waited for.
     match applied::wait(&app.issuer.store, Duration::from_secs(seconds.into())).await {
         Ok(reached) => {
-            let said = [(PREFERENCE_APPLIED, format!("wait={seconds}")), (VERIFIERS, dictionary(&reached))];
+            let said = [(PREFERENCE_APPLIED, format!("wait={seconds}")), (VERIFIERS, dictionary(&reached, access))];
             for (name, value) in said {
                 if let Ok(value) = HeaderValue::from_str(&value) {
                     response.headers_mut().insert(name, value);
@@ -71,16 +71,19 @@ fn preferred(headers: &HeaderMap) -> Option<u32> {
     wait.map(|seconds| seconds.min(MAX_WAIT))
 }
 
-/// `applied=2, pending=("geo.<node>")`.
-fn dictionary(reached: &Reached) -> String {
+/// `applied=2, pending=("geo.<node>"), pending-count=1`. Which tools have verifiers, and which of these are behind, is for admins.
+fn dictionary(reached: &Reached, access: Access) -> String {
     let mut text = format!("applied={}", reached.nodes.saturating_sub(reached.behind.len()));
-    if !reached.behind.is_empty() {
+    if reached.behind.is_empty() {
+        return text;
+    }
+    if access == Access::Admin {
         let named: Vec<_> =
             reached.behind.iter().take(NAMED).map(|node| format!("\"{}.{}\"", node.tool, node.node)).collect();
         // Writing to a String does not fail.
         let _ = write!(text, ", pending=({})", named.join(" "));
-        let _ = write!(text, ", pending-count={}", reached.behind.len());
     }
+    let _ = write!(text, ", pending-count={}", reached.behind.len());
     text
 }
 
@@ -107,12 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn those_that_are_behind_are_named() {
+    fn those_that_are_behind_are_counted_and_named_to_admins() {
         let node = |node: &str| LinkNode { tool: "geo".into(), node: node.into(), applied: 1, silent: 2 };
-        assert_eq!(dictionary(&Reached { nodes: 2, behind: vec![] }), "applied=2");
-        assert_eq!(
-            dictionary(&Reached { nodes: 3, behind: vec![node("AA"), node("BB")] }),
-            "applied=1, pending=(\"geo.AA\" \"geo.BB\"), pending-count=2"
-        );
+        assert_eq!(dictionary(&Reached { nodes: 2, behind: vec![] }, Access::Admin), "applied=2");
+        let reached = Reached { nodes: 3, behind: vec![node("AA"), node("BB")] };
+        assert_eq!(dictionary(&reached, Access::Admin), "applied=1, pending=(\"geo.AA\" \"geo.BB\"), pending-count=2");
+        for access in [Access::User, Access::Credential] {
+            assert_eq!(dictionary(&reached, access), "applied=1, pending-count=2");
+        }
+        assert!(!is_act(Access::OwnProof, &Method::POST) && !is_act(Access::Open, &Method::POST));
     }
 }
