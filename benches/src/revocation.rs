@@ -86,8 +86,8 @@ async fn deactivate(issuer: &Issuer, database: Option<&str>, credential: &str, u
             tokio::time::sleep(Duration::from_micros(200)).await;
         }
         millis.push(answered.elapsed().as_secs_f64() * 1e3);
-        // Not in step with a poll.
-        tokio::time::sleep(Duration::from_millis(37)).await;
+        // The next act comes at another moment between two polls.
+        tokio::time::sleep(Duration::from_millis(number as u64 * 37 % 250)).await;
     }
     millis
 }
