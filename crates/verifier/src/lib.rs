@@ -91,6 +91,9 @@ mod tool;
 #[cfg(feature = "axum")]
 mod extract;
 
+#[cfg(feature = "test")]
+pub mod test;
+
 pub use allowed_origins::AllowedOrigins;
 pub use bmap_protocol as protocol;
 pub use bmap_protocol::refusal::Refusal;

@@ -2,8 +2,10 @@
 
 mod actors;
 mod api_keys;
+mod authors;
 mod bodies;
 mod credential;
+mod environment;
 mod exchange;
 mod held;
 mod late;
