@@ -16,12 +16,13 @@
 //! use bmap_verifier::{Clock, ToolCredential, Verified, Verifier, VerifyLayer};
 //! use http::{Request, StatusCode};
 //! use std::time::Duration;
-//! use tower::{Layer, Service, ServiceExt};
+//! use tower::ServiceExt;
 //!
-//! /// The tool, as `main` makes it with `ToolCredential::from_env()?` and `SystemClock`.
-//! fn tool<C: Clock>(credential: ToolCredential, clock: C) -> impl Service<Request<Body>, Response = http::Response<Body>, Error = std::convert::Infallible, Future: Send> + Clone {
-//!     let router = Router::new().route("/v1/echo", post(|caller: Verified, text: String| async move { format!("{}: {text}", caller.subject()) }));
-//!     VerifyLayer::with_clock(Verifier::from_credential(credential, clock.now()), clock).layer(router)
+//! /// The tool. `main` gives it `ToolCredential::from_env()?` and `SystemClock`.
+//! fn tool(credential: ToolCredential, clock: impl Clock) -> Router {
+//!     let verifier = Verifier::from_credential(credential, clock.now());
+//!     let echo = async |caller: Verified, text: String| format!("{}: {text}", caller.subject());
+//!     Router::new().route("/v1/echo", post(echo)).layer(VerifyLayer::with_clock(verifier, clock))
 //! }
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {

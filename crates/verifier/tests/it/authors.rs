@@ -1,6 +1,6 @@
 //! What the author of a tool has for tests: an issuer without a process, signed requests, a clock, and callers out of nothing.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::Query;
 use axum::routing::{get as route_get, post as route_post};
 use axum::{Extension, Router};
@@ -11,7 +11,7 @@ use http::{Request, Response, StatusCode};
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
-use tower::{Layer, Service, ServiceExt};
+use tower::{Service, ServiceExt};
 
 const BASE: &str = "https://geo.example";
 const PAGE: &str = "https://shop.example";
@@ -29,21 +29,16 @@ async fn describe(caller: Verified) -> String {
 }
 
 /// A tool as its author writes it: all that differs in production are the two arguments.
-fn tool(
-    credential: ToolCredential,
-    clock: impl Clock,
-) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone {
-    let router = Router::new()
+fn tool(credential: ToolCredential, clock: impl Clock) -> Router {
+    let verifier = Verifier::from_credential(credential, clock.now());
+    Router::new()
         .route("/v1/who", route_get(describe))
-        .route("/v1/echo", route_post(|_: Verified, body: String| async move { body }));
-    VerifyLayer::with_clock(Verifier::from_credential(credential, clock.now()), clock).layer(router)
+        .route("/v1/echo", route_post(|_: Verified, body: String| async move { body }))
+        .layer(VerifyLayer::with_clock(verifier, clock))
 }
 
 /// A tool that has been running for longer than the pause after its start.
-fn running(
-    credential: ToolCredential,
-    clock: &ManualClock,
-) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone {
+fn running(credential: ToolCredential, clock: &ManualClock) -> Router {
     let tool = tool(credential, clock.clone());
     clock.advance(Duration::from_secs(6));
     tool
@@ -53,18 +48,20 @@ fn clock() -> ManualClock {
     ManualClock::at_seconds(1_764_000_000)
 }
 
-async fn send(
-    tool: &(impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone),
-    request: Request<impl Into<Body>>,
-) -> (StatusCode, String) {
+/// Sends a request; the status and the text of the answer.
+pub(crate) async fn send<S, O>(tool: &S, request: Request<impl Into<Body>>) -> (StatusCode, String)
+where
+    S: Service<Request<Body>, Response = Response<O>, Error = Infallible> + Clone,
+    O: http_body::Body<Data = Bytes, Error: Into<axum::BoxError>> + Send + 'static,
+{
     let response = tool.clone().oneshot(request.map(Into::into)).await.unwrap();
     let status = response.status();
-    let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    let body = to_bytes(Body::new(response.into_body()), 1 << 20).await.unwrap();
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 /// The code of a refusal.
-fn code((_, body): &(StatusCode, String)) -> String {
+pub(crate) fn code((_, body): &(StatusCode, String)) -> String {
     let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|_| panic!("no refusal: {body}"));
     problem["code"].as_str().unwrap().to_owned()
 }
@@ -157,6 +154,36 @@ async fn time_is_the_tests_own() {
     clock.set(UnixTime::from_seconds(1_764_000_000));
     let token = issuer.token(TestClaims::of("geo"), clock.now());
     assert_eq!(code(&send(&tool, who().sign(&token, clock.now())).await), "clock_unreliable");
+}
+
+#[tokio::test]
+async fn timers_end_when_the_test_has_moved_the_clock_there() {
+    let clock = clock();
+    let waits = |seconds| {
+        let clock = clock.clone();
+        tokio::spawn(async move { clock.sleep(Duration::from_secs(seconds)).await })
+    };
+    let (short, long) = (waits(30), waits(60));
+    tokio::task::yield_now().await;
+    clock.set(UnixTime::from_seconds(1_764_009_999));
+    clock.advance(Duration::from_millis(29_999));
+    tokio::task::yield_now().await;
+    assert!(!short.is_finished(), "a clock that is set moves no timer");
+    clock.advance(Duration::from_millis(1));
+    tokio::time::timeout(Duration::from_secs(5), short).await.expect("the timer has ended").unwrap();
+    assert!(!long.is_finished());
+    assert_eq!(clock.now().seconds(), 1_764_010_029);
+    // As a tool has it: a body that does not come is ended.
+    let (issuer, clock) = (TestIssuer::new(), ManualClock::at_seconds(1_764_000_000));
+    let tool = running(issuer.credential("geo", BASE), &clock);
+    let token = issuer.token(TestClaims::of("geo"), clock.now());
+    let pending = futures_util::stream::pending::<Result<Bytes, Infallible>>();
+    let request = echo("hello").sign(&token, clock.now()).map(|_| Body::from_stream(pending));
+    let answer = tokio::spawn(async move { send(&tool, request).await });
+    tokio::task::yield_now().await;
+    clock.advance(Duration::from_secs(31));
+    let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.expect("the body was ended").unwrap();
+    assert_eq!(code(&answer), "body_timeout");
 }
 
 #[tokio::test]
