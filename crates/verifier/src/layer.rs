@@ -197,22 +197,25 @@ where
         let shared = Arc::clone(&self.shared);
         let lists = shared.header_lists.clone();
         // From here on the head has the address that was signed, until the request is let in.
-        let shortened = self.original_uri.map_or(Ok(None), |find| original_uri::restore(&mut head, find));
+        let shortened = match self.original_uri.map_or(Ok(None), |find| original_uri::restore(&mut head, find)) {
+            Ok(shortened) => shortened,
+            Err(rewritten) => {
+                let refused = Refused::new(&head, rewritten, shared.clock.now(), &shared.verifier.settings().policy);
+                return VerifyFuture {
+                    state: State::answered(refused.answer(asked_from.as_ref(), &lists)),
+                    asked_from,
+                    lists,
+                };
+            }
+        };
         // Two small boxes: one of more than a kilobyte would leave the allocator's fast path. For the same reason this is a block, which
         // holds what it captured once, and no `async fn`, which would hold its arguments twice.
         let head = Box::new(head);
         let has_body = !body.is_end_stream();
         let decision = Box::write(Box::new_uninit(), async move {
             let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
-            let decided = match shortened {
-                Ok(shortened) => {
-                    let decided = shared.verifier.verify(&head, body, peer, &shared.clock).await;
-                    decided.map(|let_in| (let_in, shortened))
-                }
-                Err(rewritten) => Err(rewritten),
-            };
-            match decided {
-                Ok(((verified, body), shortened)) => {
+            match shared.verifier.verify(&head, body, peer, &shared.clock).await {
+                Ok((verified, body)) => {
                     Ok(LetIn::new(head, shortened, verified, body, &shared.dropped_identity_headers))
                 }
                 Err(refusal) => {

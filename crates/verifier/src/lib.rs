@@ -55,6 +55,14 @@
 //! Processes that overlap, for a rolling deployment or for load, need a shared [`ReplayStore`]: the crate
 //! `bmap-replay-redis`, and [`Verifier::with_store`].
 //!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `axum` | on | `Verified` as an argument of a handler, and `VerifyLayer::in_stack`; of axum it takes `axum-core` alone |
+//! | `tokio` | on | [`SystemClock`] as a [`Clock`] |
+//! | `test` | off | an issuer for the tests of a tool, and `Verified::for_test`. For dev-dependencies alone |
+//!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`fresh`], [`verified`]; what it
 //! stands on: `body`, `body_budget`, [`policy`], [`settings`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
 //! [`problem`], [`cors`]; for places that are not outermost: `original_uri`, `stack`; for tests of tools: `test`.
