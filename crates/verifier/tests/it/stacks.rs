@@ -15,6 +15,7 @@ use std::time::Duration;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::normalize_path::NormalizePathLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -193,10 +194,17 @@ async fn a_body_is_bounded_by_the_smaller_of_both_limits() {
     let exact = "x".repeat(LIMIT);
     assert_eq!(send(&outside, world.echo(&exact)).await, (StatusCode::OK, exact.clone()));
     assert_eq!(send(&inside, world.echo(&exact)).await, (StatusCode::OK, exact));
+    assert_eq!(send(&outside, with_length(world.echo(&long))).await.0, StatusCode::PAYLOAD_TOO_LARGE);
     // Its length is not announced: the body that is cut by the limit is never taken for a whole one.
     assert_eq!(send(&outside, in_pieces(world.echo(&long))).await.0, StatusCode::BAD_REQUEST);
     let (status, _) = send(&inside, in_pieces(world.echo(&long))).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "the handler's own answer: the request was let in");
+}
+
+fn with_length(mut request: Request<String>) -> Request<String> {
+    let length = request.body().len().into();
+    request.headers_mut().insert("content-length", length);
+    request
 }
 
 /// The request with a body whose length is known at its end.
@@ -259,4 +267,25 @@ async fn t29_cors_of_the_tool_adds_nothing_inside_and_outside_it_is_the_tools_ow
     let outside = ServiceBuilder::new().layer(cors()).layer(world.verify.clone()).service(routes());
     let answer = outside.oneshot(from(&evil)).await.unwrap();
     assert_eq!((answer.status(), &answer.headers()["access-control-allow-origin"]), (StatusCode::FORBIDDEN, &evil));
+}
+
+#[tokio::test]
+async fn a_packed_body_is_verified_as_it_was_sent_and_unpacked_inside() {
+    /// `hello`, by gzip.
+    const PACKED: [u8; 25] =
+        [31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 203, 72, 205, 201, 201, 7, 0, 134, 166, 16, 54, 5, 0, 0, 0];
+    let world = World::new();
+    let packed = || {
+        let request = Request::post("https://geo.example/echo").header("content-encoding", "gzip");
+        request.body(PACKED).unwrap().sign(&world.token, world.clock.now()).map(|body| Body::from(body.to_vec()))
+    };
+    let unpack = RequestDecompressionLayer::new;
+    let inside = ServiceBuilder::new().layer(world.verify.clone().in_stack()).layer(unpack()).service(routes());
+    assert_eq!(send(&inside, packed()).await, (StatusCode::OK, "hello".to_owned()));
+    let outside = ServiceBuilder::new().layer(unpack()).layer(world.verify.clone().in_stack()).service(routes());
+    assert_eq!(code(&send(&outside, packed()).await), "invalid_signature");
+    // What says how the body is packed is covered too.
+    let mut other = packed();
+    other.headers_mut().insert("content-encoding", "br".parse().unwrap());
+    assert_eq!(code(&send(&inside, other).await), "invalid_signature");
 }
