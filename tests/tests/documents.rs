@@ -68,6 +68,7 @@ fn the_documents_point_at_files_that_are_there() {
         "docs/replay.md",
         "docs/design.md",
         "docs/threats.md",
+        "docs/tools.md",
         "docs/measurements.md",
         "npm/README.md",
     ] {

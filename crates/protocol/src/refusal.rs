@@ -167,6 +167,9 @@ pub enum Mismatch {
     /// A covered header is not there.
     #[error("a covered header is absent")]
     AbsentHeader,
+    /// Something in front of the verifier changed the request's path or query beyond taking a prefix off.
+    #[error("the request's address was rewritten in front of the verifier")]
+    Rewritten,
 }
 
 /// The denied thing.

@@ -1,8 +1,9 @@
 //! The tower layer: verifies each request before the tool's handler runs.
 //!
 //! Put it outermost, around the whole router, as [the crate's example](crate) does: a route that is added to the router later
-//! stands behind it too, while `Router::layer` covers the routes that are there by then. Not inside of a prefix: a nested router
-//! sees a shortened path, and the signature is over the whole one.
+//! stands behind it too, while `Router::layer` covers the routes that are there by then. A nested router sees a shortened path, and the signature
+//! is over the whole one: inside of axum's `nest` the layer needs [`VerifyLayer::with_original_uri`]. Among layers that change the type of a body,
+//! such as those of tower-http in one `ServiceBuilder`, it needs `VerifyLayer::in_stack`.
 //!
 //! A body is read here, within [`crate::BodyLimits`], before the handler runs; from then on its memory is the tool's. Inbound `bmap-*`
 //! headers are removed, and [`VerifyLayer::dropped_identity_headers`] counts them for a metric: a number that rises says that somewhere
@@ -12,6 +13,7 @@ use crate::allowed_origins::AllowedOrigins;
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::cors::HeaderLists;
 use crate::keys::{Keys, ToolKeys};
+use crate::original_uri::{self, FindOriginalUri};
 use crate::policy::{PeerAddress, Policy};
 use crate::replay::{MemoryReplayStore, ReplayStore};
 use crate::standing::{NoRevocations, Standing};
@@ -22,7 +24,7 @@ use bmap_protocol::refusal::Refusal;
 use bytes::Bytes;
 use http::header::CONNECTION;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use std::pin::Pin;
@@ -62,6 +64,7 @@ use tower_service::Service;
 /// ```
 pub struct VerifyLayer<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations, C = SystemClock> {
     shared: Arc<Shared<K, R, S, C>>,
+    original_uri: Option<FindOriginalUri>,
 }
 
 struct Shared<K, R, S, C> {
@@ -83,7 +86,8 @@ impl<K: Keys, R: ReplayStore, S: Standing, C: Clock> VerifyLayer<K, R, S, C> {
     /// A layer on another clock.
     pub fn with_clock(verifier: Verifier<K, R, S>, clock: C) -> Self {
         let header_lists = HeaderLists::of(&verifier.settings().policy);
-        Self { shared: Arc::new(Shared { verifier, clock, header_lists, dropped_identity_headers: AtomicU64::new(0) }) }
+        let shared = Shared { verifier, clock, header_lists, dropped_identity_headers: AtomicU64::new(0) };
+        Self { shared: Arc::new(shared), original_uri: None }
     }
 }
 
@@ -100,6 +104,32 @@ impl<K: Keys, R: ReplayStore, S: Standing, C> VerifyLayer<K, R, S, C> {
 }
 
 impl<K, R, S, C> VerifyLayer<K, R, S, C> {
+    /// For a layer inside of axum's `nest`, which takes its prefix off the path: the signature is checked against the URI that `find` finds in the request's
+    /// extensions, and the handler sees the shortened one. Where `find` finds nothing, the request's own URI is the whole one.
+    ///
+    /// Only a prefix may be missing. A path or query that was changed in another way between there and here is refused, because the route that
+    /// is taken would be another than the one that was signed. What stands in the extensions has to be what the listener received, as axum's
+    /// `OriginalUri` is; a URI out of a header of the client would let the client choose it.
+    ///
+    /// ```
+    /// # use bmap_verifier::{SystemClock, ToolCredential, Verifier};
+    /// # fn protected(credential: ToolCredential) {
+    /// use axum::{Router, extract::OriginalUri, routing::get};
+    /// use bmap_verifier::{Verified, VerifyLayer};
+    ///
+    /// let verify = VerifyLayer::new(Verifier::from_credential(credential, SystemClock.now()))
+    ///     .with_original_uri(|extensions| extensions.get::<OriginalUri>().map(|uri| &uri.0));
+    /// let protected = Router::new().route("/search", get(|caller: Verified| async move { caller.subject().to_owned() })).layer(verify);
+    /// // Signed is /v1/search; /health is open.
+    /// let tool: Router = Router::new().route("/health", get(|| async { "ok" })).nest("/v1", protected);
+    /// # let _ = tool;
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_original_uri(self, find: FindOriginalUri) -> Self {
+        Self { original_uri: Some(find), ..self }
+    }
+
     /// The verifier, for [`Verifier::save_state`] above all. Keep a clone of the layer for it.
     pub fn verifier(&self) -> &Verifier<K, R, S> {
         &self.shared.verifier
@@ -108,7 +138,7 @@ impl<K, R, S, C> VerifyLayer<K, R, S, C> {
 
 impl<K, R, S, C> Clone for VerifyLayer<K, R, S, C> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self { shared: Arc::clone(&self.shared), original_uri: self.original_uri }
     }
 }
 
@@ -116,7 +146,7 @@ impl<I, K, R, S, C> Layer<I> for VerifyLayer<K, R, S, C> {
     type Service = Verify<I, K, R, S, C>;
 
     fn layer(&self, inner: I) -> Self::Service {
-        Verify { inner, shared: Arc::clone(&self.shared) }
+        Verify { inner, shared: Arc::clone(&self.shared), original_uri: self.original_uri }
     }
 }
 
@@ -124,11 +154,12 @@ impl<I, K, R, S, C> Layer<I> for VerifyLayer<K, R, S, C> {
 pub struct Verify<I, K = ToolKeys, R = MemoryReplayStore, S = NoRevocations, C = SystemClock> {
     inner: I,
     shared: Arc<Shared<K, R, S, C>>,
+    original_uri: Option<FindOriginalUri>,
 }
 
 impl<I: Clone, K, R, S, C> Clone for Verify<I, K, R, S, C> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared) }
+        Self { inner: self.inner.clone(), shared: Arc::clone(&self.shared), original_uri: self.original_uri }
     }
 }
 
@@ -153,7 +184,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut asked_from = request.headers().get(http::header::ORIGIN).cloned();
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         if cors::is_preflight(&head) {
             let answer =
                 cors::preflight(&head, &self.shared.verifier.settings().policy.origins, &self.shared.header_lists);
@@ -165,6 +196,18 @@ where
         }
         let shared = Arc::clone(&self.shared);
         let lists = shared.header_lists.clone();
+        // From here on the head has the address that was signed, until the request is let in.
+        let shortened = match self.original_uri.map_or(Ok(None), |find| original_uri::restore(&mut head, find)) {
+            Ok(shortened) => shortened,
+            Err(rewritten) => {
+                let refused = Refused::new(&head, rewritten, shared.clock.now(), &shared.verifier.settings().policy);
+                return VerifyFuture {
+                    state: State::answered(refused.answer(asked_from.as_ref(), &lists)),
+                    asked_from,
+                    lists,
+                };
+            }
+        };
         // Two small boxes: one of more than a kilobyte would leave the allocator's fast path. For the same reason this is a block, which
         // holds what it captured once, and no `async fn`, which would hold its arguments twice.
         let head = Box::new(head);
@@ -172,7 +215,9 @@ where
         let decision = Box::write(Box::new_uninit(), async move {
             let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
             match shared.verifier.verify(&head, body, peer, &shared.clock).await {
-                Ok((verified, body)) => Ok(LetIn::new(head, verified, body, &shared.dropped_identity_headers)),
+                Ok((verified, body)) => {
+                    Ok(LetIn::new(head, shortened, verified, body, &shared.dropped_identity_headers))
+                }
                 Err(refusal) => {
                     Err(Refused::new(&head, refusal, shared.clock.now(), &shared.verifier.settings().policy))
                 }
@@ -207,7 +252,17 @@ struct LetIn<B> {
 }
 
 impl<B: From<Bytes>> LetIn<B> {
-    fn new(mut head: Box<Parts>, verified: Verified, body: VerifiedBody<B>, dropped: &AtomicU64) -> Self {
+    /// `shortened` is the URI for the router inside, where that is another than the one that was signed.
+    fn new(
+        mut head: Box<Parts>,
+        shortened: Option<Box<Uri>>,
+        verified: Verified,
+        body: VerifiedBody<B>,
+        dropped: &AtomicU64,
+    ) -> Self {
+        if let Some(shortened) = shortened {
+            head.uri = *shortened;
+        }
         let lines = drop_identity_headers(&mut head.headers);
         if lines > 0 {
             dropped.fetch_add(u64::try_from(lines).unwrap_or(u64::MAX), Ordering::Relaxed);

@@ -1,25 +1,29 @@
 //! One decision about one signed request, and the tower layer that puts it in front of a tool.
 //!
-//! A tool is protected in ten lines. `BMAP_TOOL_CREDENTIAL` holds the output of the issuer's `bmap tool credential`:
+//! A tool is protected in ten lines. `BMAP_TOOL_CREDENTIAL` holds the output of the issuer's `bmap tool credential`; beside this crate there are
+//! `axum`, `tokio` (features `macros`, `net`, `rt-multi-thread`) and `tower` (feature `make`):
 //!
 //! ```no_run
-//! # #[cfg(feature = "axum")] {
+//! # #[cfg(feature = "axum")] mod tool {
 //! use axum::{Router, routing::get};
-//! use bmap_verifier::{ToolCredential, Verified, Verifier, VerifyLayer};
+//! use bmap_verifier::{SystemClock, ToolCredential, Verified, Verifier, VerifyLayer};
 //! use tower::{Layer, make::Shared};
 //!
-//! # async fn serve(listener: tokio::net::TcpListener) -> Result<(), Box<dyn std::error::Error>> {
-//! async fn hello(caller: Verified) -> String {
-//!     format!("hello {}", caller.subject())
+//! #[tokio::main]
+//! # pub
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let verifier = Verifier::from_credential(ToolCredential::from_env()?, SystemClock.now());
+//!     let hello = async |caller: Verified| format!("hello {}", caller.subject());
+//!     let tool = VerifyLayer::new(verifier).layer(Router::new().route("/hello", get(hello)));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:4001").await?;
+//!     Ok(axum::serve(listener, Shared::new(tool)).await?)
 //! }
-//!
-//! let verifier = Verifier::from_credential(ToolCredential::from_env()?, bmap_verifier::SystemClock.now());
-//! let tool = VerifyLayer::new(verifier).layer(Router::new().route("/hello", get(hello)));
-//! axum::serve(listener, Shared::new(tool)).await?;
-//! # Ok(())
 //! # }
-//! # }
+//! # #[cfg(feature = "axum")] use tool::main;
+//! # #[cfg(not(feature = "axum"))] fn main() {}
 //! ```
+//!
+//! `docs/tools.md` says where else the layer can stand, and how a tool is tested without an issuer: the feature `test`, which is for dev-dependencies alone.
 //!
 //! `axum::serve` waits for ever for the rest of a request's head. Where strangers reach the tool, and nothing in front of it has that limit,
 //! serve it with the crate `bmap-listener`, as `examples/places-tool` does.
@@ -51,9 +55,17 @@
 //! Processes that overlap, for a rolling deployment or for load, need a shared [`ReplayStore`]: the crate
 //! `bmap-replay-redis`, and [`Verifier::with_store`].
 //!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `axum` | on | `Verified` as an argument of a handler, and `VerifyLayer::in_stack`; of axum it takes `axum-core` alone |
+//! | `tokio` | on | [`SystemClock`] as a [`Clock`] |
+//! | `test` | off | an issuer for the tests of a tool, and `Verified::for_test`. For dev-dependencies alone |
+//!
 //! Modules in reading order: [`layer`], [`verify`] (the one file that an auditor must read), [`fresh`], [`verified`]; what it
 //! stands on: `body`, `body_budget`, [`policy`], [`settings`], [`keys`], [`replay`], [`token_cache`], [`standing`], [`clock`], [`credential`]; what it answers:
-//! [`problem`], [`cors`].
+//! [`problem`], [`cors`]; for places that are not outermost: `original_uri`, `stack`; for tests of tools: `test`.
 #![cfg_attr(
     not(test),
     deny(
@@ -84,12 +96,21 @@ pub mod token_cache;
 pub mod cors;
 pub mod problem;
 
+mod original_uri;
 mod restart;
 mod sync;
 mod tool;
 
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "axum")]
+pub mod stack;
+
+#[cfg(feature = "test")]
+pub mod test;
+
+#[cfg(doctest)]
+mod documents;
 
 pub use allowed_origins::AllowedOrigins;
 pub use bmap_protocol as protocol;
@@ -100,9 +121,12 @@ pub use credential::{CredentialError, ToolCredential};
 pub use extract::LayerMissing;
 pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
 pub use layer::VerifyLayer;
+pub use original_uri::FindOriginalUri;
 pub use policy::{BodyLimits, PeerAddress, Policy, Rate};
 pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
 pub use settings::{LiveSettings, Settings, SettingsRef};
+#[cfg(feature = "axum")]
+pub use stack::StackLayer;
 pub use standing::{NoRevocations, Standing};
 pub use verify::fresh::Fresh;
 pub use verify::verified::{Principal, Verified};

@@ -32,6 +32,15 @@ pub struct KnownToken {
 }
 
 impl KnownToken {
+    /// Claims that no token has, for tests of a tool's handlers: never in a cache, and of no key.
+    #[cfg(feature = "test")]
+    pub(crate) fn for_test(claims: Claims) -> Self {
+        let (tool, token) = (claims.audience.clone(), Box::default());
+        let key = TokenMacKey::new(bmap_protocol::keys::MacKey::from_key_bytes(&[]), "");
+        let (checked_by, busy_until) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
+        Self { token, tool, epoch: 0, key, issuer_key: [0; 32], checked_by, id: [0; 16], claims, busy_until }
+    }
+
     /// The verified claims.
     pub fn claims(&self) -> &Claims {
         &self.claims

@@ -218,3 +218,6 @@ fn answer(verified: &Verified, results: Vec<Place<'_>>) -> Response {
     let headers: HeaderMap = link.map(|link| (HeaderName::from_static("link"), link)).into_iter().collect();
     (headers, Json(Answer { results, caller, attribution: ATTRIBUTION })).into_response()
 }
+
+#[cfg(test)]
+mod tests;

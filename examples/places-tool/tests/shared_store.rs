@@ -1,85 +1,35 @@
-//! Two processes of the tool that share a replay store: a signed request is let in by one of them, once.
+//! Two processes of the tool that share a replay store: a signed request is let in by one of them, once. And what a process says that can't start.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
-use bmap_protocol::ids::{Issuer, ToolId};
-use bmap_protocol::keys::{MacKey, RootSecret, TokenDigest};
-use bmap_protocol::origin::Origin;
-use bmap_protocol::sign::{self, RequestKey, Stamp};
-use bmap_protocol::token::{Assurance, IssuerKey};
 use bmap_test_kit::folder::Folder;
 use bmap_test_kit::port;
 use bmap_test_kit::process::{Process, within};
 use bmap_test_kit::redis::{Flavor, RedisServer};
-use bmap_verifier::{AllowedOrigins, SystemClock, ToolCredential};
-use ed25519_dalek::{Signer, SigningKey};
-use serde_json::{Value, json};
+use bmap_verifier::SystemClock;
+use bmap_verifier::test::{SignRequest, TestClaims, TestIssuer};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-const ISSUER: &str = "https://auth.example";
-
-fn tool() -> ToolId {
-    ToolId::parse("geo").unwrap()
-}
-
-fn issuer_key() -> SigningKey {
-    SigningKey::from_bytes(&[2; 32])
-}
-
-fn tool_key() -> bmap_protocol::keys::ToolKey {
-    RootSecret::from_bytes([1; 32]).epoch(1).tool_key(&Issuer::parse(ISSUER).unwrap(), &tool())
+/// The issuer whose keys this process and the tool's both know.
+fn issuer() -> TestIssuer {
+    TestIssuer::from_bytes([1; 32])
 }
 
 fn credential() -> String {
-    let credential = ToolCredential {
-        issuer: Issuer::parse(ISSUER).unwrap(),
-        tool: tool(),
-        own: vec![Origin::parse("https://geo.example").unwrap()],
-        epochs: vec![(1, tool_key())],
-        issuer_keys: vec![IssuerKey::new("bj1.test", &issuer_key().verifying_key().to_bytes()).unwrap()],
-        origins: AllowedOrigins::NamedByToken,
-        min_assurance: Assurance::Origin,
-        scopes: Vec::new(),
-    };
-    credential.expose().to_string()
+    issuer().credential("geo", "https://geo.example").expose().to_string()
 }
 
-/// A search as a page signs it, in the bytes of HTTP/1.1.
-fn signed_search(nonce: u8) -> String {
-    let now = SystemClock.now().seconds();
-    let jti = Base64UrlUnpadded::encode_string(&[7; 16]);
-    let claims = json!({
-        "iss": ISSUER, "aud": "geo", "sub": "usr_0192f0c1a7e27c3c9f60b2b4b1c7a001",
-        "client_id": "bmk_0192f0c1a7e27c3c9f60b2b4b1c7a0ff", "iat": now - 10, "exp": now + 200, "jti": jti,
-        "scope": "search", "origin": "https://shop.example", "asr": "server", "cnf": {"kid": "bt1.geo.1"},
-    });
-    let encode = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
-    let header = json!({"alg": "EdDSA", "typ": "at+jwt", "kid": "bj1.test"});
-    let signed = format!("{}.{}", encode(&header), encode(&claims));
-    let signature = Base64UrlUnpadded::encode_string(&issuer_key().sign(signed.as_bytes()).to_bytes());
-    let token = format!("{signed}.{signature}");
-    let key = RequestKey::Hmac(MacKey::new(&tool_key().signing_key(&TokenDigest::of(token.as_bytes()))));
-    let authorization = sign::authorization(&token);
-    let request = sign::Request {
-        method: "GET",
-        authority: "geo.example",
-        path: "/v1/search",
-        query: Some("q=Sofia"),
-        authorization: Some(&authorization),
-        content_type: None,
-        content_encoding: None,
-        content_digest: None,
-        more: &[],
-    };
-    let stamp = Stamp { created: now.cast_unsigned(), nonce: [nonce; 16], key_id: &jti };
-    let signed = sign::sign(&request, &stamp, &key).unwrap();
-    format!(
-        "GET /v1/search?q=Sofia HTTP/1.1\r\nhost: geo.example\r\nconnection: close\r\norigin: https://shop.example\r\n\
-         authorization: {authorization}\r\nsignature-input: {}\r\nsignature: {}\r\n\r\n",
-        signed.signature_input, signed.signature
-    )
+/// A search as a page signs it, in the bytes of HTTP/1.1; each call is another request.
+fn signed_search() -> String {
+    let now = SystemClock.now();
+    let token = issuer().token(TestClaims::of("geo").origin("https://shop.example").scope("search"), now);
+    let request =
+        axum::http::Request::get("/v1/search?q=Sofia").header("host", "geo.example").header("connection", "close");
+    let request = request.body("").unwrap().sign(&token, now);
+    let headers: String =
+        request.headers().iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap())).collect();
+    format!("GET {} HTTP/1.1\r\n{headers}\r\n", request.uri())
 }
 
 /// The tool's data: one town.
@@ -97,10 +47,15 @@ struct Tool {
 
 impl Tool {
     fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[("BMAP_TOOL_CREDENTIAL", &credential())])
+    }
+
+    fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let folder = data();
         let mut command = Command::new(env!("CARGO_BIN_EXE_places-tool"));
         command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]).arg(folder.path());
-        command.args(arguments).env("BMAP_TOOL_CREDENTIAL", credential());
+        command.args(arguments).env_remove("BMAP_TOOL_CREDENTIAL").env_remove("BMAP_TOOL_CREDENTIAL_FILE");
+        command.envs(environment.iter().copied());
         Self { process: Process::start(&mut command, &folder.path().join("log")), folder }
     }
 
@@ -142,7 +97,7 @@ fn t7_of_two_processes_with_one_store_one_lets_a_request_in() {
     server.tell(&format!("HSET bmap:{{geo}}:marker forgot {forgot}"));
 
     let [mut first, mut second] = [Tool::start(&arguments), Tool::start(&arguments)];
-    let requests: Vec<_> = (0..10).map(signed_search).collect();
+    let requests: Vec<_> = (0..10).map(|_| signed_search()).collect();
     for request in &requests {
         let (status, answer) = first.answers(request);
         assert!(status == 200 && answer.contains("Sofia-Capital"), "{answer}");
@@ -155,7 +110,7 @@ fn t7_of_two_processes_with_one_store_one_lets_a_request_in() {
     first.process.stop();
     let mut again = Tool::start(&arguments);
     assert_eq!(again.answers(&requests[0]).0, 401);
-    assert_eq!(again.answers(&signed_search(100)).0, 200);
+    assert_eq!(again.answers(&signed_search()).0, 200);
 }
 
 #[test]
@@ -168,4 +123,24 @@ fn f04_the_tool_does_not_start_without_its_store_and_names_no_password() {
     assert!(log.contains("cannot be used with") && !log.contains("geheim"), "{log}");
     let log = Tool::start(&["--replay-store-single"]).log();
     assert!(log.contains("--replay-store <REPLAY_STORE>"), "{log}");
+}
+
+#[test]
+fn without_a_credential_the_tool_ends_with_a_sentence() {
+    for (environment, sentence) in [
+        (
+            vec![],
+            "places-tool: there is no tool credential: set BMAP_TOOL_CREDENTIAL to what `bmap tool credential ID` prints",
+        ),
+        (vec![("BMAP_TOOL_CREDENTIAL", "")], "places-tool: BMAP_TOOL_CREDENTIAL is empty: "),
+        (vec![("BMAP_TOOL_CREDENTIAL", "places")], "places-tool: BMAP_TOOL_CREDENTIAL holds no tool credential: "),
+        (
+            vec![("BMAP_TOOL_CREDENTIAL_FILE", "/nowhere")],
+            "places-tool: BMAP_TOOL_CREDENTIAL_FILE names /nowhere, which can't be read",
+        ),
+    ] {
+        let mut tool = Tool::start_with(&[], &environment);
+        let log = tool.log();
+        assert!(log.contains(sentence) && tool.process.has_ended(), "{log}");
+    }
 }

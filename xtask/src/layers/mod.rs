@@ -1,8 +1,8 @@
 //! `cargo xtask layers`: the arrows of the house, checked.
 //!
-//! Six kinds of rule: which crate of the house may see which ([`arrows`], from `cargo metadata`), which foreign crates must not be in
-//! a floor's tree ([`strangers`], from `cargo tree`, which resolves features per package), what a floor's source must not say
-//! ([`sources`]), which folder must not import from which ([`FOLDERS`]), that no files
+//! Seven kinds of rule: which crate of the house may see which ([`arrows`], from `cargo metadata`), which foreign crates must not be in
+//! a floor's tree ([`strangers`], from `cargo tree`, which resolves features per package), which feature for tests must not get
+//! into a build ([`test_features`]), what a floor's source must not say ([`sources`]), which folder must not import from which ([`FOLDERS`]), that no files
 //! import each other in a circle ([`circles`]), and that the types which a library's documentation begins with have an example ([`examples`]).
 
 mod circles;
@@ -10,6 +10,7 @@ mod first_page;
 mod rust_imports;
 mod rust_modules;
 mod sources;
+mod test_features;
 mod typescript_imports;
 
 use std::collections::BTreeSet;
@@ -181,6 +182,9 @@ pub(crate) fn run(_args: &[String]) -> Result<(), Box<dyn Error>> {
     let metadata: Value = serde_json::from_str(&metadata)?;
     let mut faults = arrows(&metadata);
     report("arrows between the crates of the house", faults.len());
+    let found = test_features::faults(&metadata);
+    report("features for tests in dev-dependencies alone", found.len());
+    faults.extend(found);
     for ban in BANS {
         let tree = Program::new("cargo tree --locked --prefix none --no-dedupe -f {p}").args(ban.tree).read()?;
         let found = strangers(&tree, ban);
@@ -268,7 +272,8 @@ fn arrows(metadata: &Value) -> Vec<String> {
         for dependency in dependencies {
             let imported = name(dependency).unwrap_or_default();
             let for_tests = dependency.get("kind").and_then(Value::as_str) == Some("dev");
-            let of_tests = for_tests && FOR_TESTS.contains(&imported) && importer != "xtask";
+            // A crate's own tests may need a feature of it that a build has not.
+            let of_tests = for_tests && (imported == importer || FOR_TESTS.contains(&imported) && importer != "xtask");
             if house.contains(imported) && !allowed.contains(&imported) && !of_tests {
                 faults.push(format!("{importer} must not depend on {imported}"));
             }
@@ -352,6 +357,7 @@ mod tests {
     fn the_arrows_of_the_house_are_green() {
         let allowed = [
             package("bmap-verifier", &[("bmap-protocol", None), ("bmap-vectors", Some("dev"))]),
+            package("bmap-verifier", &[("bmap-verifier", Some("dev"))]),
             package("bmap-server", &[("bmap-protocol", None), ("bmap-verifier", None)]),
             package("bmap-replay-redis", &[("bmap-verifier", None), ("bmap-test-kit", Some("dev"))]),
             package("bmap-sdk-wasm", &[("bmap-protocol", None)]),

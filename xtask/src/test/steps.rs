@@ -107,9 +107,9 @@ fn always(_: &Scope) -> bool {
     true
 }
 
-/// The crates and folders that have examples in their documentation.
+/// The crates, folders and documents that have examples which are compiled.
 fn documented(scope: &Scope) -> bool {
-    scope.touches(&["crates/", "server/src/http/"])
+    scope.touches(&["crates/", "server/src/http/", "README.md", "docs/tools.md"])
 }
 
 /// What the browser tests walk through, beyond the issuer's own tests.

@@ -7,7 +7,8 @@ use bmap_protocol::token::{Assurance, Claims};
 use std::fmt;
 use std::sync::Arc;
 
-/// A request that passed all thirteen steps. Made in one place, the end of [`crate::Verifier::verify`].
+/// A request that passed all thirteen steps. Made in one place, the end of [`crate::Verifier::verify`]; in tests of a tool also by `Verified::for_test`, which
+/// needs the feature `test`.
 ///
 /// ```
 /// use bmap_verifier::Verified;
@@ -53,6 +54,26 @@ impl Verified {
     /// For the one function that decides.
     pub(super) const fn new(principal: Principal) -> Self {
         Self { principal }
+    }
+
+    /// A caller for a test of a handler: nothing is signed and nothing verified. A handler of axum is called with it as with any argument, or finds it in
+    /// the extensions of a request.
+    ///
+    /// ```
+    /// use bmap_verifier::{Verified, test::TestClaims};
+    ///
+    /// async fn search(caller: Verified) -> String {
+    ///     format!("for {}", caller.end_user().unwrap_or("a stranger"))
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let caller = Verified::for_test(TestClaims::of("geo").end_user("visitor 17"));
+    /// assert_eq!(search(caller).await, "for visitor 17");
+    /// # });
+    /// ```
+    #[cfg(feature = "test")]
+    pub fn for_test(claims: crate::test::TestClaims) -> Self {
+        Self::new(Principal::Token(Arc::new(KnownToken::for_test(claims.unsigned()))))
     }
 
     /// The signer.

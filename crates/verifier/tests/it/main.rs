@@ -2,16 +2,20 @@
 
 mod actors;
 mod api_keys;
+mod authors;
 mod bodies;
 mod credential;
+mod environment;
 mod exchange;
 mod held;
 mod late;
 mod layer;
 mod meanwhile;
+mod nest;
 mod properties;
 mod replay;
 mod sizes;
+mod stacks;
 mod state;
 mod steps;
 mod tokens;

@@ -3,6 +3,7 @@
 use crate::actors::{NOW, TestIssuer};
 use axum::body::Body;
 use bmap_protocol::refusal::{Denial, Refusal};
+use bmap_verifier::test::ManualClock;
 use bmap_verifier::{
     Clock, Keys, MemoryReplayStore, NoRevocations, Policy, Principal, ReplayLimits, ReplayStore, Standing, ToolKeys,
     UnixTime, Verifier,
@@ -10,58 +11,38 @@ use bmap_verifier::{
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::Request;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// A clock, and the timers that wait on it.
 #[derive(Clone)]
-pub(crate) struct FakeClock(Arc<FakeTime>);
-
-struct FakeTime {
-    /// Milliseconds since 1970; may be set.
-    wall: AtomicU64,
-    /// Milliseconds since the start; only goes on.
-    steady: AtomicU64,
-    sleepers: Mutex<Vec<Waker>>,
-}
+pub(crate) struct FakeClock(ManualClock);
 
 impl FakeClock {
     pub(crate) fn new() -> Self {
-        let wall = u64::from(NOW) * 1000;
-        Self(Arc::new(FakeTime { wall: wall.into(), steady: 0.into(), sleepers: Mutex::default() }))
+        Self(ManualClock::at_seconds(NOW))
     }
 
     /// Time passes.
     pub(crate) fn pass(&self, duration: Duration) {
-        let millis = u64::try_from(duration.as_millis()).unwrap();
-        self.0.wall.fetch_add(millis, Ordering::SeqCst);
-        self.0.steady.fetch_add(millis, Ordering::SeqCst);
-        std::mem::take(&mut *self.0.sleepers.lock().unwrap()).into_iter().for_each(Waker::wake);
+        self.0.advance(duration);
     }
 
     /// The clock is set; no time passes.
     pub(crate) fn set(&self, seconds: u64) {
-        self.0.wall.store(seconds * 1000, Ordering::SeqCst);
+        self.0.set(UnixTime::from_millis((seconds * 1000).cast_signed()));
     }
 }
 
 impl Clock for FakeClock {
     fn now(&self) -> UnixTime {
-        UnixTime::from_millis(self.0.wall.load(Ordering::SeqCst).cast_signed())
+        self.0.now()
     }
 
     fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send {
-        let time = Arc::clone(&self.0);
-        let until = time.steady.load(Ordering::SeqCst) + u64::try_from(duration.as_millis()).unwrap();
-        std::future::poll_fn(move |context| {
-            if time.steady.load(Ordering::SeqCst) >= until {
-                return Poll::Ready(());
-            }
-            time.sleepers.lock().unwrap().push(context.waker().clone());
-            Poll::Pending
-        })
+        self.0.sleep(duration)
     }
 }
 

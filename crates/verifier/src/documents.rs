@@ -1,0 +1,7 @@
+//! Documents whose code is compiled as it is printed. For doc tests alone.
+
+#[doc = include_str!("../../../README.md")]
+pub struct Readme;
+
+#[doc = include_str!("../../../docs/tools.md")]
+pub struct Tools;
