@@ -42,6 +42,7 @@ fn credential() -> String {
         origins: AllowedOrigins::NamedByToken,
         min_assurance: Assurance::Origin,
         scopes: Vec::new(),
+        policy: Default::default(),
     };
     credential.expose().to_string()
 }
