@@ -47,6 +47,7 @@ pub type LinkedVerifier<R = MemoryReplayStore> = Verifier<LinkKeys, R, LinkStand
 /// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
 /// #     min_assurance: Assurance::Origin,
 /// #     scopes: Vec::new(),
+/// #     policy: Default::default(),
 /// # };
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 /// use bmap_issuer_link::{Link, LinkOptions, LinkState};

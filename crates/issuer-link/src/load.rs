@@ -11,6 +11,7 @@ use bmap_protocol::link::{LinkedTool, STATE_PATH, State};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::IssuerKey;
 use bmap_verifier::credential::base_origin;
+use bmap_verifier::policy::networks;
 use bmap_verifier::{AllowedOrigins, Policy, Settings};
 use http::header::ETAG;
 use http::{HeaderValue, StatusCode};
@@ -61,7 +62,7 @@ async fn load(shared: &Shared, asker: &Asker, want: Want, tag: &mut Option<Heade
         true => locked(&shared.time).heard_anew(state.server_time, elapsed),
         false => locked(&shared.time).heard(state.server_time, elapsed),
     }
-    shared.state(&state, settings, tool.and_then(|tool| tool.max_staleness), want.reset);
+    shared.state(&state, settings, tool.and_then(|tool| tool.policy.max_staleness), want.reset);
     *tag = answer.headers().get(ETAG).cloned();
     Ok(())
 }
@@ -84,7 +85,10 @@ fn settings(shared: &Shared, state: &State, tool: Option<&LinkedTool>) -> Result
     };
     let own: Option<Vec<Origin>> = tool.base_urls.iter().map(|url| base_origin(url)).collect();
     let own = own.filter(|own| !own.is_empty()).ok_or(LinkFault::Malformed("a base URL is missing or not http(s)"))?;
-    let mut policy = Policy::default();
+    if tool.policy.check().is_err() || networks(&tool.policy).is_none() {
+        return Err(LinkFault::Malformed("the tool's policy is not one that a verifier can keep"));
+    }
+    let mut policy = Policy::default().with_tool_policy(&tool.policy);
     policy.origins = match tool.origins.as_slice() {
         [any] if any == "*" => AllowedOrigins::NamedByToken,
         list => {

@@ -34,7 +34,7 @@ fn a_request_takes_nothing_of_the_heap_and_waits_for_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let (issuer, tool) = runtime.block_on(async {
         let issuer = ScriptedIssuer::start().await;
-        issuer.script().tool.max_staleness = Some(3600);
+        issuer.script().tool.policy.max_staleness = Some(3600);
         let tool = Tool::start(&issuer, |_| {}, |_| {});
         tool.until(LinkState::Live).await;
         (issuer, tool)

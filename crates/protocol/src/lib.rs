@@ -14,7 +14,7 @@
 //! 7. [`sign`]: the sending end.
 //! 8. [`fields`], [`received`], [`token`], [`check`]: the receiving end, one function for each pure step of a verifier.
 //!
-//! 9. [`link`]: what an issuer tells the verifiers of its tools.
+//! 9. [`link`]: what an issuer tells the verifiers of its tools; [`tool_policy`]: what an operator asks of their requests.
 //!
 //! `sign` and `check` share [`signature_base`], so the two ends can't disagree.
 //!
@@ -70,6 +70,8 @@ pub mod received;
 pub mod refusal;
 #[cfg(feature = "check")]
 pub mod token;
+#[cfg(feature = "check")]
+pub mod tool_policy;
 
 /// The tag that names this profile in `Signature-Input` (RFC 9421 §2.3).
 pub const TAG: &str = "bmap-1";

@@ -15,6 +15,7 @@
 
 use crate::claims::Assurance;
 use crate::ids::ToolId;
+use crate::tool_policy::ToolPolicy;
 use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
@@ -146,9 +147,9 @@ pub struct LinkedTool {
     pub min_assurance: Assurance,
     /// Scopes that a token must all have.
     pub scopes: Vec<String>,
-    /// Seconds without a [`Mark`] after which requests are refused; absent: never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_staleness: Option<u32>,
+    /// What the operator asks of its requests beside.
+    #[serde(default, skip_serializing_if = "ToolPolicy::is_empty")]
+    pub policy: ToolPolicy,
 }
 
 /// `POST /link/applied`.

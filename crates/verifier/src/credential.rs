@@ -1,11 +1,13 @@
 //! A tool's credential: one text in one environment variable, printed by `bmap tool credential`.
 
 use crate::allowed_origins::AllowedOrigins;
+use crate::policy::networks;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::{Issuer, ToolId};
 use bmap_protocol::keys::ToolKey;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::{Assurance, IssuerKey};
+use bmap_protocol::tool_policy::ToolPolicy;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;
@@ -39,6 +41,7 @@ const NOT_TEXT: &str = "it is not text";
 /// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
 /// #     min_assurance: Assurance::Origin,
 /// #     scopes: Vec::new(),
+/// #     policy: Default::default(),
 /// # };
 /// # let valid = credential.expose();
 /// let credential = ToolCredential::parse(&valid)?;
@@ -64,6 +67,8 @@ pub struct ToolCredential {
     pub min_assurance: Assurance,
     /// Scopes that a token must all have.
     pub scopes: Vec<String>,
+    /// What the operator asks of requests beside.
+    pub policy: ToolPolicy,
 }
 
 /// Why there is no credential, as a sentence that says what to do. Never repeats the credential's text.
@@ -146,6 +151,8 @@ struct Wire {
     origins: Vec<String>,
     min_assurance: Assurance,
     scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "ToolPolicy::is_empty")]
+    policy: ToolPolicy,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -229,7 +236,11 @@ impl ToolCredential {
             origins,
             min_assurance: wire.min_assurance,
             scopes: wire.scopes,
+            policy: wire.policy,
         };
+        if credential.policy.check().is_err() || networks(&credential.policy).is_none() {
+            return Err(form("its policy is not one that a verifier can keep"));
+        }
         if credential.epochs.is_empty() || credential.issuer_keys.is_empty() {
             return Err(form("it holds no key"));
         }
@@ -267,6 +278,7 @@ impl ToolCredential {
             },
             min_assurance: self.min_assurance,
             scopes: self.scopes.clone(),
+            policy: self.policy.clone(),
         };
         // A struct of texts and numbers always serialises.
         let json = Zeroizing::new(serde_json::to_vec(&wire).unwrap_or_default());

@@ -48,6 +48,7 @@ use tower_service::Service;
 /// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
 /// #     min_assurance: Assurance::Origin,
 /// #     scopes: Vec::new(),
+/// #     policy: Default::default(),
 /// # };
 ///
 /// use axum::{Router, body::Body, routing::get};

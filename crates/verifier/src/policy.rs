@@ -5,9 +5,10 @@ use crate::credential::ToolCredential;
 use bmap_protocol::check::Window;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
+use bmap_protocol::tool_policy::{Proof, Rule, ToolPolicy};
 use http::HeaderName;
-use ipnet::IpNet;
-use std::net::IpAddr;
+use ipnet::{IpNet, Ipv4Net};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// A tool's policy.
@@ -24,6 +25,7 @@ use std::time::Duration;
 /// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
 /// #     min_assurance: Assurance::Origin,
 /// #     scopes: Vec::new(),
+/// #     policy: Default::default(),
 /// # };
 ///
 /// use bmap_verifier::{Policy, Rate, ReplayLimits, SystemClock, Verifier};
@@ -58,6 +60,10 @@ pub struct Policy {
     /// Addresses that may call; empty: all. Decided before anything else is looked at. Needs [`PeerAddress`] in the request's
     /// extensions. Default: empty.
     pub allowed_ips: Vec<IpNet>,
+    /// What a request may prove itself with beside a signature. Default: nothing.
+    pub proofs: Vec<Proof>,
+    /// More demands on the requests below some paths; all that apply to a request count. Default: none.
+    pub rules: Vec<Rule>,
     /// Headers that pages may send beyond [`crate::cors::ALLOW_HEADERS`]. Default: none.
     pub allow_headers: Vec<HeaderName>,
     /// Headers of the tool's answers that pages may read beyond [`crate::cors::EXPOSE_HEADERS`] and beyond those that an answer names
@@ -81,6 +87,8 @@ impl Default for Policy {
             max_head: 16 << 10,
             max_headers: 64,
             allowed_ips: Vec::new(),
+            proofs: Vec::new(),
+            rules: Vec::new(),
             allow_headers: Vec::new(),
             expose_headers: Vec::new(),
             rate: None,
@@ -98,10 +106,25 @@ impl Policy {
             scopes: credential.scopes.iter().map(|scope| scope.as_str().into()).collect(),
             ..Self::default()
         }
+        .with_tool_policy(&credential.policy)
     }
 
-    /// This policy, and no wider than the operator's: pages that both allow, the higher assurance, the scopes of both. Everything else is
-    /// the tool's own matter.
+    /// This policy, with what an operator wrote at the issuer.
+    #[must_use]
+    pub fn with_tool_policy(mut self, policy: &ToolPolicy) -> Self {
+        // A policy whose networks are none is never taken; if it were, it would let nothing in.
+        self.allowed_ips = networks(policy).unwrap_or_else(|| NOWHERE.to_vec());
+        if let Some(max_body) = policy.max_body {
+            self.max_body = self.max_body.min(usize::try_from(max_body).unwrap_or(usize::MAX));
+        }
+        self.rate = policy.rate.map(|rate| Rate { per_second: rate.per_second, burst: rate.burst }).or(self.rate);
+        self.proofs.clone_from(&policy.proofs);
+        self.rules.clone_from(&policy.rules);
+        self
+    }
+
+    /// This policy, and no wider than the operator's: pages and addresses that both allow, the higher assurance, scopes and rules of both, the smaller
+    /// body, the lower rate. Everything else is the tool's own matter.
     #[must_use]
     pub fn within(self, operator: &Policy) -> Self {
         let origins = match (&operator.origins, self.origins) {
@@ -116,7 +139,23 @@ impl Policy {
         };
         let mut scopes = operator.scopes.clone();
         scopes.extend(self.scopes.iter().filter(|scope| !scopes.contains(scope)).cloned().collect::<Vec<_>>());
-        Self { origins, min_assurance: operator.min_assurance.max(self.min_assurance), scopes, ..self }
+        Self {
+            origins,
+            min_assurance: operator.min_assurance.max(self.min_assurance),
+            scopes,
+            allowed_ips: both(&operator.allowed_ips, &self.allowed_ips),
+            max_body: operator.max_body.min(self.max_body),
+            rate: match (operator.rate, self.rate) {
+                (Some(operator), Some(own)) => Some(Rate {
+                    per_second: operator.per_second.min(own.per_second),
+                    burst: operator.burst.min(own.burst),
+                }),
+                (operator, own) => operator.or(own),
+            },
+            proofs: operator.proofs.iter().filter(|proof| self.proofs.contains(proof)).copied().collect(),
+            rules: operator.rules.iter().chain(&self.rules).cloned().collect(),
+            ..self
+        }
     }
 }
 
@@ -201,6 +240,28 @@ pub struct Rate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub IpAddr);
 
+/// The networks of an operator's policy; `None` where one of them is none.
+pub fn networks(policy: &ToolPolicy) -> Option<Vec<IpNet>> {
+    policy.allowed_ips.iter().map(|network| network.parse().ok()).collect()
+}
+
+/// A list that no address is in: the one in it is never at the other end of a connection (RFC 1122 §3.2.1.3).
+const NOWHERE: [IpNet; 1] = [IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 32))];
+
+/// The addresses that are in both lists, of which an empty one has all.
+fn both(operator: &[IpNet], own: &[IpNet]) -> Vec<IpNet> {
+    if operator.is_empty() || own.is_empty() {
+        return [operator, own].concat();
+    }
+    let narrower = |a: &IpNet, b: &IpNet| match (a.contains(b), b.contains(a)) {
+        (true, _) => Some(*b),
+        (_, true) => Some(*a),
+        _ => None,
+    };
+    let shared: Vec<IpNet> = operator.iter().flat_map(|a| own.iter().filter_map(move |b| narrower(a, b))).collect();
+    if shared.is_empty() { NOWHERE.to_vec() } else { shared }
+}
+
 /// Whether `peer` is in the list; an empty list allows all, an unknown peer is in no list.
 pub(crate) fn ip_allowed(list: &[IpNet], peer: Option<IpAddr>) -> bool {
     // A v4 peer on a dual-stack socket is the same peer.
@@ -218,5 +279,36 @@ mod tests {
         assert!(allowed("10.1.2.3") && allowed("::ffff:10.1.2.3") && allowed("2001:db8::1"));
         assert!(!allowed("11.1.2.3") && !allowed("2001:db9::1") && !ip_allowed(&list, None));
         assert!(ip_allowed(&[], None));
+    }
+
+    #[test]
+    fn addresses_that_two_lists_share() {
+        let list = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<IpNet>>();
+        let shared = |operator: &[&str], own: &[&str]| both(&list(operator), &list(own));
+        assert_eq!(shared(&[], &[]), list(&[]));
+        assert_eq!(shared(&["10.0.0.0/8"], &[]), list(&["10.0.0.0/8"]));
+        assert_eq!(shared(&[], &["10.0.0.0/8"]), list(&["10.0.0.0/8"]));
+        assert_eq!(shared(&["10.0.0.0/8"], &["10.1.0.0/16", "192.0.2.0/24"]), list(&["10.1.0.0/16"]));
+        assert_eq!(shared(&["10.1.0.0/16", "10.2.0.0/16"], &["10.0.0.0/8"]), list(&["10.1.0.0/16", "10.2.0.0/16"]));
+        // Nothing in common is nothing, and not everything.
+        let none = shared(&["10.0.0.0/8"], &["192.0.2.0/24", "2001:db8::/32"]);
+        for peer in ["10.0.0.1", "192.0.2.1", "2001:db8::1", "127.0.0.1", "::1", "::ffff:10.0.0.1"] {
+            assert!(!ip_allowed(&none, Some(peer.parse().unwrap())), "{peer}");
+        }
+        assert!(!ip_allowed(&none, None));
+    }
+
+    #[test]
+    fn of_two_policies_the_narrower_counts() {
+        let of = |text: &str| Policy::default().with_tool_policy(&serde_json::from_str(text).unwrap());
+        let operator =
+            of(r#"{"max_body":1000,"rate":{"per_second":10,"burst":5},"rules":[{"path":"/a","scopes":["x"]}]}"#);
+        let own = of(r#"{"max_body":2000,"rate":{"per_second":5,"burst":50},"rules":[{"path":"/b","scopes":["y"]}]}"#);
+        let narrowed = own.clone().within(&operator);
+        assert_eq!((narrowed.max_body, narrowed.rate), (1000, Some(Rate { per_second: 5, burst: 5 })));
+        assert_eq!(narrowed.rules.iter().map(|rule| rule.path.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);
+        let alone = Policy::default().within(&operator);
+        assert_eq!((alone.max_body, alone.rate, alone.rules.len()), (1000, operator.rate, 1));
+        assert_eq!(own.clone().within(&Policy::default()).rate, own.rate);
     }
 }

@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
 /// #     min_assurance: Assurance::Origin,
 /// #     scopes: Vec::new(),
+/// #     policy: Default::default(),
 /// # };
 ///
 /// use bmap_verifier::{Policy, Settings};
@@ -84,6 +85,7 @@ impl Settings {
 /// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
 /// #     min_assurance: Assurance::Origin,
 /// #     scopes: Vec::new(),
+/// #     policy: Default::default(),
 /// # };
 ///
 /// use bmap_verifier::{LiveSettings, MemoryReplayStore, NoRevocations, Policy, ReplayLimits, Settings, ToolKeys, Verifier};

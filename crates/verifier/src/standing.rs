@@ -46,6 +46,7 @@ pub trait Standing: Send + Sync + 'static {
 /// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
 /// #     min_assurance: Assurance::Origin,
 /// #     scopes: Vec::new(),
+/// #     policy: Default::default(),
 /// # };
 ///
 /// use bmap_verifier::{MemoryReplayStore, NoRevocations, Policy, ReplayLimits, ToolKeys, Verifier};

@@ -59,6 +59,7 @@ use verified::{Principal, Verified};
 /// #     origins: bmap_verifier::AllowedOrigins::NamedByToken,
 /// #     min_assurance: Assurance::Origin,
 /// #     scopes: Vec::new(),
+/// #     policy: Default::default(),
 /// # };
 ///
 /// use bmap_verifier::{SystemClock, Verifier};
@@ -284,7 +285,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             self.standing.check(&principal).await?;
 
             // 9. Tool, origin, assurance, scope.
-            demands(&principal, policy, &fields, own)?;
+            demands(&principal, policy, &received, own)?;
 
             // 10. Content-Digest over the body, which is read only now, for a caller who is known.
             let payer = match &principal {
@@ -324,7 +325,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                     // And so do settings that were exchanged.
                     let newest = self.settings.load();
                     if newest.number() != settings.number() {
-                        still_holds(&principal, &newest, &fields, own, peer)?;
+                        still_holds(&principal, &newest, &received, own, peer)?;
                     }
                 }
                 // 4 and 7 again, without a body too, because look-ups may wait. Between this reading and the record nothing does.

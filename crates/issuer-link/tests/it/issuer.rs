@@ -88,7 +88,7 @@ impl ScriptedIssuer {
             origins: vec!["*".to_owned()],
             min_assurance: Assurance::Origin,
             scopes: Vec::new(),
-            max_staleness: None,
+            policy: Default::default(),
         };
         let script = Script {
             cursor: 100,
@@ -187,6 +187,7 @@ impl ScriptedIssuer {
             origins: AllowedOrigins::NamedByToken,
             min_assurance: Assurance::Origin,
             scopes: Vec::new(),
+            policy: Default::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 #[tokio::test]
 async fn f19_past_max_staleness_requests_are_refused_until_the_issuer_is_back() {
     let (issuer, clock) = (ScriptedIssuer::start().await, Arc::new(MovedClock::default()));
-    issuer.script().tool.max_staleness = Some(60);
+    issuer.script().tool.policy.max_staleness = Some(60);
     let tool = Tool::start(&issuer, |options| options.clock = Arc::clone(&clock) as _, |_| {});
     tool.until(LinkState::Live).await;
     let page = issuer.mint(|_| {});
@@ -31,7 +31,7 @@ async fn f19_past_max_staleness_requests_are_refused_until_the_issuer_is_back() 
     tool.until_let_in(&page, "issuer_unavailable").await;
     assert!(!tool.link.status().is_too_stale);
     // The operator takes the bound away.
-    issuer.set(|script| script.tool.max_staleness = None);
+    issuer.set(|script| script.tool.policy.max_staleness = None);
     let cursor = issuer.act(&[(ChangeKind::Policy, "geo")]);
     wait_for("the change", || issuer.applied() >= Some(cursor)).await;
     issuer.kill();
@@ -56,7 +56,7 @@ async fn f19_a_tool_that_never_heard_its_issuer_counts_from_its_start() {
     clock.steady.fetch_add(2_000, Ordering::SeqCst);
     assert_eq!(tool.ask(&page).await, Err("issuer_unavailable"));
     // Of the tool's bound and its own the smaller one counts.
-    issuer.script().tool.max_staleness = Some(3600);
+    issuer.script().tool.policy.max_staleness = Some(3600);
     issuer.up().await;
     tool.until(LinkState::Live).await;
     tool.link.close();

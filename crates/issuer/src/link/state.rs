@@ -48,7 +48,7 @@ impl Issuer {
             origins,
             min_assurance: tool.min_assurance,
             scopes: tool.required_scopes.words().map(str::to_owned).collect(),
-            max_staleness: None,
+            policy: Default::default(),
         })
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn credential() -> ToolCredential {
         origins: AllowedOrigins::NamedByToken,
         min_assurance: Assurance::Origin,
         scopes: Vec::new(),
+        policy: Default::default(),
     }
 }
 

@@ -11,6 +11,7 @@ use bmap_protocol::ids::ToolId;
 use bmap_protocol::keys::{MacKey, RootSecret, TokenDigest, ToolKey};
 use bmap_protocol::sign::RequestKey;
 use bmap_protocol::token::{Assurance, Claims, Confirmation, IssuerKey, TYPE};
+use bmap_protocol::tool_policy::ToolPolicy;
 use ed25519_dalek::{Signer, SigningKey};
 use serde::Serialize;
 use std::fmt;
@@ -122,6 +123,7 @@ impl TestIssuer {
             origins: AllowedOrigins::NamedByToken,
             min_assurance: Assurance::Origin,
             scopes: Vec::new(),
+            policy: ToolPolicy::default(),
             tool,
         }
     }

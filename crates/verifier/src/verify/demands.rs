@@ -4,17 +4,16 @@ use crate::allowed_origins::AllowedOrigins;
 use crate::policy::{Policy, ip_allowed};
 use crate::settings::SettingsRef;
 use crate::verify::verified::Principal;
-use bmap_protocol::check;
-use bmap_protocol::fields::Fields;
+use bmap_protocol::check::{self, Received};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::refusal::{Denial, Mismatch, Refusal};
 use std::net::IpAddr;
 
-/// Step 9: tool, origin, assurance and scope of a token.
+/// Step 9: tool, origin, assurance and scope of a token, by the policy and by its rules for this request.
 pub(super) fn demands(
     principal: &Principal,
     policy: &Policy,
-    fields: &Fields<'_>,
+    received: &Received<'_>,
     own: &Origin,
 ) -> Result<(), Refusal> {
     let Principal::Token(known) = principal else { return Ok(()) };
@@ -22,16 +21,20 @@ pub(super) fn demands(
     if claims.audience != known.tool {
         return Err(Refusal::Denied(Denial::Tool));
     }
-    check::origin(claims, fields, own)?;
+    check::origin(claims, received.fields, own)?;
     if let (AllowedOrigins::These(_), Some(origin)) = (&policy.origins, &claims.origin)
         && !policy.origins.allow(origin.as_str())
     {
         return Err(Refusal::Denied(Denial::Origin));
     }
-    if claims.assurance < policy.min_assurance {
+    let rules = policy.rules.iter().filter(|rule| rule.applies(received.method, received.path));
+    if claims.assurance < policy.min_assurance
+        || rules.clone().any(|rule| rule.min_assurance.is_some_and(|least| claims.assurance < least))
+    {
         return Err(Refusal::Denied(Denial::Assurance));
     }
-    if !policy.scopes.iter().all(|scope| claims.has_scope(scope)) {
+    let of_rules = rules.flat_map(|rule| rule.scopes.iter().map(String::as_str));
+    if !policy.scopes.iter().map(AsRef::as_ref).chain(of_rules).all(|scope| claims.has_scope(scope)) {
         return Err(Refusal::Denied(Denial::Scope));
     }
     Ok(())
@@ -41,7 +44,7 @@ pub(super) fn demands(
 pub(super) fn still_holds(
     principal: &Principal,
     newest: &SettingsRef,
-    fields: &Fields<'_>,
+    received: &Received<'_>,
     own: &Origin,
     peer: Option<IpAddr>,
 ) -> Result<(), Refusal> {
@@ -54,5 +57,5 @@ pub(super) fn still_holds(
     if let Principal::Token(known) = principal {
         known.holds_by(newest.numbered())?;
     }
-    demands(principal, &newest.policy, fields, own)
+    demands(principal, &newest.policy, received, own)
 }

@@ -47,6 +47,7 @@ impl TestIssuer {
             origins: AllowedOrigins::NamedByToken,
             min_assurance: Assurance::Origin,
             scopes: Vec::new(),
+            policy: Default::default(),
         }
     }
 

@@ -71,7 +71,7 @@ async fn a_verifier_reads_keys_policy_and_denials_at_one_cursor() {
     let [linked] = state.tools.as_slice() else { panic!("{:?}", state.tools) };
     assert_eq!((linked.id.as_str(), linked.epochs.as_slice()), (TOOL, &[1][..]));
     assert_eq!((linked.base_urls.join(" "), linked.origins.join(" ")), ("https://tools.example".into(), "*".into()));
-    assert_eq!((linked.min_assurance, linked.max_staleness), (Assurance::Origin, None));
+    assert_eq!((linked.min_assurance, linked.policy.is_empty()), (Assurance::Origin, true));
     // A denial ends when the last token that it touches has ended, by every clock.
     assert_eq!(state.denials[0].until, world.clock.now().seconds() + 610);
     world.clock.advance_seconds(611);
