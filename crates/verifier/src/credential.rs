@@ -1,7 +1,7 @@
 //! A tool's credential: one text in one environment variable, printed by `bmap tool credential`.
 
+use crate::allowed_ips::networks;
 use crate::allowed_origins::AllowedOrigins;
-use crate::policy::networks;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::ids::{Issuer, ToolId};
 use bmap_protocol::keys::ToolKey;

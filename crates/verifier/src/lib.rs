@@ -83,6 +83,7 @@ pub mod verify;
 mod body;
 mod body_budget;
 
+pub mod allowed_ips;
 pub mod allowed_origins;
 pub mod clock;
 pub mod credential;

@@ -6,11 +6,12 @@
 //! The clock is read twice: when the head is there, and when all is there and nothing is waited for any more. Checks of time hold at
 //! both moments.
 
+use crate::allowed_ips::ip_allowed;
 use crate::body::{self, Bounds};
 use crate::body_budget::{BodyBudget, Hold, Payer};
 use crate::clock::{Clock, UnixTime, millis};
 use crate::keys::{ApiKeyProof, Keys, ToolKeys};
-use crate::policy::{Policy, ip_allowed};
+use crate::policy::Policy;
 use crate::replay::{MemoryReplayStore, Record, ReplayStore};
 use crate::settings::{LiveSettings, Settings, SettingsRef};
 use crate::standing::{NoRevocations, Standing};

@@ -1,7 +1,8 @@
 //! What a tool asks of a proven token (profile §5, step 9), and of one whose settings were exchanged meanwhile.
 
+use crate::allowed_ips::ip_allowed;
 use crate::allowed_origins::AllowedOrigins;
-use crate::policy::{Policy, ip_allowed};
+use crate::policy::Policy;
 use crate::settings::SettingsRef;
 use crate::verify::verified::Principal;
 use bmap_protocol::check::{self, Received};
