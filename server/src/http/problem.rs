@@ -9,9 +9,8 @@ use bmap_store::StoreError;
 use bmap_verifier::UnixTime;
 use bmap_verifier::problem;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::StatusCode;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -170,18 +169,17 @@ pub fn framework_error(response: &Response) -> Option<RouteError> {
 }
 
 /// The media type of a refusal: `application/problem+json`, and `application/json` for a client of OAuth at the OAuth endpoints.
-/// RFC 6749 §5.2 says so there, and clients that follow it word by word take nothing else; they say in `Accept` what they take.
-pub fn media_type(route: &str, headers: &HeaderMap) -> &'static str {
+/// RFC 6749 §5.2 says so there, and clients that follow it word by word take nothing else; at the token endpoint they say in `Accept` what they
+/// take, and at the others they may say nothing.
+pub fn media_type(method: &Method, route: &str, headers: &HeaderMap) -> &'static str {
     let names = |media_type: &str| {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut ranges = accepted.flat_map(|value| value.split(','));
         ranges.any(|range| range.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(media_type)))
     };
-    if OAUTH_ENDPOINTS.contains(&route) && names(JSON) && !names(problem::MEDIA_TYPE) {
-        JSON
-    } else {
-        problem::MEDIA_TYPE
-    }
+    let needs_no_name = *method == Method::POST && route != TOKEN_ENDPOINT;
+    let is_oauth = OAUTH_ENDPOINTS.contains(&route) && (needs_no_name || names(JSON));
+    if is_oauth && !names(problem::MEDIA_TYPE) { JSON } else { problem::MEDIA_TYPE }
 }
 
 /// The token endpoint (RFC 6749 §3.2).

@@ -10,9 +10,14 @@ use bmap_model::account::opaque::{Kind, OpaqueToken};
 use bmap_model::ticket::PlainTicket;
 use futures_util::future::join_all;
 
+/// A form, for a caller that takes problem documents.
+fn form(fields: &[(&str, &str)]) -> Call {
+    Call::form("/oauth/revoke", fields).header("accept", "application/problem+json")
+}
+
 /// The call, without a credential.
 pub(super) fn revoke(token: &str) -> Call {
-    Call::form("/oauth/revoke", &[("token", token)])
+    form(&[("token", token)])
 }
 
 impl<'w> Host<'w> {
@@ -169,7 +174,7 @@ async fn each_way_to_authenticate_revokes() {
         let secret = key.secret.reveal();
         let in_form = |text: &str| {
             let fields = [("token", text), ("client_id", key.id.as_str()), ("client_secret", &secret)];
-            Call::form("/oauth/revoke", &fields)
+            form(&fields)
         };
         assert_revoked(&in_form(key.direct().await.token()).send(world.address).await);
         let both = in_form(token.token()).header("authorization", &key.basic());
@@ -178,7 +183,7 @@ async fn each_way_to_authenticate_revokes() {
     // The hint is not needed, and a wrong one does no harm (§2.1).
     let token = key.direct().await;
     for hint in ["access_token", "refresh_token", "pat", ""] {
-        let call = Call::form("/oauth/revoke", &[("token", token.token()), ("token_type_hint", hint)]);
+        let call = form(&[("token", token.token()), ("token_type_hint", hint)]);
         assert_revoked(&key.send(call).await);
     }
 }
@@ -196,16 +201,15 @@ async fn what_is_no_token_of_this_issuer_is_revoked_already() {
         assert_revoked(&host.send(revoke(text)).await);
     }
     assert_eq!(recorded(&world, before).await.len(), 1, "the grant of the token");
-    for call in [Call::form("/oauth/revoke", &[]), Call::form("/oauth/revoke", &[("token", "")])] {
+    for call in [form(&[]), form(&[("token", "")])] {
         let refused = host.send(call).await;
         refused.assert_refused("malformed_request");
         assert_eq!((&refused.json()["field"], &refused.json()["error"]), (&"token".into(), &"invalid_request".into()));
     }
-    let twice = host.send(Call::form("/oauth/revoke", &[("token", "x"), ("token", "y")])).await;
+    let twice = host.send(form(&[("token", "x"), ("token", "y")])).await;
     twice.assert_refused("malformed_request");
-    host.send(Call::json("/oauth/revoke", &serde_json::json!({ "token": "x" })))
-        .await
-        .assert_refused("unsupported_media_type");
+    let json = Call::json("/oauth/revoke", &serde_json::json!({ "token": "x" }));
+    host.send(json.header("accept", "application/problem+json")).await.assert_refused("unsupported_media_type");
 }
 
 #[tokio::test]
@@ -248,7 +252,7 @@ async fn a_refresh_token_revokes_its_session_and_needs_no_client() {
     host.send(revoke(&ana.refresh)).await.assert_refused("malformed_request");
     let secret = host.secret.reveal();
     let fields = [("token", ana.refresh.as_str()), ("client_id", host.id.as_str()), ("client_secret", &secret)];
-    Call::form("/oauth/revoke", &fields).send(world.address).await.assert_refused("malformed_request");
+    form(&fields).send(world.address).await.assert_refused("malformed_request");
     page.renew().await.granted();
 
     let answer = revoke(&ana.refresh).send(world.address).await;
@@ -277,8 +281,11 @@ async fn a_users_access_token_is_not_revoked_by_itself() {
     assert_eq!(refused.json()["error"], "unsupported_token_type");
     world.me(&ana.access).await.granted();
     // A client of OAuth reads it as RFC 6749 §5.2 says.
-    let refused = host.send(revoke(&ana.access).header("accept", "application/json")).await;
-    assert_eq!((refused.status, refused.header("content-type")), (400, Some("application/json")));
+    for accept in ["application/json", "*/*", ""] {
+        let call = revoke(&ana.access).without("accept");
+        let refused = host.send(if accept.is_empty() { call } else { call.header("accept", accept) }).await;
+        assert_eq!((refused.status, refused.header("content-type")), (400, Some("application/json")), "{accept}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
