@@ -5,7 +5,7 @@ use super::error::IssuerError;
 use super::error::lack::{ScopeLack, ToolLack};
 use super::issuer::Issuer;
 use super::mint::{MintedToken, TokenContent};
-use super::requested_tool::RequestedTool;
+use super::token::requested_tool::RequestedTool;
 use bmap_model::api_key::ApiKey;
 use bmap_model::audit::{Action, Actor, Event, Source};
 use bmap_model::idempotency::SealedAnswer;

@@ -10,7 +10,7 @@ use super::error::IssuerError;
 use super::grant::{Granted, granted, origin_allowed};
 use super::issuer::Issuer;
 use super::mint::TokenContent;
-use super::requested_tool::RequestedTool;
+use super::token::requested_tool::RequestedTool;
 use bmap_model::audit::{Action, Event};
 use bmap_model::keys::OwnedKey;
 use bmap_model::page_origin::covers;

@@ -22,14 +22,10 @@ mod entitled;
 mod field_hint;
 pub mod grant;
 pub mod grant_for_user;
-pub mod introspect;
-mod issued;
 pub mod nonces;
 pub mod own_tools;
-pub mod requested_tool;
-pub mod revoke;
 pub mod signed;
-mod standing;
+pub mod token;
 pub mod tools;
 pub mod users;
 

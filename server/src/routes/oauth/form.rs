@@ -2,7 +2,7 @@
 
 use crate::http::body;
 use bmap_issuer::error::IssuerError;
-use bmap_issuer::requested_tool::{RequestedTool, Resource};
+use bmap_issuer::token::requested_tool::{RequestedTool, Resource};
 use bmap_model::audit::detail::Fact;
 use bmap_model::scope::Scopes;
 use bmap_protocol::ids::{ApiKeyId, ToolId};

@@ -1,13 +1,13 @@
 //! Tool tokens that come back to the issuer as a text in a form: is it one that was minted here?
 
-use super::issuer::Issuer;
+use crate::issuer::Issuer;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_protocol::token::{Claims, Confirmation, IssuerKey, UnverifiedToken};
 
 impl Issuer {
     /// The claims of a tool token that this issuer signed, whether it has ended or not; `None` for any other text. The caller proves nothing by
     /// showing one.
-    pub(super) fn issued(&self, compact: &str) -> Option<Claims> {
+    pub(crate) fn issued(&self, compact: &str) -> Option<Claims> {
         let token = UnverifiedToken::parse(compact).ok()?;
         let claims = token.verify(&self.verifying_keys()).ok()?;
         let Confirmation::Session { tool, .. } = &claims.confirmation else { return None };

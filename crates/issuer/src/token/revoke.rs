@@ -1,9 +1,9 @@
 //! Revocation (RFC 7009) of what an API key was given: tool tokens and tickets. A user's refresh token proves itself, and is revoked by
 //! [`AccountService::sign_out`](crate::account::service::AccountService::sign_out).
 
-use super::authenticate::Caller;
-use super::error::IssuerError;
-use super::issuer::Issuer;
+use crate::authenticate::Caller;
+use crate::error::IssuerError;
+use crate::issuer::Issuer;
 use bmap_model::audit::{Action, Event, Target};
 use bmap_model::link::CLOCK_SECONDS;
 use bmap_model::session::{SessionId, TokenId};

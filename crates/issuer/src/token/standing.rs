@@ -1,10 +1,10 @@
 //! Whether what a tool token rests on holds now: its session, its key, its users, its tool and its grants.
 
-use super::authenticate::OpenedKey;
-use super::entitled::Entitled;
-use super::error::IssuerError;
-use super::grant::{Renewable, embedding_allowed, origin_allowed};
-use super::issuer::Issuer;
+use crate::authenticate::OpenedKey;
+use crate::entitled::Entitled;
+use crate::error::IssuerError;
+use crate::grant::{Renewable, embedding_allowed, origin_allowed};
+use crate::issuer::Issuer;
 use bmap_model::session::{Session, SessionState};
 use bmap_model::tool::CallerKind;
 use bmap_protocol::token::Assurance;
@@ -14,7 +14,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssuerError::SessionOver`] for one that has ended, or is of other tokens.
-    pub(super) async fn session_of(&self, current: &Renewable) -> Result<Option<Session>, IssuerError> {
+    pub(crate) async fn session_of(&self, current: &Renewable) -> Result<Option<Session>, IssuerError> {
         let Some(id) = &current.session else { return Ok(None) };
         let session = self.store.session(id).await?.ok_or(IssuerError::SessionOver)?;
         let over = session.state != SessionState::Active || self.clock.now() >= session.expires_at;
@@ -28,7 +28,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssuerError`].
-    pub(super) async fn still_entitled<'k>(
+    pub(crate) async fn still_entitled<'k>(
         &self,
         current: &Renewable,
         session: Option<&Session>,

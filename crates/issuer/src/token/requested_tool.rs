@@ -1,9 +1,9 @@
 //! The tool that a token is asked for: by its id (`audience`, RFC 8693 §2.1), by its address (`resource`, RFC 8707 §2), or by both, which
 //! must agree. A tool that is not there is denied like one that the caller may not have.
 
-use super::error::IssuerError;
-use super::error::lack::ToolLack;
-use super::issuer::Issuer;
+use crate::error::IssuerError;
+use crate::error::lack::ToolLack;
+use crate::issuer::Issuer;
 use bmap_model::tool::Tool;
 use bmap_protocol::ids::ToolId;
 
@@ -56,12 +56,12 @@ impl RequestedTool {
     }
 
     /// Whether it can be that tool, as far as its id says.
-    pub(super) fn can_be(&self, tool: &ToolId) -> bool {
+    pub(crate) fn can_be(&self, tool: &ToolId) -> bool {
         self.audience.as_ref().is_none_or(|audience| audience == tool)
     }
 
     /// Whether it is that tool.
-    pub(super) fn is(&self, tool: &Tool) -> bool {
+    pub(crate) fn is(&self, tool: &Tool) -> bool {
         self.can_be(&tool.id) && self.resource.as_ref().is_none_or(|resource| resource.is_of(tool))
     }
 }
@@ -77,7 +77,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`IssuerError::ToolDenied`].
-    pub(super) async fn requested(&self, wanted: &RequestedTool) -> Result<ToolId, IssuerError> {
+    pub(crate) async fn requested(&self, wanted: &RequestedTool) -> Result<ToolId, IssuerError> {
         let found = match (&wanted.audience, &wanted.resource) {
             (Some(audience), None) => return Ok(audience.clone()),
             (_, Some(resource)) => self.store.tools_at(&resource.0).await?,

@@ -1,8 +1,8 @@
 //! Token introspection (RFC 7662) of tool tokens: for the API key that a token was granted to, and for verifiers of the tool that it is for.
 
-use super::error::IssuerError;
-use super::issuer::Issuer;
-use super::signed::renewable;
+use crate::error::IssuerError;
+use crate::issuer::Issuer;
+use crate::signed::renewable;
 use bmap_model::session::TokenId;
 use bmap_protocol::check::Window;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
