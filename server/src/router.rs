@@ -34,6 +34,8 @@ pub fn routes() -> Vec<Route> {
             well_known::oauth_authorization_server::get_doc(),
         ),
         post("/oauth/token", oauth::token::post, oauth::token::post_doc()),
+        post("/oauth/introspect", oauth::introspect::post, oauth::introspect::post_doc()),
+        post("/oauth/revoke", oauth::revoke::post, oauth::revoke::post_doc()),
         post("/tickets", tickets::post, tickets::post_doc()),
         post("/auth/register", auth::register::post, auth::register::post_doc()),
         get("/auth/confirm", auth::confirm::page, auth::confirm::page_doc()),

@@ -1,7 +1,8 @@
 // A client of OAuth that knows nothing of this project: npm's oauth4webapi, with the options that it has for token types of others.
 //
-// It finds the endpoints in the metadata (RFC 8414), authenticates by Basic with form-encoded parts (RFC 6749 §2.3.1), and reads our
-// refusals as those of RFC 6749 §5.2.
+// It finds the endpoints in the metadata (RFC 8414), authenticates by Basic with form-encoded parts or in the form (RFC 6749 §2.3.1), names the
+// tool by its address (RFC 8707), exchanges (RFC 8693), asks about tokens (RFC 7662) and revokes them (RFC 7009), and reads our refusals as those
+// of RFC 6749 §5.2.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -94,11 +95,94 @@ test('u06_a session is refreshed, and after sign-out its refresh token is an inv
   }
 });
 
+test('discovery says how a client authenticates, and where', () => {
+  const at = (path) => `${issuer}/oauth/${path}`;
+  assert.deepEqual(
+    [server.token_endpoint, server.introspection_endpoint, server.revocation_endpoint],
+    [at('token'), at('introspect'), at('revoke')],
+  );
+  for (const endpoint of ['token', 'introspection', 'revocation']) {
+    const methods = server[`${endpoint}_endpoint_auth_methods_supported`];
+    assert.ok(['client_secret_basic', 'client_secret_post'].every((method) => methods.includes(method)), endpoint);
+  }
+  assert.deepEqual(server.bmap_versions_supported, ['bmap-1']);
+});
+
+test('client credentials in the form, for a resource', async () => {
+  const { access_token: token } = await forResource('http://127.0.0.1:4001/');
+  const claims = JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+  assert.deepEqual([claims.aud, claims.client_id], ['places', key.id]);
+  for (const resource of ['http://127.0.0.1:4999', 'not-a-url']) {
+    await assert.rejects(forResource(resource), isRefused('invalid_target'));
+  }
+});
+
+for (const [name, authentication] of [['Basic', oauth.ClientSecretBasic], ['the form', oauth.ClientSecretPost]]) {
+  test(`a token is asked about and revoked, with the client in ${name}`, async () => {
+    const { access_token: token } = await forResource('http://127.0.0.1:4001');
+    const active = await introspect(token, authentication);
+    assert.equal(active.active, true);
+    assert.deepEqual([active.aud, active.client_id, active.iss], ['places', key.id, issuer]);
+    // It reads the empty answer of RFC 7009 §2.2; a second time is no error.
+    for (const again of [token, token, 'never-a-token']) await revoke(again, authentication(key.secret));
+    assert.deepEqual(await introspect(token, authentication), { active: false });
+    assert.deepEqual(await introspect('never-a-token', authentication), { active: false });
+  });
+}
+
+test('a page exchanges the token of a signed-in user, and the client ends it', async () => {
+  const { access_token: access, refresh_token: token } = await signedIn();
+  const parameters = {
+    subject_token: access,
+    subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+    resource: 'http://127.0.0.1:4001',
+  };
+  const options = { ...loopback, headers: { origin: 'https://shop.example' } };
+  const exchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
+  const response = await oauth.genericTokenEndpointRequest(server, client(), oauth.None(), exchange, parameters, options);
+  const answer = await oauth.processGenericTokenEndpointResponse(server, client(), response, tokens);
+  assert.equal((await introspect(answer.access_token, oauth.ClientSecretPost)).origin, 'https://shop.example');
+  // The user's own token is no matter of the client's.
+  assert.deepEqual(await introspect(access, oauth.ClientSecretPost), { active: false });
+  await assert.rejects(revoke(access, oauth.ClientSecretPost(key.secret)), isRefused('unsupported_token_type'));
+  // Its refresh token needs no client.
+  await revoke(token, withoutClient);
+  await assert.rejects(refresh(token), isRefused('invalid_grant'));
+  assert.deepEqual(await introspect(answer.access_token, oauth.ClientSecretPost), { active: false });
+});
+
+const isRefused = (error) => (fault) => {
+  assert.ok(fault instanceof oauth.ResponseBodyError, `${fault}`);
+  assert.equal(fault.error, error);
+  return true;
+};
+const forResource = async (resource) => {
+  const authentication = oauth.ClientSecretPost(key.secret);
+  const response = await oauth.clientCredentialsGrantRequest(server, client(), authentication, { resource }, loopback);
+  return oauth.processClientCredentialsResponse(server, client(), response, tokens);
+};
+const introspect = async (token, authentication) => {
+  const response = await oauth.introspectionRequest(server, client(), authentication(key.secret), token, loopback);
+  return oauth.processIntrospectionResponse(server, client(), response);
+};
+const revoke = async (token, authentication) =>
+  oauth.processRevocationResponse(await oauth.revocationRequest(server, client(), authentication, token, loopback));
+
 const post = (path, body) =>
   fetch(`${issuer}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
-/** An account, made as its owner would, and signed in. */
+let made;
+
+/** Signed in to an account that was made once, as its owner would. */
 async function signedIn() {
+  made ??= makeAccount();
+  await made;
+  const answer = await post('/auth/login', { email: EMAIL, password: PASSWORD });
+  assert.equal(answer.status, 200);
+  return answer.json();
+}
+
+async function makeAccount() {
   assert.equal((await post('/auth/register', { email: EMAIL, password: PASSWORD })).status, 202);
   let link;
   for (let tries = 0; !link && tries < 200; tries += 1) {
@@ -106,7 +190,4 @@ async function signedIn() {
     link = /token=(bmc_[\w-]+)/.exec(readFileSync(join(folder, 'issuer.log'), 'utf8'))?.[1];
   }
   assert.ok((await post('/auth/confirm', { token: link, password: PASSWORD })).ok);
-  const answer = await post('/auth/login', { email: EMAIL, password: PASSWORD });
-  assert.equal(answer.status, 200);
-  return answer.json();
 }

@@ -29,6 +29,7 @@ pub(super) const fn field_hint(field: &str) -> Option<&'static str> {
         b"outcome" => "done, refused, or a code",
         b"password" | b"current_password" | b"new_password" => "at most 256 bytes when composed (NFC)",
         b"query" => "the parameters that the route describes, each once",
+        b"resource" => "a tool's base URL, like https://places.example",
         b"refresh_token" => "the refresh token of the last pair",
         b"request" => "a request as HTTP and the route describe it",
         b"return_to" => "the URL of a page of a configured origin, without a fragment",
@@ -38,7 +39,7 @@ pub(super) const fn field_hint(field: &str) -> Option<&'static str> {
         b"subject_token" => "the ticket or token that is exchanged",
         b"subject_token_type" => "urn:bmap:token-type:ticket or urn:ietf:params:oauth:token-type:access_token",
         b"target-uri" => "a path without dot segments, empty segments and encoded dots, slashes or backslashes",
-        b"token" => "the token of the link, as it was sent",
+        b"token" => "the token, as it was sent",
         b"ttl" => "1 to 120 seconds",
         _ => return None,
     })

@@ -5,6 +5,7 @@ use super::error::IssuerError;
 use super::error::lack::{ScopeLack, ToolLack};
 use super::issuer::Issuer;
 use super::mint::{MintedToken, TokenContent};
+use super::token::requested_tool::RequestedTool;
 use bmap_model::api_key::ApiKey;
 use bmap_model::audit::{Action, Actor, Event, Source};
 use bmap_model::idempotency::SealedAnswer;
@@ -50,7 +51,7 @@ pub struct TicketRequest {
 #[derive(Clone, Debug)]
 pub struct TicketGrant<'a> {
     /// The tool.
-    pub tool: &'a ToolId,
+    pub tool: &'a RequestedTool,
     /// The page.
     pub origin: &'a Origin,
     /// Scopes, of those of the ticket; `None` for all of them.
@@ -101,11 +102,12 @@ impl Issuer {
     pub async fn grant_direct(
         &self,
         caller: &Caller,
-        tool: &ToolId,
+        tool: &RequestedTool,
         scope: Option<Scopes>,
         encrypt: bool,
     ) -> Result<Granted, IssuerError> {
-        let entitled = self.entitled(&caller.key, tool, CallerKind::Direct).await?;
+        let tool = self.requested(tool).await?;
+        let entitled = self.entitled(&caller.key, &tool, CallerKind::Direct).await?;
         let scope = entitled.scope(scope)?;
         let tool = entitled.tool;
         let token = self.mint(&TokenContent {
@@ -193,7 +195,7 @@ impl Issuer {
         if now >= ticket.expires_at {
             return Err(IssuerError::UnknownTicket);
         }
-        if ticket.tool != *tool {
+        if !tool.can_be(&ticket.tool) {
             return Err(IssuerError::ToolDenied(ToolLack::OtherTool));
         }
         if ticket.origin != *origin {
@@ -203,7 +205,10 @@ impl Issuer {
         let opened = self.open_key(&ticket.key).await?;
         let user = self.usable(&opened)?;
         let key = &opened.key;
-        let entitled = self.entitled(key, tool, CallerKind::Page).await?;
+        let entitled = self.entitled(key, &ticket.tool, CallerKind::Page).await?;
+        if !tool.is(&entitled.tool) {
+            return Err(IssuerError::ToolDenied(ToolLack::Address));
+        }
         origin_allowed(key, &entitled.tool, origin)?;
         embedding_allowed(key, ticket.embed_origin.as_ref())?;
         let scope = entitled.scope(Some(within(asked, ticket.scope)?))?;
@@ -242,7 +247,7 @@ impl Issuer {
     pub async fn renew(
         &self,
         current: &Renewable,
-        tool: &ToolId,
+        tool: &RequestedTool,
         scope: Option<Scopes>,
         encrypt: bool,
         source: &Source,
@@ -251,30 +256,14 @@ impl Issuer {
             Assurance::User => Actor::User(current.user.clone()),
             _ => Actor::ApiKey { key: current.key.clone(), owner: current.user.clone() },
         });
-        if current.tool != *tool {
+        if !tool.can_be(&current.tool) {
             return Err(IssuerError::ToolDenied(ToolLack::OtherTool));
         }
-        let session = current.session.as_ref().ok_or(IssuerError::NoSession)?;
-        let session = self.store.session(session).await?.ok_or(IssuerError::SessionOver)?;
-        let over = session.state != SessionState::Active || self.clock.now() >= session.expires_at;
-        if over || session.user != current.user || session.key != current.key || session.tool != current.tool {
-            return Err(IssuerError::SessionOver);
-        }
+        let session = self.session_of(current).await?.ok_or(IssuerError::NoSession)?;
         let opened = self.open_key(&current.key).await?;
-        let owner = self.usable(&opened)?;
-        self.subject_stands(&session, owner, current.assurance).await?;
-        let key = &opened.key;
-        let entitled = match current.assurance {
-            Assurance::Server => self.entitled(key, tool, CallerKind::Page).await?,
-            Assurance::User => self.entitled_user(key, tool, &session.user).await?,
-            Assurance::Origin => self.entitled(key, tool, CallerKind::Public).await?,
-        };
-        if let Some(origin) = &current.origin {
-            origin_allowed(key, &entitled.tool, origin)?;
-        }
-        embedding_allowed(key, current.embed_origin.as_ref())?;
-        if entitled.tool.min_assurance > current.assurance {
-            return Err(IssuerError::AssuranceTooLow);
+        let entitled = self.still_entitled(current, Some(&session), &opened).await?;
+        if !tool.is(&entitled.tool) {
+            return Err(IssuerError::ToolDenied(ToolLack::Address));
         }
         // As they are: a session whose scopes were narrowed since is refused, and the page begins anew.
         let scope = entitled.scope(Some(within(scope, current.scope.clone())?))?;
@@ -282,7 +271,7 @@ impl Issuer {
         let token = self.mint(&TokenContent {
             tool: &tool,
             user: &session.user,
-            key: &key.id,
+            key: &opened.key.id,
             scope,
             origin: current.origin.as_ref(),
             embed_origin: current.embed_origin.as_ref(),
@@ -321,7 +310,7 @@ pub(super) fn origin_allowed(key: &ApiKey, tool: &Tool, origin: &Origin) -> Resu
 }
 
 /// Whether the key registered the page around the page, where there is one.
-fn embedding_allowed(key: &ApiKey, around: Option<&Origin>) -> Result<(), IssuerError> {
+pub(super) fn embedding_allowed(key: &ApiKey, around: Option<&Origin>) -> Result<(), IssuerError> {
     let is_registered = around.is_none_or(|around| covers(&key.scope.origins, around));
     if is_registered { Ok(()) } else { Err(IssuerError::OriginDenied) }
 }

@@ -10,6 +10,7 @@ use super::error::IssuerError;
 use super::grant::{Granted, granted, origin_allowed};
 use super::issuer::Issuer;
 use super::mint::TokenContent;
+use super::token::requested_tool::RequestedTool;
 use bmap_model::audit::{Action, Event};
 use bmap_model::keys::OwnedKey;
 use bmap_model::page_origin::covers;
@@ -17,7 +18,7 @@ use bmap_model::rng;
 use bmap_model::scope::Scopes;
 use bmap_model::session::{Session, SessionId, SessionState};
 use bmap_model::user::User;
-use bmap_protocol::ids::{ApiKeyId, ToolId};
+use bmap_protocol::ids::ApiKeyId;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
 
@@ -27,7 +28,7 @@ pub struct UserGrant {
     /// The API key that registered the page and the tool.
     pub client: ApiKeyId,
     /// The tool.
-    pub tool: ToolId,
+    pub tool: RequestedTool,
     /// The page, as its browser said.
     pub origin: Origin,
     /// Scopes; `None` for those that the tool asks for.
@@ -45,7 +46,8 @@ impl Issuer {
         let opened = self.client_of_page(&wanted.client, &wanted.origin).await?;
         self.usable(&opened)?;
         let key = &opened.key;
-        let entitled = self.entitled_user(key, &wanted.tool, &signed_in.user.id).await?;
+        let tool = self.requested(&wanted.tool).await?;
+        let entitled = self.entitled_user(key, &tool, &signed_in.user.id).await?;
         origin_allowed(key, &entitled.tool, &wanted.origin)?;
         if entitled.tool.min_assurance > Assurance::User {
             return Err(IssuerError::AssuranceTooLow);

@@ -25,6 +25,7 @@ pub mod grant_for_user;
 pub mod nonces;
 pub mod own_tools;
 pub mod signed;
+pub mod token;
 pub mod tools;
 pub mod users;
 

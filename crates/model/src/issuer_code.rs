@@ -13,6 +13,8 @@ pub enum IssuerCode {
     OwnerRequired,
     /// 403: this issuer takes no registrations, or invited addresses only.
     RegistrationClosed,
+    /// 400: the token is of a kind that is not revoked by itself.
+    UnsupportedTokenType,
     /// 404: no such resource, or another user's: not told apart.
     NotFound,
     /// 405: the path has other methods, which `Allow` names.
@@ -37,11 +39,12 @@ pub enum IssuerCode {
 
 impl IssuerCode {
     /// Every code, for tables and tests.
-    pub const ALL: [IssuerCode; 14] = [
+    pub const ALL: [IssuerCode; 15] = [
         IssuerCode::AdminRequired,
         IssuerCode::StepUpRequired,
         IssuerCode::OwnerRequired,
         IssuerCode::RegistrationClosed,
+        IssuerCode::UnsupportedTokenType,
         IssuerCode::NotFound,
         IssuerCode::MethodNotAllowed,
         IssuerCode::CursorGone,
@@ -60,6 +63,7 @@ impl IssuerCode {
             IssuerCode::StepUpRequired => ("step_up_required", 403, "Enter the password again"),
             IssuerCode::OwnerRequired => ("owner_required", 403, "Only for the owner of the key"),
             IssuerCode::RegistrationClosed => ("registration_closed", 403, "No registrations are taken"),
+            IssuerCode::UnsupportedTokenType => ("unsupported_token_type", 400, "Unsupported token type"),
             IssuerCode::NotFound => ("not_found", 404, "Not found"),
             IssuerCode::MethodNotAllowed => ("method_not_allowed", 405, "Method not allowed"),
             IssuerCode::CursorGone => ("cursor_gone", 410, "The cursor is gone"),

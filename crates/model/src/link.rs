@@ -8,8 +8,10 @@ use bmap_protocol::ids::UserId;
 use bmap_protocol::link::ChangeKind;
 use bmap_protocol::token::MAX_LIFE;
 
+/// Seconds by which a verifier's clock may be behind: a token that has ended so lately may still be taken somewhere.
+pub const CLOCK_SECONDS: i64 = 10;
 /// Seconds after which every token that was minted before an act has ended, by every clock that a verifier may have.
-const LONGEST: i64 = MAX_LIFE as i64 + 10;
+const LONGEST: i64 = MAX_LIFE as i64 + CLOCK_SECONDS;
 
 /// What verifiers are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +64,13 @@ impl Effect {
                 Some(Target::ApiKey { key, .. }) => change(ChangeKind::Key, key.as_str(), "", None),
                 _ => None,
             },
+            // The id is the target's, which is written as it is: a fact that looks like a secret by chance would be withheld.
+            Action::TokenRevoke => match &event.target {
+                Some(Target::Token { id, .. }) => {
+                    change(ChangeKind::Token, id.as_str(), event.detail.fact("tool")?, None)
+                }
+                _ => None,
+            },
             Action::UserSignOut
             | Action::SessionRevoke
             | Action::PasswordChange
@@ -97,6 +106,7 @@ impl Effect {
             | Action::SessionRefresh
             | Action::ToolCredential
             | Action::TicketCreate
+            | Action::TicketRevoke
             | Action::TokenGrant
             | Action::TokenRenew
             | Action::Request
@@ -162,7 +172,7 @@ mod tests {
     use super::*;
     use crate::audit::Source;
     use crate::clock::UnixTime;
-    use crate::session::SessionId;
+    use crate::session::{SessionId, TokenId};
     use bmap_protocol::ids::{ApiKeyId, ToolId};
 
     fn event(action: Action) -> Event {
@@ -196,6 +206,10 @@ mod tests {
         assert_eq!(said(&event(Action::ToolUpdate).on(&tool)), "policy geo geo");
         assert_eq!(said(&event(Action::ToolRemove).on(&tool)), "tool-epoch geo geo");
         assert_eq!(said(&event(Action::RootRetire)), "keys");
+        // An id that looks like the beginning of a JWT.
+        let token = Target::Token { id: TokenId::parse("eyJhAAAAAAAAAAAAAAAAAA").unwrap(), user: user.clone() };
+        assert_eq!(said(&event(Action::TokenRevoke).on(token).with("tool", &tool)), "token eyJhAAAAAAAAAAAAAAAAAA geo");
+        assert_eq!(said(&event(Action::TicketRevoke).on(&tool)), "nothing");
         assert_eq!(said(&event(Action::TokenGrant).on(&user)), "nothing");
     }
 

@@ -69,6 +69,12 @@ impl TokenId {
         Self(Base64UrlUnpadded::encode_string(bytes))
     }
 
+    /// Parses an id; `None` for any other text.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+        <[u8; 16]>::try_from(bytes).ok().map(|bytes| Self::from_bytes(&bytes))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -84,5 +90,10 @@ mod tests {
         let id = SessionId::from_uuid([0xab; 16]);
         assert_eq!(SessionId::parse(id.as_str()), Some(id));
         assert_eq!(SessionId::parse("ses_' OR 1=1--"), None);
+        let id = TokenId::from_bytes(&[0xab; 16]);
+        assert_eq!(TokenId::parse(id.as_str()), Some(id));
+        for text in ["", "AAAA", "' OR 1=1--"] {
+            assert_eq!(TokenId::parse(text), None, "{text}");
+        }
     }
 }

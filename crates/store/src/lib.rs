@@ -59,6 +59,7 @@ pub use database::Database;
 pub use error::{Result, StoreError};
 pub use keys::idempotent_answers::ANSWER;
 pub use keys::managed_keys::Created;
+pub use keys::sessions::TokenRevocation;
 pub use link::{LinkNode, PAGE as LINK_PAGE};
 pub use link_waker::LinkWaker;
 pub use openid_identities::Unlinked;

@@ -7,7 +7,7 @@ use crate::row::Columns;
 use crate::{Database, Result};
 use bmap_model::audit::Event;
 use bmap_model::link::{self, Effect};
-use bmap_model::session::Session;
+use bmap_model::session::{Session, TokenId};
 use bmap_protocol::ids::UserId;
 use bmap_protocol::link::{Change, ChangeKind, NODE_SECONDS};
 use sqlx::any::AnyRow;
@@ -91,8 +91,24 @@ pub(crate) async fn deny_late(inside: &mut InTransaction, cursor: i64, sessions:
     Ok(())
 }
 
+/// Whether a token is denied by its id. Another transaction that would deny it waits until this one is over: it holds the log's last row.
+pub(crate) async fn is_token_denied(inside: &mut InTransaction, id: &TokenId) -> Result<bool> {
+    sqlx::query("UPDATE audit_head SET sequence = sequence WHERE id = 1").execute(&mut *inside).await?;
+    let row = sqlx::query(TOKEN_DENIAL).bind(id.as_str()).fetch_optional(&mut *inside).await?;
+    Ok(row.is_some())
+}
+
+/// The denial of a token. One that is over and not deleted yet is of a token that has ended.
+const TOKEN_DENIAL: &str = "SELECT cursor FROM link_changes WHERE kind = 'token' AND id = $1";
+
 /// The live link.
 impl Database {
+    /// Whether a token was revoked by its id.
+    pub async fn is_token_revoked(&self, id: &TokenId) -> Result<bool> {
+        let row = sqlx::query(TOKEN_DENIAL).bind(id.as_str()).fetch_optional(&self.pool).await?;
+        Ok(row.is_some())
+    }
+
     /// The newest cursor. Every change up to it is committed, and can be read.
     pub async fn link_cursor(&self) -> Result<i64> {
         let row = sqlx::query("SELECT sequence FROM audit_head WHERE id = 1").fetch_one(&self.pool).await?;

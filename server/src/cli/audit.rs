@@ -18,7 +18,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 /// Kinds of targets.
-const KINDS: [&str; 4] = ["user", "api_key", "session", "tool"];
+const KINDS: [&str; 5] = ["user", "api_key", "session", "tool", "token"];
 /// Entries between two words on how far it is.
 const PROGRESS: i64 = 100_000;
 
@@ -45,7 +45,7 @@ pub(super) struct List {
     /// The action, for example api_key.create
     #[arg(long, value_parser = action)]
     action: Option<Action>,
-    /// A kind of target (user, api_key, session, tool), an id, the id of the user behind it, or a user, key or tool by name
+    /// A kind of target (user, api_key, session, tool, token), an id, the id of the user behind it, or a user, key or tool by name
     #[arg(long)]
     target: Option<String>,
     /// done, refused, or the code of a refusal

@@ -32,14 +32,35 @@ impl App {
     /// # Errors
     /// [`IssuerError`].
     pub async fn caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, IssuerError> {
-        let caller = self.proved_caller(head, body, action).await?;
+        self.caller_with_form(head, body, None, action).await
+    }
+
+    /// The same, where the form may have the key's id and its secret in the place of these.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub(super) async fn caller_with_form(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        in_form: Option<(&str, &str)>,
+        action: Action,
+    ) -> Result<Caller, IssuerError> {
+        let source = source(head, action);
+        let credential = credentials::find_with_form(&head.headers, in_form)?;
+        let caller = self.proved_caller(head, body, credential, source).await?;
         self.count(RateKey::Key(&caller.key.id))?;
         Ok(caller)
     }
 
-    async fn proved_caller(&self, head: &Parts, body: &Bytes, action: Action) -> Result<Caller, IssuerError> {
-        let source = source(head, action);
-        let (caller, way) = match credentials::find(&head.headers)? {
+    async fn proved_caller(
+        &self,
+        head: &Parts,
+        body: &Bytes,
+        credential: Credential,
+        source: Source,
+    ) -> Result<Caller, IssuerError> {
+        let (caller, way) = match credential {
             Credential::Secret(way, presented) => (self.issuer.caller_by_secret(&presented, &source).await?, way),
             Credential::Signature => match self.verify(head, body, &source).await?.principal() {
                 Principal::ApiKey(grant) => {

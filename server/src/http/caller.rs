@@ -8,6 +8,7 @@ use super::app::App;
 use super::argument::Argument;
 use super::body;
 use super::client::source;
+use super::credentials::{self, Credential};
 use super::openapi::doc::Doc;
 use super::problem::RouteError;
 use axum::extract::FromRequestParts;
@@ -16,9 +17,14 @@ use bmap_issuer::authenticate::Caller;
 use bmap_issuer::error::IssuerError;
 use bmap_issuer::grant::Renewable;
 use bmap_issuer::link::caller::LinkCaller;
+use bmap_issuer::token::introspect::Viewer;
 use bmap_issuer::users::Admin;
 use bmap_model::audit::{Action, Source};
+use bmap_protocol::fields::Fields;
+use bmap_protocol::received::UnverifiedSignature;
+use bmap_protocol::refusal::Refusal;
 use bytes::Bytes;
+use http::HeaderMap;
 use http::request::Parts;
 use std::convert::Infallible;
 use std::marker::PhantomData;
@@ -51,7 +57,7 @@ authenticates! {
     Open => Open;
     OwnProof<A> => OwnProof;
     KeyCaller<A> => Credential;
-    ByGrant => Credential;
+    ByForm => Credential;
     UserCaller<A> => User;
     AdminCaller<A> => Admin;
     SignedInAdmin<A> => Admin;
@@ -167,9 +173,9 @@ impl<A: Does> FromRequestParts<App> for SignedInAdmin<A> {
 
 impl<A: Does> Argument for SignedInAdmin<A> {}
 
-/// A request to the token endpoint, with its body read: which proof it needs, and for which act, its grant says. Every method that proves a caller
+/// A request to an OAuth endpoint, with its body read: which proof it needs, and for which act, its form says. Every method that proves a caller
 /// does so before the handler has anything to work with.
-pub struct ByGrant {
+pub struct ByForm {
     app: App,
     /// The head.
     pub head: Parts,
@@ -177,7 +183,7 @@ pub struct ByGrant {
     pub body: Bytes,
 }
 
-impl FromRequestParts<App> for ByGrant {
+impl FromRequestParts<App> for ByForm {
     type Rejection = RouteError;
 
     async fn from_request_parts(head: &mut Parts, app: &App) -> Result<Self, RouteError> {
@@ -186,24 +192,54 @@ impl FromRequestParts<App> for ByGrant {
     }
 }
 
-impl Argument for ByGrant {
+impl Argument for ByForm {
     fn describe(doc: Doc) -> Doc {
         doc.or_without_credential()
     }
 }
 
-impl ByGrant {
-    /// Where the request comes from, for a grant whose proof is a field of its form.
+impl ByForm {
+    /// Where the request comes from, where the proof is a field of its form.
     pub fn source(&self, action: Action) -> Source {
         source(&self.head, action)
     }
 
-    /// The caller with an API key.
+    /// The caller with an API key; `in_form` are the id and the secret that its form has, if any.
     ///
     /// # Errors
     /// [`IssuerError`].
-    pub async fn caller(&self, action: Action) -> Result<Caller, IssuerError> {
-        self.app.caller(&self.head, &self.body, action).await
+    pub async fn caller(&self, in_form: Option<(&str, &str)>, action: Action) -> Result<Caller, IssuerError> {
+        self.app.caller_with_form(&self.head, &self.body, in_form, action).await
+    }
+
+    /// Who asks about a token: a caller with an API key, or a tool's verifier.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub async fn viewer(&self, in_form: Option<(&str, &str)>, action: Action) -> Result<Viewer, IssuerError> {
+        if !is_link_signed(&self.head.headers) {
+            return Ok(Viewer::Client(self.caller(in_form, action).await?.key.id));
+        }
+        let source = source(&self.head, action);
+        match credentials::find_with_form(&self.head.headers, in_form)? {
+            Credential::Signature if !is_signed(&self.head.headers) => {
+                let caller = self.app.linked_verifier(&self.head, &self.body).await?;
+                source.is_about(&caller.tool.id);
+                Ok(Viewer::Verifier(caller.tool.id))
+            }
+            _ => Err(IssuerError::SeveralCredentials),
+        }
+    }
+
+    /// For a proof that is a field of the form. Another credential beside it would be ignored, so it is refused.
+    ///
+    /// # Errors
+    /// [`IssuerError::SeveralCredentials`].
+    pub fn no_credential(&self, in_form: Option<(&str, &str)>) -> Result<(), IssuerError> {
+        match credentials::find_with_form(&self.head.headers, in_form) {
+            Err(IssuerError::NoCredential) => Ok(()),
+            _ => Err(IssuerError::SeveralCredentials),
+        }
     }
 
     /// The user of the access token that a field of the form holds.
@@ -221,6 +257,16 @@ impl ByGrant {
     pub async fn renewable(&self, subject: &str, source: &Source) -> Result<Renewable, IssuerError> {
         self.app.renewable(&self.head, &self.body, subject, source).await
     }
+}
+
+/// Whether the head has a signature under a link key, good or bad.
+fn is_link_signed(headers: &HeaderMap) -> bool {
+    !matches!(UnverifiedSignature::parse_link(&Fields::of(headers)), Err(Refusal::Unsigned))
+}
+
+/// Whether it has one of the profile's other signatures (§4), good or bad.
+fn is_signed(headers: &HeaderMap) -> bool {
+    !matches!(UnverifiedSignature::parse(&Fields::of(headers)), Err(Refusal::Unsigned))
 }
 
 /// A verifier of a tool, by its link key (profile §13). A signature covers the body, so it is read before.

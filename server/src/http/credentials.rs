@@ -1,4 +1,5 @@
-//! Which credential a request carries: an API key's in exactly one of four kinds (profile §4), or a user's access token.
+//! Which credential a request carries: an API key's in exactly one of four kinds (profile §4), or a user's access token. At the OAuth endpoints
+//! a key's id and secret may stand in the form in the place of these.
 
 use base64ct::{Base64, Encoding};
 use bmap_issuer::authenticate::PresentedSecret;
@@ -17,7 +18,7 @@ const MAX_ENCODED: usize = 512;
 /// A credential, unchecked.
 #[derive(Debug)]
 pub enum Credential {
-    /// A key id with its secret, in one of three spellings.
+    /// A key id with its secret, in one of their spellings.
     Secret(Way, PresentedSecret),
     /// An RFC 9421 signature; the verifier finds its signer.
     Signature,
@@ -53,6 +54,19 @@ pub fn find(headers: &HeaderMap) -> Result<Credential, IssuerError> {
             }
         }
         _ => Err(IssuerError::SeveralCredentials),
+    }
+}
+
+/// Finds the credential of a request whose form may have one too: `client_id` and `client_secret` (RFC 6749 §2.3.1).
+///
+/// # Errors
+/// As [`find`]; [`IssuerError::SeveralCredentials`] where the form and the head have one each.
+pub fn find_with_form(headers: &HeaderMap, in_form: Option<(&str, &str)>) -> Result<Credential, IssuerError> {
+    match (find(headers), in_form) {
+        (found, None) => found,
+        (Err(IssuerError::NoCredential), Some((id, secret))) => presented(Way::Form, id, secret),
+        // Whatever the head has, good or bad.
+        (_, Some(_)) => Err(IssuerError::SeveralCredentials),
     }
 }
 
@@ -145,6 +159,35 @@ mod tests {
         }
         let signed = find_in(&[("signature-input", "bmap=()".to_owned())]);
         assert!(matches!(signed, Ok(Credential::Signature)));
+    }
+
+    #[test]
+    fn a_form_has_a_credential_or_the_head_has_one() {
+        let id = ApiKeyId::from_uuid([1; 16]);
+        let secret = ApiSecret::from_bytes([2; 32]).reveal();
+        let in_form = Some((id.as_str(), secret.as_str()));
+        match find_with_form(&HeaderMap::new(), in_form).unwrap() {
+            Credential::Secret(Way::Form, presented) => assert_eq!(presented.id, Some(id.clone())),
+            other => panic!("{other:?}"),
+        }
+        for (id, secret) in [("", secret.as_str()), (id.as_str(), "x"), (id.as_str(), "")] {
+            let found = find_with_form(&HeaderMap::new(), Some((id, secret)));
+            assert!(!matches!(found, Ok(Credential::Secret(_, presented)) if presented.id.is_some()), "{id} {secret}");
+        }
+        for (name, value) in [
+            ("authorization", format!("Basic {}", encoded(&format!("{id}:{}", *secret)))),
+            ("authorization", "Bearer x".to_owned()),
+            ("authorization", "Basic !".to_owned()),
+            ("x-api-key", "eA==".to_owned()),
+            ("signature-input", "bmap=()".to_owned()),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(&value).unwrap());
+            let found = find_with_form(&headers, in_form);
+            assert!(matches!(found, Err(IssuerError::SeveralCredentials)), "{name}: {value}");
+            // Without one in the form, what the head has counts.
+            assert!(!matches!(find_with_form(&headers, None), Err(IssuerError::SeveralCredentials)), "{name}: {value}");
+        }
     }
 
     #[test]

@@ -9,9 +9,8 @@ use bmap_store::StoreError;
 use bmap_verifier::UnixTime;
 use bmap_verifier::problem;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::StatusCode;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, StatusCode};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -38,7 +37,7 @@ impl IntoResponse for RouteError {
     }
 }
 
-/// The `error` of RFC 6749 §5.2 (and RFC 8707 §2) for a refusal.
+/// The `error` of RFC 6749 §5.2 (and RFC 7009 §2.2.1, RFC 8707 §2) for a refusal.
 pub const fn oauth_error(refusal: &IssuerError) -> &'static str {
     match refusal {
         IssuerError::Malformed { .. }
@@ -65,6 +64,7 @@ pub const fn oauth_error(refusal: &IssuerError) -> &'static str {
         | IssuerError::NotOwner
         | IssuerError::RegistrationClosed { .. } => "access_denied",
         IssuerError::UnknownGrant => "unsupported_grant_type",
+        IssuerError::UnsupportedTokenType => "unsupported_token_type",
         IssuerError::NoCredential
         | IssuerError::BadCredential
         | IssuerError::UnknownKey
@@ -75,6 +75,7 @@ pub const fn oauth_error(refusal: &IssuerError) -> &'static str {
         IssuerError::Grant(_)
         | IssuerError::UnknownTicket
         | IssuerError::OtherSubject
+        | IssuerError::OtherClient
         | IssuerError::NoSession
         | IssuerError::SessionOver
         | IssuerError::WrongPassword
@@ -94,7 +95,10 @@ pub const fn oauth_error(refusal: &IssuerError) -> &'static str {
         | IssuerError::UserInactive
         | IssuerError::AddressDenied
         | IssuerError::OriginDenied => "unauthorized_client",
-        IssuerError::ToolDenied(_) | IssuerError::ToolsDenied { .. } | IssuerError::AssuranceTooLow => "invalid_target",
+        IssuerError::ToolDenied(_)
+        | IssuerError::ToolsDenied { .. }
+        | IssuerError::AssuranceTooLow
+        | IssuerError::InvalidResource { .. } => "invalid_target",
         IssuerError::ProviderDenied => "access_denied",
         IssuerError::ScopeDenied(_) => "invalid_scope",
         IssuerError::RateLimited { .. }
@@ -164,19 +168,24 @@ pub fn framework_error(response: &Response) -> Option<RouteError> {
     }))
 }
 
-/// The media type of a refusal: `application/problem+json`, and `application/json` for a client of OAuth at the token endpoint.
-/// RFC 6749 §5.2 says so there, and clients that follow it word by word take nothing else; they say in `Accept` what they take.
-pub fn media_type(route: &str, headers: &HeaderMap) -> &'static str {
+/// The media type of a refusal: `application/problem+json`, and `application/json` for a client of OAuth at the OAuth endpoints.
+/// RFC 6749 §5.2 says so there, and clients that follow it word by word take nothing else; at the token endpoint they say in `Accept` what they
+/// take, and at the others they may say nothing.
+pub fn media_type(method: &Method, route: &str, headers: &HeaderMap) -> &'static str {
     let names = |media_type: &str| {
         let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut ranges = accepted.flat_map(|value| value.split(','));
         ranges.any(|range| range.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(media_type)))
     };
-    if route == TOKEN_ENDPOINT && names(JSON) && !names(problem::MEDIA_TYPE) { JSON } else { problem::MEDIA_TYPE }
+    let needs_no_name = *method == Method::POST && route != TOKEN_ENDPOINT;
+    let is_oauth = OAUTH_ENDPOINTS.contains(&route) && (needs_no_name || names(JSON));
+    if is_oauth && !names(problem::MEDIA_TYPE) { JSON } else { problem::MEDIA_TYPE }
 }
 
-/// The route whose refusals are those of RFC 6749 §5.2, too.
+/// The token endpoint (RFC 6749 §3.2).
 pub const TOKEN_ENDPOINT: &str = "/oauth/token";
+/// The routes whose refusals are those of RFC 6749 §5.2, too (RFC 7662 §2.3, RFC 7009 §2.2.1).
+pub const OAUTH_ENDPOINTS: [&str; 3] = [TOKEN_ENDPOINT, "/oauth/introspect", "/oauth/revoke"];
 /// The media type of refusals by RFC 6749 §5.2.
 pub const JSON: &str = "application/json";
 

@@ -34,7 +34,7 @@ pub(crate) struct AuditQuery {
     actor: Option<String>,
     /// The action: `api_key.create`, `token.grant`, …
     action: Option<String>,
-    /// A kind of target (`user`, `api_key`, `session`, `tool`), an id, or the id of the user behind it.
+    /// A kind of target (`user`, `api_key`, `session`, `tool`, `token`), an id, or the id of the user behind it.
     #[param(pattern = "^[a-z0-9_-]{1,64}$")]
     target: Option<String>,
     /// `done`, `refused`, or the code of a refusal.

@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv4Addr};
 fn good_call(method: &'static str, path: &str) -> Call {
     match path {
         "/oauth/token" => Call::form(path, &[("grant_type", "client_credentials"), ("audience", TOOL)]),
+        "/oauth/introspect" | "/oauth/revoke" => {
+            Call::form(path, &[("token", "x")]).header("accept", "application/problem+json")
+        }
         "/tickets" => Call::json(path, &serde_json::json!({ "tool": TOOL, "origin": "https://shop.example" })),
         "/users/{id}/role" => Call::json(path, &serde_json::json!({ "role": "admin" })),
         "/invitations" => Call::json(path, &serde_json::json!({ "email": "a@shop.example" })),

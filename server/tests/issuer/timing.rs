@@ -71,7 +71,7 @@ async fn r31_an_unknown_client_id_costs_what_that_of_another_page_costs() {
         for round in 0..2000 {
             let wanted = UserGrant {
                 client: clients[round % 2].clone(),
-                tool: ToolId::parse(TOOL).unwrap(),
+                tool: ToolId::parse(TOOL).unwrap().into(),
                 origin: Origin::parse(PAGE).unwrap(),
                 scope: None,
                 encrypt: false,

@@ -55,10 +55,14 @@ enum Act {
     TokenForTicket,
     TokenForUser,
     Renewal,
+    AskAboutOwn,
+    AskAboutAnothers,
+    RevokeOwnToken,
+    RevokeAnothersToken,
 }
 
 impl Act {
-    const ALL: [Act; 27] = [
+    const ALL: [Act; 31] = [
         Act::MakeKey,
         Act::NewSecretOfOwn,
         Act::NewSecretOfAnothers,
@@ -86,6 +90,10 @@ impl Act {
         Act::TokenForTicket,
         Act::TokenForUser,
         Act::Renewal,
+        Act::AskAboutOwn,
+        Act::AskAboutAnothers,
+        Act::RevokeOwnToken,
+        Act::RevokeAnothersToken,
     ];
 
     /// The row's name.
@@ -118,6 +126,10 @@ impl Act {
             Act::TokenForTicket => "a page's token for its ticket",
             Act::TokenForUser => "a page's token for a signed-in user",
             Act::Renewal => "renew a page's token",
+            Act::AskAboutOwn => "ask about a tool's token of one's own",
+            Act::AskAboutAnothers => "about another key's",
+            Act::RevokeOwnToken => "revoke a tool's token of one's own",
+            Act::RevokeAnothersToken => "another key's",
         }
     }
 
@@ -145,6 +157,7 @@ impl Act {
             Act::GiveGrant => "tool grant ana places",
             Act::TakeGrant => "tool revoke-grant ana places",
             Act::DirectToken | Act::Ticket | Act::TokenForTicket | Act::TokenForUser | Act::Renewal => return None,
+            Act::AskAboutOwn | Act::AskAboutAnothers | Act::RevokeOwnToken | Act::RevokeAnothersToken => return None,
         })
     }
 }
@@ -187,6 +200,15 @@ impl Who<'_> {
         match self {
             Who::User(pair) | Who::Admin(pair) => Some(world.step_up(&pair.access).await),
             _ => None,
+        }
+    }
+
+    /// A tool's token that this caller has; of one that has none, another's.
+    async fn own_token(&self, shop: &Host<'_>) -> String {
+        match self {
+            Who::Key(host) | Who::AdminsKey(host) | Who::AdministeringKey(host) => direct_token(host).await,
+            Who::Page(page) => page.token().to_owned(),
+            _ => direct_token(shop).await,
         }
     }
 
@@ -259,6 +281,10 @@ async fn tried(world: &World, who: &Who<'_>, act: Act, another: &UserId, shop: &
             Who::Page(page) => return said(&page.renew().await),
             _ => exchange(who.subject(), ACCESS_TOKEN, &[]),
         },
+        Act::AskAboutOwn => Call::form("/oauth/introspect", &[("token", who.own_token(shop).await.as_str())]),
+        Act::AskAboutAnothers => Call::form("/oauth/introspect", &[("token", direct_token(shop).await.as_str())]),
+        Act::RevokeOwnToken => Call::form("/oauth/revoke", &[("token", who.own_token(shop).await.as_str())]),
+        Act::RevokeAnothersToken => Call::form("/oauth/revoke", &[("token", direct_token(shop).await.as_str())]),
     };
     let answer = who.send(world, call.clone()).await;
     if answer.status != 403 || answer.json()["code"] != "step_up_required" {
@@ -273,8 +299,13 @@ async fn tried(world: &World, who: &Who<'_>, act: Act, another: &UserId, shop: &
     }
 }
 
+async fn direct_token(host: &Host<'_>) -> String {
+    host.send(host.direct_call()).await.granted()["access_token"].as_str().unwrap().to_owned()
+}
+
 fn said(answer: &Answer) -> String {
     match answer.status {
+        200 if answer.body == br#"{"active":false}"# => "not active".to_owned(),
         200..300 => "yes".to_owned(),
         _ => format!("`{}`", answer.json()["code"].as_str().unwrap()),
     }

@@ -28,11 +28,17 @@ impl IssuerError {
             IssuerError::WeakPassword { hint, .. }
             | IssuerError::Invalid { hint, .. }
             | IssuerError::ToolsDenied { hint } => Some(hint),
-            IssuerError::InvalidState { hint } | IssuerError::LimitReached { hint } => Some(hint),
+            IssuerError::InvalidState { hint }
+            | IssuerError::LimitReached { hint }
+            | IssuerError::InvalidResource { hint } => Some(hint),
             IssuerError::StepUpRequired | IssuerError::Store(StoreError::StepUp) => {
                 Some("POST /auth/step-up, and send its step_up in the header Bmap-Step-Up")
             }
             IssuerError::SignedInAdminOnly => Some("sign in as an admin (POST /auth/login): no API key may do this"),
+            IssuerError::OtherClient => Some("a token that was issued to the client that asks"),
+            IssuerError::UnsupportedTokenType => {
+                Some("the refresh token beside it: a user's access token ends with its session")
+            }
             IssuerError::NotOwner => Some("only its owner is given its secret; you may revoke it"),
             IssuerError::RegistrationClosed { mode: "invited" } => {
                 Some("ask the operator of this issuer for an invitation")

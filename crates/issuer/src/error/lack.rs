@@ -24,6 +24,14 @@ pub enum ToolLack {
     /// The ticket, or the token that is to be renewed, is for another one.
     #[error("the ticket or the subject token is for another tool")]
     OtherTool,
+    /// No tool has the address that was asked for, or the one that was named by its id has another address.
+    #[error("no tool has the address that was asked for, or another one than was named (bmap tool list)")]
+    Address,
+    /// Several tools have the address that was asked for.
+    #[error(
+        "several tools have the address that was asked for: the caller names one by `audience` too (bmap tool list)"
+    )]
+    SharedAddress,
     /// The row of the tool or of the grant was edited.
     #[error("its row is not as it was written")]
     Edited,

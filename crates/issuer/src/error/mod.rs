@@ -40,6 +40,12 @@ pub enum IssuerError {
         /// For a person; never with a secret in it.
         hint: String,
     },
+    /// The address of a tool that is not one, or several of them (RFC 8707 §2).
+    #[error("resource: {hint}")]
+    InvalidResource {
+        /// What would be right.
+        hint: &'static str,
+    },
     /// A grant that the token endpoint doesn't know.
     #[error("unknown grant")]
     UnknownGrant,
@@ -103,6 +109,12 @@ pub enum IssuerError {
     /// The subject token is not the one that the request was signed with.
     #[error("the subject token is not the token of the signature")]
     OtherSubject,
+    /// The token that is to be revoked was issued to another client.
+    #[error("the token was issued to another client")]
+    OtherClient,
+    /// A token of a kind that is not revoked by itself.
+    #[error("a user's access token is not revoked by itself")]
+    UnsupportedTokenType,
     /// The token has no session, so there is nothing to renew it in.
     #[error("the token has no session")]
     NoSession,
@@ -318,6 +330,8 @@ impl IssuerError {
             IssuerError::Signed(refusal) => field_of_signed(refusal),
             IssuerError::Edited { like, .. } => like.field(),
             IssuerError::ToolsDenied { .. } => Some("tools"),
+            IssuerError::OtherClient | IssuerError::UnsupportedTokenType => Some("token"),
+            IssuerError::InvalidResource { .. } => Some("resource"),
             IssuerError::UnknownGrant => Some("grant_type"),
             IssuerError::SeveralCredentials => Some("authorization"),
             _ => None,
@@ -336,6 +350,7 @@ impl IssuerError {
             }
             IssuerError::NotOwner => ProblemCode::Issuer(IssuerCode::OwnerRequired),
             IssuerError::RegistrationClosed { .. } => ProblemCode::Issuer(IssuerCode::RegistrationClosed),
+            IssuerError::UnsupportedTokenType => ProblemCode::Issuer(IssuerCode::UnsupportedTokenType),
             IssuerError::NotFound { .. } => ProblemCode::Issuer(IssuerCode::NotFound),
             IssuerError::MethodNotAllowed => ProblemCode::Issuer(IssuerCode::MethodNotAllowed),
             IssuerError::MediaType => ProblemCode::Issuer(IssuerCode::UnsupportedMediaType),
@@ -350,6 +365,7 @@ impl IssuerError {
             IssuerError::Malformed { .. }
             | IssuerError::Invalid { .. }
             | IssuerError::WeakPassword { .. }
+            | IssuerError::InvalidResource { .. }
             | IssuerError::UnknownGrant
             | IssuerError::SeveralCredentials => ProblemCode::Profile(Code::MalformedRequest),
             IssuerError::SlowBody => ProblemCode::Profile(Code::BodyTimeout),
@@ -373,7 +389,7 @@ impl IssuerError {
             | IssuerError::MixedUp
             | IssuerError::Provider(ProviderFault::CodeRefused | ProviderFault::IdToken(_))
             | IssuerError::SignUpOff => ProblemCode::Profile(Code::InvalidCredentials),
-            IssuerError::Grant(_) => ProblemCode::Profile(Code::InvalidGrant),
+            IssuerError::Grant(_) | IssuerError::OtherClient => ProblemCode::Profile(Code::InvalidGrant),
             IssuerError::OtherSubject
             | IssuerError::NoSession
             | IssuerError::BadAccessToken

@@ -107,10 +107,14 @@ actions! {
     RootRetire = "root.retire",
     /// A ticket was made.
     TicketCreate = "ticket.create",
+    /// A ticket was revoked before it was used.
+    TicketRevoke = "ticket.revoke",
     /// A tool token was granted.
     TokenGrant = "token.grant",
     /// A tool token was renewed.
     TokenRenew = "token.renew",
+    /// A tool token was revoked by the client that it was granted to.
+    TokenRevoke = "token.revoke",
     /// A request that has no action of its own: only ever refused.
     Request = "request",
     /// Refusals that were too many to be recorded.

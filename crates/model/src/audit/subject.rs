@@ -1,6 +1,6 @@
 //! The actor of an act, and its target.
 
-use crate::session::SessionId;
+use crate::session::{SessionId, TokenId};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 
 /// The actor.
@@ -44,6 +44,13 @@ pub enum Target {
     },
     /// A tool.
     Tool(ToolId),
+    /// A tool token.
+    Token {
+        /// Its id.
+        id: TokenId,
+        /// Its user.
+        user: UserId,
+    },
 }
 
 /// An actor or a target as it is recorded: its kind, its id, and the user behind it.
@@ -70,6 +77,7 @@ impl Target {
             Target::ApiKey { key, owner } => ("api_key", Some(key.as_str()), Some(owner.as_str())),
             Target::Session { id, user } => ("session", Some(id.as_str()), Some(user.as_str())),
             Target::Tool(tool) => ("tool", Some(tool.as_str()), None),
+            Target::Token { id, user } => ("token", Some(id.as_str()), Some(user.as_str())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::clock::UnixTime;
 use std::net::IpAddr;
 
-/// In which of its four ways a key was used (profile §4, §7).
+/// In which of its ways a key was used (profile §4, §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// `x-api-key` and `x-api-secret`.
@@ -12,12 +12,14 @@ pub enum Way {
     ApiKey,
     /// `Authorization: Basic`.
     Basic,
+    /// `client_id` and `client_secret` in the form of an OAuth endpoint (RFC 6749 §2.3.1).
+    Form,
     /// An RFC 9421 signature.
     Signature,
 }
 
 impl Way {
-    const ALL: [Way; 4] = [Way::Headers, Way::ApiKey, Way::Basic, Way::Signature];
+    const ALL: [Way; 5] = [Way::Headers, Way::ApiKey, Way::Basic, Way::Form, Way::Signature];
 
     /// The word for it.
     pub const fn as_str(self) -> &'static str {
@@ -25,6 +27,7 @@ impl Way {
             Way::Headers => "headers",
             Way::ApiKey => "apikey",
             Way::Basic => "basic",
+            Way::Form => "form",
             Way::Signature => "signature",
         }
     }

@@ -2,12 +2,13 @@
 
 use crate::bounded::InTransaction;
 use crate::error::taken;
+use crate::link;
 use crate::many::{places, portions};
 use crate::row::Columns;
 use crate::{Database, Result};
 use bmap_model::audit::{Event, Target};
 use bmap_model::clock::UnixTime;
-use bmap_model::session::{Session, SessionId, SessionState};
+use bmap_model::session::{Session, SessionId, SessionState, TokenId};
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::query::Query;
@@ -49,6 +50,15 @@ fn bind<'q>(query: Query<'q, Any, AnyArguments>, session: &'q Session) -> Query<
         .bind(revoked_at)
 }
 
+/// A tool token that is to be revoked, with what hangs on it.
+#[derive(Clone, Debug)]
+pub struct TokenRevocation {
+    /// The token, and the entry of its revocation; none where it has ended by itself.
+    pub token: Option<(TokenId, Event)>,
+    /// The session that it was renewed in, and the entry of that session's end.
+    pub session: Option<(SessionId, Event)>,
+}
+
 /// Sessions.
 impl Database {
     /// The session with that id.
@@ -85,6 +95,29 @@ impl Database {
         let columns = Columns { table: "sessions", row };
         let user = columns.parsed("user_id", |text| UserId::parse(text).ok())?;
         self.record(&mut transaction, &event.clone().on(Target::Session { id: id.clone(), user })).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Revokes a token, and ends its session: both or neither; whether anything changed. What was done before is not done again.
+    pub async fn revoke_token(&self, revocation: &TokenRevocation, at: UnixTime) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let mut events = Vec::new();
+        // First the session's row, as where a session is ended by itself: the log's last row comes last.
+        if let Some((id, event)) = &revocation.session {
+            let sql = "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
+            let ended = sqlx::query(sql).bind(at.0).bind(id.as_str()).execute(&mut *transaction).await?;
+            events.extend((ended.rows_affected() > 0).then_some(event));
+        }
+        if let Some((id, event)) = &revocation.token
+            && !link::is_token_denied(&mut transaction, id).await?
+        {
+            events.push(event);
+        }
+        if events.is_empty() {
+            return Ok(false);
+        }
+        self.record_all(&mut transaction, &events).await?;
         transaction.commit().await?;
         Ok(true)
     }

@@ -6,6 +6,7 @@ use crate::keys::idempotent_answers::keep_first;
 use crate::many::{places, portions};
 use crate::row::Columns;
 use crate::{Database, Result};
+use bmap_model::audit::Event;
 use bmap_model::clock::UnixTime;
 use bmap_model::scope::Scopes;
 use bmap_model::ticket::{EndUser, RecordedTicket, Ticket, TicketHash};
@@ -56,6 +57,25 @@ impl Database {
     /// Takes it out: of any number of callers at once exactly one gets it.
     pub async fn take_ticket(&self, hash: &TicketHash) -> Result<Option<Ticket>> {
         self.loaders.tickets.get(&self.pool, hash.as_str()).await
+    }
+
+    /// The ticket of that hash, left as it is.
+    pub async fn ticket(&self, hash: &TicketHash) -> Result<Option<Ticket>> {
+        let row = sqlx::query(
+            "SELECT tool, origin, embed_origin, end_user, scope, key_id, user_id, expires_at FROM tickets WHERE hash = $1",
+        )
+        .bind(hash.as_str())
+        .fetch_optional(&self.pool)
+        .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// Deletes a ticket that was not used; whether it was there.
+    pub async fn revoke_ticket(&self, hash: &TicketHash, event: &Event) -> Result<bool> {
+        let mut transaction = self.pool.begin().await?;
+        let done =
+            sqlx::query("DELETE FROM tickets WHERE hash = $1").bind(hash.as_str()).execute(&mut *transaction).await?;
+        self.commit_if_changed(transaction, &done, event).await
     }
 
     /// Deletes rows that have ended; how many.

@@ -49,6 +49,19 @@ impl Database {
         self.loaders.tools.get(&self.pool, id.as_str()).await
     }
 
+    /// Those with that base URL, written with a slash at its end or without, by id.
+    pub async fn tools_at(&self, url: &str) -> Result<Vec<Tool>> {
+        let rows = sqlx::query(
+            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, access, callers, open_scopes, created_at, epoch, seal \
+             FROM tools WHERE base_url IN ($1, $2) ORDER BY id",
+        )
+        .bind(url)
+        .bind(format!("{url}/"))
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter().map(read).collect()
+    }
+
     /// All, by id.
     pub async fn tools(&self) -> Result<Vec<Tool>> {
         let rows = sqlx::query(

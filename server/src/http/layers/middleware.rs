@@ -76,7 +76,8 @@ async fn answered(State((app, routes)): State<(App, AccessOfRoutes)>, mut reques
     }
     let source = Source::request(address, &id);
     request.extensions_mut().insert(source.clone());
-    let media_type = problem::media_type(route.as_ref().map_or("", MatchedPath::as_str), request.headers());
+    let media_type =
+        problem::media_type(request.method(), route.as_ref().map_or("", MatchedPath::as_str), request.headers());
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(128).collect();
     let mut response = next.run(request).instrument(span.clone()).await;

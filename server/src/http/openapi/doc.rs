@@ -26,7 +26,18 @@ pub struct Doc {
     pub(crate) answers: Vec<(u16, Response)>,
     pub(crate) refusals: Vec<ProblemCode>,
     pub(crate) schemas: Vec<Named>,
-    pub(crate) without_credential: bool,
+    pub(crate) alternatives: Vec<Alternative>,
+}
+
+/// What may take the place of the credential that a route's `Access` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alternative {
+    /// A proof in its fields.
+    Nothing,
+    /// A signature with a tool's token.
+    ToolToken,
+    /// A signature with a tool's link key.
+    LinkKey,
 }
 
 impl Doc {
@@ -42,7 +53,7 @@ impl Doc {
             answers: Vec::new(),
             refusals: Vec::new(),
             schemas: Vec::new(),
-            without_credential: false,
+            alternatives: Vec::new(),
         }
     }
 
@@ -174,7 +185,21 @@ impl Doc {
     /// A proof in its fields may take the place of the credential that its `Access` asks for.
     #[must_use]
     pub fn or_without_credential(mut self) -> Self {
-        self.without_credential = true;
+        self.alternatives.push(Alternative::Nothing);
+        self
+    }
+
+    /// A signature with a tool's token may take the place of the credential.
+    #[must_use]
+    pub fn or_tool_token(mut self) -> Self {
+        self.alternatives.push(Alternative::ToolToken);
+        self
+    }
+
+    /// A signature with a tool's link key may take the place of the credential.
+    #[must_use]
+    pub fn or_link_key(mut self) -> Self {
+        self.alternatives.push(Alternative::LinkKey);
         self
     }
 

@@ -3,7 +3,7 @@
 //! A route's method and path stand in the list of `router.rs`; security, forms, parameters and most problems follow from the arguments of its
 //! handler; its author adds a [`Doc`](super::doc::Doc) with what only the handler knows. So the document has every route and no other.
 
-use super::doc::{text_header, text_parameter};
+use super::doc::{Alternative, text_header, text_parameter};
 use super::{problems, security};
 use crate::http::access::Access;
 use crate::http::layers::wait;
@@ -102,9 +102,11 @@ fn operation(route: &Route) -> Operation {
 
 fn securities(route: &Route) -> Vec<utoipa::openapi::SecurityRequirement> {
     let mut all = security::of(route.access);
-    if route.doc.without_credential {
-        all.extend([security::tool_token(), security::nothing()]);
-    }
+    all.extend(route.doc.alternatives.iter().map(|alternative| match alternative {
+        Alternative::Nothing => security::nothing(),
+        Alternative::ToolToken => security::tool_token(),
+        Alternative::LinkKey => security::link_key(),
+    }));
     all
 }
 

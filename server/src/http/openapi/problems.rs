@@ -3,7 +3,7 @@
 
 use super::doc::{Doc, text_header};
 use crate::http::access::Access;
-use crate::http::problem::{JSON, ProblemBody, TOKEN_ENDPOINT};
+use crate::http::problem::{JSON, OAUTH_ENDPOINTS, ProblemBody};
 use bmap_model::issuer_code::IssuerCode;
 use bmap_model::problem_code::ProblemCode;
 use bmap_protocol::code::Code;
@@ -97,7 +97,7 @@ pub(super) fn answer(status: u16, codes: &[ProblemCode], route: &str) -> Respons
     let schema = AllOfBuilder::new().item(Ref::from_schema_name(ProblemBody::name())).item(these).build();
     let mut response = Response::new(titles.join("; "));
     let content = Content::new(Some(Schema::AllOf(schema)));
-    if route == TOKEN_ENDPOINT {
+    if OAUTH_ENDPOINTS.contains(&route) {
         response.content.insert(JSON.to_owned(), RefOr::T(content.clone()));
     }
     response.content.insert(MEDIA_TYPE.to_owned(), RefOr::T(content));

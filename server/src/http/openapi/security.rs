@@ -50,7 +50,7 @@ pub(super) fn of(access: Access) -> Vec<SecurityRequirement> {
         Access::Open | Access::OwnProof => Vec::new(),
         Access::User => vec![one("accessToken")],
         Access::Credential => api_key(),
-        Access::Verifier => vec![one("linkSignature")],
+        Access::Verifier => vec![link_key()],
         Access::Admin => [one("accessToken")].into_iter().chain(api_key()).collect(),
     }
 }
@@ -68,6 +68,11 @@ pub(super) fn nothing() -> SecurityRequirement {
 /// A tool's token on a signed request.
 pub(super) fn tool_token() -> SecurityRequirement {
     one("toolToken").add("signature", none())
+}
+
+/// A signature with a tool's link key.
+pub(super) fn link_key() -> SecurityRequirement {
+    one("linkSignature")
 }
 
 fn one(name: &str) -> SecurityRequirement {

@@ -1,7 +1,8 @@
-//! The token endpoint's form, read field by field.
+//! The form of an OAuth endpoint, read field by field.
 
 use crate::http::body;
 use bmap_issuer::error::IssuerError;
+use bmap_issuer::token::requested_tool::{RequestedTool, Resource};
 use bmap_model::audit::detail::Fact;
 use bmap_model::scope::Scopes;
 use bmap_protocol::ids::{ApiKeyId, ToolId};
@@ -23,17 +24,21 @@ pub(super) fn page_origin(headers: &HeaderMap) -> Result<Origin, IssuerError> {
     }
 }
 
-/// The fields that a grant may have.
-const FIELDS: [&str; 9] = [
+/// The fields that a form may have.
+const FIELDS: [&str; 13] = [
     "grant_type",
     "audience",
     "subject_token",
     "subject_token_type",
     "client_id",
+    "client_secret",
     "refresh_token",
     "scope",
     "encrypt",
     "requested_token_type",
+    "resource",
+    "token",
+    "token_type_hint",
 ];
 
 /// A form without repeated fields (RFC 6749 §3.2).
@@ -48,6 +53,10 @@ impl Form {
             serde_urlencoded::from_bytes(body).map_err(|_| IssuerError::Malformed { field: "body" })?;
         let mut form = BTreeMap::new();
         for (name, value) in pairs {
+            if name == "resource" && form.contains_key(&name) {
+                // RFC 8707 §2 lets a client name several; a token has one audience (profile §3).
+                return Err(IssuerError::InvalidResource { hint: "one resource: a token is for one tool" });
+            }
             if form.contains_key(&name) {
                 let field = FIELDS.into_iter().find(|field| *field == name).unwrap_or("body");
                 // It quotes the caller: escaped, and without what looks like a secret (T33).
@@ -68,12 +77,21 @@ impl Form {
         self.optional(field).ok_or(IssuerError::Malformed { field })
     }
 
-    pub(super) fn tool(&self) -> Result<ToolId, IssuerError> {
-        ToolId::parse(self.text("audience")?).map_err(|_| IssuerError::Malformed { field: "audience" })
+    /// The tool, by its id or its address.
+    pub(super) fn tool(&self) -> Result<RequestedTool, IssuerError> {
+        let audience = self.optional("audience").map(ToolId::parse).transpose();
+        let audience = audience.map_err(|_| IssuerError::Malformed { field: "audience" })?;
+        RequestedTool::new(audience, self.optional("resource").map(Resource::parse).transpose()?)
     }
 
     pub(super) fn client(&self) -> Result<ApiKeyId, IssuerError> {
         ApiKeyId::parse(self.text("client_id")?).map_err(|_| IssuerError::Malformed { field: "client_id" })
+    }
+
+    /// The API key whose id and secret the form has (`client_secret_post`, RFC 6749 §2.3.1). An id alone proves nothing.
+    pub(super) fn secret(&self) -> Option<(&str, &str)> {
+        let secret = self.optional("client_secret")?;
+        Some((self.optional("client_id").unwrap_or_default(), secret))
     }
 
     pub(super) fn scope(&self) -> Result<Option<Scopes>, IssuerError> {

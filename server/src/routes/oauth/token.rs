@@ -3,8 +3,7 @@
 use super::super::auth::{self, PairAnswer};
 use super::form::{Form, page_origin};
 use crate::http::app::App;
-use crate::http::caller::ByGrant;
-use crate::http::credentials;
+use crate::http::caller::ByForm;
 use crate::http::openapi::doc::Doc;
 use crate::http::problem::RouteError;
 use axum::Json;
@@ -17,8 +16,8 @@ use bmap_issuer::grant_for_user::UserGrant;
 use bmap_model::audit::Action;
 use bmap_protocol::code::Code;
 use bmap_protocol::refusal::Refusal;
+use http::StatusCode;
 use http::header::CACHE_CONTROL;
-use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -56,12 +55,12 @@ struct ToolAnswer<'a> {
 ///
 /// # Errors
 /// [`RouteError`].
-pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Response, RouteError> {
+pub(crate) async fn post(request: ByForm, State(app): State<App>) -> Result<Response, RouteError> {
     let headers = &request.head.headers;
     let form = Form::parse(headers, &request.body)?;
     let granted = match (form.text("grant_type")?, form.optional("subject_token_type")) {
         ("client_credentials", _) => {
-            let caller = request.caller(Action::TokenGrant).await?;
+            let caller = request.caller(form.secret(), Action::TokenGrant).await?;
             app.issuer.grant_direct(&caller, &form.tool()?, form.scope()?, form.encrypt()?).await?
         }
         (TOKEN_EXCHANGE, Some(TICKET)) => {
@@ -80,7 +79,7 @@ pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Res
             let is_for_issuer = app.issuer.unverified_is_for_issuer(subject);
             if is_for_issuer == Some(true) {
                 let source = request.source(Action::TokenGrant);
-                no_credential(headers)?;
+                request.no_credential(form.secret())?;
                 let wanted = UserGrant {
                     client: form.client()?,
                     tool: form.tool()?,
@@ -100,7 +99,7 @@ pub(crate) async fn post(request: ByGrant, State(app): State<App>) -> Result<Res
         }
         ("refresh_token", _) => {
             let source = request.source(Action::SessionRefresh);
-            no_credential(headers)?;
+            request.no_credential(form.secret())?;
             let token = form.text("refresh_token")?;
             return auth::refresh::refresh(&app, token, &source)
                 .await
@@ -121,6 +120,7 @@ pub(crate) fn post_doc() -> Doc {
              Token exchange of a tool token: signed with that token's key. Token exchange of a user's access token: from a page \
              (`Origin`) that `client_id` registered. Refresh token: the next pair, as `/auth/refresh`.",
         )
+        .or_tool_token()
         .takes_form::<TokenForm>()
         .answers::<TokenEndpointAnswer<'_>>(StatusCode::OK, "A token and its signing key; for a refresh token the next pair")
         .refuses(Code::InvalidGrant)
@@ -136,14 +136,6 @@ fn of_renewal(refusal: IssuerError, is_token: bool) -> IssuerError {
     match refusal {
         IssuerError::Signed(Refusal::Unsigned) if !is_token => IssuerError::Grant(Box::new(IssuerError::OtherSubject)),
         refusal => refusal.of_grant(),
-    }
-}
-
-/// Grants whose one proof is a field of the form. Another credential beside it would be ignored, so it is refused.
-fn no_credential(headers: &HeaderMap) -> Result<(), IssuerError> {
-    match credentials::find(headers) {
-        Err(IssuerError::NoCredential) => Ok(()),
-        _ => Err(IssuerError::SeveralCredentials),
     }
 }
 
@@ -165,14 +157,18 @@ enum TokenEndpointAnswer<'a> {
 struct TokenForm {
     /// `client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`, or `refresh_token`.
     grant_type: String,
-    /// The tool; for every grant but `refresh_token`.
+    /// The tool's id; for every grant but `refresh_token`, this or `resource`.
     audience: Option<String>,
+    /// The tool's base URL (RFC 8707), once. Beside `audience` it has to be that tool's.
+    resource: Option<String>,
     /// A ticket, the tool token that is renewed, or a user's access token.
     subject_token: Option<String>,
     /// `urn:bmap:token-type:ticket`, or `urn:ietf:params:oauth:token-type:access_token`.
     subject_token_type: Option<String>,
-    /// The API key that registered the page and the tool, for a user's access token.
+    /// The API key that registered the page and the tool, for a user's access token; or the one whose `client_secret` is beside it.
     client_id: Option<String>,
+    /// The API key's secret, in the place of a credential in a header (RFC 6749 §2.3.1).
+    client_secret: Option<String>,
     /// For the grant of that name.
     refresh_token: Option<String>,
     /// Scopes, with a space between them. Of a ticket or a tool token: those that it has, or some of them.

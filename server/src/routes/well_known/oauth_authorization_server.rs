@@ -17,10 +17,17 @@ pub(crate) async fn get(_: Open, State(app): State<App>) -> impl IntoResponse {
         "token_endpoint": format!("{issuer}/oauth/token"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
         "grant_types_supported": ["client_credentials", "refresh_token", super::super::oauth::token::TOKEN_EXCHANGE],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "none"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint": format!("{issuer}/oauth/introspect"),
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+        // Without: a user's refresh token, which proves itself.
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         // There is no authorization endpoint, so there are no response types; the member is required.
         "response_types_supported": [],
         "bmap_profile": bmap_protocol::TAG,
+        // Each version has a tag of its own, so a client finds here whether it speaks one of them.
+        "bmap_versions_supported": [bmap_protocol::TAG],
         "bmap_tickets_endpoint": format!("{issuer}/tickets"),
     });
     ([(CACHE_CONTROL, "public, max-age=300")], Json(metadata))

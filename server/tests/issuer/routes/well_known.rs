@@ -33,4 +33,12 @@ async fn the_metadata_names_the_endpoints() {
     let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
     let grants = serde_json::json!(["client_credentials", "refresh_token", exchange]);
     assert_eq!(metadata["grant_types_supported"], grants);
+    let methods = serde_json::json!(["client_secret_basic", "client_secret_post", "none"]);
+    assert_eq!(metadata["token_endpoint_auth_methods_supported"], methods);
+    assert_eq!(metadata["introspection_endpoint"], format!("{issuer}/oauth/introspect"));
+    let with_secret = serde_json::json!(["client_secret_basic", "client_secret_post"]);
+    assert_eq!(metadata["introspection_endpoint_auth_methods_supported"], with_secret);
+    assert_eq!(metadata["revocation_endpoint"], format!("{issuer}/oauth/revoke"));
+    assert_eq!(metadata["revocation_endpoint_auth_methods_supported"], methods);
+    assert_eq!(metadata["bmap_versions_supported"], serde_json::json!([bmap_protocol::TAG]));
 }

@@ -1,1 +1,3 @@
+mod introspect;
+mod revoke;
 mod token;

@@ -1,5 +1,7 @@
+mod client_in_form;
 mod refresh_grant;
 mod renewal;
+mod resource;
 mod tokens_of_others;
 mod user_grant;
 
