@@ -27,9 +27,18 @@ pub(crate) enum About {
     Token,
     Grant,
     Tool,
+    /// A user's tokens up to a second of issue.
+    Tokens,
 }
 
 impl About {
+    fn of_change(change: &Change) -> Option<Self> {
+        match (change.kind, change.issued_until) {
+            (ChangeKind::User, Some(_)) => Some(Self::Tokens),
+            (kind, _) => Self::of(kind),
+        }
+    }
+
     const fn of(kind: ChangeKind) -> Option<Self> {
         Some(match kind {
             ChangeKind::User => Self::User,
@@ -46,7 +55,7 @@ impl About {
         match self {
             Self::User => Denial::UserInactive,
             Self::Key => Denial::KeyRevoked,
-            Self::Session | Self::Token | Self::Grant | Self::Tool => Denial::TokenRevoked,
+            Self::Session | Self::Token | Self::Grant | Self::Tool | Self::Tokens => Denial::TokenRevoked,
         }
     }
 }
@@ -59,6 +68,14 @@ struct Entry {
     until: i64,
     /// Whether it denies; otherwise a lift is remembered.
     denies: bool,
+    /// The second of issue up to which it denies tokens.
+    issued_until: i64,
+}
+
+impl Entry {
+    fn denies(&self, claims: &Claims) -> bool {
+        self.denies && i64::try_from(claims.issued_at).is_ok_and(|issued| issued <= self.issued_until)
+    }
 }
 
 /// One map for each kind.
@@ -70,6 +87,8 @@ struct Table {
     tokens: HashMap<Box<str>, Entry>,
     grants: HashMap<Box<str>, Entry>,
     tools: HashMap<Box<str>, Entry>,
+    /// By the user that they stand for.
+    of_users: HashMap<Box<str>, Entry>,
     /// Each entry once, by a time at which it may be over.
     ends: BinaryHeap<Reverse<(i64, About, Box<str>)>>,
 }
@@ -83,6 +102,7 @@ impl Table {
             About::Token => &mut self.tokens,
             About::Grant => &mut self.grants,
             About::Tool => &mut self.tools,
+            About::Tokens => &mut self.of_users,
         }
     }
 
@@ -96,13 +116,13 @@ impl Table {
         let map = self.map(about);
         if let Some(entry) = map.get_mut(id) {
             let both_deny = entry.denies && new.denies;
-            let until = entry.until.max(new.until);
+            let (until, issued_until) = (entry.until.max(new.until), entry.issued_until.max(new.issued_until));
             // Of one cursor the denial counts.
             if new.cursor > entry.cursor || new.cursor == entry.cursor && new.denies {
                 *entry = new;
             }
             if both_deny {
-                entry.until = until;
+                (entry.until, entry.issued_until) = (until, issued_until);
             }
             return Ok(());
         }
@@ -142,10 +162,11 @@ impl Denials {
         let Some(table) = self.look()? else { return Ok(()) };
         let user = claims.subject.as_str();
         let denied = |map: &HashMap<Box<str>, Entry>, id: &str, about: About| match map.get(id) {
-            Some(entry) if entry.denies => Err(Refusal::Denied(about.denial())),
+            Some(entry) if entry.denies(claims) => Err(Refusal::Denied(about.denial())),
             _ => Ok(()),
         };
         denied(&table.users, user, About::User)?;
+        denied(&table.of_users, user, About::Tokens)?;
         denied(&table.keys, claims.client_id.as_str(), About::Key)?;
         denied(&table.tokens, &claims.id, About::Token)?;
         denied(&table.grants, user, About::Grant)?;
@@ -156,7 +177,10 @@ impl Denials {
     /// Refuses an API key that signs by itself, and is denied or its owner's.
     pub(crate) fn check_key(&self, key: &str, owner: &str) -> Result<(), Refusal> {
         let Some(table) = self.look()? else { return Ok(()) };
-        for (map, id, about) in [(&table.users, owner, About::User), (&table.keys, key, About::Key)] {
+        // It has no time of issue: where many of its owner's keys were revoked, it may be one of them.
+        let places =
+            [(&table.users, owner, About::User), (&table.keys, key, About::Key), (&table.of_users, owner, About::Key)];
+        for (map, id, about) in places {
             if map.get(id).is_some_and(|entry| entry.denies) {
                 return Err(Refusal::Denied(about.denial()));
             }
@@ -247,11 +271,15 @@ impl Denials {
         }
         let (cursor, until) = (change.cursor, change.until);
         if change.kind == ChangeKind::Lift {
-            let entry = Entry { cursor, until: now.saturating_add(LIFT_SECONDS), denies: false };
+            let entry =
+                Entry { cursor, until: now.saturating_add(LIFT_SECONDS), denies: false, issued_until: i64::MIN };
             return change.of.and_then(About::of).map(|about| (about, entry));
         }
         let is_over = until.saturating_add(GRACE) < now;
-        About::of(change.kind).filter(|_| !is_over).map(|about| (about, Entry { cursor, until, denies: true }))
+        let issued_until = change.issued_until.unwrap_or(i64::MAX);
+        About::of_change(change)
+            .filter(|_| !is_over)
+            .map(|about| (about, Entry { cursor, until, denies: true, issued_until }))
     }
 
     fn no_room(&self, until: i64) {

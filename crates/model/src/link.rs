@@ -8,7 +8,7 @@ use bmap_protocol::ids::UserId;
 use bmap_protocol::link::ChangeKind;
 use bmap_protocol::token::MAX_LIFE;
 
-/// Seconds by which a verifier's clock may be behind: a token that has ended so lately may still be taken somewhere.
+/// Seconds by which a verifier's clock may be behind, and an issuer's ahead: a token that has ended so lately may still be taken somewhere.
 pub const CLOCK_SECONDS: i64 = 10;
 /// Seconds after which every token that was minted before an act has ended, by every clock that a verifier may have.
 const LONGEST: i64 = MAX_LIFE as i64 + CLOCK_SECONDS;
@@ -26,6 +26,8 @@ pub enum Effect {
         tool: String,
         /// The kind of the denial that ends.
         of: Option<ChangeKind>,
+        /// The user whose tokens a denial of a key or a token is about.
+        owner: Option<UserId>,
     },
     /// The sessions at tools of this user that have ended with the act are denied, each by its id.
     EndedSessions(UserId),
@@ -37,8 +39,10 @@ impl Effect {
         if event.outcome != Outcome::Done {
             return None;
         }
-        let change =
-            |kind, id: &str, tool: &str, of| Some(Effect::Change { kind, id: id.into(), tool: tool.into(), of });
+        let owned = |kind, id: &str, tool: &str, of, owner: Option<&UserId>| {
+            Some(Effect::Change { kind, id: id.into(), tool: tool.into(), of, owner: owner.cloned() })
+        };
+        let change = |kind, id: &str, tool: &str, of| owned(kind, id, tool, of, None);
         let reload = |kind| change(kind, "", "", None);
         let on_tool = |kind| match &event.target {
             Some(Target::Tool(tool)) => change(kind, tool.as_str(), tool.as_str(), None),
@@ -61,13 +65,13 @@ impl Effect {
             Action::UserDeactivate => on_user(ChangeKind::User, None),
             Action::UserActivate => on_user(ChangeKind::Lift, Some(ChangeKind::User)),
             Action::ApiKeyRevoke => match &event.target {
-                Some(Target::ApiKey { key, .. }) => change(ChangeKind::Key, key.as_str(), "", None),
+                Some(Target::ApiKey { key, owner }) => owned(ChangeKind::Key, key.as_str(), "", None, Some(owner)),
                 _ => None,
             },
             // The id is the target's, which is written as it is: a fact that looks like a secret by chance would be withheld.
             Action::TokenRevoke => match &event.target {
-                Some(Target::Token { id, .. }) => {
-                    change(ChangeKind::Token, id.as_str(), event.detail.fact("tool")?, None)
+                Some(Target::Token { id, user }) => {
+                    owned(ChangeKind::Token, id.as_str(), event.detail.fact("tool")?, None, Some(user))
                 }
                 _ => None,
             },
@@ -112,6 +116,11 @@ impl Effect {
             | Action::Request
             | Action::AuditDrop => None,
         }
+    }
+
+    /// The second up to which tokens are denied that were issued before an act: by the clock of any issuer.
+    pub const fn issued_until(at_seconds: i64) -> i64 {
+        at_seconds.saturating_add(CLOCK_SECONDS)
     }
 
     /// Until when a change of an act at that time is kept, seconds since 1970: the last token that it touches has ended by then.
@@ -183,7 +192,7 @@ mod tests {
         match Effect::of(event) {
             None => "nothing".to_owned(),
             Some(Effect::EndedSessions(user)) => format!("sessions of {user}"),
-            Some(Effect::Change { kind, id, tool, of }) => {
+            Some(Effect::Change { kind, id, tool, of, .. }) => {
                 format!("{} {id} {tool} {}", word(kind), of.map_or("", word)).trim_end().to_owned()
             }
         }

@@ -95,6 +95,10 @@ pub struct Change {
     /// Of a [`ChangeKind::Lift`]: the kind of the denial that ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<ChangeKind>,
+    /// Of a [`ChangeKind::User`]: it denies only tokens that were issued up to this second, since 1970. One such denial stands for many of the user's
+    /// sessions, tokens or keys; `user activate` does not lift it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued_until: Option<i64>,
 }
 
 /// Says that every change up to a cursor was sent.
@@ -195,7 +199,15 @@ mod tests {
 
     #[test]
     fn what_is_absent_is_not_written() {
-        let change = Change { cursor: 1, kind: ChangeKind::User, id: "u".into(), until: 5, tool: None, of: None };
+        let change = Change {
+            cursor: 1,
+            kind: ChangeKind::User,
+            id: "u".into(),
+            until: 5,
+            tool: None,
+            of: None,
+            issued_until: None,
+        };
         let text = serde_json::to_string(&change).unwrap();
         assert_eq!(text, r#"{"cursor":1,"kind":"user","id":"u","until":5}"#);
         assert_eq!(serde_json::from_str::<Change>(&text).unwrap(), change);

@@ -42,6 +42,7 @@ mod epochs;
 mod health;
 mod keys;
 mod link;
+mod link_denials;
 mod link_waker;
 mod nonces;
 mod openid_identities;

@@ -1,22 +1,15 @@
-//! What verifiers are told of (profile §13). A change is written in the transaction of its act, behind the act's entry in the audit log, whose
-//! sequence is the cursor. Transactions that are recorded hold the log's last row until they are over, so cursors follow the order of commits.
+//! What verifiers are told of (profile §13), read in the order of its cursors; [`crate::link_denials`] writes it.
 
-use crate::bounded::InTransaction;
 use crate::portions::PORTION;
 use crate::row::Columns;
 use crate::{Database, Result};
-use bmap_model::audit::Event;
-use bmap_model::link::{self, Effect};
-use bmap_model::session::{Session, TokenId};
-use bmap_protocol::ids::UserId;
+use bmap_model::link;
 use bmap_protocol::link::{Change, ChangeKind, NODE_SECONDS};
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row};
 
 /// Changes that are read at once, and more where one act has more.
 pub const PAGE: u32 = 1_000;
-/// Milliseconds by which the times of one act may differ.
-const SAME_ACT: i64 = 1_000;
 
 /// A verifier with a live link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,84 +24,8 @@ pub struct LinkNode {
     pub silent: i64,
 }
 
-/// Writes what an entry of the log means to verifiers. The caller holds the log's last row.
-pub(crate) async fn tell(inside: &mut InTransaction, cursor: i64, event: &Event) -> Result<bool> {
-    let until = Effect::until(event.at.seconds());
-    match Effect::of(event) {
-        None => Ok(false),
-        Some(Effect::Change { kind, id, tool, of }) => {
-            sqlx::query(
-                "INSERT INTO link_changes (cursor, kind, id, tool, of_kind, until) VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT DO NOTHING",
-            )
-            .bind(cursor)
-            .bind(link::word(kind))
-            .bind(id)
-            .bind(tool)
-            .bind(of.map_or("", link::word))
-            .bind(until)
-            .execute(&mut *inside)
-            .await?;
-            Ok(true)
-        }
-        Some(Effect::EndedSessions(user)) => deny_ended(inside, cursor, &user, event.at.0, until).await,
-    }
-}
-
-/// Denies the sessions at tools that have ended with this act: by themselves, or with the session that they hang on.
-async fn deny_ended(inside: &mut InTransaction, cursor: i64, user: &UserId, at: i64, until: i64) -> Result<bool> {
-    let done = sqlx::query(
-        "INSERT INTO link_changes (cursor, kind, id, tool, of_kind, until) \
-         SELECT $1, 'session', s.id, s.tool, '', CAST($2 AS BIGINT) FROM sessions s \
-         LEFT JOIN user_sessions u ON u.id = s.user_session_id \
-         WHERE s.user_id = $3 AND (s.revoked_at >= $4 OR u.revoked_at >= $4) ON CONFLICT DO NOTHING",
-    )
-    .bind(cursor)
-    .bind(until)
-    .bind(user.as_str())
-    .bind(at.saturating_sub(SAME_ACT))
-    .execute(&mut *inside)
-    .await?;
-    Ok(done.rows_affected() > 0)
-}
-
-/// Denies those of the new sessions whose user's session ended while they were made: that act could not know of them. The caller holds the
-/// log's last row, so an act that comes behind this transaction sees them.
-pub(crate) async fn deny_late(inside: &mut InTransaction, cursor: i64, sessions: &[Session]) -> Result<()> {
-    for session in sessions.iter().filter(|session| session.user_session.is_some()) {
-        sqlx::query(
-            "INSERT INTO link_changes (cursor, kind, id, tool, of_kind, until) \
-             SELECT $1, 'session', s.id, s.tool, '', CAST($2 AS BIGINT) FROM sessions s \
-             JOIN user_sessions u ON u.id = s.user_session_id \
-             WHERE s.id = $3 AND u.revoked_at IS NOT NULL ON CONFLICT DO NOTHING",
-        )
-        .bind(cursor)
-        .bind(Effect::until(session.created_at.seconds()))
-        .bind(session.id.as_str())
-        .execute(&mut *inside)
-        .await?;
-    }
-    Ok(())
-}
-
-/// Whether a token is denied by its id. Another transaction that would deny it waits until this one is over: it holds the log's last row.
-pub(crate) async fn is_token_denied(inside: &mut InTransaction, id: &TokenId) -> Result<bool> {
-    sqlx::query("UPDATE audit_head SET sequence = sequence WHERE id = 1").execute(&mut *inside).await?;
-    let row = sqlx::query(TOKEN_DENIAL).bind(id.as_str()).fetch_optional(&mut *inside).await?;
-    Ok(row.is_some())
-}
-
-/// The denial of a token. One that is over and not deleted yet is of a token that has ended.
-const TOKEN_DENIAL: &str = "SELECT cursor FROM link_changes WHERE kind = 'token' AND id = $1";
-
 /// The live link.
 impl Database {
-    /// Whether a token was revoked by its id.
-    pub async fn is_token_revoked(&self, id: &TokenId) -> Result<bool> {
-        let row = sqlx::query(TOKEN_DENIAL).bind(id.as_str()).fetch_optional(&self.pool).await?;
-        Ok(row.is_some())
-    }
-
     /// The newest cursor. Every change up to it is committed, and can be read.
     pub async fn link_cursor(&self) -> Result<i64> {
         let row = sqlx::query("SELECT sequence FROM audit_head WHERE id = 1").fetch_one(&self.pool).await?;
@@ -119,7 +36,7 @@ impl Database {
     /// and what follows is asked for by its cursor. `None` where some of them were deleted, or the cursor is not of this database.
     pub async fn link_changes(&self, after: i64) -> Result<Option<Vec<Change>>> {
         let rows = sqlx::query(
-            "SELECT cursor, kind, id, tool, of_kind, until FROM link_changes WHERE cursor > $1 \
+            "SELECT cursor, kind, id, tool, of_kind, until, issued_until FROM link_changes WHERE cursor > $1 \
              ORDER BY cursor, kind, id, tool LIMIT $2",
         )
         .bind(after)
@@ -129,7 +46,7 @@ impl Database {
         let mut changes: Vec<Change> = rows.iter().map(read).collect::<Result<_>>()?;
         if let Some(last) = changes.last().map(|change| change.cursor).filter(|_| changes.len() >= PAGE as usize) {
             let rows = sqlx::query(
-                "SELECT cursor, kind, id, tool, of_kind, until FROM link_changes WHERE cursor = $1 ORDER BY kind, id, tool",
+                "SELECT cursor, kind, id, tool, of_kind, until, issued_until FROM link_changes WHERE cursor = $1 ORDER BY kind, id, tool",
             )
             .bind(last)
             .fetch_all(&self.pool)
@@ -148,7 +65,7 @@ impl Database {
     /// Changes that are kept at this second, in their order.
     pub async fn live_link_changes(&self, now_seconds: i64) -> Result<Vec<Change>> {
         let rows = sqlx::query(
-            "SELECT cursor, kind, id, tool, of_kind, until FROM link_changes WHERE until > $1 ORDER BY cursor, kind, id, tool",
+            "SELECT cursor, kind, id, tool, of_kind, until, issued_until FROM link_changes WHERE until > $1 ORDER BY cursor, kind, id, tool",
         )
         .bind(now_seconds)
         .fetch_all(&self.pool)
@@ -253,5 +170,6 @@ fn read(row: &AnyRow) -> Result<Change> {
         until: if link::denies(kind) { columns.number("until")? } else { 0 },
         tool: Some(tool).filter(|tool| !tool.is_empty()),
         of: link::kind_of(&of),
+        issued_until: columns.optional_number("issued_until")?,
     })
 }

@@ -31,7 +31,15 @@ fn claims(number: u8) -> Claims {
 }
 
 fn deny(cursor: i64, number: u8, until: i64) -> Change {
-    Change { cursor, kind: ChangeKind::User, id: user(number).to_string(), until, tool: None, of: None }
+    Change {
+        cursor,
+        kind: ChangeKind::User,
+        id: user(number).to_string(),
+        until,
+        tool: None,
+        of: None,
+        issued_until: None,
+    }
 }
 
 fn lift(cursor: i64, number: u8) -> Change {
@@ -120,4 +128,30 @@ fn an_exchange_never_shows_a_moment_without_a_denial_that_is_in_both() {
         }
         stop.store(true, Ordering::SeqCst);
     });
+}
+
+#[test]
+fn t25_one_denial_of_a_user_up_to_a_second_of_issue_stands_for_many() {
+    let denials = Denials::new("geo", 100);
+    let token = |issued_at: i64| Claims { issued_at: issued_at.cast_unsigned(), ..claims(1) };
+    let many = |cursor, issued_until| Change { issued_until: Some(issued_until), ..deny(cursor, 1, NOW + 600) };
+    let is_denied = |issued_at| denials.check(&token(issued_at)) == Err(Refusal::Denied(Denial::TokenRevoked));
+    denials.apply(&many(5, NOW), NOW);
+    assert_eq!([NOW - 300, NOW, NOW + 1].map(is_denied), [true, true, false]);
+    assert_eq!(denials.check(&claims(2)), Ok(()));
+    // The later second counts, in whatever order they come.
+    denials.apply(&many(7, NOW + 20), NOW);
+    denials.apply(&many(6, NOW + 10), NOW);
+    assert_eq!([NOW + 20, NOW + 21].map(is_denied), [true, false]);
+    // A lift of the user ends what denies the user, and not this.
+    denials.apply(&deny(8, 1, NOW + 600), NOW);
+    assert_eq!(denials.check(&token(NOW + 21)), Err(Refusal::Denied(Denial::UserInactive)));
+    denials.apply(&lift(9, 1), NOW);
+    assert_eq!([NOW + 20, NOW + 21].map(is_denied), [true, false]);
+    // A key that signs by itself has no time of issue.
+    let key = |owner: u8| denials.check_key("bmk", user(owner).as_str());
+    assert_eq!((key(1), key(2)), (Err(Refusal::Denied(Denial::KeyRevoked)), Ok(())));
+    assert_eq!(denials.usage().0, 2);
+    denials.purge(NOW + 700);
+    assert_eq!((denials.usage().0, denials.check(&token(NOW))), (0, Ok(())));
 }

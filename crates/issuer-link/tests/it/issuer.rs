@@ -236,7 +236,7 @@ pub(crate) fn change(cursor: i64, kind: ChangeKind, id: &str) -> Change {
     let denies = !matches!(kind, ChangeKind::Policy | ChangeKind::Keys | ChangeKind::Allowlist | ChangeKind::Lift);
     let tool = (kind == ChangeKind::Grant).then(|| "geo".to_owned());
     let until = if denies { seconds() + 610 } else { 0 };
-    Change { cursor, kind, id: id.to_owned(), until, tool, of: None }
+    Change { cursor, kind, id: id.to_owned(), until, tool, of: None, issued_until: None }
 }
 
 /// The lift of a denial.

@@ -2,9 +2,10 @@
 
 use crate::error::IssuerError;
 use crate::issuer::Issuer;
-use bmap_model::link::denies;
+use bmap_model::link::{denies, word};
 use bmap_model::tool::{Tool, ToolOrigins};
 use bmap_protocol::link::{Change, ChangeKind, LinkedTool, PublicKey, State};
+use std::collections::HashMap;
 
 impl Issuer {
     /// The state of one tool's verifiers.
@@ -59,19 +60,26 @@ pub(crate) fn touches(change: &Change, tool: &str) -> bool {
     change.tool.as_deref().is_none_or(|limited| limited == tool)
 }
 
-/// The denials that stand after changes in their order: one that was lifted is left out.
+/// The denials that stand after changes in their order: one that was lifted is left out, and each is there once.
 fn standing(changes: Vec<Change>) -> Vec<Change> {
-    let mut standing: Vec<Change> = Vec::new();
-    for change in changes {
+    let mut standing: HashMap<_, Change> = HashMap::with_capacity(changes.len());
+    for mut change in changes {
+        let about = |kind, of_all: bool| (word(kind), change.id.clone(), change.tool.clone(), of_all);
         let ended = if change.kind == ChangeKind::Lift { change.of } else { None };
         if let Some(ended) = ended {
-            standing.retain(|denial| denial.kind != ended || denial.id != change.id || denial.tool != change.tool);
+            standing.remove(&about(ended, true));
         } else if denies(change.kind) {
-            standing
-                .retain(|denial| denial.kind != change.kind || denial.id != change.id || denial.tool != change.tool);
-            standing.push(change);
+            let about = about(change.kind, change.issued_until.is_none());
+            // Issuers' clocks differ: the later second of issue counts.
+            if let Some(former) = standing.get(&about) {
+                change.issued_until = change.issued_until.max(former.issued_until);
+                change.until = change.until.max(former.until);
+            }
+            standing.insert(about, change);
         }
     }
+    let mut standing: Vec<Change> = standing.into_values().collect();
+    standing.sort_by(|a, b| (a.cursor, word(a.kind), &a.id).cmp(&(b.cursor, word(b.kind), &b.id)));
     standing
 }
 
@@ -80,7 +88,7 @@ mod tests {
     use super::*;
 
     fn change(cursor: i64, kind: ChangeKind, id: &str, of: Option<ChangeKind>) -> Change {
-        Change { cursor, kind, id: id.into(), until: 9, tool: None, of }
+        Change { cursor, kind, id: id.into(), until: 9, tool: None, of, issued_until: None }
     }
 
     #[test]
@@ -98,5 +106,14 @@ mod tests {
         ];
         let left: Vec<_> = standing(changes).into_iter().map(|change| (change.cursor, change.id)).collect();
         assert_eq!(left, [(2, "bo".to_owned()), (8, "cy".to_owned())]);
+    }
+
+    #[test]
+    fn t25_a_denial_up_to_a_second_of_issue_stands_beside_the_users_and_is_not_lifted() {
+        let user = |cursor, issued_until| Change { issued_until, ..change(cursor, ChangeKind::User, "ana", None) };
+        let lift = change(9, ChangeKind::Lift, "ana", Some(ChangeKind::User));
+        let left = standing(vec![user(1, Some(70)), user(2, None), user(3, Some(60))]);
+        assert_eq!(left, [user(2, None), user(3, Some(70))]);
+        assert_eq!(standing(vec![user(1, Some(70)), user(2, None), lift]), [user(1, Some(70))]);
     }
 }

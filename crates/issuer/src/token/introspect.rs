@@ -48,8 +48,10 @@ impl Issuer {
 
     async fn stands(&self, claims: &Claims) -> Result<(), IssuerError> {
         let over = || IssuerError::Signed(TokenFault::Times.into());
-        let id = TokenId::parse(&claims.id).filter(|_| self.is_in_time(claims)).ok_or_else(over)?;
-        if self.store.is_token_revoked(&id).await? {
+        if TokenId::parse(&claims.id).is_none() || !self.is_in_time(claims) {
+            return Err(over());
+        }
+        if self.store.is_token_revoked(claims).await? {
             return Err(IssuerError::SessionOver);
         }
         let current = renewable(claims)?;

@@ -22,11 +22,10 @@ use bmap_store::schema::Pending;
 use bmap_store::{Batch, Database};
 use futures_util::future::join_all;
 use sqlx::{AnyConnection, Connection};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn tool(id: &str) -> ToolId {
+pub(super) fn tool(id: &str) -> ToolId {
     ToolId::parse(id).unwrap()
 }
 
@@ -323,7 +322,7 @@ async fn f18_a_lower_cursor_is_never_committed_behind_a_higher_one() {
 }
 
 /// A session at the tool, of a person who is signed in or whose page has a ticket.
-fn session(host: &Host<'_>, person: &Pair, user_session: Option<SessionId>, number: u128) -> Session {
+pub(super) fn session(host: &Host<'_>, person: &Pair, user_session: Option<SessionId>, number: u128) -> Session {
     let now = host.world.clock.now();
     Session {
         id: SessionId::from_uuid(number.to_be_bytes()),
@@ -337,31 +336,9 @@ fn session(host: &Host<'_>, person: &Pair, user_session: Option<SessionId>, numb
     }
 }
 
-async fn begin(world: &World, sessions: Vec<Session>) {
+pub(super) async fn begin(world: &World, sessions: Vec<Session>) {
     let events = vec![Event::done(Action::TokenGrant, &source(), world.clock.now())];
     world.issuer.store.write(&Batch { sessions, events, ..Batch::default() }).await.unwrap();
-}
-
-/// One act, and more changes than are read at once: all have its cursor, and a feed goes on behind a cursor.
-#[tokio::test(flavor = "multi_thread")]
-async fn f18_an_act_with_more_changes_than_a_page_denies_all_of_them() {
-    const SESSIONS: u128 = 2_300;
-    let world = World::start().await;
-    let host = world.host().await;
-    let ana = world.guest("ana@shop.example").await;
-    let user_session = SessionId::parse(ana.claims()["sid"].as_str().unwrap()).unwrap();
-    let sessions = (1..=SESSIONS).map(|number| session(&host, &ana, Some(user_session.clone()), number));
-    begin(&world, sessions.collect()).await;
-    let start = newest(&world).await;
-    let mut open = world.node('A').feed(start).await;
-    open.mark().await;
-    logout(&ana.refresh).send(world.address).await;
-    let expected = usize::try_from(SESSIONS).unwrap();
-    let heard = take(&mut open, expected).await;
-    assert_eq!(heard.iter().collect::<BTreeSet<_>>().len(), expected);
-    assert_eq!(take(&mut world.node('B').feed(start).await, expected).await, heard);
-    assert_eq!(world.node('C').state().await.denials.len(), expected);
-    assert_eq!(open.mark().await.cursor, newest(&world).await);
 }
 
 /// The token of a session whose user signs out while it is made: the sign-out does not know of it yet.

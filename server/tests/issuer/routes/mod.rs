@@ -6,6 +6,7 @@ mod health;
 mod idempotency;
 mod invitations;
 mod link;
+mod link_many;
 mod link_waits;
 mod oauth;
 mod tickets;
