@@ -11,6 +11,9 @@ use sqlx::{AssertSqlSafe, Row};
 /// Changes that are read at once, and more where one act has more.
 pub const PAGE: u32 = 1_000;
 
+/// Most nodes of one tool that are kept: its credential makes as many as its holder likes.
+const NODES: i64 = 256;
+
 /// A verifier with a live link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkNode {
@@ -73,15 +76,30 @@ impl Database {
         rows.iter().map(read).collect()
     }
 
-    /// Notes that a node is there, and what is in force at it. An older word changes nothing but the time.
-    pub async fn note_link_node(&self, tool: &str, node: &str, applied: i64) -> Result<()> {
+    /// Notes that a node is there, and what is in force at it; whether there is room for it among [`NODES`] of its tool. An older word changes
+    /// nothing but the time.
+    pub async fn note_link_node(&self, tool: &str, node: &str, applied: i64) -> Result<bool> {
+        if self.put_link_node(tool, node, applied).await? {
+            return Ok(true);
+        }
+        let silent = self
+            .engine
+            .with_its_clock("DELETE FROM link_nodes WHERE tool = $1 AND seen_at <= {now} - CAST($2 AS BIGINT)");
+        sqlx::query(AssertSqlSafe(silent)).bind(tool).bind(NODE_SECONDS).execute(&self.pool).await?;
+        self.put_link_node(tool, node, applied).await
+    }
+
+    async fn put_link_node(&self, tool: &str, node: &str, applied: i64) -> Result<bool> {
         let sql = self.engine.with_its_clock(
-            "INSERT INTO link_nodes (tool, node, applied, seen_at) VALUES ($1, $2, $3, {now}) ON CONFLICT (tool, node) DO UPDATE SET \
+            "INSERT INTO link_nodes (tool, node, applied, seen_at) SELECT $1, $2, CAST($3 AS BIGINT), {now} \
+             WHERE (SELECT COUNT(*) FROM link_nodes WHERE tool = $1 AND node <> $2) < CAST($4 AS BIGINT) \
+             ON CONFLICT (tool, node) DO UPDATE SET \
              applied = CASE WHEN excluded.applied > link_nodes.applied THEN excluded.applied ELSE link_nodes.applied END, \
              seen_at = excluded.seen_at",
         );
-        sqlx::query(AssertSqlSafe(sql)).bind(tool).bind(node).bind(applied).execute(&self.pool).await?;
-        Ok(())
+        let done =
+            sqlx::query(AssertSqlSafe(sql)).bind(tool).bind(node).bind(applied).bind(NODES).execute(&self.pool).await?;
+        Ok(done.rows_affected() > 0)
     }
 
     /// The nodes that were heard of in the last [`NODE_SECONDS`].

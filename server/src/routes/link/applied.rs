@@ -36,7 +36,9 @@ pub(crate) async fn post(
     if form.cursor < 0 || form.cursor > app.issuer.store.link_cursor().await? {
         return Err(IssuerError::Malformed { field: "cursor" }.into());
     }
-    app.issuer.store.note_link_node(caller.tool.id.as_str(), &caller.node, form.cursor).await?;
+    if !app.issuer.store.note_link_node(caller.tool.id.as_str(), &caller.node, form.cursor).await? {
+        return Err(IssuerError::Busy.into());
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -51,7 +51,9 @@ pub(crate) async fn get(
     })?;
     let tool = caller.tool.id.as_str();
     // Heard of from here on: an act that waits for its effect waits for this one.
-    app.issuer.store.note_link_node(tool, &caller.node, query.after).await?;
+    if !app.issuer.store.note_link_node(tool, &caller.node, query.after).await? {
+        return Err(IssuerError::Busy.into());
+    }
     let events = stream::unfold(feed, async |mut feed| {
         let sent = feed.next().await?;
         Some((Ok::<_, Infallible>(event(&sent)), feed))

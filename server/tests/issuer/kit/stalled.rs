@@ -66,7 +66,7 @@ fn is_file(url: &str) -> bool {
     url.starts_with("sqlite:")
 }
 
-async fn execute(url: &str, sql: &str) {
+pub(crate) async fn execute(url: &str, sql: &str) {
     let mut connection = connect(url).await;
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

@@ -4,7 +4,8 @@ use super::link::{begin, newest, session, tool};
 use crate::http_client::Call;
 use crate::linked::shown;
 use crate::person::logout;
-use crate::world::{TOOL, World, source};
+use crate::stalled::execute;
+use crate::world::{OTHER_TOOL, TOOL, World, source};
 use bmap_model::audit::{Action, Event, Target};
 use bmap_model::clock::WallClock;
 use bmap_model::session::{Session, SessionId};
@@ -104,4 +105,27 @@ async fn t25_tokens_and_keys_that_are_revoked_one_by_one_fill_no_verifier() {
         world.issuer.store.append(&[event]).await.unwrap();
     }
     assert_eq!(told(&world, start).await, BTreeMap::from([(String::new(), (66, 2))]));
+}
+
+/// A tool's credential makes as many nodes as its holder likes; those that went silent make room.
+#[tokio::test(flavor = "multi_thread")]
+async fn t25_a_tool_has_at_most_256_nodes() {
+    let world = World::start().await;
+    let cursor = newest(&world).await;
+    let store = &world.issuer.store;
+    for number in 0..256 {
+        assert!(store.note_link_node(TOOL, &format!("node-{number}"), cursor).await.unwrap());
+    }
+    let node = world.node('A');
+    node.send(node.applied_call(cursor)).await.assert_refused("overloaded");
+    node.send(node.feed_call(cursor)).await.assert_refused("overloaded");
+    // Those that are there go on, and other tools have places of their own.
+    assert!(store.note_link_node(TOOL, "node-7", cursor).await.unwrap());
+    world.node_of(OTHER_TOOL, 'B').applied(cursor).await;
+    assert_eq!(store.link_nodes().await.unwrap().len(), 257);
+    let silent = "UPDATE link_nodes SET seen_at = seen_at - 60 WHERE node <> 'node-7'";
+    execute(&world.database.url(), silent).await;
+    node.applied(cursor).await;
+    let left: Vec<_> = store.link_nodes().await.unwrap().into_iter().map(|left| left.node).collect();
+    assert_eq!(left, [node.id.as_str(), "node-7"]);
 }
