@@ -5,7 +5,7 @@ use super::batch_loader::BatchLoader;
 use super::bounded::Pool;
 use super::database::{Database, Loaders};
 use super::schema::{Pending, Schema};
-use super::{Result, primary, reach};
+use super::{Result, move_mark, primary, reach};
 use crate::keys::{api_keys, sessions, tickets};
 use crate::nonces;
 use crate::tools::{grants, tool};
@@ -51,6 +51,7 @@ impl Database {
     /// [`StoreError`] if it can't be reached, a migration fails, or its schema is not this program's.
     pub async fn open(address: &Address, pending: Pending) -> Result<Self> {
         let mut schema = Schema::open(address).await?;
+        schema.must_be_here().await?;
         match pending {
             Pending::Apply => {
                 let applied = |step: &super::schema::Step| tracing::info!(step.version, step.name, "migration applied");
@@ -63,7 +64,10 @@ impl Database {
         let options = options.test_before_acquire(false);
         let options = match address.engine {
             Engine::Sqlite => options.after_connect(|connection, _| {
-                Box::pin(async move { sqlx::raw_sql(SQLITE_SESSION).execute(connection).await.map(|_| ()) })
+                Box::pin(async move {
+                    sqlx::raw_sql(SQLITE_SESSION).execute(&mut *connection).await?;
+                    move_mark::refuse_connection(connection).await
+                })
             }),
             Engine::Postgres => options
                 .after_connect(|connection, _| {
@@ -72,6 +76,7 @@ impl Database {
                         if is_read_only(connection).await? {
                             return Err(read_only());
                         }
+                        move_mark::refuse_connection(connection).await?;
                         primary::note(connection).await;
                         Ok(())
                     })

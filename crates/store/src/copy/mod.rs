@@ -1,0 +1,16 @@
+//! An installation copied from one database to another, SQLite or PostgreSQL in either place: `bmap migrate --from … --to …`.
+//!
+//! Reading order: `cell` and `tables` (what is copied), `seals` (what is asked of a row), `connection`, `source` (locked), `target`
+//! (marked), `run`. The marks are in `move_mark`, because every process looks at them.
+
+mod cell;
+mod connection;
+mod run;
+mod seals;
+mod source;
+mod tables;
+mod target;
+
+pub use run::{Copy, CopyError, IfBroken, Outcome, Step, copy};
+pub use source::Source;
+pub use target::Target;
