@@ -83,6 +83,14 @@ pub enum StoreError {
     /// Another program works with a database that is to be copied.
     #[error("another program has this database open: stop every bmap (and every other program) that works with it")]
     InUse,
+    /// A row that is copied holds what is no text.
+    #[error("a row of {table} can't be read: {cause}")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// Why.
+        cause: sqlx::Error,
+    },
     /// PostgreSQL can't hold a text of SQLite's.
     #[error("{row} has a text with U+0000, which PostgreSQL can't hold")]
     ZeroInText {

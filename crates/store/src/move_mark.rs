@@ -5,6 +5,7 @@ use super::{Result, StoreError};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
+use std::sync::Once;
 
 /// In the source of a finished copy: [`Moved`].
 pub(crate) const MOVED: &str = "moved_to";
@@ -55,5 +56,10 @@ pub(crate) fn refuse(rows: &[AnyRow]) -> Result<()> {
 /// Refuses a new connection to such a database: one of a process that was running when the marks were made.
 pub(crate) async fn refuse_connection(connection: &mut AnyConnection) -> std::result::Result<(), sqlx::Error> {
     let rows = sqlx::query(ASK).fetch_all(connection).await?;
-    refuse(&rows).map_err(|error| sqlx::Error::Configuration(Box::new(error)))
+    refuse(&rows).map_err(|error| {
+        // The pool tries again until its time is over, and says only that it was: so the reason is said here.
+        static SAID: Once = Once::new();
+        SAID.call_once(|| tracing::error!("{error}: stop this process"));
+        sqlx::Error::Configuration(Box::new(error))
+    })
 }

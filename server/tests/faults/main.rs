@@ -3,7 +3,6 @@
 //! `F…` in a test's name is a row of the threat list. How many rounds the kills take is in `KILL_ROUNDS`; `cargo xtask test` takes 500.
 
 #[path = "../issuer/kit/postgres.rs"]
-#[expect(dead_code, reason = "the issuer's tests use the rest of it")]
 mod postgres;
 
 mod away;
@@ -13,6 +12,7 @@ mod client;
 mod cluster;
 mod disk;
 mod kill;
+mod moved;
 mod person;
 mod proxy;
 mod server;

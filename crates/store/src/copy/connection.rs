@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// Longest wait for a page of rows, or until one is written.
-const STATEMENT_TIME: Duration = Duration::from_secs(60);
+const STATEMENT_TIME: Duration = Duration::from_secs(30);
 /// Longest wait for a statement that looks at a whole table.
 const WHOLE_TIME: Duration = Duration::from_secs(900);
 

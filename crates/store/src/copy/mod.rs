@@ -10,6 +10,8 @@ mod seals;
 mod source;
 mod tables;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use run::{Copy, CopyError, IfBroken, Outcome, Step, copy};
 pub use source::Source;

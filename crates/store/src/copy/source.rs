@@ -143,7 +143,12 @@ impl Source {
     ) -> Result<Vec<(Vec<Cell>, State)>> {
         let sql = table.page(after.is_empty());
         let query = after.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, cell| cell.bind(query));
-        let rows = self.connection.fetch_all(query.bind(most)).await?;
+        let rows = self.connection.fetch_all(query.bind(most)).await.map_err(|error| match error {
+            StoreError::Database(cause @ (sqlx::Error::Decode(_) | sqlx::Error::AnyDriverError(_))) => {
+                StoreError::Unreadable { table: table.name, cause }
+            }
+            error => error,
+        })?;
         let mut page = Vec::with_capacity(rows.len());
         for row in rows {
             let cells = table.cells(&row)?;
