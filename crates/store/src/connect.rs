@@ -5,7 +5,8 @@ use super::batch_loader::BatchLoader;
 use super::bounded::Pool;
 use super::database::{Database, Loaders};
 use super::schema::{Pending, Schema};
-use super::{Result, move_mark, primary, reach};
+use super::{Result, primary, reach};
+use crate::copy::mark;
 use crate::keys::{api_keys, sessions, tickets};
 use crate::nonces;
 use crate::tools::{grants, tool};
@@ -66,7 +67,7 @@ impl Database {
             Engine::Sqlite => options.after_connect(|connection, _| {
                 Box::pin(async move {
                     sqlx::raw_sql(SQLITE_SESSION).execute(&mut *connection).await?;
-                    move_mark::refuse_connection(connection).await
+                    mark::refuse_connection(connection).await
                 })
             }),
             Engine::Postgres => options
@@ -76,7 +77,7 @@ impl Database {
                         if is_read_only(connection).await? {
                             return Err(read_only());
                         }
-                        move_mark::refuse_connection(connection).await?;
+                        mark::refuse_connection(connection).await?;
                         primary::note(connection).await;
                         Ok(())
                     })

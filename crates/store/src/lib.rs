@@ -45,7 +45,6 @@ mod health;
 mod keys;
 mod link;
 mod link_waker;
-mod move_mark;
 mod nonces;
 mod openid_identities;
 mod sealed_row;

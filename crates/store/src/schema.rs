@@ -1,7 +1,8 @@
 //! The schema: which migrations the database has, and bringing it up to this program's.
 
 use super::address::{Address, Engine};
-use super::{Result, StoreError, append_only, move_mark, reach};
+use super::{Result, StoreError, append_only, reach};
+use crate::copy::mark;
 use crate::keys::issuer_keys;
 use bmap_model::issuer_key::SealedIssuerKey;
 use sqlx::any::{AnyPoolOptions, AnyRow};
@@ -178,8 +179,8 @@ impl Schema {
     /// # Errors
     /// [`StoreError::Moved`], [`StoreError::CopyUnfinished`].
     pub async fn must_be_here(&mut self) -> Result<()> {
-        match sqlx::query(move_mark::ASK).fetch_all(&mut self.connection).await {
-            Ok(rows) => move_mark::refuse(&rows),
+        match sqlx::query(mark::ASK).fetch_all(&mut self.connection).await {
+            Ok(rows) => mark::refuse(&rows),
             Err(error) if is_missing_table(&error) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -1,10 +1,11 @@
 //! An installation copied from one database to another, SQLite or PostgreSQL in either place: `bmap migrate --from … --to …`.
 //!
 //! Reading order: `cell` and `tables` (what is copied), `seals` (what is asked of a row), `connection`, `source` (locked), `target`
-//! (marked), `run`. The marks are in `move_mark`, because every process looks at them.
+//! (marked), `run`. Every process looks at the marks (`mark`).
 
 mod cell;
 mod connection;
+pub(crate) mod mark;
 mod run;
 mod seals;
 mod source;

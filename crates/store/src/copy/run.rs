@@ -1,12 +1,12 @@
 //! A copy from its first row to the mark in its source: every row with its seal checked, then every row compared.
 
 use super::cell::Cell;
+use super::mark::{Copied, Moved};
 use super::seals::State;
 use super::source::Source;
 use super::tables::{TABLES, Table};
 use super::target::{Holding, Progress, Target};
 use crate::StoreError;
-use crate::move_mark::{Copied, Moved};
 use bmap_model::audit::chain::{Head, Mac};
 use bmap_model::roots::Roots;
 

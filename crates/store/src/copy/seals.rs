@@ -1,7 +1,6 @@
 //! Whether a row's seal holds, asked while the row is copied. A row knows its seal; this says which rows have one, and what its answer means for
 //! a move: a row that no root at hand can be asked about works in no database, so it may be carried, and an edited one is named.
 
-use super::tables::Table;
 use crate::account::accounts::read as read_account;
 use crate::account::invitations::read_invitation;
 use crate::account::links::{read_change, read_reset};
@@ -69,12 +68,12 @@ impl Seals {
         Self { roots, chain, key: None, head }
     }
 
-    /// The answer for a row of a table. One that can't be read is a broken one.
+    /// The answer for a row of a table with such seals. One that can't be read is a broken one.
     ///
     /// # Errors
     /// [`StoreError`] other than [`StoreError::Corrupt`].
-    pub(crate) fn ask(&mut self, table: &Table, row: &AnyRow) -> Result<State> {
-        let asked = match table.seal {
+    pub(crate) fn ask(&mut self, seal: Seal, row: &AnyRow) -> Result<State> {
+        let asked = match seal {
             Seal::None => Ok(State::Without),
             Seal::InToken => Ok(State::Unasked),
             Seal::Row(ask) => ask(row, &self.roots),

@@ -2,12 +2,12 @@
 
 use super::cell::Cell;
 use super::connection::Connection;
+use super::mark::{MOVED, Moved};
 use super::seals::{Seals, State};
 use super::tables::{TABLES, Table};
 use crate::address::{Address, Engine};
 use crate::audit::log::{read as read_entry, read_kept};
 use crate::keys::issuer_keys;
-use crate::move_mark::{MOVED, Moved};
 use crate::nonces::LONGEST;
 use crate::schema::Schema;
 use crate::{Result, StoreError, primary};
@@ -153,7 +153,7 @@ impl Source {
         for row in rows {
             let cells = table.cells(&row)?;
             let state = match &mut self.seals {
-                Some(seals) => seals.ask(table, &row)?,
+                Some(seals) => seals.ask(table.seal, &row)?,
                 None => State::Unasked,
             };
             page.push((cells, state));

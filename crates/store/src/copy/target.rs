@@ -3,10 +3,10 @@
 
 use super::cell::Cell;
 use super::connection::Connection;
+use super::mark::{COPIED, Copied, UNFINISHED};
 use super::tables::{TABLES, Table};
 use crate::address::{Address, Engine};
 use crate::many::portions;
-use crate::move_mark::{COPIED, Copied, UNFINISHED};
 use crate::schema::Schema;
 use crate::{Result, StoreError};
 use serde::{Deserialize, Serialize};

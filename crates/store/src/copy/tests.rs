@@ -1,8 +1,8 @@
 //! Whose database it is while it is copied, and afterwards.
 
+use super::mark::Moved;
 use super::{CopyError, IfBroken, Outcome, Source, Target, copy};
 use crate::address::Address;
-use crate::move_mark::Moved;
 use crate::{Database, StoreError};
 use bmap_model::roots::Roots;
 use bmap_protocol::keys::RootSecret;
@@ -59,7 +59,8 @@ async fn a_process_that_was_running_when_the_mark_came_gets_no_new_connection() 
     let running = Database::open_sqlite(&file).await.unwrap();
     let value = serde_json::to_string(&Moved { copy: "1".to_owned(), to: "postgres://x/y".to_owned() }).unwrap();
     running.set_setting("moved_to", &value).await.unwrap();
-    // The one connection that it has is busy.
+    // The one connection that it has goes back to the pool, and is busy then.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     let busy = running.pool.begin().await.unwrap();
     assert!(running.setting("x").await.is_err());
     drop(busy);

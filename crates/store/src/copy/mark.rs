@@ -1,7 +1,7 @@
 //! The marks of a move from one database to another: a source that was moved away and a target that is half copied are served by no
 //! process. They are settings, which are read before anything else is done with a database, and for each new connection.
 
-use super::{Result, StoreError};
+use crate::{Result, StoreError};
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -9,7 +9,7 @@ use std::sync::Once;
 
 /// In the source of a finished copy: [`Moved`].
 pub(crate) const MOVED: &str = "moved_to";
-/// In the target of an unfinished copy: [`crate::copy::Progress`].
+/// In the target of an unfinished copy: [`super::target::Progress`].
 pub(crate) const UNFINISHED: &str = "copy_unfinished";
 /// In the target of a finished copy: [`Copied`].
 pub(crate) const COPIED: &str = "copied_from";
