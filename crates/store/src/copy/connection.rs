@@ -52,7 +52,7 @@ impl Connection {
         Ok(sqlx::Row::try_get(&row, 0)?)
     }
 
-    /// Closes it. Its work is done, so a failure is no one's.
+    /// Closes it. Its work is done, so a failure changes nothing.
     pub(crate) async fn close(self) {
         let _ = timeout(STATEMENT_TIME, self.inner.close()).await;
     }

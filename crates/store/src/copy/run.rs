@@ -41,7 +41,7 @@ pub struct Copy {
     pub broken: u64,
 }
 
-/// How far a copy is, for who waits.
+/// How far a copy is, to be shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// Whether rows are being compared, and not copied.

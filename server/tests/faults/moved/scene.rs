@@ -63,7 +63,7 @@ pub(crate) async fn used(installation: &Installation) -> Before {
     installation.out(&["user", "invite", "ben@shop.example"]);
     let signed = signed(installation, &id, &secret);
     assert_eq!(server.ask(&signed).await.status, 201);
-    // Written every few seconds, and by no one in the meantime.
+    // Killed, not stopped: the move has to do with what is on the disk.
     server.kill();
     Before { id, secret, refresh, signed }
 }
