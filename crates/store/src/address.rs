@@ -161,6 +161,19 @@ impl Address {
         Self { url: self.url.replace("mode=rwc", "mode=rw").into(), ..self.clone() }
     }
 
+    /// Where it is, to be shown: without user, password and parameters.
+    pub fn shown(&self) -> String {
+        if self.engine == Engine::Sqlite {
+            let path = self.url.split('?').next().unwrap_or_default();
+            return self.file.as_ref().map_or_else(|| path.to_owned(), |file| format!("sqlite:{}", file.display()));
+        }
+        let Ok(url) = Url::parse(&self.url) else { return "postgres:".to_owned() };
+        let port = parameter(&url, &["port"]).or_else(|| url.port().map(|port| port.to_string()));
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let name = parameter(&url, &["dbname"]).unwrap_or_else(|| url.path().trim_start_matches('/').to_owned());
+        format!("postgres://{}{port}/{name}", host(&url))
+    }
+
     /// The files that TLS needs, by the name of their parameter.
     pub fn tls_files(&self) -> Vec<(String, PathBuf)> {
         let Ok(url) = Url::parse(&self.url) else { return Vec::new() };
@@ -251,6 +264,19 @@ mod tests {
     fn the_environment_does_not_say_where_the_database_is() {
         for text in ["postgres:///bmap", "postgres:bmap", "postgres://db.example/bmap?host="] {
             assert_eq!(Address::parse(text).unwrap_err(), AddressError::Host, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_holds_no_credentials() {
+        for (text, shown) in [
+            ("postgres://u:p@db.example:5433/bmap?application_name=x", "postgres://db.example:5433/bmap"),
+            ("postgres://db.example/other?user=u&password=p&dbname=bmap&port=1", "postgres://db.example:1/bmap"),
+            ("postgres:///bmap?host=/run/postgresql&password=p", "postgres:///run/postgresql/bmap"),
+            ("sqlite:///var/lib/bmap/x?cache=private", "sqlite:/var/lib/bmap/x"),
+            ("sqlite:a%20b?mode=rw", "sqlite:a%20b"),
+        ] {
+            assert_eq!(Address::parse(text).unwrap().shown(), shown, "{text}");
         }
     }
 

@@ -6,6 +6,7 @@ use super::bounded::Pool;
 use super::database::{Database, Loaders};
 use super::schema::{Pending, Schema};
 use super::{Result, primary, reach};
+use crate::copy::mark;
 use crate::keys::{api_keys, sessions, tickets};
 use crate::nonces;
 use crate::tools::{grants, tool};
@@ -51,6 +52,7 @@ impl Database {
     /// [`StoreError`] if it can't be reached, a migration fails, or its schema is not this program's.
     pub async fn open(address: &Address, pending: Pending) -> Result<Self> {
         let mut schema = Schema::open(address).await?;
+        schema.must_be_here().await?;
         match pending {
             Pending::Apply => {
                 let applied = |step: &super::schema::Step| tracing::info!(step.version, step.name, "migration applied");
@@ -63,7 +65,10 @@ impl Database {
         let options = options.test_before_acquire(false);
         let options = match address.engine {
             Engine::Sqlite => options.after_connect(|connection, _| {
-                Box::pin(async move { sqlx::raw_sql(SQLITE_SESSION).execute(connection).await.map(|_| ()) })
+                Box::pin(async move {
+                    sqlx::raw_sql(SQLITE_SESSION).execute(&mut *connection).await?;
+                    mark::refuse_connection(connection).await
+                })
             }),
             Engine::Postgres => options
                 .after_connect(|connection, _| {
@@ -72,6 +77,7 @@ impl Database {
                         if is_read_only(connection).await? {
                             return Err(read_only());
                         }
+                        mark::refuse_connection(connection).await?;
                         primary::note(connection).await;
                         Ok(())
                     })

@@ -69,6 +69,34 @@ pub enum StoreError {
         /// How many are missing.
         pending: usize,
     },
+    /// The installation is in another database.
+    #[error(
+        "this installation was moved to {to}: name that database (BMAP_DATABASE_URL); docs/operations.md has the way back"
+    )]
+    Moved {
+        /// The other database, without user and password.
+        to: String,
+    },
+    /// A copy into this database is not finished.
+    #[error("this database holds a half-finished copy: finish it with the same bmap migrate --from … --to …")]
+    CopyUnfinished,
+    /// Another program works with a database that is to be copied.
+    #[error("another program has this database open: stop every bmap (and every other program) that works with it")]
+    InUse,
+    /// A row that is copied holds what is no text.
+    #[error("a row of {table} can't be read: {cause}")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// Why.
+        cause: sqlx::Error,
+    },
+    /// PostgreSQL can't hold a text of SQLite's.
+    #[error("{row} has a text with U+0000, which PostgreSQL can't hold")]
+    ZeroInText {
+        /// The row.
+        row: String,
+    },
     /// A step-up was used, or its session has ended, before the act that it was shown for.
     #[error("the step-up was used, or its session has ended")]
     StepUp,

@@ -4,7 +4,8 @@
 //! [`Event`](bmap_model::audit::Event) appends it to the audit log in the transaction of its change: both are done, or neither.
 //!
 //! Modules in reading order: [`address`], [`data_dir`], [`installation_file`] and [`root_file`] (where things are), [`schema`], `connect`
-//! (opening), `bounded` (deadlines), `batch_loader` (look-ups of many requests in one statement), then a file for each kind of rows.
+//! (opening), `bounded` (deadlines), `batch_loader` (look-ups of many requests in one statement), then a file for each kind of rows; [`copy`]
+//! moves all of them to another database.
 #![cfg_attr(
     not(test),
     deny(
@@ -19,6 +20,7 @@
 mod error;
 
 pub mod address;
+pub mod copy;
 pub mod data_dir;
 pub mod installation_file;
 pub mod root_file;

@@ -284,7 +284,7 @@ pub(crate) fn read_identity(row: &AnyRow) -> Result<Identity> {
     })
 }
 
-fn read_flow(row: &AnyRow) -> Result<SealedFlow> {
+pub(crate) fn read_flow(row: &AnyRow) -> Result<SealedFlow> {
     let columns = Columns { table: "openid_flows", row };
     Ok(SealedFlow {
         key: FlowKey {
@@ -298,7 +298,7 @@ fn read_flow(row: &AnyRow) -> Result<SealedFlow> {
     })
 }
 
-fn read_code(row: &AnyRow) -> Result<SealedCode> {
+pub(crate) fn read_code(row: &AnyRow) -> Result<SealedCode> {
     let columns = Columns { table: "openid_codes", row };
     Ok(SealedCode {
         code: columns.parsed("code", TokenHash::from_stored)?,

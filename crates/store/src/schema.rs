@@ -2,11 +2,13 @@
 
 use super::address::{Address, Engine};
 use super::{Result, StoreError, append_only, reach};
+use crate::copy::mark;
 use crate::keys::issuer_keys;
 use bmap_model::issuer_key::SealedIssuerKey;
-use sqlx::any::AnyPoolOptions;
+use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
-use sqlx::{AnyConnection, Connection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// This program's migrations, in their order.
@@ -170,6 +172,53 @@ impl Schema {
             0 => Ok(()),
             pending => Err(StoreError::Behind { pending }),
         }
+    }
+
+    /// Refuses a database that was moved away, or that holds a half-finished copy; also of a schema that is behind.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`], [`StoreError::CopyUnfinished`].
+    pub async fn must_be_here(&mut self) -> Result<()> {
+        match sqlx::query(mark::ASK).fetch_all(&mut self.connection).await {
+            Ok(rows) => mark::refuse(&rows),
+            Err(error) if is_missing_table(&error) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Statements without values, and without an answer.
+    pub(crate) async fn run(&mut self, sql: &'static str) -> Result<()> {
+        Ok(sqlx::raw_sql(sql).execute(&mut self.connection).await.map(|_| ())?)
+    }
+
+    /// The one number of a statement.
+    pub(crate) async fn number(&mut self, sql: impl Into<String>) -> Result<i64> {
+        let row = sqlx::query(AssertSqlSafe(sql.into())).fetch_one(&mut self.connection).await?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// The tables that are there, whoever made them.
+    pub(crate) async fn tables(&mut self) -> Result<Vec<String>> {
+        let sql = match self.engine {
+            Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+            Engine::Postgres => {
+                "SELECT CAST(table_name AS TEXT) AS name FROM information_schema.tables WHERE table_schema = current_schema()"
+            }
+        };
+        let rows = sqlx::query(sql).fetch_all(&mut self.connection).await?;
+        Ok(rows.iter().map(|row| row.try_get("name")).collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// All settings.
+    pub(crate) async fn settings(&mut self) -> Result<HashMap<String, String>> {
+        let rows = sqlx::query("SELECT name, value FROM settings").fetch_all(&mut self.connection).await?;
+        let pair = |row: &AnyRow| Ok::<_, sqlx::Error>((row.try_get("name")?, row.try_get("value")?));
+        Ok(rows.iter().map(pair).collect::<std::result::Result<_, _>>()?)
+    }
+
+    /// The connection, for another use.
+    pub(crate) fn into_connection(self) -> AnyConnection {
+        self.connection
     }
 
     /// Closes the connection.

@@ -81,7 +81,7 @@ impl Installation {
         let folder = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
         let known = InstallationFile::read(&config.data_dir).map_err(CliError::failed)?;
         if let Some(known) = &known {
-            known.must_be(address.engine, &config.data_dir).map_err(CliError::usage)?;
+            must_be_of_kind(known, &address, &config).await?;
             known.must_be_there(&address, &config.data_dir).map_err(CliError::usage)?;
         }
         if let (Some(known), true, IfNone::Refuse) = (&known, makes_root, if_none) {
@@ -199,6 +199,25 @@ pub(super) async fn before_migrating(
         None | Some(Ok(())) => Ok(()),
         Some(Err(foreign)) => Err(foreign_root(foreign, place)),
     }
+}
+
+/// Refuses a database of another kind than the data folder's. One that was moved away says where to: the folder belongs to the other by now.
+pub(super) async fn must_be_of_kind(
+    known: &InstallationFile,
+    address: &Address,
+    config: &Config,
+) -> Result<(), CliError> {
+    let Err(other) = known.must_be(address.engine, &config.data_dir) else { return Ok(()) };
+    if !address.is_missing_file()
+        && let Ok(mut schema) = Schema::open(&address.as_it_is()).await
+    {
+        let here = schema.must_be_here().await;
+        schema.close().await;
+        if let Err(error @ (StoreError::Moved { .. } | StoreError::CopyUnfinished)) = here {
+            return Err(CliError::failed(error));
+        }
+    }
+    Err(CliError::usage(other))
 }
 
 /// Refuses a database that says that it is another installation's, before its schema is brought up.

@@ -84,7 +84,7 @@ enum Command {
     Sign(Box<sign::Sign>),
     /// Explain why a signature does not hold: both signature bases and the first difference
     Explain(explain::Explain),
-    /// Bring the database's schema up to this program's, as `serve` does at its start
+    /// Bring the database's schema up to this program's, as `serve` does at its start; with --to, move to another database
     Migrate(migrate::Migrate),
     /// The configuration
     #[command(subcommand)]

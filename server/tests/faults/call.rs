@@ -91,7 +91,10 @@ impl Line {
                 sender
             }
         };
-        let mut request = Request::builder().method(call.method).uri(&call.path).header("host", self.to.to_string());
+        let mut request = Request::builder().method(call.method).uri(&call.path);
+        if !call.headers.iter().any(|(name, _)| *name == "host") {
+            request = request.header("host", self.to.to_string());
+        }
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }

@@ -10,6 +10,7 @@ mod chance;
 mod client;
 mod disk;
 mod kill;
+mod moved;
 mod person;
 mod proxy;
 mod server;

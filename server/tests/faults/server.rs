@@ -41,6 +41,11 @@ impl Installation {
         self
     }
 
+    /// The same data folder with another database.
+    pub(crate) fn on(self, database_url: &str) -> Self {
+        Self { database_url: Some(database_url.to_owned()), ..self }
+    }
+
     pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }

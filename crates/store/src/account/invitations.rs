@@ -15,6 +15,7 @@ use bmap_model::audit::Event;
 use bmap_model::clock::UnixTime;
 use bmap_model::mail::job::SealedMailJob;
 use bmap_model::user::User;
+use sqlx::any::AnyRow;
 
 /// The account that an invitation makes.
 #[derive(Clone, Copy, Debug)]
@@ -70,14 +71,7 @@ impl Database {
         .bind(now.0)
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = &row else { return Ok(None) };
-        let columns = Columns { table: "invitations", row };
-        Ok(Some(InvitationRow {
-            hash: columns.parsed("hash", TokenHash::from_stored)?,
-            email: columns.parsed("email", |text| EmailAddress::parse(text).ok())?,
-            expires_at: columns.time("expires_at")?,
-            seal: columns.seal("epoch", "seal")?,
-        }))
+        row.as_ref().map(read_invitation).transpose()
     }
 
     /// Makes its account, and drops every other invitation and registration of the address: whole or not at all. `false` if it was used or
@@ -114,4 +108,14 @@ impl Database {
         let sql = "DELETE FROM invitations WHERE hash IN (SELECT hash FROM invitations WHERE expires_at < $1 LIMIT $2)";
         self.delete_before(sql, now.0).await
     }
+}
+
+pub(crate) fn read_invitation(row: &AnyRow) -> Result<InvitationRow> {
+    let columns = Columns { table: "invitations", row };
+    Ok(InvitationRow {
+        hash: columns.parsed("hash", TokenHash::from_stored)?,
+        email: columns.parsed("email", |text| EmailAddress::parse(text).ok())?,
+        expires_at: columns.time("expires_at")?,
+        seal: columns.seal("epoch", "seal")?,
+    })
 }

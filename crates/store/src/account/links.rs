@@ -60,14 +60,7 @@ impl Database {
         .bind(now.0)
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = &row else { return Ok(None) };
-        let columns = Columns { table: "password_resets", row };
-        Ok(Some(PasswordReset {
-            user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
-            epoch: columns.epoch("epoch")?,
-            seal: columns.text("seal")?,
-            expires_at: columns.time("expires_at")?,
-        }))
+        row.as_ref().map(read_reset).transpose()
     }
 
     /// Sets a password by a link, ends every link to the account and every session of its user; how many sessions, and whether
@@ -289,12 +282,22 @@ async fn insert_change(inside: &mut InTransaction, token: &TokenHash, change: &E
     Ok(())
 }
 
-fn read_change(row: &AnyRow) -> Result<EmailChange> {
+pub(crate) fn read_change(row: &AnyRow) -> Result<EmailChange> {
     let columns = Columns { table: "email_changes", row };
     Ok(EmailChange {
         user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
         email: columns.parsed("email", |text| EmailAddress::parse(text).ok())?,
         password: StoredPassword { phc: columns.text("password")?, epoch: columns.epoch("pepper_epoch")? },
+        seal: columns.text("seal")?,
+        expires_at: columns.time("expires_at")?,
+    })
+}
+
+pub(crate) fn read_reset(row: &AnyRow) -> Result<PasswordReset> {
+    let columns = Columns { table: "password_resets", row };
+    Ok(PasswordReset {
+        user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+        epoch: columns.epoch("epoch")?,
         seal: columns.text("seal")?,
         expires_at: columns.time("expires_at")?,
     })

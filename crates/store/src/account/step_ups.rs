@@ -13,6 +13,7 @@ use bmap_model::clock::UnixTime;
 use bmap_model::session::SessionId;
 use bmap_model::user::UserName;
 use bmap_protocol::ids::{ApiKeyId, UserId};
+use sqlx::any::AnyRow;
 
 /// Keys that are shown at most: a user has no more that are not revoked.
 const MOST_GIVEN: i64 = 100;
@@ -150,15 +151,7 @@ impl Database {
                 .bind(token.as_str())
                 .fetch_optional(&self.pool)
                 .await?;
-        let Some(row) = &row else { return Ok(None) };
-        let columns = Columns { table: "step_ups", row };
-        Ok(Some(StepUpRow {
-            hash: columns.parsed("hash", TokenHash::from_stored)?,
-            user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
-            session: columns.parsed("session_id", SessionId::parse)?,
-            expires_at: columns.time("expires_at")?,
-            seal: columns.seal("epoch", "seal")?,
-        }))
+        row.as_ref().map(read_step_up).transpose()
     }
 
     /// Uses one up in a transaction of its own, with its notices. [`StoreError::StepUp`](crate::StoreError::StepUp) if it was used or its
@@ -226,18 +219,7 @@ impl Database {
         .bind(now.0)
         .fetch_optional(&self.pool)
         .await?;
-        let Some(row) = &row else { return Ok(None) };
-        let columns = Columns { table: "key_reviews", row };
-        Ok(Some(ReviewRow {
-            hash: columns.parsed("hash", TokenHash::from_stored)?,
-            span: Span {
-                user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
-                since: columns.time("since")?,
-                until: columns.time("until")?,
-            },
-            expires_at: columns.time("expires_at")?,
-            seal: columns.seal("epoch", "seal")?,
-        }))
+        row.as_ref().map(read_review).transpose()
     }
 
     /// Revokes those of these keys that are the user's and were not revoked, in one transaction; which ones. The event is recorded of each.
@@ -283,4 +265,29 @@ impl Database {
         let sql = "DELETE FROM key_reviews WHERE hash IN (SELECT hash FROM key_reviews WHERE expires_at < $1 LIMIT $2)";
         self.delete_before(sql, now.0).await
     }
+}
+
+pub(crate) fn read_step_up(row: &AnyRow) -> Result<StepUpRow> {
+    let columns = Columns { table: "step_ups", row };
+    Ok(StepUpRow {
+        hash: columns.parsed("hash", TokenHash::from_stored)?,
+        user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+        session: columns.parsed("session_id", SessionId::parse)?,
+        expires_at: columns.time("expires_at")?,
+        seal: columns.seal("epoch", "seal")?,
+    })
+}
+
+pub(crate) fn read_review(row: &AnyRow) -> Result<ReviewRow> {
+    let columns = Columns { table: "key_reviews", row };
+    Ok(ReviewRow {
+        hash: columns.parsed("hash", TokenHash::from_stored)?,
+        span: Span {
+            user: columns.parsed("user_id", |text| UserId::parse(text).ok())?,
+            since: columns.time("since")?,
+            until: columns.time("until")?,
+        },
+        expires_at: columns.time("expires_at")?,
+        seal: columns.seal("epoch", "seal")?,
+    })
 }

@@ -246,7 +246,7 @@ struct Names {
     created_at: &'static str,
 }
 
-fn read(row: &AnyRow) -> Result<User> {
+pub(crate) fn read(row: &AnyRow) -> Result<User> {
     const NAMES: Names = Names {
         id: "id",
         name: "name",

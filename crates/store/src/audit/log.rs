@@ -128,15 +128,7 @@ impl Database {
     /// The chain's keys of older epochs, as they were kept.
     pub async fn audit_keys(&self) -> Result<Vec<KeptKey>> {
         let rows = sqlx::query("SELECT epoch, sealed_epoch, sealed FROM audit_keys").fetch_all(&self.pool).await?;
-        let kept = |row| {
-            let columns = Columns { table: "audit_keys", row };
-            Ok(KeptKey {
-                epoch: columns.epoch("epoch")?,
-                sealed_epoch: columns.epoch("sealed_epoch")?,
-                sealed: columns.text("sealed")?,
-            })
-        };
-        rows.iter().map(kept).collect()
+        rows.iter().map(read_kept).collect()
     }
 
     /// Keeps the chain's key of an older epoch, in the place of the one that was kept before.
@@ -236,9 +228,18 @@ fn bind<'q>(query: Query<'q, Any, sqlx::any::AnyArguments>, row: &'q Row) -> Que
     row.content.texts().into_iter().fold(query, |query, text| query.bind(text)).bind(row.mac.as_str())
 }
 
-fn read_head(row: &AnyRow) -> Result<Head> {
+pub(crate) fn read_head(row: &AnyRow) -> Result<Head> {
     let columns = Columns { table: "audit_head", row };
     Ok(Head { sequence: columns.number("sequence")?, mac: columns.parsed("mac", Mac::parse)? })
+}
+
+pub(crate) fn read_kept(row: &AnyRow) -> Result<KeptKey> {
+    let columns = Columns { table: "audit_keys", row };
+    Ok(KeptKey {
+        epoch: columns.epoch("epoch")?,
+        sealed_epoch: columns.epoch("sealed_epoch")?,
+        sealed: columns.text("sealed")?,
+    })
 }
 
 pub(crate) fn read(row: &AnyRow) -> Result<Row> {

@@ -115,8 +115,13 @@ async fn installation(config: &Config, context: &Context, found: &mut Findings) 
             return None;
         }
     };
+    let here = schema.must_be_here().await;
     let current = schema.must_be_current().await;
     schema.close().await;
+    if let Err(error) = here {
+        found.fault("database", error, "docs/operations.md, Moving to PostgreSQL");
+        return None;
+    }
     if let Err(error) = current {
         found.fault("database", error, "bmap migrate, or the newer program");
         return None;

@@ -1,8 +1,12 @@
-//! `bmap migrate`.
+//! `bmap migrate`: the schema brought up; with `--to`, the installation moved to another database.
+
+mod between;
+mod progress;
+mod reopen;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::installation::{IfCurrent, before_migrating, database, must_be_of_folder};
+use crate::cli::installation::{IfCurrent, before_migrating, database, must_be_of_folder, must_be_of_kind};
 use crate::cli::output;
 use crate::config::RootPlace;
 use bmap_model::roots::Roots;
@@ -21,13 +25,24 @@ pub(super) struct Migrate {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    between: between::Between,
+    /// Let the configured database be served again, which was moved away: what the other one did since is lost
+    #[arg(long, conflicts_with_all = ["check", "from", "from_file", "to", "to_file"])]
+    reopen: bool,
 }
 
 pub(super) async fn run(command: &Migrate, context: &Context) -> Result<(), CliError> {
     let config = context.config()?;
+    if command.between.is_asked() {
+        return between::run(&command.between, command.json, &config, context).await;
+    }
+    if command.reopen {
+        return reopen::run(command.json, &config, context).await;
+    }
     let address = database(&config);
     if let Some(known) = InstallationFile::read(&config.data_dir).map_err(CliError::failed)? {
-        known.must_be(address.engine, &config.data_dir).map_err(CliError::usage)?;
+        must_be_of_kind(&known, &address, &config).await?;
         known.must_be_there(&address, &config.data_dir).map_err(CliError::usage)?;
         must_be_of_folder(&known, &address.as_it_is(), &config).await?;
     }
@@ -51,6 +66,7 @@ pub(super) async fn run(command: &Migrate, context: &Context) -> Result<(), CliE
         eprintln!("bmap: making a new database, {}", file.display());
     }
     let mut schema = Schema::open(&address).await.map_err(CliError::failed)?;
+    schema.must_be_here().await.map_err(CliError::failed)?;
     let mut new = Vec::new();
     let done = schema.bring_up(|step| {
         // On standard error, so that the result alone is on standard output.
