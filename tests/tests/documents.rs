@@ -65,6 +65,7 @@ fn the_documents_point_at_files_that_are_there() {
         "SECURITY.md",
         "CHANGELOG.md",
         "docs/operations.md",
+        "docs/policy.md",
         "docs/replay.md",
         "docs/design.md",
         "docs/threats.md",

@@ -78,6 +78,29 @@ fn a_policy_that_is_changed_counts_at_once_and_without_a_restart() {
     assert_eq!(asks(&stack, &direct), let_in(), "the same token");
 }
 
+/// The tool's policy is one text at the issuer: a rule that is added counts for the paths that it names, and for no other request.
+#[test]
+fn f18_a_rule_that_is_added_is_in_force_at_once_where_it_applies() {
+    let stack = linked();
+    let direct = Caller::new(&stack, &stack.api_key("hmac-sha256"));
+    let around = |caller: &Caller| stack.ask_tool(&caller.nearby()).refusal();
+    assert_eq!((asks(&stack, &direct), around(&direct)), (let_in(), let_in()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.json");
+    let edit = |policy: &str| {
+        std::fs::write(&file, policy).unwrap();
+        act(&stack, &["tool", "edit", "places", "--scopes", "read", "--policy", file.to_str().unwrap()]);
+    };
+    edit(r#"{"rules":[{"path":"/v1/nearby","methods":["POST"],"scopes":["read"]}]}"#);
+    assert_eq!((asks(&stack, &direct), around(&direct).1), (let_in(), "scope_denied".to_owned()));
+    edit(r#"{"max_body":8}"#);
+    assert_eq!((asks(&stack, &direct), around(&direct).1), (let_in(), "too_large".to_owned()));
+    edit(r#"{"allowed_ips":["192.0.2.0/24"]}"#);
+    assert_eq!(asks(&stack, &direct).1, "ip_denied");
+    act(&stack, &["tool", "edit", "places", "--policy", "none"]);
+    assert_eq!((asks(&stack, &direct), around(&direct)), (let_in(), let_in()), "the same token");
+}
+
 #[test]
 fn f19_what_was_revoked_while_the_issuer_was_gone_is_in_force_when_it_is_back() {
     let mut stack = linked();

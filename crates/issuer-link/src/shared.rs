@@ -93,7 +93,8 @@ impl Shared {
             max_staleness: AtomicU64::new(NEVER),
             asked_for_key: AtomicU64::new(0),
         };
-        shared.limit_staleness(None);
+        // What the credential says counts until the issuer has said more.
+        shared.limit_staleness(credential.policy.max_staleness);
         shared
     }
 

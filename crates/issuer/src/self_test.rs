@@ -36,6 +36,7 @@ impl Issuer {
             access: Access::Granted,
             callers: CallerKinds::default(),
             open_scopes: Scopes::default(),
+            policy: Default::default(),
             created_at: self.clock.now(),
             seal: None,
         };

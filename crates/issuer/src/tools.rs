@@ -11,9 +11,11 @@ use bmap_model::roots::Roots;
 use bmap_model::scope::Scopes;
 use bmap_model::tool::{Access, CallerKinds, OpenToolFault, Tool, ToolOrigins};
 use bmap_model::tool_grant::{Giver, ToolGrant};
+use bmap_model::tool_policy;
 use bmap_protocol::ids::{ToolId, UserId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
+use bmap_protocol::tool_policy::ToolPolicy;
 use bmap_store::{Database, Given, StoreError};
 
 /// The last end of a grant: that of the year 9999.
@@ -48,6 +50,8 @@ pub struct ToolChange {
     pub callers: Option<CallerKinds>,
     /// Scopes that it gives to all while it is open.
     pub open_scopes: Option<Scopes>,
+    /// What is asked of its requests beside; an empty one takes it away.
+    pub policy: Option<ToolPolicy>,
 }
 
 impl ToolChange {
@@ -66,6 +70,7 @@ impl ToolChange {
             access: self.access.unwrap_or(tool.access),
             callers: self.callers.clone().unwrap_or(tool.callers),
             open_scopes: self.open_scopes.clone().unwrap_or(tool.open_scopes),
+            policy: self.policy.clone().unwrap_or(tool.policy),
             ..tool
         }
     }
@@ -222,5 +227,6 @@ const TAKEN: IssuerError = IssuerError::InvalidState { hint: "there is a tool of
 const NO_USER: IssuerError = IssuerError::NotFound { what: "user" };
 
 fn check(tool: &Tool) -> Result<(), IssuerError> {
-    tool.check_open_scopes().map_err(|fault: OpenToolFault| invalid("open_scopes", fault.to_string()))
+    tool.check_open_scopes().map_err(|fault: OpenToolFault| invalid("open_scopes", fault.to_string()))?;
+    tool_policy::check(&tool.policy, &tool.all_scopes()).map_err(|fault| invalid("policy", fault.to_string()))
 }

@@ -31,6 +31,7 @@ pub mod session;
 pub mod ticket;
 pub mod tool;
 pub mod tool_grant;
+pub mod tool_policy;
 
 pub mod account;
 pub mod mail;

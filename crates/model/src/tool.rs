@@ -6,11 +6,13 @@ use super::roots::Roots;
 use super::row_seal::{RowFault, RowSeal};
 use super::scope::Scopes;
 use super::stored_origin::StoredOrigin;
+use super::tool_policy;
 use crate::clock::UnixTime;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::keys::EpochKeys;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
+use bmap_protocol::tool_policy::ToolPolicy;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -35,6 +37,8 @@ pub struct Tool {
     pub callers: CallerKinds,
     /// While it is open: the scopes that a user without a grant may have.
     pub open_scopes: Scopes,
+    /// What is asked of its requests beside.
+    pub policy: ToolPolicy,
     /// When it was made.
     pub created_at: UnixTime,
     /// Binds all of these to the root secret: a tool that was put in, or pointed to another address, by hand gets no tokens (T13).
@@ -59,10 +63,14 @@ impl Tool {
     fn with_fields<T>(&self, take: impl FnOnce(&[&str]) -> T) -> T {
         self.with_former_fields(|former| {
             let (callers, open_scopes) = (self.callers.to_string(), self.open_scopes.to_string());
-            // Another label than before tools had an access: a former seal does not hold for a row of today.
+            let policy = tool_policy::text(&self.policy);
+            // Another label than before tools had an access: a former seal does not hold for a row of today. And another one with a policy: a policy
+            // that is put in or taken out by hand is seen.
+            let label = if policy.is_empty() { "tool-2" } else { "tool-3" };
             let of_then = former.iter().copied().skip(1);
-            let of_now = [self.access.as_str(), &callers, &open_scopes];
-            take(&std::iter::once("tool-2").chain(of_then).chain(of_now).collect::<Vec<_>>())
+            let of_now = [self.access.as_str(), &callers, &open_scopes, &policy];
+            let of_now = of_now.into_iter().take(if policy.is_empty() { 3 } else { 4 });
+            take(&std::iter::once(label).chain(of_then).chain(of_now).collect::<Vec<_>>())
         })
     }
 
@@ -116,6 +124,7 @@ impl Tool {
         let event = event.with("base_url", &self.base_url).with("origins", &self.origins);
         let event = event.with("min_assurance", self.min_assurance.as_str()).with("access", self.access.as_str());
         let event = event.with("callers", &self.callers).with("open_scopes", &self.open_scopes);
+        let event = event.with("policy", &self.policy);
         event.with("scopes", &self.scopes).with("required_scopes", &self.required_scopes)
     }
 }

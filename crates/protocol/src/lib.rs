@@ -39,6 +39,7 @@ extern crate alloc;
 
 pub mod code;
 pub mod ids;
+pub mod object;
 pub mod origin;
 pub mod time;
 

@@ -12,6 +12,7 @@
 //! ```
 
 use crate::claims::Assurance;
+use crate::object;
 use crate::target;
 use alloc::borrow::Cow;
 use alloc::string::String;
@@ -32,7 +33,7 @@ pub struct ToolPolicy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<u32>,
     /// How often one token may be used. Absent: the verifier's own bound.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
     pub rate: Option<TokenRate>,
     /// What a request may prove itself with, beside a signature by a token's session key or an API key, which every tool takes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -41,7 +42,7 @@ pub struct ToolPolicy {
     #[serde(default, skip_serializing_if = "is_false")]
     pub capability_root: bool,
     /// More demands on some requests. All rules that apply to a request count.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "object::list", skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
 }
 
@@ -251,6 +252,8 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<ToolPolicy>(text);
         assert!(read(r#"{"max_stalenes":30}"#).is_err(), "a demand that is not known is not left out");
         assert!(read(r#"{"rules":[{"path":"/","verbs":[]}]}"#).is_err());
+        assert!(read(r#"{"rules":[["/",[],null,["read"]]]}"#).is_err() && read(r#"{"rate":[1,2]}"#).is_err());
+        assert!(read(r#"{"max_body":1,"max_body":2}"#).is_err() && read(r#"{"rate":null}"#).unwrap().is_empty());
         for (text, member) in [
             (r#"{"max_staleness":4}"#, "max_staleness"),
             (r#"{"max_staleness":86401}"#, "max_staleness"),

@@ -117,3 +117,29 @@ fn docs_tokens_does_what_it_says_and_no_log_level_shows_a_secret() {
         assert!(line.is_none(), "{secret} is in the log: {line:?}");
     }
 }
+
+#[test]
+fn docs_policy_does_what_it_says() {
+    let operator = Operator::new();
+    let page = include_str!("../../../docs/policy.md");
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_bmap")).parent().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("sh")
+        .args(["-c", &script(page)])
+        .current_dir(operator.folder.path())
+        .env("PATH", path)
+        .envs(operator.environment())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("\"max_body\":65536") && said.contains("verifiers with a live link: 0"), "{said}");
+    // The table has every member of a policy that there is.
+    let all = r#"{"max_staleness":5,"allowed_ips":["10.0.0.0/8"],"max_body":1,"rate":{"per_second":1,"burst":1},"proofs":["dpop"],
+        "capability_root":true,"rules":[{"path":"/","scopes":["a"]}]}"#;
+    let all: bmap_protocol::tool_policy::ToolPolicy = serde_json::from_str(all).unwrap();
+    let members = serde_json::to_value(&all).unwrap();
+    for member in members.as_object().unwrap().keys() {
+        assert!(page.contains(&format!("| `{member}` |")), "docs/policy.md has no row for {member}");
+    }
+}

@@ -12,7 +12,7 @@ pub(super) fn faults(metadata: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     for (owner, feature) in TEST_FEATURES {
         let of_owner = packages.iter().find(|package| text(package, "name") == Some(owner));
-        if !of_owner.is_some_and(|package| package.pointer(&format!("/features/{feature}")).is_some()) {
+        if of_owner.is_none_or(|package| package.pointer(&format!("/features/{feature}")).is_none()) {
             faults.push(format!("{owner} has no feature {feature}: is it named otherwise in {}?", file!()));
         }
         for package in packages {

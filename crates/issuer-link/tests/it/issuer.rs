@@ -187,7 +187,7 @@ impl ScriptedIssuer {
             origins: AllowedOrigins::NamedByToken,
             min_assurance: Assurance::Origin,
             scopes: Vec::new(),
-            policy: Default::default(),
+            policy: script.tool.policy.clone(),
         }
     }
 

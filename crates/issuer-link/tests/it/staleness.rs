@@ -63,3 +63,15 @@ async fn f19_a_tool_that_never_heard_its_issuer_counts_from_its_start() {
     clock.steady.fetch_add(31_000, Ordering::SeqCst);
     assert_eq!(tool.ask(&page).await, Err("issuer_unavailable"));
 }
+
+#[tokio::test]
+async fn f19_the_bound_in_a_credential_counts_for_a_tool_that_never_hears_of_its_issuer() {
+    let (issuer, clock) = (ScriptedIssuer::start().await, Arc::new(MovedClock::default()));
+    issuer.script().tool.policy.max_staleness = Some(60);
+    let page = issuer.mint(|_| {});
+    issuer.kill();
+    let tool = Tool::start(&issuer, |options| options.clock = Arc::clone(&clock) as _, |_| {});
+    assert_eq!(tool.ask(&page).await, Ok(()));
+    clock.steady.fetch_add(61_000, Ordering::SeqCst);
+    assert_eq!(tool.ask(&page).await, Err("issuer_unavailable"));
+}

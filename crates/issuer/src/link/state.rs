@@ -49,7 +49,7 @@ impl Issuer {
             origins,
             min_assurance: tool.min_assurance,
             scopes: tool.required_scopes.words().map(str::to_owned).collect(),
-            policy: Default::default(),
+            policy: tool.policy.clone(),
         })
     }
 }

@@ -10,9 +10,11 @@ use crate::scope::Scopes;
 use crate::session::SessionId;
 use crate::session::TokenId;
 use crate::stored_origin::StoredOrigin;
+use crate::tool_policy;
 use crate::user::UserName;
 use bmap_protocol::ids::{ApiKeyId, ToolId, UserId};
 use bmap_protocol::origin::Origin;
+use bmap_protocol::tool_policy::ToolPolicy;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -131,6 +133,13 @@ impl From<&IdentityKey> for Fact {
 impl From<&Scopes> for Fact {
     fn from(scopes: &Scopes) -> Self {
         Self::of_text(&scopes.to_string())
+    }
+}
+
+/// Its name, since it may be long: [`tool_policy::digest`].
+impl From<&ToolPolicy> for Fact {
+    fn from(policy: &ToolPolicy) -> Self {
+        Self::of_text(&tool_policy::digest(policy))
     }
 }
 

@@ -56,7 +56,7 @@ pub(crate) static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| {
         Table::new("api_key_former", 1, "key_id epoch# scope stored_hash sealed replaced_at#", Seal::Row(seals::api_key)).beside( ", k.id, k.user_id, k.name, k.signing, k.created_at, k.revoked_at", " LEFT JOIN api_keys k ON k.id = t.key_id", ),
         Table::new("api_key_uses", 1, "key_id used_at# address way", Seal::None),
         Table::new("secrets_given", 1, "key_id act given_at# address", Seal::None),
-        Table::new("tools", 1, "id base_url origins min_assurance scopes required_scopes created_at# epoch# seal access callers open_scopes", Seal::Row(seals::tool)),
+        Table::new("tools", 1, "id base_url origins min_assurance scopes required_scopes created_at# epoch# seal access callers open_scopes policy", Seal::Row(seals::tool)),
         Table::new("tool_grants", 2, "tool user_id scopes ends_at# given_by given_at# epoch# seal", Seal::Row(seals::tool_grant)).beside( ", t.tool AS grant_tool, t.user_id AS grant_user, t.scopes AS grant_scopes, t.epoch AS grant_epoch, t.seal AS grant_seal", "", ),
         Table::new("tickets", 1, "hash tool origin embed_origin end_user scope key_id user_id expires_at#", Seal::InToken),
         Table::new("sessions", 1, "id user_id key_id tool created_at# expires_at# revoked_at# user_session_id", Seal::None),

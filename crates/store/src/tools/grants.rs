@@ -49,7 +49,7 @@ pub enum Given {
 
 /// Tools with the grant of one user each: of ids that are a user's, which all have one length, and then a tool's.
 pub(crate) const SEVERAL: &str = "SELECT w.column1 AS wanted, t.id, t.base_url, t.origins, t.min_assurance, t.scopes, \
-     t.required_scopes, t.access, t.callers, t.open_scopes, t.created_at, t.epoch, t.seal, g.user_id AS grant_user, \
+     t.required_scopes, t.access, t.callers, t.open_scopes, t.policy, t.created_at, t.epoch, t.seal, g.user_id AS grant_user, \
      g.tool AS grant_tool, g.scopes AS grant_scopes, g.ends_at, g.given_by, g.given_at, g.epoch AS grant_epoch, g.seal AS grant_seal \
      FROM (VALUES {wanted}) AS w JOIN tools t ON t.id = substr(w.column1, 37) \
      LEFT JOIN tool_grants g ON g.tool = t.id AND g.user_id = substr(w.column1, 1, 36)";
@@ -194,7 +194,7 @@ async fn locked(inside: &mut Transaction, tool: &ToolId, user: &UserId) -> Resul
         return Ok(None);
     }
     let row = sqlx::query(
-        "SELECT t.id, t.base_url, t.origins, t.min_assurance, t.scopes, t.required_scopes, t.access, t.callers, t.open_scopes, \
+        "SELECT t.id, t.base_url, t.origins, t.min_assurance, t.scopes, t.required_scopes, t.access, t.callers, t.open_scopes, t.policy, \
          t.created_at, t.epoch, t.seal, g.user_id AS grant_user, g.tool AS grant_tool, g.scopes AS grant_scopes, g.ends_at, \
          g.given_by, g.given_at, g.epoch AS grant_epoch, g.seal AS grant_seal \
          FROM tools t LEFT JOIN tool_grants g ON g.tool = t.id AND g.user_id = $2 WHERE t.id = $1",

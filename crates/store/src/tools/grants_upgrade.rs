@@ -53,7 +53,7 @@ impl Database {
 
 async fn former(inside: &mut InTransaction) -> Result<Former> {
     let tools = sqlx::query(
-        "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, access, callers, open_scopes, created_at, epoch, seal \
+        "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, access, callers, open_scopes, policy, created_at, epoch, seal \
          FROM tools ORDER BY id",
     )
     .fetch_all(&mut *inside)

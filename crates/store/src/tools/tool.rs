@@ -8,12 +8,13 @@ use bmap_model::audit::Event;
 use bmap_model::scope::Scopes;
 use bmap_model::stored_origin::StoredOrigin;
 use bmap_model::tool::{Access, CallerKinds, Tool, ToolOrigins, assurance};
+use bmap_model::tool_policy;
 use bmap_protocol::ids::ToolId;
 use sqlx::any::AnyRow;
 
 /// Those of some ids.
 pub(crate) const SEVERAL: &str = "SELECT w.column1 AS wanted, t.id, t.base_url, t.origins, t.min_assurance, t.scopes, \
-     t.required_scopes, t.access, t.callers, t.open_scopes, t.created_at, t.epoch, t.seal FROM (VALUES {wanted}) AS w JOIN tools t ON t.id = w.column1";
+     t.required_scopes, t.access, t.callers, t.open_scopes, t.policy, t.created_at, t.epoch, t.seal FROM (VALUES {wanted}) AS w JOIN tools t ON t.id = w.column1";
 
 /// Tools.
 impl Database {
@@ -23,7 +24,7 @@ impl Database {
         // Origins have no space in them, so the list is one text.
         sqlx::query(
             "INSERT INTO tools (id, base_url, origins, min_assurance, scopes, required_scopes, created_at, \
-             epoch, seal, access, callers, open_scopes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             epoch, seal, access, callers, open_scopes, policy) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(tool.id.as_str())
         .bind(tool.base_url.as_str())
@@ -37,6 +38,7 @@ impl Database {
         .bind(tool.access.as_str())
         .bind(tool.callers.to_string())
         .bind(tool.open_scopes.to_string())
+        .bind(tool_policy::text(&tool.policy))
         .execute(&mut *transaction)
         .await
         .map_err(taken("tool"))?;
@@ -52,7 +54,7 @@ impl Database {
     /// Those with that base URL, written with a slash at its end or without, by id.
     pub async fn tools_at(&self, url: &str) -> Result<Vec<Tool>> {
         let rows = sqlx::query(
-            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, access, callers, open_scopes, created_at, epoch, seal \
+            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, access, callers, open_scopes, policy, created_at, epoch, seal \
              FROM tools WHERE base_url IN ($1, $2) ORDER BY id",
         )
         .bind(url)
@@ -65,7 +67,7 @@ impl Database {
     /// All, by id.
     pub async fn tools(&self) -> Result<Vec<Tool>> {
         let rows = sqlx::query(
-            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, access, callers, open_scopes, created_at, epoch, seal \
+            "SELECT id, base_url, origins, min_assurance, scopes, required_scopes, access, callers, open_scopes, policy, created_at, epoch, seal \
              FROM tools ORDER BY id",
         )
         .fetch_all(&self.pool)
@@ -79,7 +81,7 @@ impl Database {
         let done = sqlx::query(
             "UPDATE tools SET epoch = $1, seal = $2 WHERE id = $3 AND base_url = $4 AND origins = $5 \
              AND min_assurance = $6 AND scopes = $7 AND required_scopes = $8 AND created_at = $9 AND access = $10 \
-             AND callers = $11 AND open_scopes = $12",
+             AND callers = $11 AND open_scopes = $12 AND policy = $13",
         )
         .bind(epoch_of(&tool.seal))
         .bind(mac_of(&tool.seal))
@@ -93,6 +95,7 @@ impl Database {
         .bind(tool.access.as_str())
         .bind(tool.callers.to_string())
         .bind(tool.open_scopes.to_string())
+        .bind(tool_policy::text(&tool.policy))
         .execute(&mut *transaction)
         .await?;
         self.commit_if_changed(transaction, &done, event).await
@@ -104,7 +107,7 @@ impl Database {
         let mut transaction = self.pool.begin().await?;
         let done = sqlx::query(
             "UPDATE tools SET base_url = $1, origins = $2, min_assurance = $3, scopes = $4, required_scopes = $5, access = $6, \
-             callers = $7, open_scopes = $8, epoch = $9, seal = $10 WHERE id = $11 AND seal = $12",
+             callers = $7, open_scopes = $8, policy = $9, epoch = $10, seal = $11 WHERE id = $12 AND seal = $13",
         )
         .bind(after.base_url.as_str())
         .bind(after.origins.to_list().join(" "))
@@ -114,6 +117,7 @@ impl Database {
         .bind(after.access.as_str())
         .bind(after.callers.to_string())
         .bind(after.open_scopes.to_string())
+        .bind(tool_policy::text(&after.policy))
         .bind(epoch_of(&after.seal))
         .bind(mac_of(&after.seal))
         .bind(before.id.as_str())
@@ -152,6 +156,7 @@ pub(crate) fn read(row: &AnyRow) -> Result<Tool> {
         access: columns.parsed("access", Access::from_word)?,
         callers: columns.parsed("callers", |text| CallerKinds::parse(text).ok())?,
         open_scopes: columns.parsed("open_scopes", |text| Scopes::parse(text).ok())?,
+        policy: columns.parsed("policy", tool_policy::of_text)?,
         created_at: columns.time("created_at")?,
         seal: columns.seal("epoch", "seal")?,
     })

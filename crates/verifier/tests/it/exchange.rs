@@ -5,6 +5,7 @@ use crate::world::{FakeClock, begin, slowly};
 use bmap_protocol::ids::{ApiKeyId, ToolId};
 use bmap_protocol::keys::ToolKey;
 use bmap_protocol::token::{Assurance, IssuerKey, UnverifiedToken};
+use bmap_protocol::tool_policy::Rule;
 use bmap_verifier::{
     AllowedOrigins, ApiKeyGrant, Keys, LiveSettings, MemoryReplayStore, NoRevocations, Policy, Refusal, ReplayLimits,
     Settings, ToolKeys, Verifier,
@@ -138,16 +139,21 @@ async fn f18_a_policy_that_is_narrowed_and_widened_counts_for_remembered_tokens(
     }
 }
 
+fn rule() -> Rule {
+    Rule { path: "/a".into(), methods: Vec::new(), min_assurance: None, scopes: vec!["more".into()] }
+}
+
 #[test]
 fn f18_settings_that_come_while_a_body_is_waited_for_count() {
     let issuer = TestIssuer::new();
     type Change = fn(&mut Settings);
-    let changes: [(Change, Result<(), &str>); 7] = [
+    let changes: [(Change, Result<(), &str>); 8] = [
         (|_| {}, Ok(())),
         (|settings| settings.issuer_keys.push(another_key()), Ok(())),
         (|settings| settings.issuer_keys = vec![another_key()], Err("invalid_token")),
         (|settings| settings.epochs = Some(vec![2]), Err("invalid_signature")),
         (|settings| settings.policy.scopes = vec!["more".into()], Err("scope_denied")),
+        (|settings| settings.policy.rules = vec![rule()], Err("scope_denied")),
         (|settings| settings.policy.allowed_ips = vec!["10.0.0.0/8".parse().unwrap()], Err("ip_denied")),
         (|settings| settings.own = vec!["http://geo.example".parse().unwrap()], Err("invalid_signature")),
     ];

@@ -1,6 +1,7 @@
 //! Step 7 of `verify.rs`: the token, new and remembered.
 
 use crate::actors::{Draft, NOW, TestIssuer, decide, decide_at, edit_input, get, header, post, set};
+use bmap_protocol::tool_policy::ToolPolicy;
 use bmap_verifier::UnixTime;
 use serde_json::json;
 
@@ -46,6 +47,40 @@ async fn r17_a_remembered_token_opens_nothing_else() {
     let router = issuer.mint(|claims| claims["aud"] = json!("router"));
     assert_eq!(decide(&verifier, get("/a").sign(&router)).await, Err("tool_denied"));
     assert_eq!(decide(&verifier, get("/a").sign(&router)).await, Err("tool_denied"));
+}
+
+#[tokio::test]
+async fn r17_the_rules_of_a_policy_are_for_their_paths_and_methods() {
+    let issuer = TestIssuer::new();
+    let rules = r#"{"rules":[{"path":"/v1/admin","scopes":["write"]},{"path":"/v1/admin/users","methods":["POST"],"min_assurance":"server"},
+        {"path":"/v1","scopes":["read"]}]}"#;
+    let rules: ToolPolicy = serde_json::from_str(rules).unwrap();
+    let verifier = issuer.verifier(|policy| *policy = policy.clone().with_tool_policy(&rules));
+    let token = |scope: &str, assurance: &str| {
+        issuer.mint(|claims| {
+            claims["scope"] = json!(scope);
+            claims["asr"] = json!(assurance);
+        })
+    };
+    let (none, read, both) = (token("", "server"), token("read", "server"), token("read write", "user"));
+    for (path, page, outcome) in [
+        ("/", &none, Ok(())),
+        ("/v1x", &none, Ok(())),
+        ("/v1", &none, Err("scope_denied")),
+        ("/v1/?q=/v2", &none, Err("scope_denied")),
+        ("/%761/search", &none, Err("scope_denied")),
+        ("/v1/search", &read, Ok(())),
+        ("/v1/administrators", &read, Ok(())),
+        ("/v1/admin", &read, Err("scope_denied")),
+        ("/v1/%61dmin/x", &read, Err("scope_denied")),
+        ("/v1/admin;x/y", &read, Err("scope_denied")),
+        ("/v1/admin/users", &both, Ok(())),
+    ] {
+        assert_eq!(decide(&verifier, get(path).sign(page)).await, outcome, "{path}");
+    }
+    assert_eq!(decide(&verifier, post("/v1/admin/users", b"{}").sign(&both)).await, Err("assurance_too_low"));
+    let server = token("read write", "server");
+    assert_eq!(decide(&verifier, post("/v1/admin/users", b"{}").sign(&server)).await, Ok(()));
 }
 
 #[tokio::test]

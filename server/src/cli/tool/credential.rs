@@ -49,7 +49,7 @@ pub(super) async fn credential(tool: &Tool, installation: &Installation) -> Resu
         },
         min_assurance: tool.min_assurance,
         scopes: tool.required_scopes.words().map(str::to_owned).collect(),
-        policy: bmap_protocol::tool_policy::ToolPolicy::default(),
+        policy: tool.policy.clone(),
     })
 }
 

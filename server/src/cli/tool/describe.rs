@@ -10,6 +10,7 @@ pub(super) fn describe(tool: &Tool) -> Value {
         "min_assurance": tool.min_assurance.as_str(), "scopes": tool.scopes.words().collect::<Vec<_>>(),
         "required_scopes": tool.required_scopes.words().collect::<Vec<_>>(), "access": tool.access.as_str(),
         "callers": tool.callers.words().collect::<Vec<_>>(),
-        "open_scopes": tool.open_scopes.words().collect::<Vec<_>>(), "created_at": tool.created_at.0,
+        "open_scopes": tool.open_scopes.words().collect::<Vec<_>>(), "policy": tool.policy,
+        "created_at": tool.created_at.0,
     })
 }

@@ -3,6 +3,7 @@
 mod credential;
 mod describe;
 pub(super) mod grants;
+mod policy;
 mod service;
 mod show;
 
@@ -19,6 +20,7 @@ use bmap_model::clock::{MachineClock, WallClock};
 use bmap_model::page_origin::{base_url, page_origin};
 use bmap_model::scope::Scopes;
 use bmap_model::tool::{Access, CallerKinds, Tool, ToolOrigins, assurance};
+use bmap_model::tool_policy;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
@@ -108,6 +110,9 @@ pub(super) struct Add {
     /// While it is open: the scopes that a user without a grant may have, space-separated; they hold the required ones
     #[arg(long, default_value = "", value_parser = parse_scopes)]
     open_scopes: Scopes,
+    /// A file with its policy as JSON, or - for the standard input
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -115,7 +120,8 @@ pub(super) struct Add {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "What is not named stays. A tool checks its address, origins, assurance and scopes by its credential: give it a new one."
+    after_help = "What is not named stays. A tool with a live link has the change within a second; another one checks its address, origins, \
+                  assurance, scopes and policy by its credential: give it a new one."
 )]
 pub(super) struct Edit {
     /// Its id
@@ -150,6 +156,9 @@ pub(super) struct Edit {
     /// While it is open: the scopes that a user without a grant may have, space-separated
     #[arg(long, value_parser = parse_scopes)]
     open_scopes: Option<Scopes>,
+    /// A file with its policy as JSON, - for the standard input, or none to take it away
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -238,6 +247,7 @@ async fn add(add: Add, installation: &Installation) -> Result<(), CliError> {
         access: if add.open { Access::Open } else { Access::Granted },
         callers: add.callers,
         open_scopes: add.open_scopes,
+        policy: add.policy.as_deref().map(policy::read).transpose()?.unwrap_or_default(),
         created_at: MachineClock.now(),
         seal: None,
     };
@@ -268,6 +278,7 @@ async fn edit(edit: Edit, installation: &Installation) -> Result<(), CliError> {
         },
         callers: edit.callers,
         open_scopes: edit.open_scopes,
+        policy: edit.policy.as_deref().map(policy::read).transpose()?,
     };
     let tool = service(installation).change(&edit.id, &change, &Source::command_line()).await.map_err(refused)?;
     if edit.json {
@@ -284,6 +295,7 @@ async fn edit(edit: Edit, installation: &Installation) -> Result<(), CliError> {
         row("access", tool.access.as_str().to_owned()),
         row("callers", tool.callers.to_string()),
         row("open scopes", tool.open_scopes.to_string()),
+        row("policy", tool_policy::text(&tool.policy)),
     ])
 }
 

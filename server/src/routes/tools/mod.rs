@@ -1,6 +1,7 @@
 //! `/tools…`: tools and their grants, for admins.
 
 pub(crate) mod id;
+mod policy;
 pub(super) mod view;
 
 use crate::http::action;
@@ -64,6 +65,9 @@ pub(crate) struct NewToolForm {
     /// While it is open: the scopes that a user without a grant may have. They hold the required ones.
     #[schema(value_type = Option<grammar::Scope>)]
     open_scopes: Option<String>,
+    /// What is asked of its requests beside.
+    #[schema(value_type = Option<policy::PolicySchema>)]
+    policy: Option<policy::PolicyForm>,
 }
 
 /// Every tool.
@@ -148,6 +152,7 @@ fn read(form: NewToolForm, app: &App) -> Result<Tool, IssuerError> {
         access: form.access.map_or(Access::Granted, Into::into),
         callers: form.callers.map_or(Ok(CallerKinds::default()), |words| callers(&words))?,
         open_scopes: scopes("open_scopes", form.open_scopes)?,
+        policy: form.policy.unwrap_or_default().0,
         created_at: app.issuer.clock.now(),
         seal: None,
     })

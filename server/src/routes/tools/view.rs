@@ -5,6 +5,7 @@ use bmap_model::roots::Roots;
 use bmap_model::tool::{Access, CallerKind, Tool};
 use bmap_model::tool_grant::ToolGrant;
 use bmap_protocol::token::Assurance;
+use bmap_protocol::tool_policy::ToolPolicy;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -77,6 +78,8 @@ pub(super) struct ToolView {
     callers: Vec<&'static str>,
     /// While it is open: the scopes that a user without a grant may have.
     open_scopes: String,
+    #[schema(value_type = super::policy::PolicySchema)]
+    policy: ToolPolicy,
     /// Whether its row is as it was written; one that is not gets no tokens.
     usable: bool,
     created_at: i64,
@@ -102,6 +105,7 @@ impl ToolView {
             access: tool.access.as_str(),
             callers: tool.callers.words().collect(),
             open_scopes: tool.open_scopes.to_string(),
+            policy: tool.policy.clone(),
             usable: tool.check_seal(roots).is_ok(),
             created_at: tool.created_at.0,
         }

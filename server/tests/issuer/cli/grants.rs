@@ -1,6 +1,7 @@
 //! Tools, grants and the keys of the operator: who may have what, at the command line.
 
 use crate::operator::Operator;
+use bmap_verifier::ToolCredential;
 use serde_json::Value;
 
 fn add<'a>(id: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -130,4 +131,43 @@ fn a_key_of_the_operators_grants_its_tools_and_only_ever_widens() {
     let told = String::from_utf8(operator.run(&["key", "revoke", id]).stderr).unwrap();
     assert!(told.contains("keeps the grant of places") && told.contains("bmap tool revoke-grant"), "{told}");
     assert_eq!(grant("places").0, "route search write");
+}
+
+#[test]
+fn an_operator_writes_a_policy_once() {
+    let operator = Operator::new();
+    let file = |text: &str| {
+        std::fs::write(operator.path("policy.json"), text).unwrap();
+        operator.path("policy.json")
+    };
+    let good = file("{ \"max_body\": 4096,\n \"rules\": [{ \"path\": \"/v1/admin\", \"scopes\": [\"route\"] }] }");
+    let added = operator.json(&add("places", &["--policy", &good]));
+    let policy = serde_json::json!({ "max_body": 4096, "rules": [{ "path": "/v1/admin", "scopes": ["route"] }] });
+    assert_eq!(added["policy"], policy);
+    let shown = operator.json(&["tool", "show", "places"]);
+    assert_eq!(shown["policy"], policy);
+    // A tool without a live link has it by its credential.
+    let credential = ToolCredential::parse(&operator.out(&["tool", "credential", "places"])).unwrap();
+    assert_eq!(serde_json::to_value(&credential.policy).unwrap(), policy);
+    for (text, part) in [
+        ("", "EOF"),
+        ("[]", "expected an object"),
+        ("{ \"max_body\": 1, \"max_body\": 2 }", "duplicate field"),
+        ("{ \"max_bodi\": 1 }", "unknown field `max_bodi`"),
+        ("{ \"max_body\": 0 }", "policy: max_body: give at least 1 byte"),
+        ("{ \"allowed_ips\": [\"10.0.0.1/8\"] }", "policy: allowed_ips[0]"),
+        (
+            "{ \"rules\": [{ \"path\": \"/\", \"scopes\": [\"write\"] }] }",
+            "policy: rules[0].scopes: give scopes of the tool",
+        ),
+        (&" ".repeat(70_000), "more than 65536 bytes"),
+    ] {
+        let (code, error) = operator.fails(&["tool", "edit", "places", "--policy", &file(text)]);
+        assert!(code == 2 && error.contains(part), "{text:.40}: {code} {error}");
+    }
+    let (code, error) = operator.fails(&["tool", "edit", "places", "--policy", &operator.path("nothing.json")]);
+    assert!(code == 2 && error.contains("nothing.json"), "{error}");
+    assert_eq!(operator.json(&["tool", "show", "places"])["policy"], policy, "nothing was changed");
+    let edited = operator.json(&["tool", "edit", "places", "--policy", "none"]);
+    assert_eq!(edited["policy"], serde_json::json!({}));
 }

@@ -166,6 +166,7 @@ impl World {
             access: Access::Granted,
             callers: CallerKinds::parse("page direct user").unwrap(),
             open_scopes: Scopes::default(),
+            policy: Default::default(),
             created_at: self.clock.now(),
             seal: None,
         };

@@ -1,7 +1,10 @@
 //! `/tools…`: tools and grants, for admins.
 
+use crate::audit::recorded::entries;
 use crate::http_client::Call;
 use crate::key_owner::KeyOwner;
+use crate::linked::shown;
+use crate::routes::link::newest;
 use crate::world::{OTHER_TOOL, PAGE, TOOL, World};
 use bmap_model::clock::WallClock;
 use bmap_model::role::Role;
@@ -30,7 +33,7 @@ async fn an_admin_adds_a_tool_looks_at_it_and_changes_it() {
     assert_eq!((made.status, made.header("location")), (201, Some("/tools/maps")), "{}", made.json());
     let expected = json!({
         "id": "maps", "base_url": "https://maps.example", "origins": [PAGE], "min_assurance": "origin", "scopes": "route search",
-        "required_scopes": "search", "access": "open", "callers": ["page", "user"], "open_scopes": "search", "usable": true,
+        "required_scopes": "search", "access": "open", "callers": ["page", "user"], "open_scopes": "search", "policy": {}, "usable": true,
         "created_at": world.clock.now().0, "server_time": world.clock.now().0,
     });
     assert_eq!(made.json(), expected);
@@ -72,6 +75,18 @@ async fn what_no_tool_can_be_is_named() {
         (json!({ "base_url": "https://Maps.example/" }), "base_url", "did you mean"),
         (json!({ "scopes": "a\"b" }), "scopes", "a scope is"),
         (json!({ "seal": "x" }), "body", "unknown field"),
+        (json!({ "policy": { "max_stalenes": 9 } }), "body", "unknown field `max_stalenes`"),
+        (json!({ "policy": { "max_staleness": 4 } }), "policy", "max_staleness: give 5 to 86400 seconds"),
+        (json!({ "policy": { "proofs": ["hop"] } }), "body", "unknown variant"),
+        (json!({ "policy": { "allowed_ips": ["10.0.0.1"] } }), "policy", "allowed_ips[0]: give a network"),
+        (json!({ "policy": { "rules": [{ "path": "v1", "scopes": ["search"] }] } }), "policy", "rules[0].path"),
+        (
+            json!({ "policy": { "rules": [{ "path": "/", "scopes": ["write"] }] } }),
+            "policy",
+            "rules[0].scopes: give scopes of the tool",
+        ),
+        (json!({ "policy": [] }), "body", "expected an object"),
+        (json!({ "policy": { "rules": [["/"]] } }), "body", "expected an object"),
     ] {
         let mut form = json!({ "id": "maps", "base_url": "https://maps.example", "scopes": "search route" });
         form.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
@@ -87,9 +102,47 @@ async fn what_no_tool_can_be_is_named() {
         answer.assert_refused("malformed_request");
         assert_eq!(answer.json()["field"], field);
     }
-    boss.send("PATCH", "/tools/places", &json!({ "access": null })).await.assert_refused("malformed_request");
+    for null in [json!({ "access": null }), json!({ "policy": null })] {
+        boss.send("PATCH", "/tools/places", &null).await.assert_refused("malformed_request");
+    }
     assert_eq!(boss.get("/tools").await.granted()["tools"].as_array().unwrap().len(), 2, "nothing was made");
     assert_eq!(boss.get("/tools/places").await.granted()["access"], "granted");
+}
+
+#[tokio::test]
+async fn a_policy_is_set_as_a_whole_told_to_verifiers_and_taken_away() {
+    let world = World::start().await;
+    let boss = admin(&world).await;
+    let policy = json!({
+        "max_staleness": 30, "allowed_ips": ["10.0.0.0/8"], "max_body": 4096, "rate": { "per_second": 5, "burst": 9 },
+        "proofs": ["capability"], "rules": [{ "path": "/v1/admin", "methods": ["POST"], "min_assurance": "user", "scopes": ["route"] }],
+    });
+    let before = newest(&world).await;
+    let changed = boss.send("PATCH", "/tools/places", &json!({ "policy": policy })).await.granted();
+    assert_eq!((&changed["policy"], &changed["usable"]), (&policy, &json!(true)));
+    let changes = world.issuer.store.link_changes(before).await.unwrap().unwrap();
+    assert_eq!(changes.iter().map(shown).collect::<Vec<_>>(), ["policy places places"]);
+    let [linked] = world.node('A').state().await.tools.try_into().unwrap();
+    assert_eq!(serde_json::to_value(&linked.policy).unwrap(), policy);
+    // A scope that a rule asks for can't be taken from the tool: no token would satisfy the rule.
+    let refused = boss.send("PATCH", "/tools/places", &json!({ "scopes": "search" })).await;
+    refused.assert_refused("malformed_request");
+    assert_eq!(refused.json()["field"], "policy");
+    let smaller = boss.send("PATCH", "/tools/places", &json!({ "policy": { "max_body": 9 } })).await.granted();
+    assert_eq!(smaller["policy"], json!({ "max_body": 9 }));
+    let none = boss.send("PATCH", "/tools/places", &json!({ "policy": {} })).await.granted();
+    assert_eq!((&none["policy"], &none["usable"]), (&json!({}), &json!(true)));
+    assert!(world.node('A').state().await.tools[0].policy.is_empty());
+    let digests: Vec<_> = entries(&world)
+        .await
+        .iter()
+        .filter(|entry| entry.content.action == "tool.update" && entry.content.outcome == "done")
+        .map(|entry| {
+            let detail: Value = serde_json::from_str(&entry.content.detail).unwrap();
+            detail["policy"].as_str().unwrap().len()
+        })
+        .collect();
+    assert_eq!(digests, [64, 64, 4]);
 }
 
 #[tokio::test]

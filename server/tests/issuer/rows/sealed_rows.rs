@@ -3,10 +3,13 @@
 use crate::actors::exchange;
 use crate::http_client::Call;
 use crate::operator::Operator;
-use crate::world::{PAGE, World};
+use crate::world::{PAGE, TOOL, World, source};
 use base64ct::{Base64UrlUnpadded, Encoding};
+use bmap_issuer::tools::ToolChange;
 use bmap_model::clock::WallClock;
+use bmap_protocol::ids::ToolId;
 use bmap_protocol::seal::SigningKind;
+use bmap_protocol::tool_policy::ToolPolicy;
 use bmap_verifier::ToolCredential;
 use sha2::{Digest, Sha256};
 
@@ -157,6 +160,7 @@ async fn t13_a_tool_edited_by_hand_gets_no_tokens() {
         "UPDATE tools SET access = 'open' WHERE id = 'places'",
         "UPDATE tools SET callers = 'page direct user public' WHERE id = 'places'",
         "UPDATE tools SET open_scopes = 'search' WHERE id = 'places'",
+        "UPDATE tools SET policy = '{\"capability_root\":true}' WHERE id = 'places'",
         "UPDATE tools SET epoch = 2 WHERE id = 'places'",
         "UPDATE tools SET epoch = NULL, seal = NULL WHERE id = 'places'",
         // Another tool's row, with its seal.
@@ -172,6 +176,23 @@ async fn t13_a_tool_edited_by_hand_gets_no_tokens() {
         page.renew().await.assert_refused("tool_denied");
         crate::actors::exchange(&ticket).send(world.address).await.assert_refused("tool_denied");
         assert!(crate::log::text().contains("ALARM: the row of a tool is not as it was written"), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn t13_a_policy_taken_out_or_widened_by_hand_gets_no_tokens() {
+    for sql in [
+        "UPDATE tools SET policy = '' WHERE id = 'places'",
+        "UPDATE tools SET policy = '{\"max_body\":99}' WHERE id = 'places'",
+    ] {
+        let world = World::start().await;
+        let policy = ToolPolicy { max_body: Some(9), ..ToolPolicy::default() };
+        let change = ToolChange { policy: Some(policy), ..ToolChange::default() };
+        world.issuer.tools().change(&ToolId::parse(TOOL).unwrap(), &change, &source()).await.unwrap();
+        let host = world.host().await;
+        host.send(host.direct_call()).await.granted();
+        edit(&world, sql).await;
+        host.send(host.direct_call()).await.assert_refused("tool_denied");
     }
 }
 

@@ -138,6 +138,7 @@ async fn tools(store: &Database) -> ToolId {
         access: Access::Granted,
         callers: CallerKinds::default(),
         open_scopes: Scopes::default(),
+        policy: Default::default(),
         created_at: NOW,
         seal: None,
     };

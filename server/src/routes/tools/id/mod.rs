@@ -2,6 +2,7 @@
 
 pub(crate) mod grants;
 
+use super::policy::{PolicyForm, PolicySchema};
 use super::view::{AccessWord, AssuranceWord, CallerWord, OneToolAnswer};
 use super::{answer, callers, origins, scopes, url, use_step_up};
 use crate::http::action;
@@ -53,6 +54,10 @@ pub(crate) struct ToolChangeForm {
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = grammar::Scope, required = false)]
     open_scopes: Option<Option<String>>,
+    /// The whole policy, in the place of the former one.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = PolicySchema, required = false)]
+    policy: Option<Option<PolicyForm>>,
 }
 
 /// Shows it: 200.
@@ -103,7 +108,7 @@ pub(crate) fn patch_doc() -> Doc {
         .about(
             "For a signed-in admin, with a step-up; an API key that administers needs none, and neither opens a tool nor changes its open \
              scopes. What is left out stays. It counts for the next token. A tool checks its address, pages, assurance and scopes by its \
-             credential: give it a new one (`bmap tool credential`, on the issuer's machine).",
+             credential: give it a new one (`bmap tool credential`, on the issuer's machine), unless it has a live link.",
         )
         .refuses(IssuerCode::InvalidState)
         .refuses(IssuerCode::Conflict)
@@ -125,5 +130,6 @@ fn read(form: ToolChangeForm) -> Result<ToolChange, IssuerError> {
         access: not_null("access", form.access)?.map(Into::into),
         callers: not_null("callers", form.callers)?.map(|words| callers(&words)).transpose()?,
         open_scopes: text("open_scopes", form.open_scopes)?,
+        policy: not_null("policy", form.policy)?.map(|policy| policy.0),
     })
 }
