@@ -1,4 +1,12 @@
 //! JSON objects that are objects: a struct's own `Deserialize` takes an array of its members' values too.
+//!
+//! ```
+//! use bmap_protocol::object::Object;
+//! use bmap_protocol::tool_policy::TokenRate;
+//!
+//! assert!(serde_json::from_str::<TokenRate>("[1,2]").is_ok());
+//! assert!(serde_json::from_str::<Object<TokenRate>>("[1,2]").is_err());
+//! ```
 
 use core::fmt;
 use core::marker::PhantomData;

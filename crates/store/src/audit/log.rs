@@ -3,7 +3,7 @@
 use crate::audit::filter::{FLOOR_OF_USER, SqlFilter, Value};
 use crate::bounded::Transaction;
 use crate::keys::{sessions, tickets};
-use crate::link_denials;
+use crate::link::denials;
 use crate::many::{places, portions};
 use crate::row::Columns;
 use crate::{Database, Result, StoreError};
@@ -58,7 +58,7 @@ impl Database {
         let added = batch.tickets.iter().zip(&is_added).filter(|(_, added)| **added);
         let events: Vec<&Event> = added.map(|(new, _)| &new.event).chain(&batch.events).collect();
         let cursor = self.record_all(&mut transaction, &events).await?;
-        link_denials::deny_late(&mut transaction, cursor, &batch.sessions).await?;
+        denials::deny_late(&mut transaction, cursor, &batch.sessions).await?;
         transaction.commit().await?;
         Ok(is_added)
     }
@@ -205,7 +205,7 @@ impl Database {
             .await?;
         let mut told = false;
         for (event, row) in events.iter().zip(&rows) {
-            told |= link_denials::tell(transaction, row.sequence, event).await?;
+            told |= denials::tell(transaction, row.sequence, event).await?;
         }
         if told {
             self.wake(transaction).await?;

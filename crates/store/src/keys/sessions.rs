@@ -2,7 +2,7 @@
 
 use crate::bounded::InTransaction;
 use crate::error::taken;
-use crate::link_denials;
+use crate::link::denials;
 use crate::many::{places, portions};
 use crate::row::Columns;
 use crate::{Database, Result};
@@ -110,7 +110,7 @@ impl Database {
             events.extend((ended.rows_affected() > 0).then_some(event));
         }
         if let Some((id, event)) = &revocation.token
-            && !link_denials::is_token_denied(&mut transaction, id).await?
+            && !denials::is_token_denied(&mut transaction, id).await?
         {
             events.push(event);
         }

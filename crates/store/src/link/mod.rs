@@ -1,4 +1,7 @@
-//! What verifiers are told of (profile §13), read in the order of its cursors; [`crate::link_denials`] writes it.
+//! What verifiers are told of (profile §13), read in the order of its cursors; [`denials`] writes it.
+
+pub(crate) mod denials;
+pub(crate) mod waker;
 
 use crate::portions::PORTION;
 use crate::row::Columns;
