@@ -136,13 +136,16 @@ test('vectors: the whole profile in WebAssembly, signing to the byte, accepting 
   const fresh = glue();
   const module = await WebAssembly.compile(readFileSync(join(built, 'vectors.wasm')));
   fresh.finish(await WebAssembly.instantiate(module, fresh.imports()), module);
-  const report = fresh.runVectors(text('keys'), text('requests'), text('refusals'));
+  const report = fresh.runVectors(text('keys'), text('requests'), text('refusals'), text('capability'));
   assert.deepEqual(report.failed, []);
   for (const { name } of requests) assert.ok(report.passed.includes(`sign ${name}`) && report.passed.includes(`accept ${name}`), name);
   for (const { name } of refusals) assert.ok(report.passed.includes(`refuse ${name}`), name);
+  for (const { name, expect } of JSON.parse(text('capability'))) {
+    for (const part of expect ? ['refuse'] : ['mint', 'strip', 'accept']) assert.ok(report.passed.includes(`${part} ${name}`), name);
+  }
 
   // And it can fail.
   const spoiled = JSON.parse(text('requests'));
   spoiled[0].headers.signature = spoiled[1].headers.signature;
-  assert.notDeepEqual(fresh.runVectors(text('keys'), JSON.stringify(spoiled), text('refusals')).failed, []);
+  assert.notDeepEqual(fresh.runVectors(text('keys'), JSON.stringify(spoiled), text('refusals'), text('capability')).failed, []);
 });

@@ -12,7 +12,7 @@ import { launch } from './lib/browser.mjs';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const VECTORS = process.env.BMAP_VECTORS ?? join(ROOT, 'vectors/bmap-1');
 const BUILT = process.env.BMAP_VECTORS_WASM ?? join(ROOT, 'target/vectors-wasm');
-const NAMES = ['keys', 'requests', 'refusals'];
+const NAMES = ['keys', 'requests', 'refusals', 'capability'];
 const FILES = {
   '/glue.js': ['text/javascript', join(BUILT, 'vectors-glue.js')],
   '/vectors.wasm': ['application/wasm', join(BUILT, 'vectors.wasm')],

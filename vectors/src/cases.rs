@@ -76,6 +76,30 @@ pub struct Case {
     pub signing_key_hex: Option<String>,
 }
 
+/// One request of `capability.json`.
+#[derive(Debug, Deserialize)]
+#[expect(missing_docs, reason = "the members are the file's")]
+pub struct CapabilityCase {
+    pub name: String,
+    pub now: u32,
+    pub method: String,
+    pub authority: String,
+    pub path: String,
+    pub query: String,
+    pub origin: Option<String>,
+    pub capability_key_hex: String,
+    pub capability: String,
+    pub tool_sees: Option<ToolSees>,
+    pub expect: Option<String>,
+}
+
+/// What is left for the tool.
+#[derive(Debug, Deserialize)]
+pub struct ToolSees {
+    /// Path and query, without the capability.
+    pub target: String,
+}
+
 /// The claims that the runner needs.
 #[derive(Debug, Deserialize)]
 pub struct Claims {

@@ -10,6 +10,7 @@ use bmap_protocol::keys::{MacKey, ToolKey};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::sign::{self, RequestKey, Stamp};
 use bmap_protocol::token::{IssuerKey, UnverifiedToken};
+use bmap_protocol::tool_policy::Proof;
 use bmap_verifier::{
     ApiKeyGrant, ApiKeyProof, Clock, MemoryReplayStore, NoRevocations, Policy, Refusal, ReplayLimits, ToolKeys,
     UnixTime, Verifier,
@@ -21,7 +22,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-fn text(error: impl Display) -> String {
+pub(crate) fn text(error: impl Display) -> String {
     error.to_string()
 }
 
@@ -72,7 +73,7 @@ pub(crate) fn expect(keys: &Keys, case: &Case, code: Option<&str>) -> Result<(),
 }
 
 fn decide(keys: &Keys, case: &Case) -> Result<Result<(), Refusal>, String> {
-    let verifier = verifier(keys, case)?;
+    let verifier = verifier(keys, &case.signer)?;
     let Some((head, body)) = received(case)? else {
         // No HTTP library hands such a target on; the rule itself must refuse it all the same.
         let query = case.query.strip_prefix('?');
@@ -82,15 +83,19 @@ fn decide(keys: &Keys, case: &Case) -> Result<Result<(), Refusal>, String> {
         };
     };
     let clock = At(UnixTime::from_seconds(case.now));
-    let decision = pin!(verifier.verify(&head, body, None, &clock));
-    match decision.poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(outcome) => Ok(outcome.map(|_| ())),
+    now(verifier.verify(&head, body, None, &clock)).map(|outcome| outcome.map(|_| ()))
+}
+
+/// A decision that waits for nothing.
+pub(crate) fn now<T>(decision: impl Future<Output = T>) -> Result<T, String> {
+    match pin!(decision).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => Ok(outcome),
         Poll::Pending => Err("nothing here waits, but the decision did".to_owned()),
     }
 }
 
 /// The time of a case. Nothing here waits.
-struct At(UnixTime);
+pub(crate) struct At(pub(crate) UnixTime);
 
 impl Clock for At {
     fn now(&self) -> UnixTime {
@@ -102,12 +107,12 @@ impl Clock for At {
     }
 }
 
-fn verifier(keys: &Keys, case: &Case) -> Result<Verifier<KnownKeys>, String> {
+pub(crate) fn verifier(keys: &Keys, signer: &str) -> Result<Verifier<KnownKeys>, String> {
     let tool = ToolId::parse(&keys.tool).map_err(text)?;
     let mut public_key = [0; 32];
     Base64UrlUnpadded::decode(&keys.issuer_jwk.x, &mut public_key).map_err(text)?;
     let id = ApiKeyId::parse(&keys.api_key.key_id).map_err(text)?;
-    let proof = match case.signer.as_str() {
+    let proof = match signer {
         "api-ed25519" => ApiKeyProof::Ed25519(unhex32(&keys.api_key.ed25519_public_hex)?),
         _ => ApiKeyProof::HmacSha256(MacKey::from_key_bytes(&unhex32(&keys.api_key.signing_key_hex)?)),
     };
@@ -117,12 +122,15 @@ fn verifier(keys: &Keys, case: &Case) -> Result<Verifier<KnownKeys>, String> {
         grant: ApiKeyGrant { id, owner, proof, former: None, allowed_ips: Vec::new() },
     };
     let own = ["https://geo.bmap.example", "https://geo.bmap.example:8443"].map(|own| Origin::parse(own).map_err(text));
+    // No case of the other files has such a parameter.
+    let mut policy = Policy::default();
+    policy.proofs = vec![Proof::Capability];
     let limits = ReplayLimits { entries: 64, per_key: 64 };
     Ok(Verifier::new(
         Issuer::parse(&keys.issuer).map_err(text)?,
         vec![IssuerKey::new(&keys.issuer_jwk.kid, &public_key).map_err(text)?],
         own.into_iter().collect::<Result<_, _>>()?,
-        Policy::default(),
+        policy,
         known,
         MemoryReplayStore::new(limits, Window::DEFAULT, 0),
         NoRevocations,
@@ -146,7 +154,7 @@ fn received(case: &Case) -> Result<Option<(Parts, Ready)>, String> {
 }
 
 /// A tool's keys, and one API key beside them.
-struct KnownKeys {
+pub(crate) struct KnownKeys {
     tool: ToolKeys,
     grant: ApiKeyGrant,
 }
@@ -154,6 +162,10 @@ struct KnownKeys {
 impl bmap_verifier::Keys for KnownKeys {
     fn try_tool_keys(&self, token: &UnverifiedToken<'_>, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
         self.tool.try_tool_keys(token, try_key);
+    }
+
+    fn each_tool_key(&self, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
+        self.tool.each_tool_key(try_key);
     }
 
     async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKeyGrant>, Refusal> {

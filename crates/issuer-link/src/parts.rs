@@ -30,6 +30,10 @@ impl Keys for LinkKeys {
         self.keys.try_tool_keys(token, try_key);
     }
 
+    fn each_tool_key(&self, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
+        self.keys.each_tool_key(try_key);
+    }
+
     async fn api_key(&self, _: &ApiKeyId) -> Result<Option<ApiKeyGrant>, Refusal> {
         Ok(None)
     }

@@ -309,6 +309,14 @@ pub fn origin(claims: &Claims, fields: &Fields<'_>, own: &Origin) -> Result<(), 
     if allowed { Ok(()) } else { Err(Refusal::Denied(Denial::Origin)) }
 }
 
+/// The request's `Origin`, as it was sent.
+///
+/// # Errors
+/// [`Refusal::Header`] for a repeated header.
+pub fn sent_origin<'a>(fields: &Fields<'a>) -> Result<Option<&'a str>, Refusal> {
+    fields.origin.single("origin")
+}
+
 /// Step 10: the digest that the header has against the body's. A header in several lines is one dictionary (RFC 9651 §4.2).
 ///
 /// # Errors

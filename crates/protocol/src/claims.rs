@@ -1,5 +1,6 @@
 //! The claims of a tool token (profile §3), each in its grammar.
 
+use crate::address_prefix::AddressPrefix;
 use crate::ids::{ApiKeyId, Issuer, ToolId, UserId};
 use crate::origin::Origin;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -80,6 +81,8 @@ pub struct Claims {
     pub confirmation: Confirmation,
     /// `sid`: the session that the token is renewed in.
     pub session: Option<Box<str>>,
+    /// `adr`: the network that it may be used from.
+    pub address: Option<AddressPrefix>,
 }
 
 impl Claims {
@@ -131,6 +134,8 @@ pub(crate) struct RawClaims {
     cnf: RawConfirmation,
     #[serde(default, deserialize_with = "present")]
     sid: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    adr: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -180,6 +185,7 @@ impl RawClaims {
             assurance: self.asr,
             confirmation: Confirmation::Session { tool: ToolId::parse(tool).ok()?, epoch: epoch.parse().ok()? },
             session: self.sid.map(Into::into),
+            address: self.adr.map(|text| AddressPrefix::parse(&text).ok_or(())).transpose().ok()?,
         })
     }
 }
@@ -205,6 +211,7 @@ mod tests {
             asr: Assurance::Server,
             cnf: RawConfirmation { kid: "bt1.geo.1".to_owned() },
             sid: None,
+            adr: None,
         };
         change(&mut raw);
         raw.validate()
@@ -240,6 +247,9 @@ mod tests {
         for (length, is_good) in [(0, false), (1, true), (256, true), (257, false)] {
             assert_eq!(raw(|raw| raw.end_user = Some("u".repeat(length))).is_some(), is_good, "end_user of {length}");
             assert_eq!(raw(|raw| raw.sid = Some("s".repeat(length))).is_some(), is_good, "sid of {length}");
+        }
+        for (adr, is_good) in [("192.0.2.0/24", true), ("2001:db8::/48", true), ("192.0.2.7/24", false), ("", false)] {
+            assert_eq!(raw(|raw| raw.adr = Some(adr.to_owned())).is_some(), is_good, "{adr}");
         }
         for (kid, is_good) in [
             ("bt1.geo.0", true),

@@ -39,7 +39,6 @@ extern crate alloc;
 
 pub mod code;
 pub mod ids;
-pub mod object;
 pub mod origin;
 pub mod time;
 
@@ -56,7 +55,11 @@ pub mod target;
 pub mod sign;
 
 #[cfg(feature = "check")]
+pub mod address_prefix;
+#[cfg(feature = "check")]
 mod byte_members;
+#[cfg(feature = "check")]
+pub mod capability;
 #[cfg(feature = "check")]
 pub mod check;
 #[cfg(feature = "check")]
@@ -65,6 +68,8 @@ mod claims;
 pub mod fields;
 #[cfg(feature = "check")]
 pub mod link;
+#[cfg(feature = "check")]
+pub mod object;
 #[cfg(feature = "check")]
 pub mod received;
 #[cfg(feature = "check")]

@@ -10,6 +10,7 @@
 //! assert_eq!(refusal.to_string(), "header origin is repeated or not plain text");
 //! ```
 
+use crate::capability::CapabilityFault;
 use crate::code::Code;
 use crate::digest::DigestFault;
 use crate::received::SignatureFault;
@@ -90,6 +91,9 @@ pub enum Refusal {
     /// The token is not one of ours.
     #[error("token: {0}")]
     Token(#[from] TokenFault),
+    /// The capability in the query is not one.
+    #[error("capability: {0}")]
+    Capability(#[from] CapabilityFault),
     /// The token's time is over.
     #[error("token expired at {expired}, now {now}")]
     TokenExpired {
@@ -213,6 +217,13 @@ impl Refusal {
             | Refusal::Header { .. }
             | Refusal::UncoveredOverride { .. }
             | Refusal::Digest(DigestFault::Malformed)
+            | Refusal::Capability(
+                CapabilityFault::NotLast
+                | CapabilityFault::Escaped
+                | CapabilityFault::BesideProof
+                | CapabilityFault::Body
+                | CapabilityFault::Nested,
+            )
             | Refusal::BodyCut => Code::MalformedRequest,
             Refusal::Signature(_) => Code::MalformedSignature,
             Refusal::Digest(DigestFault::NoSha256) | Refusal::Uncovered { .. } => Code::InsufficientCoverage,
@@ -221,7 +232,7 @@ impl Refusal {
             Refusal::ClockSkew { .. } => Code::ClockSkew,
             Refusal::Replayed => Code::Replayed,
             Refusal::DigestMismatch => Code::DigestMismatch,
-            Refusal::Token(_) => Code::InvalidToken,
+            Refusal::Token(_) | Refusal::Capability(_) => Code::InvalidToken,
             Refusal::TokenExpired { .. } => Code::TokenExpired,
             Refusal::InvalidCredentials => Code::InvalidCredentials,
             Refusal::InvalidGrant => Code::InvalidGrant,

@@ -42,6 +42,11 @@ pub trait Keys: Send + Sync + 'static {
     /// The token is unverified: it may choose among keys, it may not cost more than a few MACs.
     fn try_tool_keys(&self, token: &UnverifiedToken<'_>, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool);
 
+    /// Offers each tool key, until `try_key` says that a capability (profile §10) holds under it. None by default: then no capability is taken.
+    fn each_tool_key(&self, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
+        let _ = try_key;
+    }
+
     /// Looks up an API key that signs requests itself.
     ///
     /// `None` for an unknown key. Whether key and user are in good standing is asked later, after the signature held.
@@ -161,6 +166,10 @@ impl ToolKeys {
 
 impl Keys for ToolKeys {
     fn try_tool_keys(&self, _: &UnverifiedToken<'_>, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
+        self.each_tool_key(try_key);
+    }
+
+    fn each_tool_key(&self, try_key: &mut dyn FnMut(&ToolId, u32, &ToolKey) -> bool) {
         for (epoch, key) in &self.epochs {
             if try_key(&self.tool, *epoch, key) {
                 return;

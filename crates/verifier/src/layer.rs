@@ -10,6 +10,7 @@
 //! in front a client's headers are let through.
 
 use crate::allowed_origins::AllowedOrigins;
+use crate::capability::{self, Ends};
 use crate::clock::{Clock, SystemClock, UnixTime};
 use crate::cors::HeaderLists;
 use crate::keys::{Keys, ToolKeys};
@@ -17,9 +18,10 @@ use crate::original_uri::{self, FindOriginalUri};
 use crate::policy::{PeerAddress, Policy};
 use crate::replay::{MemoryReplayStore, ReplayStore};
 use crate::standing::{NoRevocations, Standing};
-use crate::verify::verified::Verified;
+use crate::verify::verified::{ProofKind, Verified};
 use crate::verify::{VerifiedBody, Verifier};
 use crate::{cors, problem};
+use bmap_protocol::capability::CapabilityFault;
 use bmap_protocol::refusal::Refusal;
 use bytes::Bytes;
 use http::header::CONNECTION;
@@ -216,8 +218,17 @@ where
         let decision = Box::write(Box::new_uninit(), async move {
             let peer = head.extensions.get::<PeerAddress>().map(|peer| peer.0);
             match shared.verifier.verify(&head, body, peer, &shared.clock).await {
+                Ok((verified, _)) if verified.proof() == ProofKind::Capability && shortened.is_some() => {
+                    let refusal = CapabilityFault::Nested.into();
+                    Err(Refused::new(&head, refusal, shared.clock.now(), &shared.verifier.settings().policy))
+                }
                 Ok((verified, body)) => {
-                    Ok(LetIn::new(head, shortened, verified, body, &shared.dropped_identity_headers))
+                    let ends = (verified.proof() == ProofKind::Capability).then(|| {
+                        let at = verified.claims().map_or(0, |claims| claims.expires_at);
+                        let shared = Arc::clone(&shared);
+                        Box::new(Ends { at, now: Box::new(move || shared.clock.now()) })
+                    });
+                    Ok(LetIn::new(head, shortened, verified, body, ends, &shared.dropped_identity_headers))
                 }
                 Err(refusal) => {
                     Err(Refused::new(&head, refusal, shared.clock.now(), &shared.verifier.settings().policy))
@@ -250,6 +261,8 @@ struct LetIn<B> {
     body: B,
     /// Its `Origin`, where it has one, is its token's; an API key that signs by itself has none.
     origin_holds: bool,
+    /// Of a request with a capability.
+    ends: Option<Box<Ends>>,
 }
 
 impl<B: From<Bytes>> LetIn<B> {
@@ -259,8 +272,12 @@ impl<B: From<Bytes>> LetIn<B> {
         shortened: Option<Box<Uri>>,
         verified: Verified,
         body: VerifiedBody<B>,
+        ends: Option<Box<Ends>>,
         dropped: &AtomicU64,
     ) -> Self {
+        if ends.is_some() {
+            head.uri = capability::without(&head.uri);
+        }
         if let Some(shortened) = shortened {
             head.uri = *shortened;
         }
@@ -274,7 +291,7 @@ impl<B: From<Bytes>> LetIn<B> {
             VerifiedBody::Empty(body) => body,
             VerifiedBody::Whole(bytes) => B::from(bytes),
         };
-        Self { head, body, origin_holds }
+        Self { head, body, origin_holds, ends }
     }
 }
 
@@ -322,7 +339,7 @@ pin_project! {
     #[project = StateProjection]
     enum State<I, B, O> where I: Service<Request<B>> {
         Deciding { decision: Decision<B>, inner: I },
-        Inside { #[pin] future: I::Future },
+        Inside { #[pin] future: I::Future, ends: Option<Box<Ends>> },
         Answered { answer: Option<Response<O>> },
     }
 }
@@ -337,7 +354,7 @@ impl<I: Service<Request<B>>, B, O> State<I, B, O> {
         if !let_in.origin_holds {
             *asked_from = None;
         }
-        State::Inside { future: inner.call(Request::from_parts(*let_in.head, let_in.body)) }
+        State::Inside { future: inner.call(Request::from_parts(*let_in.head, let_in.body)), ends: let_in.ends }
     }
 }
 
@@ -360,8 +377,11 @@ where
                     this.state.set(next);
                     continue;
                 }
-                StateProjection::Inside { future } => {
+                StateProjection::Inside { future, ends } => {
                     let mut response = ready!(future.poll(context))?;
+                    if let Some(ends) = ends {
+                        ends.bound(response.headers_mut());
+                    }
                     cors::expose_to_verified(response.headers_mut(), this.asked_from.take(), this.lists);
                     return Poll::Ready(Ok(response));
                 }

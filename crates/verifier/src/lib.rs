@@ -85,6 +85,7 @@ mod body_budget;
 
 pub mod allowed_ips;
 pub mod allowed_origins;
+mod capability;
 pub mod clock;
 pub mod credential;
 pub mod keys;
@@ -130,5 +131,5 @@ pub use settings::{LiveSettings, Settings, SettingsRef};
 pub use stack::StackLayer;
 pub use standing::{NoRevocations, Standing};
 pub use verify::fresh::Fresh;
-pub use verify::verified::{Principal, Verified};
+pub use verify::verified::{Principal, ProofKind, Verified};
 pub use verify::{VerifiedBody, Verifier};

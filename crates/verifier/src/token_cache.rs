@@ -20,15 +20,44 @@ pub struct KnownToken {
     pub(crate) token: Box<str>,
     pub(crate) tool: ToolId,
     pub(crate) epoch: u32,
-    pub(crate) key: TokenMacKey,
-    /// The issuer's key whose signature held.
-    pub(crate) issuer_key: [u8; 32],
+    pub(crate) proven: Proven,
     /// The number of the settings by which the issuer's key and the epoch were last found to count.
     pub(crate) checked_by: AtomicU64,
     pub(crate) id: [u8; 16],
     pub(crate) claims: Claims,
     /// When the token's bucket will be full again, milliseconds since 1970; see [`KnownToken::take`].
     pub(crate) busy_until: AtomicU64,
+}
+
+/// What it was proven by, and what its requests are checked with.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are sessions, and each signed request would follow a pointer"
+)]
+pub(crate) enum Proven {
+    /// A token: each request is signed.
+    Session {
+        /// The key of its requests.
+        key: TokenMacKey,
+        /// The issuer's key whose signature held.
+        issuer_key: [u8; 32],
+    },
+    /// A capability (profile §10), whose MAC held; it is remembered in a cache of its own.
+    Capability {
+        /// The paths that it opens.
+        path_prefix: Box<str>,
+    },
+}
+
+/// The 16 bytes behind a verified `jti`, whose form the claims' parser checked.
+pub(crate) fn jti_bytes(jti: &str) -> [u8; 16] {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    let mut bytes = [0; 16];
+    match Base64UrlUnpadded::decode(jti, &mut bytes) {
+        Ok(_) => bytes,
+        Err(_) => [0; 16],
+    }
 }
 
 impl KnownToken {
@@ -38,7 +67,8 @@ impl KnownToken {
         let (tool, token) = (claims.audience.clone(), Box::default());
         let key = TokenMacKey::new(bmap_protocol::keys::MacKey::from_key_bytes(&[]), "");
         let (checked_by, busy_until) = (AtomicU64::new(u64::MAX), AtomicU64::new(0));
-        Self { token, tool, epoch: 0, key, issuer_key: [0; 32], checked_by, id: [0; 16], claims, busy_until }
+        let proven = Proven::Session { key, issuer_key: [0; 32] };
+        Self { token, tool, epoch: 0, proven, checked_by, id: [0; 16], claims, busy_until }
     }
 
     /// The verified claims.
@@ -57,7 +87,10 @@ impl KnownToken {
         if !settings.accepts_epoch(self.epoch) {
             return Err(Refusal::InvalidSignature(Mismatch::Mac));
         }
-        if !settings.has_issuer_key(&self.issuer_key) {
+        // A capability has no signature of the issuer: its key follows from the tool's.
+        if let Proven::Session { issuer_key, .. } = &self.proven
+            && !settings.has_issuer_key(issuer_key)
+        {
             return Err(TokenFault::UnknownKey.into());
         }
         self.checked_by.store(settings.number, Ordering::Relaxed);
@@ -163,10 +196,12 @@ mod tests {
         let tool = ToolId::parse("places").unwrap();
         let text = format!("{number:086}");
         Arc::new(KnownToken {
-            key: TokenMacKey::new(MacKey::from_key_bytes(&[7; 32]), &text),
+            proven: Proven::Session {
+                key: TokenMacKey::new(MacKey::from_key_bytes(&[7; 32]), &text),
+                issuer_key: [0; 32],
+            },
             token: text.into(),
             epoch: 1,
-            issuer_key: [0; 32],
             checked_by: 0.into(),
             id: [0; 16],
             claims: Claims {
@@ -185,6 +220,7 @@ mod tests {
                 assurance: Assurance::Origin,
                 confirmation: Confirmation::Session { tool: tool.clone(), epoch: 1 },
                 session: None,
+                address: None,
             },
             tool,
             busy_until: 0.into(),

@@ -8,14 +8,15 @@
 
 use crate::allowed_ips::ip_allowed;
 use crate::body::{self, Bounds};
-use crate::body_budget::{BodyBudget, Hold, Payer};
+use crate::body_budget::{BodyBudget, Payer};
+use crate::capability;
 use crate::clock::{Clock, UnixTime, millis};
 use crate::keys::{ApiKeyProof, Keys, ToolKeys};
 use crate::policy::Policy;
 use crate::replay::{MemoryReplayStore, Record, ReplayStore};
 use crate::settings::{LiveSettings, Settings, SettingsRef};
 use crate::standing::{NoRevocations, Standing};
-use crate::token_cache::{KnownToken, TokenCache};
+use crate::token_cache::{KnownToken, Proven, TokenCache, jti_bytes};
 use bmap_protocol::check::{self, Received};
 use bmap_protocol::digest::BodyDigest;
 use bmap_protocol::fields::Fields;
@@ -29,18 +30,19 @@ use bmap_protocol::token::{IssuerKey, TokenFault, UnverifiedToken};
 use bytes::Bytes;
 use http::request::Parts;
 use http_body::Body;
-use std::future::poll_fn;
 use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::task::Poll;
 
+mod by_capability;
+mod counted;
 mod demands;
 pub mod fresh;
 pub mod verified;
 
-use demands::{demands, still_holds};
+use counted::counted;
+use demands::{demands, from_its_network, still_holds};
 use fresh::Fresh;
 use verified::{Principal, Verified};
 
@@ -83,6 +85,7 @@ pub struct Verifier<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations> {
     replay: R,
     standing: S,
     known: TokenCache,
+    capabilities: TokenCache,
     bodies: BodyBudget,
     latest: AtomicI64,
 }
@@ -148,9 +151,10 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
     /// A verifier from its parts, whose settings are exchanged from outside.
     pub fn with_settings(issuer: Issuer, settings: LiveSettings, keys: K, replay: R, standing: S) -> Self {
         let policy = &settings.load().policy;
-        let (known, bodies) = (TokenCache::new(policy.known_tokens), BodyBudget::new(policy));
+        let [known, capabilities] = [(); 2].map(|()| TokenCache::new(policy.known_tokens));
+        let bodies = BodyBudget::new(policy);
         let latest = AtomicI64::new(replay.latest_seen());
-        Self { issuer, settings, keys, replay, standing, known, bodies, latest }
+        Self { issuer, settings, keys, replay, standing, known, capabilities, bodies, latest }
     }
 
     /// The settings as they are now; [`LiveSettings`] exchanges them.
@@ -204,6 +208,12 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             let (path, query) = (head.uri.path(), head.uri.query());
             check::request_target(path, query)?;
 
+            // A capability stands in the place of the steps up to 12. Boxed, because few requests have one.
+            if let Some(presented) = capability::presented(head, policy)? {
+                let decided = self.by_capability(presented, head, has_body, peer, &settings, clock);
+                return Box::pin(decided).await.map(|verified| (verified, VerifiedBody::Empty(body)));
+            }
+
             // 3. Parse. A token that is known was parsed when it was new; it is known no more where its keys are none of the issuer's by now.
             let signature = UnverifiedSignature::parse(&fields)?;
             let caller = match check::presented_token(&fields)? {
@@ -239,7 +249,10 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             let (principal, key_id) = match caller {
                 Caller::KnownToken(known) => {
                     // 6. Check the MAC.
-                    check::token_mac(&received, &signature, &known.key)?;
+                    let Proven::Session { key, .. } = &known.proven else {
+                        return Err(Refusal::InvalidSignature(Mismatch::Mac));
+                    };
+                    check::token_mac(&received, &signature, key)?;
                     // 7. Claims; the token's signature held when it was new.
                     check_claims(&known, now)?;
                     let id = known.id;
@@ -270,9 +283,9 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
                     let id = jti_bytes(&claims.id);
                     let key = check::TokenMacKey::new(key, token.compact());
                     let token = token.compact().into();
-                    let (issuer_key, checked_by) = (issuer_key.public_key(), settings.number().into());
-                    let busy_until = 0.into();
-                    let known = KnownToken { token, tool, epoch, key, issuer_key, checked_by, id, claims, busy_until };
+                    let proven = Proven::Session { key, issuer_key: issuer_key.public_key() };
+                    let (checked_by, busy_until) = (settings.number().into(), 0.into());
+                    let known = KnownToken { token, tool, epoch, proven, checked_by, id, claims, busy_until };
                     check_claims(&known, now)?;
                     (Principal::Token(self.known.insert(Arc::new(known))), id)
                 }
@@ -345,13 +358,16 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             });
             let (principal, at) = counted(recorded, &mut hold, size, clock).await?;
 
-            // 12. The addresses of the caller's key, and the caller's rate.
+            // 12. The addresses of the caller's key, the token's network, and the caller's rate.
             let key_ips = match &principal {
                 Principal::Token(_) => &[][..],
                 Principal::ApiKey(grant) => &grant.allowed_ips,
             };
             if !ip_allowed(key_ips, peer) {
                 return Err(Refusal::Denied(Denial::Ip));
+            }
+            if let Principal::Token(known) = &principal {
+                from_its_network(&known.claims, peer)?;
             }
             if let (Some(rate), Principal::Token(known)) = (policy.rate, &principal) {
                 known.take(rate, millis(at)).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
@@ -409,30 +425,4 @@ fn check_sizes(fields: &Fields<'_>, policy: &Policy) -> Result<(), Refusal> {
         return Err(Refusal::TooLarge { limit: policy.max_head });
     }
     Ok(())
-}
-
-/// Counts a body's bytes from the first moment at which `future` waits. Borrowed: an `async fn` would hold its arguments twice.
-fn counted<T>(
-    mut future: Pin<&mut impl Future<Output = Result<T, Refusal>>>,
-    hold: &mut Hold<'_>,
-    bytes: usize,
-    clock: &impl Clock,
-) -> impl Future<Output = Result<T, Refusal>> {
-    poll_fn(move |context| match future.as_mut().poll(context) {
-        Poll::Pending if bytes > 0 => match hold.wait_complete(bytes, millis(clock.now())) {
-            Ok(()) => Poll::Pending,
-            Err(refusal) => Poll::Ready(Err(refusal)),
-        },
-        outcome => outcome,
-    })
-}
-
-/// The 16 bytes behind a verified `jti`, whose form the claims' parser checked.
-fn jti_bytes(jti: &str) -> [u8; 16] {
-    use base64ct::{Base64UrlUnpadded, Encoding};
-    let mut bytes = [0; 16];
-    match Base64UrlUnpadded::decode(jti, &mut bytes) {
-        Ok(_) => bytes,
-        Err(_) => [0; 16],
-    }
 }

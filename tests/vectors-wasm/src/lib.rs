@@ -6,13 +6,13 @@ use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsError, JsValue};
 
-/// Runs `keys.json`, `requests.json` and `refusals.json`; answers with `{ passed, failed }`, the names of the cases.
+/// Runs `keys.json`, `requests.json`, `refusals.json` and `capability.json`; answers with `{ passed, failed }`, the names of the cases.
 ///
 /// # Errors
 /// A file that is not of its form.
 #[wasm_bindgen(js_name = runVectors, unchecked_return_type = "{ passed: string[]; failed: string[] }")]
-pub fn run_vectors(keys: &str, requests: &str, refusals: &str) -> Result<JsValue, JsError> {
-    let report = bmap_vectors::run(keys, requests, refusals).map_err(|why| JsError::new(&why))?;
+pub fn run_vectors(keys: &str, requests: &str, refusals: &str, capabilities: &str) -> Result<JsValue, JsError> {
+    let report = bmap_vectors::run(keys, requests, refusals, capabilities).map_err(|why| JsError::new(&why))?;
     Ok(report.serialize(&serde_wasm_bindgen::Serializer::json_compatible())?)
 }
 

@@ -27,6 +27,7 @@ fn claims(number: u8) -> Claims {
         assurance: Assurance::Origin,
         confirmation: Confirmation::Session { tool, epoch: 1 },
         session: None,
+        address: None,
     }
 }
 

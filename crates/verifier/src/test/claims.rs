@@ -2,10 +2,12 @@
 
 use crate::credential::TEST_ISSUER;
 
+use bmap_protocol::address_prefix::AddressPrefix;
 use bmap_protocol::ids::{ApiKeyId, Issuer, ToolId, UserId};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::{Assurance, Claims, Confirmation, Subject};
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The epoch of the keys in every credential of the test issuer.
@@ -61,6 +63,7 @@ impl TestClaims {
             assurance: Assurance::Server,
             confirmation: Confirmation::Session { tool, epoch: EPOCH },
             session: None,
+            address: None,
         };
         Self { claims, lifetime: Duration::from_secs(300) }
     }
@@ -138,6 +141,12 @@ impl TestClaims {
     /// From its issue to its end, whole seconds. Default: five minutes. A verifier takes 1 s to ten minutes.
     pub fn lifetime(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
+        self
+    }
+
+    /// The address whose network the token is bound to.
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.claims.address = Some(AddressPrefix::of(address));
         self
     }
 

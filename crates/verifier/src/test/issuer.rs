@@ -7,6 +7,7 @@ use crate::clock::UnixTime;
 use crate::credential::{ToolCredential, base_origin};
 use base64ct::{Base64UrlUnpadded, Encoding};
 
+use bmap_protocol::capability::CapabilityMac;
 use bmap_protocol::ids::ToolId;
 use bmap_protocol::keys::{MacKey, RootSecret, TokenDigest, ToolKey};
 use bmap_protocol::sign::RequestKey;
@@ -84,6 +85,8 @@ struct Wire<'a> {
     cnf: WireConfirmation,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adr: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -142,6 +145,24 @@ impl TestIssuer {
         TestToken { compact, claims, key }
     }
 
+    /// A capability for the paths below a prefix, from `now` on for the claims' lifetime: 300 s where a test does not say less. It stands last in a query,
+    /// as `bmap-cap=…` (profile §10); the tool's policy lists the proof.
+    ///
+    /// ```
+    /// use bmap_verifier::test::{TestClaims, TestIssuer};
+    /// use bmap_verifier::SystemClock;
+    ///
+    /// let capability = TestIssuer::new().capability(TestClaims::of("geo").scope("tiles"), "/v1/tiles/", SystemClock.now());
+    /// assert!(format!("/v1/tiles/7/72/47.mvt?bmap-cap={capability}").contains("bmap-cap=bmc1."));
+    /// ```
+    #[track_caller]
+    pub fn capability(&self, claims: TestClaims, path_prefix: &str, now: UnixTime) -> String {
+        let id = Base64UrlUnpadded::encode_string(&rng::bytes::<16>());
+        let claims = claims.issued(u64::try_from(now.seconds()).unwrap_or(0), &id);
+        let key = CapabilityMac::new(&self.tool_key(&claims.audience).capability_key());
+        key.mint(&claims, EPOCH, path_prefix, claims.expires_at)
+    }
+
     fn tool_key(&self, tool: &ToolId) -> ToolKey {
         self.root.epoch(EPOCH).tool_key(&issuer(), tool)
     }
@@ -181,6 +202,7 @@ impl<'a> Wire<'a> {
             asr: claims.assurance,
             cnf: WireConfirmation { kid: Confirmation::session_kid(&claims.audience, EPOCH) },
             sid: claims.session.as_deref(),
+            adr: claims.address.map(|address| address.to_string()),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::verify::verified::Principal;
 use bmap_protocol::check::{self, Received};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::refusal::{Denial, Mismatch, Refusal};
+use bmap_protocol::token::Claims;
 use std::net::IpAddr;
 
 /// Step 9: tool, origin, assurance and scope of a token, by the policy and by its rules for this request.
@@ -28,6 +29,11 @@ pub(super) fn demands(
     {
         return Err(Refusal::Denied(Denial::Origin));
     }
+    asked_of(claims, policy, received)
+}
+
+/// Assurance and scopes, by the policy and by its rules for this request.
+pub(super) fn asked_of(claims: &Claims, policy: &Policy, received: &Received<'_>) -> Result<(), Refusal> {
     let rules = policy.rules.iter().filter(|rule| rule.applies(received.method, received.path));
     if claims.assurance < policy.min_assurance
         || rules.clone().any(|rule| rule.min_assurance.is_some_and(|least| claims.assurance < least))
@@ -39,6 +45,14 @@ pub(super) fn demands(
         return Err(Refusal::Denied(Denial::Scope));
     }
     Ok(())
+}
+
+/// Step 12: the network that a token is bound to, where the caller's address is known.
+pub(super) fn from_its_network(claims: &Claims, peer: Option<IpAddr>) -> Result<(), Refusal> {
+    match (claims.address, peer) {
+        (Some(network), Some(peer)) if !network.admits(peer) => Err(Refusal::Denied(Denial::Ip)),
+        _ => Ok(()),
+    }
 }
 
 /// The address, the authority, the keys of a token and step 9, by settings that came while a body was waited for.

@@ -1,7 +1,7 @@
 //! The proof that a request was verified, which a tool's handler gets.
 
 use crate::keys::ApiKeyGrant;
-use crate::token_cache::KnownToken;
+use crate::token_cache::{KnownToken, Proven};
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::{Assurance, Claims};
 use std::fmt;
@@ -50,6 +50,22 @@ pub enum Principal {
     ApiKey(Arc<ApiKeyGrant>),
 }
 
+/// What proved a request.
+///
+/// ```
+/// use bmap_verifier::{ProofKind, Verified, test::TestClaims};
+///
+/// assert_eq!(Verified::for_test(TestClaims::of("geo")).proof(), ProofKind::Signature);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProofKind {
+    /// A signature over the request (profile §4): path, query and body are the ones that were signed.
+    Signature,
+    /// A capability URL (profile §10): it opens a path for many requests, and covers neither query nor body.
+    Capability,
+}
+
 impl Verified {
     /// For the one function that decides.
     pub(super) const fn new(principal: Principal) -> Self {
@@ -74,6 +90,26 @@ impl Verified {
     #[cfg(feature = "test")]
     pub fn for_test(claims: crate::test::TestClaims) -> Self {
         Self::new(Principal::Token(Arc::new(KnownToken::for_test(claims.unsigned()))))
+    }
+
+    /// What proved the request.
+    ///
+    /// ```
+    /// use bmap_verifier::{ProofKind, Verified};
+    ///
+    /// /// A query that decides something has to be signed: a capability covers the path alone.
+    /// fn may_choose_by_query(caller: &Verified) -> bool {
+    ///     caller.proof() == ProofKind::Signature
+    /// }
+    /// ```
+    pub fn proof(&self) -> ProofKind {
+        match &self.principal {
+            Principal::Token(token) => match token.proven {
+                Proven::Session { .. } => ProofKind::Signature,
+                Proven::Capability { .. } => ProofKind::Capability,
+            },
+            Principal::ApiKey(_) => ProofKind::Signature,
+        }
     }
 
     /// The signer.

@@ -4,6 +4,7 @@ mod actors;
 mod api_keys;
 mod authors;
 mod bodies;
+mod capabilities;
 mod credential;
 mod environment;
 mod exchange;
