@@ -64,6 +64,7 @@ fn the_documents_point_at_files_that_are_there() {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "CHANGELOG.md",
+        "docs/capabilities.md",
         "docs/operations.md",
         "docs/policy.md",
         "docs/replay.md",

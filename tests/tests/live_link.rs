@@ -1,10 +1,11 @@
 //! A tool with a live link, beside the real issuer: what was taken away is in force within a second, also for tokens in use, and what was taken
 //! away while one of them was gone is in force when both are there again.
 
-use bmap_tests::caller::Caller;
+use bmap_tests::caller::{Caller, Content};
 use bmap_tests::clock::{self, wait_for};
 use bmap_tests::program::finish;
 use bmap_tests::stack::{End, Stack, address};
+use bmap_tests::wire::Request;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -99,6 +100,39 @@ fn f18_a_rule_that_is_added_is_in_force_at_once_where_it_applies() {
     assert_eq!(asks(&stack, &direct).1, "ip_denied");
     act(&stack, &["tool", "edit", "places", "--policy", "none"]);
     assert_eq!((asks(&stack, &direct), around(&direct)), (let_in(), let_in()), "the same token");
+}
+
+/// A capability is minted with a token, opens what its prefix says many times, and ends with what it stands on.
+#[test]
+fn t37_a_capability_ends_with_the_key_that_it_hangs_on_and_with_the_policy() {
+    let stack = linked();
+    let key = stack.api_key("hmac-sha256");
+    let caller = Caller::new(&stack, &key);
+    let form = b"grant_type=urn%3Abmap%3Agrant-type%3Acapability&path_prefix=%2Fv1%2F";
+    let ask = || {
+        let body = Some(("application/x-www-form-urlencoded", &form[..]));
+        stack.ask_issuer(caller.sign(&stack.issuer_url, "POST", "/oauth/token", Content { body, ..Content::default() }))
+    };
+    assert_eq!(ask().refusal().1, "tool_denied", "the tool's policy does not list the proof");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.json");
+    std::fs::write(&file, r#"{"proofs":["capability"]}"#).unwrap();
+    act(&stack, &["tool", "edit", "places", "--policy", file.to_str().unwrap()]);
+    let answer = ask().json();
+    assert!(answer["expires_in"].as_i64().is_some_and(|seconds| (1..=300).contains(&seconds)), "{answer}");
+    let capability = answer["capability"].as_str().unwrap();
+    let target = format!("/v1/search?q=Sofia&bmap-cap={capability}");
+    let found = || stack.ask_tool(&Request::new("GET", &target, None));
+    for _ in 0..3 {
+        let answer = found();
+        assert!(answer.refusal() == let_in() && answer.head.contains("referrer-policy: no-referrer"), "{answer:?}");
+    }
+    let elsewhere = Request::new("POST", &format!("/v1/nearby?bmap-cap={capability}"), Some(b"{}"));
+    assert_eq!(stack.ask_tool(&elsewhere).refusal().1, "malformed_request");
+    act(&stack, &["key", "revoke", &key.id]);
+    assert_eq!(found().refusal().1, "key_revoked");
+    act(&stack, &["tool", "edit", "places", "--policy", "none"]);
+    assert_eq!(found().refusal().1, "missing_signature");
 }
 
 #[test]

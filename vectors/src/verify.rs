@@ -124,7 +124,7 @@ pub(crate) fn verifier(keys: &Keys, signer: &str) -> Result<Verifier<KnownKeys>,
     let own = ["https://geo.bmap.example", "https://geo.bmap.example:8443"].map(|own| Origin::parse(own).map_err(text));
     // No case of the other files has such a parameter.
     let mut policy = Policy::default();
-    policy.proofs = vec![Proof::Capability];
+    policy.proofs = Some(vec![Proof::Capability]);
     let limits = ReplayLimits { entries: 64, per_key: 64 };
     Ok(Verifier::new(
         Issuer::parse(&keys.issuer).map_err(text)?,

@@ -287,7 +287,7 @@ impl Issuer {
 }
 
 /// The scopes that are asked for of those that the subject token stands for; all of them where none are (RFC 8693 §2.1, RFC 6749 §3.3).
-fn within(asked: Option<Scopes>, of_subject: Scopes) -> Result<Scopes, IssuerError> {
+pub(crate) fn within(asked: Option<Scopes>, of_subject: Scopes) -> Result<Scopes, IssuerError> {
     match asked {
         Some(asked) if asked.is_within(&of_subject) => Ok(asked),
         Some(_) => Err(IssuerError::ScopeDenied(ScopeLack::Subject)),

@@ -113,6 +113,7 @@ impl Effect {
             | Action::TicketRevoke
             | Action::TokenGrant
             | Action::TokenRenew
+            | Action::CapabilityGrant
             | Action::Request
             | Action::AuditDrop => None,
         }

@@ -17,7 +17,7 @@ use std::fmt;
 /// # Errors
 /// [`Refusal::Capability`].
 pub(crate) fn presented<'h>(head: &'h Parts, policy: &Policy) -> Result<Option<Presented<'h>>, Refusal> {
-    if policy.proofs.contains(&Proof::Capability) { Ok(capability::find(head.uri.query())?) } else { Ok(None) }
+    if policy.takes(Proof::Capability) { Ok(capability::find(head.uri.query())?) } else { Ok(None) }
 }
 
 /// Headers by which a tool speaks to caches that many callers share. Shared caches stand behind the verifier.

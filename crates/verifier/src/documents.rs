@@ -3,5 +3,8 @@
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
 
+#[doc = include_str!("../../../docs/capabilities.md")]
+pub struct Capabilities;
+
 #[doc = include_str!("../../../docs/tools.md")]
 pub struct Tools;

@@ -61,8 +61,8 @@ pub struct Policy {
     /// Addresses that may call; empty: all. Decided before anything else is looked at. Needs [`PeerAddress`] in the request's
     /// extensions. Default: empty.
     pub allowed_ips: Vec<IpNet>,
-    /// What a request may prove itself with beside a signature. Default: nothing.
-    pub proofs: Vec<Proof>,
+    /// What a request may prove itself with beside a signature. Default: `None`, which leaves it to the operator; with no operator, nothing.
+    pub proofs: Option<Vec<Proof>>,
     /// More demands on the requests below some paths; all that apply to a request count. Default: none.
     pub rules: Vec<Rule>,
     /// Headers that pages may send beyond [`crate::cors::ALLOW_HEADERS`]. Default: none.
@@ -88,7 +88,7 @@ impl Default for Policy {
             max_head: 16 << 10,
             max_headers: 64,
             allowed_ips: Vec::new(),
-            proofs: Vec::new(),
+            proofs: None,
             rules: Vec::new(),
             allow_headers: Vec::new(),
             expose_headers: Vec::new(),
@@ -119,7 +119,7 @@ impl Policy {
             self.max_body = self.max_body.min(usize::try_from(max_body).unwrap_or(usize::MAX));
         }
         self.rate = policy.rate.map(|rate| Rate { per_second: rate.per_second, burst: rate.burst }).or(self.rate);
-        self.proofs.clone_from(&policy.proofs);
+        self.proofs = Some(policy.proofs.clone());
         self.rules.clone_from(&policy.rules);
         self
     }
@@ -153,10 +153,22 @@ impl Policy {
                 }),
                 (operator, own) => operator.or(own),
             },
-            proofs: operator.proofs.iter().filter(|proof| self.proofs.contains(proof)).copied().collect(),
+            proofs: match (&operator.proofs, self.proofs) {
+                (Some(operator), Some(own)) => {
+                    Some(operator.iter().filter(|proof| own.contains(proof)).copied().collect())
+                }
+                (operator, _) => operator.clone(),
+            },
             rules: operator.rules.iter().chain(&self.rules).cloned().collect(),
             ..self
         }
+    }
+}
+
+impl Policy {
+    /// Whether a request may prove itself so.
+    pub fn takes(&self, proof: Proof) -> bool {
+        self.proofs.as_ref().is_some_and(|proofs| proofs.contains(&proof))
     }
 }
 
@@ -254,6 +266,18 @@ mod tests {
         let narrowed = own.clone().within(&operator);
         assert_eq!((narrowed.max_body, narrowed.rate), (1000, Some(Rate { per_second: 5, burst: 5 })));
         assert_eq!(narrowed.rules.iter().map(|rule| rule.path.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);
+        let proofs = |own: Option<Vec<Proof>>, operator: Option<Vec<Proof>>| {
+            let operator = Policy { proofs: operator, ..Policy::default() };
+            Policy { proofs: own, ..Policy::default() }.within(&operator).takes(Proof::Capability)
+        };
+        let listed = || Some(vec![Proof::Capability, Proof::Dpop]);
+        assert!(proofs(None, listed()) && proofs(listed(), listed()));
+        assert!(
+            !proofs(listed(), None)
+                && !proofs(listed(), Some(vec![]))
+                && !proofs(Some(vec![]), listed())
+                && !proofs(None, None)
+        );
         let alone = Policy::default().within(&operator);
         assert_eq!((alone.max_body, alone.rate, alone.rules.len()), (1000, operator.rate, 1));
         assert_eq!(own.clone().within(&Policy::default()).rate, own.rate);

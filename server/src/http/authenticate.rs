@@ -19,7 +19,7 @@ use bmap_protocol::fields::Fields;
 use bmap_protocol::ids::ApiKeyId;
 use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::refusal::Refusal;
-use bmap_protocol::token::{Assurance, Subject};
+use bmap_protocol::token::{Assurance, Claims, Subject};
 use bmap_verifier::Principal;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -131,17 +131,26 @@ impl App {
         subject: &str,
         source: &Source,
     ) -> Result<Renewable, IssuerError> {
+        let claims = self.tool_token(head, body, source).await?;
+        let signed_with = check::authorization(&Fields::of(&head.headers))?.ok_or(IssuerError::OtherSubject)?;
+        if signed_with.compact() != subject {
+            return Err(IssuerError::OtherSubject);
+        }
+        signed::renewable(&claims)
+    }
+
+    /// The claims of the verified tool token that a request was signed with. It is counted to its caller.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub(super) async fn tool_token(&self, head: &Parts, body: &Bytes, source: &Source) -> Result<Claims, IssuerError> {
         let verified = self.verify(head, body, source).await?;
         let claims = verified.claims().ok_or(IssuerError::OtherSubject)?;
         match (&claims.subject, claims.assurance) {
             (Subject::User(user), Assurance::User) => self.count(RateKey::User(user))?,
             _ => self.count(RateKey::Key(&claims.client_id))?,
         }
-        let signed_with = check::authorization(&Fields::of(&head.headers))?.ok_or(IssuerError::OtherSubject)?;
-        if signed_with.compact() != subject {
-            return Err(IssuerError::OtherSubject);
-        }
-        signed::renewable(claims)
+        Ok(claims.clone())
     }
 
     /// The verifier of a tool that sent a request. It counts as its tool's from here on.

@@ -23,6 +23,7 @@ use bmap_model::audit::{Action, Source};
 use bmap_protocol::fields::Fields;
 use bmap_protocol::received::UnverifiedSignature;
 use bmap_protocol::refusal::Refusal;
+use bmap_protocol::token::Claims;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
@@ -250,7 +251,15 @@ impl ByForm {
         self.app.user_of_access_token(token, source).await
     }
 
-    /// The verified token that the request was signed with, which must be `subject`.
+    /// The claims of the verified token that the request was signed with.
+    ///
+    /// # Errors
+    /// [`IssuerError`].
+    pub async fn tool_token(&self, source: &Source) -> Result<Claims, IssuerError> {
+        self.app.tool_token(&self.head, &self.body, source).await
+    }
+
+    /// The same, of the token that is to be renewed, which must be `subject`: what is carried over.
     ///
     /// # Errors
     /// [`IssuerError`].

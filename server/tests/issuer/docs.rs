@@ -119,9 +119,14 @@ fn docs_tokens_does_what_it_says_and_no_log_level_shows_a_secret() {
 }
 
 #[test]
-fn docs_policy_does_what_it_says() {
+fn docs_capabilities_does_what_it_says() {
     let operator = Operator::new();
-    let page = include_str!("../../../docs/policy.md");
+    run_at_rest(&operator, include_str!("../../../docs/capabilities.md"));
+    assert_eq!(operator.json(&["tool", "show", "tiles"])["policy"]["proofs"], serde_json::json!(["capability"]));
+}
+
+/// Runs the blocks of a page without a server; what they printed.
+fn run_at_rest(operator: &Operator, page: &str) -> String {
     let programs = std::path::Path::new(env!("CARGO_BIN_EXE_bmap")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let output = Command::new("sh")
@@ -132,7 +137,14 @@ fn docs_policy_does_what_it_says() {
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let said = String::from_utf8_lossy(&output.stdout);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn docs_policy_does_what_it_says() {
+    let operator = Operator::new();
+    let page = include_str!("../../../docs/policy.md");
+    let said = run_at_rest(&operator, page);
     assert!(said.contains("\"max_body\":65536") && said.contains("verifiers with a live link: 0"), "{said}");
     // The table has every member of a policy that there is.
     let all = r#"{"max_staleness":5,"allowed_ips":["10.0.0.0/8"],"max_body":1,"rate":{"per_second":1,"burst":1},"proofs":["dpop"],

@@ -32,6 +32,9 @@ pub enum ToolLack {
         "several tools have the address that was asked for: the caller names one by `audience` too (bmap tool list)"
     )]
     SharedAddress,
+    /// The tool's policy does not list that proof.
+    #[error("the tool takes no capabilities (bmap tool edit --policy, proofs)")]
+    Capabilities,
     /// The row of the tool or of the grant was edited.
     #[error("its row is not as it was written")]
     Edited,

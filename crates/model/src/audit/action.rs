@@ -105,6 +105,8 @@ actions! {
     RootActivate = "root.activate",
     /// An old root secret was deleted.
     RootRetire = "root.retire",
+    /// A capability was minted.
+    CapabilityGrant = "capability.grant",
     /// A ticket was made.
     TicketCreate = "ticket.create",
     /// A ticket was revoked before it was used.

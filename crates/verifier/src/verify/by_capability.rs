@@ -106,7 +106,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             return Err(Refusal::TokenExpired { expired, now });
         }
         known.holds_by(settings.numbered())?;
-        if verified.proof() == ProofKind::Capability && !settings.policy.proofs.contains(&Proof::Capability) {
+        if verified.proof() == ProofKind::Capability && !settings.policy.takes(Proof::Capability) {
             return Err(Refusal::Unsigned);
         }
         if known.claims.assurance < settings.policy.min_assurance {

@@ -25,7 +25,7 @@ pub(super) fn page_origin(headers: &HeaderMap) -> Result<Origin, IssuerError> {
 }
 
 /// The fields that a form may have.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "grant_type",
     "audience",
     "subject_token",
@@ -39,6 +39,7 @@ const FIELDS: [&str; 13] = [
     "resource",
     "token",
     "token_type_hint",
+    "path_prefix",
 ];
 
 /// A form without repeated fields (RFC 6749 §3.2).

@@ -13,6 +13,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_issuer::error::IssuerError;
 use bmap_issuer::grant::{Granted, TicketGrant};
 use bmap_issuer::grant_for_user::UserGrant;
+use bmap_issuer::token::capability::MintedCapability;
 use bmap_model::audit::Action;
 use bmap_protocol::code::Code;
 use bmap_protocol::refusal::Refusal;
@@ -24,6 +25,8 @@ use zeroize::Zeroizing;
 
 /// The grant of a token exchange (RFC 8693 §2.1).
 pub(crate) const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+/// The grant of a capability (profile §10).
+pub(crate) const CAPABILITY: &str = "urn:bmap:grant-type:capability";
 /// The type of a ticket as a subject token.
 pub(crate) const TICKET: &str = "urn:bmap:token-type:ticket";
 /// The type of an access token (RFC 8693 §3), for the token that is given and the one that it is given for. Its audience says
@@ -43,6 +46,16 @@ struct TokenAnswer<'a> {
     server_time: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     encryption_key: Option<&'a str>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct CapabilityAnswer<'a> {
+    /// For the query parameter `bmap-cap`, which is the last one.
+    capability: &'a str,
+    expires_in: i64,
+    path_prefix: &'a str,
+    scope: String,
+    server_time: i64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -106,6 +119,13 @@ pub(crate) async fn post(request: ByForm, State(app): State<App>) -> Result<Resp
                 .map_err(IssuerError::of_grant)
                 .map_err(RouteError::from);
         }
+        (CAPABILITY, _) => {
+            let source = request.source(Action::CapabilityGrant);
+            let token = request.tool_token(&source).await?;
+            let prefix = form.text("path_prefix")?;
+            let minted = app.issuer.grant_capability(&token, prefix, form.scope()?, &source).await;
+            return Ok(capability(&app, &minted.map_err(IssuerError::of_grant)?, prefix));
+        }
         (TOKEN_EXCHANGE, _) => return Err(IssuerError::Malformed { field: "subject_token_type" }.into()),
         _ => return Err(IssuerError::UnknownGrant.into()),
     };
@@ -118,11 +138,12 @@ pub(crate) fn post_doc() -> Doc {
         .about(
             "Client credentials: authenticated with an API key. Token exchange of a ticket: from the ticket's page (`Origin`). \
              Token exchange of a tool token: signed with that token's key. Token exchange of a user's access token: from a page \
-             (`Origin`) that `client_id` registered. Refresh token: the next pair, as `/auth/refresh`.",
+             (`Origin`) that `client_id` registered. Capability: signed with a tool token's key, for the paths of its tool below \
+             `path_prefix`. Refresh token: the next pair, as `/auth/refresh`.",
         )
         .or_tool_token()
         .takes_form::<TokenForm>()
-        .answers::<TokenEndpointAnswer<'_>>(StatusCode::OK, "A token and its signing key; for a refresh token the next pair")
+        .answers::<TokenEndpointAnswer<'_>>(StatusCode::OK, "A token and its signing key; a capability; for a refresh token the next pair")
         .refuses(Code::InvalidGrant)
         .refuses(Code::ToolDenied)
         .refuses(Code::OriginDenied)
@@ -139,13 +160,14 @@ fn of_renewal(refusal: IssuerError, is_token: bool) -> IssuerError {
     }
 }
 
-/// The endpoint's answer: a tool's token, or for a refresh token the next pair.
+/// The endpoint's answer: a tool's token, a capability, or for a refresh token the next pair.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "a schema: the two answers are written where they are made")]
 enum TokenEndpointAnswer<'a> {
     Tool(TokenAnswer<'a>),
     Pair(PairAnswer<'a>),
+    Capability(CapabilityAnswer<'a>),
 }
 
 /// The fields of the form. Which of them a grant needs, the handler says; this is their one description.
@@ -155,9 +177,9 @@ enum TokenEndpointAnswer<'a> {
     reason = "a schema: the handler reads the form field by field, because a repeated field is refused"
 )]
 struct TokenForm {
-    /// `client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`, or `refresh_token`.
+    /// `client_credentials`, `urn:ietf:params:oauth:grant-type:token-exchange`, `urn:bmap:grant-type:capability`, or `refresh_token`.
     grant_type: String,
-    /// The tool's id; for every grant but `refresh_token`, this or `resource`.
+    /// The tool's id; this or `resource`, but for a capability and for `refresh_token`.
     audience: Option<String>,
     /// The tool's base URL (RFC 8707), once. Beside `audience` it has to be that tool's.
     resource: Option<String>,
@@ -175,6 +197,19 @@ struct TokenForm {
     scope: Option<String>,
     /// `1` asks for an encryption key too.
     encrypt: Option<String>,
+    /// Of a capability: the path that it opens with everything below, beginning and ending with a slash.
+    path_prefix: Option<String>,
+}
+
+fn capability(app: &App, minted: &MintedCapability, path_prefix: &str) -> Response {
+    let answer = CapabilityAnswer {
+        capability: &minted.text,
+        expires_in: minted.expires_in,
+        path_prefix,
+        scope: minted.scope.to_string(),
+        server_time: app.issuer.clock.now().0,
+    };
+    ([(CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }
 
 fn answer(app: &App, granted: &Granted) -> Response {

@@ -16,7 +16,12 @@ pub(crate) async fn get(_: Open, State(app): State<App>) -> impl IntoResponse {
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),
         "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-        "grant_types_supported": ["client_credentials", "refresh_token", super::super::oauth::token::TOKEN_EXCHANGE],
+        "grant_types_supported": [
+            "client_credentials",
+            "refresh_token",
+            super::super::oauth::token::TOKEN_EXCHANGE,
+            super::super::oauth::token::CAPABILITY,
+        ],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "introspection_endpoint": format!("{issuer}/oauth/introspect"),
         "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],

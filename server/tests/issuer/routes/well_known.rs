@@ -31,7 +31,7 @@ async fn the_metadata_names_the_endpoints() {
     assert_eq!(metadata["jwks_uri"], format!("{issuer}/.well-known/jwks.json"));
     assert_eq!(metadata["response_types_supported"], serde_json::json!([]));
     let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
-    let grants = serde_json::json!(["client_credentials", "refresh_token", exchange]);
+    let grants = serde_json::json!(["client_credentials", "refresh_token", exchange, "urn:bmap:grant-type:capability"]);
     assert_eq!(metadata["grant_types_supported"], grants);
     let methods = serde_json::json!(["client_secret_basic", "client_secret_post", "none"]);
     assert_eq!(metadata["token_endpoint_auth_methods_supported"], methods);

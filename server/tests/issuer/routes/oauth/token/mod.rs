@@ -1,3 +1,4 @@
+mod capability;
 mod client_in_form;
 mod refresh_grant;
 mod renewal;
