@@ -2,10 +2,10 @@
 //!
 //! ```
 //! use bmap_protocol::object::Object;
-//! use bmap_protocol::tool_policy::TokenRate;
+//! use bmap_protocol::tool_policy::CallerRate;
 //!
-//! assert!(serde_json::from_str::<TokenRate>("[1,2]").is_ok());
-//! assert!(serde_json::from_str::<Object<TokenRate>>("[1,2]").is_err());
+//! assert!(serde_json::from_str::<CallerRate>("[1,2]").is_ok());
+//! assert!(serde_json::from_str::<Object<CallerRate>>("[1,2]").is_err());
 //! ```
 
 use core::fmt;
@@ -34,6 +34,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 /// For `#[serde(deserialize_with)]` of a member that may be absent.
 pub(crate) fn optional<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     Ok(Option::<Object<T>>::deserialize(deserializer)?.map(|object| object.0))
+}
+
+/// For `#[serde(deserialize_with)]` of a member that is an object where it is there.
+pub(crate) fn own<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Object::<T>::deserialize(deserializer).map(|object| object.0)
 }
 
 /// For `#[serde(deserialize_with)]` of a list.

@@ -32,12 +32,13 @@ pub struct ToolPolicy {
     /// Most bytes of a body. Absent: the verifier's own bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_body: Option<u32>,
-    /// How often one token may be used. Absent: the verifier's own bound.
-    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
-    pub rate: Option<TokenRate>,
-    /// What a request may prove itself with, beside a signature by a token's session key or an API key, which every tool takes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub proofs: Vec<Proof>,
+    /// How often callers may ask.
+    #[serde(default, deserialize_with = "object::own", skip_serializing_if = "CallerRates::is_empty")]
+    pub rates: CallerRates,
+    /// What a request may prove itself with, beside a signature by a token's session key or an API key, which every tool takes. Absent: nothing; in a
+    /// file at the tool: what the operator lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proofs: Option<Vec<Proof>>,
     /// Whether a capability may be for all paths (`/`, profile §10).
     #[serde(default, skip_serializing_if = "is_false")]
     pub capability_root: bool,
@@ -57,10 +58,48 @@ pub enum Proof {
     Dpop,
 }
 
+/// How often callers may ask; without a rate, as often as they like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallerRates {
+    /// With one token, or one capability.
+    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
+    pub token: Option<CallerRate>,
+    /// One user, with all tokens.
+    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
+    pub user: Option<CallerRate>,
+    /// With the tokens of one API key.
+    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
+    pub key: Option<CallerRate>,
+    /// From pages of one origin.
+    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
+    pub origin: Option<CallerRate>,
+    /// From one IPv4 address, or the /64 of an IPv6 address; refused requests count too.
+    #[serde(default, deserialize_with = "object::optional", skip_serializing_if = "Option::is_none")]
+    pub address: Option<CallerRate>,
+}
+
+impl CallerRates {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn all(&self) -> [(&'static str, Option<CallerRate>); 5] {
+        [
+            ("rates.token", self.token),
+            ("rates.user", self.user),
+            ("rates.key", self.key),
+            ("rates.origin", self.origin),
+            ("rates.address", self.address),
+        ]
+    }
+}
+
 /// A bucket that holds `burst` requests and refills by `per_second`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TokenRate {
+pub struct CallerRate {
     /// Requests for each second.
     pub per_second: u32,
     /// Requests at once.
@@ -106,6 +145,11 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl ToolPolicy {
+    /// Whether a request may prove itself so.
+    pub fn takes(&self, proof: Proof) -> bool {
+        self.proofs.as_ref().is_some_and(|proofs| proofs.contains(&proof))
+    }
+
     /// Whether it asks for nothing.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -126,8 +170,10 @@ impl ToolPolicy {
         if self.max_body == Some(0) {
             return fault("max_body", "give at least 1 byte");
         }
-        if self.rate.is_some_and(|rate| rate.per_second == 0 || rate.burst == 0) {
-            return fault("rate", "give at least 1 for per_second and burst");
+        for (member, rate) in self.rates.all() {
+            if rate.is_some_and(|rate| rate.per_second == 0 || rate.burst == 0) {
+                return fault(member, "give at least 1 for per_second and burst");
+            }
         }
         if self.rules.len() > MAX_RULES {
             return fault("rules", "give at most 64");
@@ -252,14 +298,17 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<ToolPolicy>(text);
         assert!(read(r#"{"max_stalenes":30}"#).is_err(), "a demand that is not known is not left out");
         assert!(read(r#"{"rules":[{"path":"/","verbs":[]}]}"#).is_err());
-        assert!(read(r#"{"rules":[["/",[],null,["read"]]]}"#).is_err() && read(r#"{"rate":[1,2]}"#).is_err());
-        assert!(read(r#"{"max_body":1,"max_body":2}"#).is_err() && read(r#"{"rate":null}"#).unwrap().is_empty());
+        assert!(read(r#"{"rules":[["/",[],null,["read"]]]}"#).is_err() && read(r#"{"rates":{"key":[1,2]}}"#).is_err());
+        assert!(read(r#"{"rates":[]}"#).is_err() && read(r#"{"rates":{"tokens":null}}"#).is_err());
+        assert!(
+            read(r#"{"max_body":1,"max_body":2}"#).is_err() && read(r#"{"rates":{"token":null}}"#).unwrap().is_empty()
+        );
         for (text, member) in [
             (r#"{"max_staleness":4}"#, "max_staleness"),
             (r#"{"max_staleness":86401}"#, "max_staleness"),
             (r#"{"max_body":0}"#, "max_body"),
-            (r#"{"rate":{"per_second":0,"burst":1}}"#, "rate"),
-            (r#"{"rate":{"per_second":1,"burst":0}}"#, "rate"),
+            (r#"{"rates":{"token":{"per_second":0,"burst":1}}}"#, "rates.token"),
+            (r#"{"rates":{"address":{"per_second":1,"burst":0}}}"#, "rates.address"),
             (r#"{"rules":[{"path":"v1","scopes":["a"]}]}"#, "rules[0].path"),
             (r#"{"rules":[{"path":"/","scopes":["a"]},{"path":"/a//b","scopes":["a"]}]}"#, "rules[1].path"),
             (r#"{"rules":[{"path":"/a/%2e","scopes":["a"]}]}"#, "rules[0].path"),
@@ -269,7 +318,7 @@ mod tests {
         ] {
             assert_eq!(read(text).unwrap().check().unwrap_err().member, member, "{text}");
         }
-        let good = r#"{"max_staleness":5,"allowed_ips":["10.0.0.0/8"],"max_body":1,"rate":{"per_second":1,"burst":1},"rules":[{"path":"/"," methods":[]}]}"#;
+        let good = r#"{"max_staleness":5,"allowed_ips":["10.0.0.0/8"],"max_body":1,"rates":{"user":{"per_second":1,"burst":1}},"rules":[{"path":"/"," methods":[]}]}"#;
         assert!(read(good).is_err());
         let rules: Vec<Rule> = (0..=MAX_RULES).map(|_| rule("/")).collect();
         assert_eq!(ToolPolicy { rules, ..ToolPolicy::default() }.check().unwrap_err().member, "rules");

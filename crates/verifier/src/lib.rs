@@ -124,7 +124,8 @@ pub use extract::LayerMissing;
 pub use keys::{ApiKeyGrant, ApiKeyProof, Keys, ToolKeys};
 pub use layer::VerifyLayer;
 pub use original_uri::FindOriginalUri;
-pub use policy::{BodyLimits, PeerAddress, Policy, Rate};
+pub use policy::file::{POLICY_FILE_VARIABLE, PolicyFileError};
+pub use policy::{BodyLimits, PeerAddress, Policy, Rate, Rates};
 pub use replay::{MemoryReplayStore, ReplayLimits, ReplayStore, Start, StateError};
 pub use settings::{LiveSettings, Settings, SettingsRef};
 #[cfg(feature = "axum")]

@@ -1,12 +1,15 @@
 //! The demands of a tool beyond a good signature (profile §5: the addresses before step 1, and steps 1, 9, 10 and 12).
 
+pub mod file;
+pub(crate) mod rate_table;
+
 use crate::allowed_ips::{NOWHERE, both, networks};
 use crate::allowed_origins::AllowedOrigins;
 use crate::credential::ToolCredential;
 use bmap_protocol::check::Window;
 use bmap_protocol::origin::Origin;
 use bmap_protocol::token::Assurance;
-use bmap_protocol::tool_policy::{Proof, Rule, ToolPolicy};
+use bmap_protocol::tool_policy::{CallerRate, CallerRates, Proof, Rule, ToolPolicy};
 use http::HeaderName;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -72,6 +75,8 @@ pub struct Policy {
     pub expose_headers: Vec<HeaderName>,
     /// How often one token may be used. Default: not limited beyond its share of the replay store.
     pub rate: Option<Rate>,
+    /// How often callers may ask. Default: not limited.
+    pub rates: Rates,
     /// Tokens to remember, so that their issuer's signature is checked once: about 2 KiB each. Default: 16,384.
     pub known_tokens: usize,
 }
@@ -93,6 +98,7 @@ impl Default for Policy {
             allow_headers: Vec::new(),
             expose_headers: Vec::new(),
             rate: None,
+            rates: Rates::default(),
             known_tokens: 16_384,
         }
     }
@@ -118,8 +124,11 @@ impl Policy {
         if let Some(max_body) = policy.max_body {
             self.max_body = self.max_body.min(usize::try_from(max_body).unwrap_or(usize::MAX));
         }
-        self.rate = policy.rate.map(|rate| Rate { per_second: rate.per_second, burst: rate.burst }).or(self.rate);
-        self.proofs = Some(policy.proofs.clone());
+        let rate = |rate: Option<CallerRate>| rate.map(|CallerRate { per_second, burst }| Rate { per_second, burst });
+        let CallerRates { token, user, key, origin, address } = policy.rates;
+        self.rate = rate(token).or(self.rate);
+        self.rates = Rates { user: rate(user), key: rate(key), origin: rate(origin), address: rate(address) };
+        self.proofs = Some(policy.proofs.clone().unwrap_or_default());
         self.rules.clone_from(&policy.rules);
         self
     }
@@ -146,12 +155,12 @@ impl Policy {
             scopes,
             allowed_ips: both(&operator.allowed_ips, &self.allowed_ips),
             max_body: operator.max_body.min(self.max_body),
-            rate: match (operator.rate, self.rate) {
-                (Some(operator), Some(own)) => Some(Rate {
-                    per_second: operator.per_second.min(own.per_second),
-                    burst: operator.burst.min(own.burst),
-                }),
-                (operator, own) => operator.or(own),
+            rate: lower(operator.rate, self.rate),
+            rates: Rates {
+                user: lower(operator.rates.user, self.rates.user),
+                key: lower(operator.rates.key, self.rates.key),
+                origin: lower(operator.rates.origin, self.rates.origin),
+                address: lower(operator.rates.address, self.rates.address),
             },
             proofs: match (&operator.proofs, self.proofs) {
                 (Some(operator), Some(own)) => {
@@ -162,6 +171,16 @@ impl Policy {
             rules: operator.rules.iter().chain(&self.rules).cloned().collect(),
             ..self
         }
+    }
+}
+
+/// The lower of two rates, of which none is higher than any.
+fn lower(operator: Option<Rate>, own: Option<Rate>) -> Option<Rate> {
+    match (operator, own) {
+        (Some(operator), Some(own)) => {
+            Some(Rate { per_second: operator.per_second.min(own.per_second), burst: operator.burst.min(own.burst) })
+        }
+        (operator, own) => operator.or(own),
     }
 }
 
@@ -221,6 +240,35 @@ impl Default for BodyLimits {
     }
 }
 
+/// How often callers may ask, each counted in fixed memory. Decided when the request is proven; of an address before anything else is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rates {
+    /// One user, with all tokens.
+    pub user: Option<Rate>,
+    /// With the tokens of one API key.
+    pub key: Option<Rate>,
+    /// From pages of one origin.
+    pub origin: Option<Rate>,
+    /// From one IPv4 address, or the /64 of an IPv6 address. Needs [`PeerAddress`].
+    pub address: Option<Rate>,
+}
+
+impl Rate {
+    /// When a bucket will be full again that one more request is taken out of (GCRA); times in milliseconds.
+    ///
+    /// # Errors
+    /// The seconds to wait, at least 1.
+    pub(crate) fn next(self, busy_until: u64, now_millis: u64) -> Result<u64, u32> {
+        let interval = 1000_u64.div_ceil(u64::from(self.per_second.max(1)));
+        let depth = interval.saturating_mul(u64::from(self.burst.max(1)));
+        let next = busy_until.max(now_millis).saturating_add(interval);
+        match next.saturating_sub(now_millis.saturating_add(depth)) {
+            0 => Ok(next),
+            wait => Err(u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX).max(1)),
+        }
+    }
+}
+
 /// How often one token may be used: a bucket that holds `burst` and refills by `per_second`.
 ///
 /// ```
@@ -260,9 +308,12 @@ mod tests {
     #[test]
     fn of_two_policies_the_narrower_counts() {
         let of = |text: &str| Policy::default().with_tool_policy(&serde_json::from_str(text).unwrap());
-        let operator =
-            of(r#"{"max_body":1000,"rate":{"per_second":10,"burst":5},"rules":[{"path":"/a","scopes":["x"]}]}"#);
-        let own = of(r#"{"max_body":2000,"rate":{"per_second":5,"burst":50},"rules":[{"path":"/b","scopes":["y"]}]}"#);
+        let operator = of(
+            r#"{"max_body":1000,"rates":{"token":{"per_second":10,"burst":5}},"rules":[{"path":"/a","scopes":["x"]}]}"#,
+        );
+        let own = of(
+            r#"{"max_body":2000,"rates":{"token":{"per_second":5,"burst":50}},"rules":[{"path":"/b","scopes":["y"]}]}"#,
+        );
         let narrowed = own.clone().within(&operator);
         assert_eq!((narrowed.max_body, narrowed.rate), (1000, Some(Rate { per_second: 5, burst: 5 })));
         assert_eq!(narrowed.rules.iter().map(|rule| rule.path.as_str()).collect::<Vec<_>>(), ["/a", "/b"]);

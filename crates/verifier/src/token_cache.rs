@@ -102,18 +102,11 @@ impl KnownToken {
     /// # Errors
     /// The seconds to wait, at least 1.
     pub(crate) fn take(&self, rate: crate::policy::Rate, now_millis: u64) -> Result<(), u32> {
-        let interval = 1000_u64.div_ceil(u64::from(rate.per_second.max(1)));
-        let depth = interval.saturating_mul(u64::from(rate.burst.max(1)));
         let mut wait = 0;
         let taken = self.busy_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |busy_until| {
-            let next = busy_until.max(now_millis).saturating_add(interval);
-            wait = next.saturating_sub(now_millis.saturating_add(depth));
-            (wait == 0).then_some(next)
+            rate.next(busy_until, now_millis).inspect_err(|seconds| wait = *seconds).ok()
         });
-        match taken {
-            Ok(_) => Ok(()),
-            Err(_) => Err(u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX).max(1)),
-        }
+        taken.map(|_| ()).map_err(|_| wait)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::capability;
 use crate::clock::{Clock, UnixTime, millis};
 use crate::keys::{ApiKeyProof, Keys, ToolKeys};
 use crate::policy::Policy;
+use crate::policy::rate_table::RateTable;
 use crate::replay::{MemoryReplayStore, Record, ReplayStore};
 use crate::settings::{LiveSettings, Settings, SettingsRef};
 use crate::standing::{NoRevocations, Standing};
@@ -39,6 +40,7 @@ mod by_capability;
 mod counted;
 mod demands;
 pub mod fresh;
+mod rates;
 pub mod verified;
 
 use counted::counted;
@@ -86,6 +88,7 @@ pub struct Verifier<K = ToolKeys, R = MemoryReplayStore, S = NoRevocations> {
     standing: S,
     known: TokenCache,
     capabilities: TokenCache,
+    rates: RateTable,
     bodies: BodyBudget,
     latest: AtomicI64,
 }
@@ -154,7 +157,18 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         let [known, capabilities] = [(); 2].map(|()| TokenCache::new(policy.known_tokens));
         let bodies = BodyBudget::new(policy);
         let latest = AtomicI64::new(replay.latest_seen());
-        Self { issuer, settings, keys, replay, standing, known, capabilities, bodies, latest }
+        Self {
+            issuer,
+            settings,
+            keys,
+            replay,
+            standing,
+            known,
+            capabilities,
+            rates: RateTable::default(),
+            bodies,
+            latest,
+        }
     }
 
     /// The settings as they are now; [`LiveSettings`] exchanges them.
@@ -194,6 +208,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             if !ip_allowed(&policy.allowed_ips, peer) {
                 return Err(Refusal::Denied(Denial::Ip));
             }
+            rates::of_address(&self.rates, &policy.rates, peer, millis(began))?;
 
             // 1. Sizes and framing.
             let fields = Fields::of(&head.headers);
@@ -368,9 +383,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
             }
             if let Principal::Token(known) = &principal {
                 from_its_network(&known.claims, peer)?;
-            }
-            if let (Some(rate), Principal::Token(known)) = (policy.rate, &principal) {
-                known.take(rate, millis(at)).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
+                rates::of_token(&self.rates, policy, known, millis(at))?;
             }
 
             // 13. Pass on. The caller of this function does so, and rebuilds the identity headers, see `layer`.

@@ -51,7 +51,7 @@ pub(crate) type Protection<R = MemoryReplayStore> = VerifyLayer<LinkKeys, R, Lin
 pub(crate) fn verifier(state: Option<&Path>) -> Result<(Protection, Link), Box<dyn Error>> {
     let credential = ToolCredential::from_env()?;
     let link = Link::from_env(credential.clone())?;
-    let (policy, limits) = (Policy::default(), ReplayLimits::default());
+    let (policy, limits) = (Policy::from_env()?, ReplayLimits::default());
     let replay = match state {
         Some(folder) => MemoryReplayStore::of_tool(&credential, folder, limits, policy.window, &SystemClock)?,
         None => MemoryReplayStore::new(limits, policy.window, SystemClock.now().seconds()),
@@ -66,7 +66,7 @@ pub(crate) fn verifier(state: Option<&Path>) -> Result<(Protection, Link), Box<d
 /// settings lose records.
 pub(crate) async fn shared(url: &str, single: bool) -> Result<(Protection<RedisReplayStore>, Link), Box<dyn Error>> {
     let credential = ToolCredential::from_env()?;
-    let policy = Policy::default();
+    let policy = Policy::from_env()?;
     let mut options = Options::new(url, credential.tool.clone(), policy.window)?;
     if single {
         options.servers = Servers::Single;

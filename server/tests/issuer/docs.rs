@@ -147,7 +147,7 @@ fn docs_policy_does_what_it_says() {
     let said = run_at_rest(&operator, page);
     assert!(said.contains("\"max_body\":65536") && said.contains("verifiers with a live link: 0"), "{said}");
     // The table has every member of a policy that there is.
-    let all = r#"{"max_staleness":5,"allowed_ips":["10.0.0.0/8"],"max_body":1,"rate":{"per_second":1,"burst":1},"proofs":["dpop"],
+    let all = r#"{"max_staleness":5,"allowed_ips":["10.0.0.0/8"],"max_body":1,"rates":{"key":{"per_second":1,"burst":1}},"proofs":["dpop"],
         "capability_root":true,"rules":[{"path":"/","scopes":["a"]}]}"#;
     let all: bmap_protocol::tool_policy::ToolPolicy = serde_json::from_str(all).unwrap();
     let members = serde_json::to_value(&all).unwrap();

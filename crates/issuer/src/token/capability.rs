@@ -52,7 +52,7 @@ impl Issuer {
         let opened = self.open_key(&current.key).await?;
         let entitled = self.still_entitled(&current, session.as_ref(), &opened).await?;
         let policy = &entitled.tool.policy;
-        if !policy.proofs.contains(&Proof::Capability) {
+        if !policy.takes(Proof::Capability) {
             return Err(IssuerError::ToolDenied(ToolLack::Capabilities));
         }
         if path_prefix == "/" && !policy.capability_root {

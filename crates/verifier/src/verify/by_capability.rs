@@ -8,9 +8,9 @@ use crate::replay::ReplayStore;
 use crate::settings::SettingsRef;
 use crate::standing::Standing;
 use crate::token_cache::{KnownToken, Proven, jti_bytes};
-use crate::verify::Verifier;
 use crate::verify::demands::{asked_of, from_its_network};
 use crate::verify::verified::{Principal, ProofKind, Verified};
+use crate::verify::{Verifier, rates};
 use bmap_protocol::capability::{self, CapabilityFault, CapabilityMac, Presented};
 use bmap_protocol::check::{self, Received};
 use bmap_protocol::fields::Fields;
@@ -75,9 +75,7 @@ impl<K: Keys, R: ReplayStore, S: Standing> Verifier<K, R, S> {
         let at = clock.now();
         self.is_in_time(&known, at, settings)?;
         from_its_network(claims, peer)?;
-        if let Some(rate) = settings.policy.rate {
-            known.take(rate, millis(at)).map_err(|retry_after| Refusal::RateLimited { retry_after })?;
-        }
+        rates::of_token(&self.rates, &settings.policy, &known, millis(at))?;
         Ok(Verified::new(principal))
     }
 

@@ -14,6 +14,7 @@ mod layer;
 mod meanwhile;
 mod nest;
 mod properties;
+mod rates;
 mod replay;
 mod sizes;
 mod stacks;

@@ -21,7 +21,7 @@ pub(super) struct PolicySchema {
     /// Most bytes of a body.
     #[schema(minimum = 1)]
     max_body: Option<u32>,
-    rate: Option<RateSchema>,
+    rates: Option<RatesSchema>,
     /// What a request may prove itself with beside a signature.
     proofs: Option<Vec<ProofSchema>>,
     /// Whether a capability may be for all paths.
@@ -31,7 +31,24 @@ pub(super) struct PolicySchema {
     rules: Option<Vec<RuleSchema>>,
 }
 
-/// How often one token may be used.
+/// How often callers may ask.
+#[derive(ToSchema)]
+#[schema(as = ToolPolicyRates)]
+#[expect(dead_code, reason = "a schema")]
+struct RatesSchema {
+    /// With one token, or one capability.
+    token: Option<RateSchema>,
+    /// One user, with all tokens.
+    user: Option<RateSchema>,
+    /// With the tokens of one API key.
+    key: Option<RateSchema>,
+    /// From pages of one origin.
+    origin: Option<RateSchema>,
+    /// From one IPv4 address, or the /64 of an IPv6 address.
+    address: Option<RateSchema>,
+}
+
+/// A bucket.
 #[derive(ToSchema)]
 #[schema(as = ToolPolicyRate)]
 #[expect(dead_code, reason = "a schema")]

@@ -114,7 +114,7 @@ async fn a_policy_is_set_as_a_whole_told_to_verifiers_and_taken_away() {
     let world = World::start().await;
     let boss = admin(&world).await;
     let policy = json!({
-        "max_staleness": 30, "allowed_ips": ["10.0.0.0/8"], "max_body": 4096, "rate": { "per_second": 5, "burst": 9 },
+        "max_staleness": 30, "allowed_ips": ["10.0.0.0/8"], "max_body": 4096, "rates": { "user": { "per_second": 5, "burst": 9 } },
         "proofs": ["capability"], "rules": [{ "path": "/v1/admin", "methods": ["POST"], "min_assurance": "user", "scopes": ["route"] }],
     });
     let before = newest(&world).await;

@@ -18,7 +18,7 @@ const GRANT: &str = "urn:bmap:grant-type:capability";
 /// A world whose tool takes capabilities.
 async fn world() -> World {
     let world = World::start().await;
-    set(&world, ToolPolicy { proofs: vec![Proof::Capability], ..ToolPolicy::default() }).await;
+    set(&world, ToolPolicy { proofs: Some(vec![Proof::Capability]), ..ToolPolicy::default() }).await;
     world
 }
 
@@ -154,11 +154,12 @@ async fn t37_what_is_no_capability_is_refused() {
     host.send(form(&[("path_prefix", "/v1/")])).await.assert_refused("missing_signature");
     host.signed(form(&[("path_prefix", "/v1/")])).send(world.address).await.assert_refused("invalid_token");
     // All paths, where the policy says so.
-    set(&world, ToolPolicy { proofs: vec![Proof::Capability], capability_root: true, ..ToolPolicy::default() }).await;
+    set(&world, ToolPolicy { proofs: Some(vec![Proof::Capability]), capability_root: true, ..ToolPolicy::default() })
+        .await;
     assert_eq!(open(&world, &ask(&token, &[("path_prefix", "/")]).await.granted()).1, "/");
     set(&world, ToolPolicy::default()).await;
     ask(&token, &[("path_prefix", "/v1/")]).await.assert_refused("tool_denied");
-    set(&world, ToolPolicy { proofs: vec![Proof::Capability], ..ToolPolicy::default() }).await;
+    set(&world, ToolPolicy { proofs: Some(vec![Proof::Capability]), ..ToolPolicy::default() }).await;
     world.take_grant(&host.user, TOOL).await;
     ask(&token, &[("path_prefix", "/v1/")]).await.assert_refused("tool_denied");
 }
