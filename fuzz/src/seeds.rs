@@ -1,6 +1,6 @@
 //! Writes the first inputs of each target that reads plain bytes, made of the known answers: `cargo run --bin seeds`.
 //!
-//! `fast_paths` and `seal` read structures, for which a seed would be a guess at how these are cut from bytes.
+//! `fast_paths`, `seal` and `capability` read structures, for which a seed would be a guess at how these are cut from bytes.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use bmap_fuzz::{CASES, ISSUER_KEY, seed, text};

@@ -10,7 +10,7 @@ use crate::shell::{Program, root};
 use crate::tool;
 
 const VERSION: &str = "0.13.2";
-const TARGETS: [&str; 5] = ["head", "token", "fields", "fast_paths", "seal"];
+const TARGETS: [&str; 6] = ["head", "token", "fields", "fast_paths", "seal", "capability"];
 /// Seconds for each target where none are named.
 const SECONDS: u32 = 20;
 

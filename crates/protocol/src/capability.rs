@@ -16,7 +16,7 @@ use crate::keys::{CapabilityKey, MacKey};
 use crate::origin::Origin;
 use crate::target;
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use subtle::ConstantTimeEq;
 
 /// The parameter's name.
@@ -214,21 +214,26 @@ struct Payload {
     e: u32,
     s: String,
     c: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     o: Option<String>,
     p: String,
     x: u64,
     j: String,
     a: Assurance,
     n: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     d: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     u: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     r: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     m: Option<String>,
+}
+
+/// A member that is there is a text: `null` is none.
+fn some<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(from).map(Some)
 }
 
 impl Payload {
@@ -357,6 +362,8 @@ mod tests {
             (r#""r":"192.0.2.0/24""#, r#""r":"192.0.2.0/23""#),
             (r#""r":"192.0.2.0/24""#, r#""d":"""#),
             (r#""r":"192.0.2.0/24""#, r#""z":1"#),
+            (r#""r":"192.0.2.0/24""#, r#""r":null"#),
+            (r#""r":"192.0.2.0/24""#, r#""d":null"#),
         ] {
             let changed = GOOD.replacen(from, to, 1);
             assert_ne!(changed, GOOD);
