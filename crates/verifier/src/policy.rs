@@ -241,6 +241,15 @@ impl Default for BodyLimits {
 }
 
 /// How often callers may ask, each counted in fixed memory. Decided when the request is proven; of an address before anything else is looked at.
+///
+/// ```
+/// use bmap_verifier::{Policy, Rate};
+///
+/// let mut policy = Policy::default();
+/// policy.rates.user = Some(Rate { per_second: 50, burst: 100 });
+/// policy.rates.address = Some(Rate { per_second: 200, burst: 400 });
+/// assert!(policy.rates.key.is_none(), "not limited");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rates {
     /// One user, with all tokens.

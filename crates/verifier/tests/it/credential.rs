@@ -72,3 +72,56 @@ fn a_policy_of_the_tool_only_narrows_what_the_operator_set() {
     let verifier = Verifier::with_policy(open, policy, limits(), UnixTime::from_seconds(1));
     assert_eq!(verifier.settings().policy.origins, own);
 }
+
+#[test]
+fn a_policy_in_a_credential_is_one_that_can_be_kept() {
+    let with = |policy: &str| {
+        let mut credential = TestIssuer::new().credential("geo");
+        credential.policy = serde_json::from_str(policy).unwrap();
+        ToolCredential::parse(&credential.expose())
+    };
+    let kept = with(r#"{"max_body":9,"allowed_ips":["10.0.0.0/8"],"rules":[{"path":"/a","scopes":["x"]}]}"#).unwrap();
+    let policy = Policy::of(&kept);
+    assert_eq!((policy.max_body, policy.rules.len()), (9, 1));
+    assert_eq!(policy.allowed_ips, ["10.0.0.0/8".parse().unwrap()]);
+    for policy in [r#"{"max_body":0}"#, r#"{"allowed_ips":["10.0.0"]}"#, r#"{"rules":[{"path":"a","scopes":["x"]}]}"#] {
+        assert!(with(policy).is_err(), "{policy}");
+    }
+}
+
+#[test]
+fn addresses_and_proofs_that_both_allow_are_left() {
+    use bmap_protocol::tool_policy::Proof;
+    let mut operator = Policy::default();
+    operator.allowed_ips = vec!["10.0.0.0/8".parse().unwrap()];
+    operator.proofs = Some(vec![Proof::Capability]);
+    let mut own = Policy::default();
+    own.allowed_ips = vec!["10.1.0.0/16".parse().unwrap(), "192.0.2.0/24".parse().unwrap()];
+    let narrowed = own.within(&operator);
+    assert_eq!(
+        (narrowed.allowed_ips, narrowed.proofs),
+        (vec!["10.1.0.0/16".parse().unwrap()], operator.proofs.clone())
+    );
+    let alone = Policy::default().within(&operator);
+    assert_eq!((alone.allowed_ips, alone.proofs), (operator.allowed_ips, operator.proofs));
+}
+
+/// An origin that the operator listed by its name, or by a pattern that covers it.
+#[test]
+fn a_page_below_the_operators_pattern_may_be_named_by_the_tool() {
+    let these =
+        |texts: &[&str]| AllowedOrigins::These(texts.iter().map(|text| Origin::parse_pattern(text).unwrap()).collect());
+    let narrowed = |operator: &[&str], own: &[&str]| {
+        let [mut policy, mut wider] = [Policy::default(), Policy::default()];
+        (policy.origins, wider.origins) = (these(own), these(operator));
+        policy.within(&wider).origins
+    };
+    let pattern = "https://*.pages.example";
+    assert_eq!(
+        narrowed(&[pattern], &["https://a.pages.example", "https://b.example"]),
+        these(&["https://a.pages.example"])
+    );
+    assert_eq!(narrowed(&["https://a.example"], &["https://a.example"]), these(&["https://a.example"]));
+    assert_eq!(narrowed(&[pattern], &[pattern]), these(&[pattern]));
+    assert_eq!(narrowed(&["https://a.pages.example"], &[pattern]), these(&[]));
+}
