@@ -16,6 +16,7 @@ use crate::keys::{CapabilityKey, MacKey};
 use crate::origin::Origin;
 use crate::target;
 use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer, Serialize};
 use subtle::ConstantTimeEq;
 
@@ -152,6 +153,10 @@ impl CapabilityMac {
             return Err(CapabilityFault::Mac);
         }
         let json = Base64UrlUnpadded::decode_vec(payload).map_err(|_| CapabilityFault::Payload)?;
+        // A list of the members in their order would be read too.
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err(CapabilityFault::Payload);
+        }
         let payload: Payload = serde_json::from_slice(&json).map_err(|_| CapabilityFault::Payload)?;
         payload.validate(issuer, tool, epoch).ok_or(CapabilityFault::Payload)
     }
@@ -219,6 +224,7 @@ struct Payload {
     p: String,
     x: u64,
     j: String,
+    #[serde(deserialize_with = "word")]
     a: Assurance,
     n: String,
     #[serde(default, deserialize_with = "some", skip_serializing_if = "Option::is_none")]
@@ -234,6 +240,11 @@ struct Payload {
 /// A member that is there is a text: `null` is none.
 fn some<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     String::deserialize(from).map(Some)
+}
+
+/// A word and nothing else: serde reads `{"origin":null}` as one too.
+fn word<'de, D: Deserializer<'de>>(from: D) -> Result<Assurance, D::Error> {
+    Assurance::deserialize(String::deserialize(from)?.into_deserializer())
 }
 
 impl Payload {
@@ -363,6 +374,7 @@ mod tests {
             (r#""r":"192.0.2.0/24""#, r#""d":"""#),
             (r#""r":"192.0.2.0/24""#, r#""z":1"#),
             (r#""r":"192.0.2.0/24""#, r#""r":null"#),
+            (r#""a":"origin""#, r#""a":{"origin":null}"#),
             (r#""r":"192.0.2.0/24""#, r#""d":null"#),
         ] {
             let changed = GOOD.replacen(from, to, 1);
@@ -370,6 +382,8 @@ mod tests {
             assert_eq!(open(&sealed(&changed)), Err(CapabilityFault::Payload), "{to}");
         }
         assert_eq!(open(&sealed("")), Err(CapabilityFault::Payload));
+        let listed = r#"["geo",1,"anon","bmk_0192f0c1a7e27c3c9f60b2b4b1c7a0ff","https://shop.example","/v1/",1764000300,"AAAAAAAAAAAAAAAAAAAAAA","origin","","s","u","192.0.2.0/24","https://shop.example"]"#;
+        assert_eq!(open(&sealed(listed)), Err(CapabilityFault::Payload), "a list is no object");
     }
 
     #[test]
