@@ -13,6 +13,7 @@ use crate::address_prefix::AddressPrefix;
 use crate::claims::{Assurance, Claims, Confirmation, Subject};
 use crate::ids::{ApiKeyId, Issuer, ToolId, UserId};
 use crate::keys::{CapabilityKey, MacKey};
+use crate::object::Object;
 use crate::origin::Origin;
 use crate::target;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -153,11 +154,7 @@ impl CapabilityMac {
             return Err(CapabilityFault::Mac);
         }
         let json = Base64UrlUnpadded::decode_vec(payload).map_err(|_| CapabilityFault::Payload)?;
-        // A list of the members in their order would be read too.
-        if json.trim_ascii_start().first() != Some(&b'{') {
-            return Err(CapabilityFault::Payload);
-        }
-        let payload: Payload = serde_json::from_slice(&json).map_err(|_| CapabilityFault::Payload)?;
+        let Object(payload) = serde_json::from_slice::<Object<Payload>>(&json).map_err(|_| CapabilityFault::Payload)?;
         payload.validate(issuer, tool, epoch).ok_or(CapabilityFault::Payload)
     }
 
