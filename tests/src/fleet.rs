@@ -17,6 +17,7 @@ use bmap_test_kit::redis::{Flavor, RedisServer};
 use serde_json::Value;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
+use std::time::Duration;
 
 /// Where a client of an issuer finds one, on each machine; and where a tool listens, on each machine.
 const ISSUER: &str = "http://127.0.0.1:8080";
@@ -183,6 +184,26 @@ impl Fleet {
     /// Sends a request to each of the tools in turn.
     pub fn ask_all(&self, mut request: impl FnMut() -> Request) -> Vec<(u16, String)> {
         (0..self.tools.len()).map(|tool| self.ask(tool, &request())).collect()
+    }
+
+    /// Sends requests to one of the tools as a caller does that waits as it is told: where the store did not answer within its 50 ms, as on a machine with
+    /// much else to do, another request follows. The one that was decided, with its status and code.
+    pub fn ask_until_decided(&self, tool: usize, mut request: impl FnMut() -> Request) -> (Request, (u16, String)) {
+        let mut tries = 0;
+        loop {
+            let sent = request();
+            let answer = self.ask(tool, &sent);
+            tries += 1;
+            if answer != (503, "replay_store_unavailable".to_owned()) || tries == 10 {
+                return (sent, answer);
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// The same at each of the tools in turn; status and code.
+    pub fn ask_all_until_decided(&self, mut request: impl FnMut() -> Request) -> Vec<(u16, String)> {
+        (0..self.tools.len()).map(|tool| self.ask_until_decided(tool, &mut request).1).collect()
     }
 
     /// Starts an issuer again that was killed.

@@ -31,9 +31,9 @@ fn f24_a_request_is_let_in_at_one_of_four_nodes_and_a_revocation_is_in_force_at_
 
     // Whatever node is first.
     for first in 0..4 {
-        let request = callers[0].search();
-        assert_eq!(fleet.ask(first, &request), let_in());
-        assert_eq!(fleet.ask_all(|| request.clone()), vec![(401, "replayed".to_owned()); 4]);
+        let (request, answer) = fleet.ask_until_decided(first, || callers[0].search());
+        assert_eq!(answer, let_in());
+        assert_eq!(fleet.ask_all_until_decided(|| request.clone()), vec![(401, "replayed".to_owned()); 4]);
     }
     let at_once = callers[0].search();
     let answers = std::thread::scope(|scope| {
@@ -56,7 +56,7 @@ fn f24_a_request_is_let_in_at_one_of_four_nodes_and_a_revocation_is_in_force_at_
     let said = fleet.bmap(0, &["key", "revoke", &keys[1].id, "--wait=5"]);
     assert!(said.contains("in force at verifiers with a live link: 4"), "{said}");
     assert_eq!(fleet.ask_all(|| callers[1].search()), vec![revoked(); 4]);
-    assert_eq!(fleet.ask_all(|| callers[5].search()), vec![let_in(); 4], "others go on");
+    assert_eq!(fleet.ask_all_until_decided(|| callers[5].search()), vec![let_in(); 4], "others go on");
 
     // An issuer is killed: the links of its verifiers go to the other one.
     fleet.issuers[0].kill();
@@ -78,7 +78,7 @@ fn f24_a_request_is_let_in_at_one_of_four_nodes_and_a_revocation_is_in_force_at_
     fleet.issuers[0].database.stop_reading();
     fleet.bmap(1, &["key", "revoke", &keys[4].id]);
     in_force_within(&fleet, &callers[4], Duration::from_secs(15));
-    assert_eq!(fleet.ask_all(|| callers[5].search()), vec![let_in(); 4], "stateless tokens go on");
+    assert_eq!(fleet.ask_all_until_decided(|| callers[5].search()), vec![let_in(); 4], "stateless tokens go on");
     fleet.issuers[0].database.pass();
     wait_for("all links", || (fleet.linked() == 4).then_some(()));
 }
@@ -103,7 +103,7 @@ fn f06_a_failover_of_the_shared_store_lets_no_request_in_again_at_any_node() {
     }
     let mut fleet = Fleet::start();
     let caller = fleet.caller(&fleet.api_key("user"));
-    assert_eq!(fleet.ask_all(|| caller.search()), vec![let_in(); 4]);
+    assert_eq!(fleet.ask_all_until_decided(|| caller.search()), vec![let_in(); 4]);
     // What is accepted from here on reaches no replica.
     for store in &fleet.stores[1..] {
         store.primary.as_ref().unwrap().stop_reading();
