@@ -263,17 +263,17 @@ pub struct Rates {
 }
 
 impl Rate {
-    /// When a bucket will be full again that one more request is taken out of (GCRA); times in milliseconds.
-    ///
-    /// # Errors
-    /// The seconds to wait, at least 1.
-    pub(crate) fn next(self, busy_until: u64, now_millis: u64) -> Result<u64, u32> {
+    /// When a bucket will be full again out of which one more request is taken (GCRA), and whether it holds one: otherwise the seconds to wait, at least 1.
+    /// Times in milliseconds.
+    pub(crate) fn next(self, busy_until: u64, now_millis: u64) -> (u64, Result<(), u32>) {
         let interval = 1000_u64.div_ceil(u64::from(self.per_second.max(1)));
-        let depth = interval.saturating_mul(u64::from(self.burst.max(1)));
-        let next = busy_until.max(now_millis).saturating_add(interval);
-        match next.saturating_sub(now_millis.saturating_add(depth)) {
-            0 => Ok(next),
-            wait => Err(u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX).max(1)),
+        let empty = now_millis.saturating_add(interval.saturating_mul(u64::from(self.burst.max(1))));
+        // No bucket is emptier than empty: else a rate that was wider, or a clock that went back, would lock its callers out for long (T22).
+        let before = busy_until.clamp(now_millis, empty);
+        let next = before.saturating_add(interval);
+        match next.saturating_sub(empty) {
+            0 => (next, Ok(())),
+            wait => (before, Err(u32::try_from(wait.div_ceil(1000)).unwrap_or(u32::MAX))),
         }
     }
 }

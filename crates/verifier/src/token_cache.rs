@@ -102,11 +102,14 @@ impl KnownToken {
     /// # Errors
     /// The seconds to wait, at least 1.
     pub(crate) fn take(&self, rate: crate::policy::Rate, now_millis: u64) -> Result<(), u32> {
-        let mut wait = 0;
-        let taken = self.busy_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |busy_until| {
-            rate.next(busy_until, now_millis).inspect_err(|seconds| wait = *seconds).ok()
+        let mut outcome = Ok(());
+        // It always has a next state.
+        let _ = self.busy_until.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |busy_until| {
+            let (next, taken) = rate.next(busy_until, now_millis);
+            outcome = taken;
+            Some(next)
         });
-        taken.map(|_| ()).map_err(|_| wait)
+        outcome
     }
 }
 

@@ -1,16 +1,16 @@
 //! Rates of callers in fixed memory: of users, API keys, pages and addresses, however many there are (T25).
 //!
-//! Each caller has a place in either of two tables, chosen by a hash with a random key, and the emptier of its two buckets counts (GCRA). Two callers
-//! share a limit only where both of their places fall together, which no caller can bring about. A few requests more than a bucket holds may pass where
-//! they come in the same moment.
+//! A table for each kind, in which a caller has a place in one small set, chosen by a hash with a random key. Where more callers of a set are busy than it
+//! has places, the bucket that is the nearest to full is forgotten, and a caller who comes next to it begins with a full one. So a limit is never another caller's, as many
+//! as an attacker may have (a /48 has 65,536 networks), and the buckets that matter, those that are nearly empty, stay.
 
 use crate::policy::Rate;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// Places of one table: a power of two.
-const PLACES: usize = 1 << 14;
+/// Places of a set, and sets of a table: 16,384 buckets of 16 bytes.
+const PLACES: usize = 8;
+const SETS: usize = 2048;
 
 /// What a rate is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,11 +25,23 @@ pub(crate) enum Of {
     Address,
 }
 
-/// When each bucket will be full again, milliseconds since 1970. The memory, 256 KiB, is taken when the first rate is asked for.
+/// The tables. The memory of each, 272 KiB, is taken when the first rate of its kind is asked for.
 #[derive(Debug, Default)]
 pub(crate) struct RateTable {
     hash: RandomState,
-    places: OnceLock<[Box<[AtomicU64]>; 2]>,
+    users: Table,
+    keys: Table,
+    origins: Table,
+    addresses: Table,
+}
+
+type Table = OnceLock<Box<[Mutex<[Bucket; PLACES]>]>>;
+
+/// Whose it is, as a hash, and when it is full again, milliseconds since 1970.
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    caller: u64,
+    full_at: u64,
 }
 
 impl RateTable {
@@ -38,18 +50,24 @@ impl RateTable {
     /// # Errors
     /// The seconds to wait, at least 1.
     pub(crate) fn take(&self, of: Of, id: &[u8], rate: Rate, now_millis: u64) -> Result<(), u32> {
-        let places = self.places.get_or_init(|| [(); 2].map(|()| (0..PLACES).map(|_| AtomicU64::new(0)).collect()));
-        let hash = self.hash.hash_one((of, id));
-        let [first, second] = [(hash, places.first()), (hash >> 32, places.last())].map(|(hash, table)| {
-            let index = usize::try_from(hash).unwrap_or(0) & (PLACES - 1);
-            table.and_then(|table| table.get(index))
-        });
-        let (Some(first), Some(second)) = (first, second) else { return Ok(()) };
-        let busy_until = first.load(Ordering::Relaxed).min(second.load(Ordering::Relaxed));
-        let next = rate.next(busy_until, now_millis)?;
-        first.fetch_max(next, Ordering::Relaxed);
-        second.fetch_max(next, Ordering::Relaxed);
-        Ok(())
+        let table = match of {
+            Of::User => &self.users,
+            Of::Key => &self.keys,
+            Of::Origin => &self.origins,
+            Of::Address => &self.addresses,
+        };
+        let sets = table.get_or_init(|| (0..SETS).map(|_| Mutex::default()).collect());
+        let caller = self.hash.hash_one(id);
+        let index = usize::try_from(caller).unwrap_or(0) & (SETS - 1);
+        let Some(set) = sets.get(index) else { return Ok(()) };
+        let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = set.iter().position(|bucket| bucket.caller == caller);
+        let fullest = || (0..PLACES).min_by_key(|place| set.get(*place).map(|bucket| bucket.full_at));
+        let Some(bucket) = own.or_else(fullest).and_then(|place| set.get_mut(place)) else { return Ok(()) };
+        let before = if own.is_some() { bucket.full_at } else { 0 };
+        let (full_at, taken) = rate.next(before, now_millis);
+        *bucket = Bucket { caller, full_at };
+        taken
     }
 }
 
@@ -74,14 +92,28 @@ mod tests {
     }
 
     #[test]
-    fn t25_many_callers_take_no_more_memory_and_few_share_a_limit() {
+    fn t25_many_callers_take_no_more_memory_and_none_is_refused_for_another() {
         let table = RateTable::default();
         let id = |number: u32| number.to_be_bytes();
         let one = Rate { per_second: 1, burst: 1 };
-        let refused = (0..2_000).filter(|number| table.take(Of::Address, &id(*number), one, 1_000).is_err()).count();
-        // Both places taken by others: (2000/16384)^2 of the last ones, a third of that on average.
-        assert!(refused < 40, "{refused}");
-        let places = table.places.get().unwrap();
-        assert!(places.iter().all(|table| table.len() == PLACES));
+        // Without a wait between them, as many as an attacker may have.
+        for number in 0..100_000 {
+            assert_eq!(table.take(Of::Address, &id(number), one, 1_000), Ok(()), "{number}");
+        }
+        let places = |table: &Table| table.get().map_or(0, |sets| sets.len() * PLACES);
+        assert_eq!((places(&table.addresses), places(&table.users)), (16_384, 0));
+    }
+
+    #[test]
+    fn t25_the_bucket_that_is_the_nearest_to_full_makes_room() {
+        let (table, wide) = (RateTable::default(), Rate { per_second: 1, burst: 1_000 });
+        let spent = (0..2_000).take_while(|_| table.take(Of::User, b"ana", wide, 0).is_ok()).count();
+        for number in 0..50_000_u32 {
+            assert_eq!(table.take(Of::User, &number.to_be_bytes(), wide, 0), Ok(()));
+        }
+        assert_eq!((spent, table.take(Of::User, b"ana", wide, 0)), (1_000, Err(1)), "hers is not forgotten");
+        // A rate that was wide for a while locks out no longer than the one that is in force.
+        assert_eq!(table.take(Of::User, b"ana", RATE, 0), Err(1));
+        assert_eq!([(); 2].map(|()| table.take(Of::User, b"ana", RATE, 500)), [Ok(()), Err(1)]);
     }
 }
