@@ -66,6 +66,7 @@ pub const OTHER_ENVIRONMENT: &[&str] = &[
     "BMAP_KEY_ID",
     "BMAP_KEY_SECRET",
     "BMAP_KEY_SECRET_FILE",
+    "BMAP_POLICY_FILE",
     "BMAP_STATE_DIR",
     "BMAP_LINK",
     "BMAP_LINK_MAX_STALENESS",
